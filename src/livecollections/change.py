@@ -1,0 +1,73 @@
+"""Change: one entry of the log, and what may be said of several.
+
+A change's place is its ``seq``: an opaque string of fixed width within a store (design, section 5). Within
+one epoch (the first 8 characters) the order of the strings is the order of the log; seqs of different
+epochs are never compared. This module knows no database and no channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+Method = Literal["POST", "PUT", "DELETE", "RESET"]
+Row = Mapping[str, Any]
+"""A row as the model names and types it: attribute → Python value."""
+Key = tuple[Any, ...]
+"""The values of a row's primary key, in the source's order."""
+
+EPOCH_WIDTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the log.
+
+    seq: its place.  source: the table's name.  key: of the row concerned (empty for RESET).
+    before, after: the row as it was and as it is; None where there was or is none.
+    origin: the token by which the writer knows its own write again.  at: seconds since 1970.
+    """
+
+    seq: str
+    source: str
+    method: Method
+    key: Key
+    before: Row | None
+    after: Row | None
+    origin: str | None
+    at: float
+
+
+def epoch(seq: str) -> str:
+    """The epoch that a seq belongs to."""
+    return seq[:EPOCH_WIDTH]
+
+
+def is_after(seq: str, position: str) -> bool:
+    """Whether ``seq`` comes after ``position``; both are of one epoch."""
+    return seq > position
+
+
+def squash(changes: Iterable[Change]) -> list[Change]:
+    """Keep, of several changes of one document, only the last, in seq order.
+
+    The method says what the step means to a receiver that has seen none of them: POST if it never had the
+    document, DELETE if the document has gone, PUT otherwise. A RESET ends everything before it.
+    """
+    first: dict[Key, Change] = {}
+    last: dict[Key, Change] = {}
+    reset: list[Change] = []
+    for change in changes:
+        if change.method == "RESET":
+            first, last, reset = {}, {}, [change]
+            continue
+        first.setdefault(change.key, change)
+        last[change.key] = change
+    waiting = []
+    for key, change in last.items():
+        method: Method = change.method
+        if method != "DELETE":
+            method = "POST" if first[key].before is None else "PUT"
+        waiting.append(replace(change, method=method))
+    return reset + sorted(waiting, key=lambda change: change.seq)

@@ -1,0 +1,178 @@
+"""The port of every store: rows, and the log of their changes, in one database.
+
+Two rules. What a write did and its entry in the log commit together. A seq that is given with rows never
+says more than the rows hold (design, section 5). A store knows no channel, no HTTP and no session of Bayeux.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from ..change import Change, Key, Row
+from ..query import Query
+from ..resource import Source
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Runs a blocking function of the store: on a thread in production, at once in a simulation.
+
+    lane "write" runs one function at a time, in order; lane "read" may run beside it.
+    """
+
+    def __call__(self, lane: Literal["read", "write"], function: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """How long the log is kept and what its tables are called.
+
+    days, changes: an entry goes when it is older, or further back, than this.
+    prefix, schema: of the tables ``<prefix>changes``, ``<prefix>meta``, ….
+    """
+
+    days: float = 7
+    changes: int = 1_000_000
+    prefix: str = "live_"
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Rows and the seq up to which they hold every change, read in one transaction."""
+
+    rows: list[Row]
+    seq: str
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A POST that may be repeated: the client's key, and a digest of what it asked for."""
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of one document.
+
+    key: of the document; None for an insert.
+    change: given the row as it is (None for an insert), the attributes to set; None deletes. It runs inside the
+    transaction and may raise a RequestError, which undoes this write alone.
+    origin: stamped on the first change of the document that the request addressed.
+    """
+
+    source: Source
+    key: Key | None
+    change: Callable[[Row | None], dict[str, Any] | None]
+    origin: str | None = None
+    idempotency: Idempotency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write left: the row read back after the last trigger (for a delete, as it was last), the seq
+    that the row holds, and whether it is the remembered answer to a repeated request."""
+
+    row: Row
+    seq: str | None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Changes in order. ``upto``: everything at and below it has been read (of the sources asked for).
+    ``trimmed``: entries after the place asked for are gone, so the caller must say RESET."""
+
+    changes: list[Change]
+    upto: str
+    trimmed: bool = False
+
+
+class Store(ABC):
+    """A database that keeps rows and the log of their changes."""
+
+    @abstractmethod
+    def describe(self, model: type, exclude: Collection[str] = ()) -> Source:
+        """Read a model. Raises ConfigurationError if it has no table or no primary key."""
+
+    @abstractmethod
+    async def start(self, sources: Sequence[Source]) -> None:
+        """Open, make missing tables if asked to, and install or check capture. May run again after stop, on
+        another loop. Raises StoreUnavailable, CaptureMissing."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Finish the writes that wait, and close. Safe to call twice."""
+
+    @abstractmethod
+    async def find(self, source: Source, query: Query) -> Snapshot:
+        """The rows that a query asks for."""
+
+    @abstractmethod
+    async def get(self, source: Source, key: Key) -> Snapshot:
+        """The row with this key (no rows if there is none)."""
+
+    @abstractmethod
+    async def write(self, write: Write) -> Written:
+        """Do one write; concurrent writes may share a transaction, each in its savepoint.
+
+        Returns when it is durable. Raises DocumentNotFound, Conflict, ConstraintViolated, StoreUnavailable;
+        then nothing was changed.
+        """
+
+    @abstractmethod
+    async def head(self) -> str:
+        """The highest seq of the log (of an empty log too)."""
+
+    @abstractmethod
+    async def last(self, source: str) -> str | None:
+        """The seq of the last change of a source that the log still knows."""
+
+    @abstractmethod
+    async def read(self, after: str, limit: int, source: str | None = None) -> Batch:
+        """Changes after a seq, in order: of every source, or of one."""
+
+    @abstractmethod
+    async def locate(self, since: str, source: str) -> bool:
+        """Whether a receiver at ``since`` can be told the rest change by change: it names an entry of this
+        log (epoch, check digits, not trimmed, not beyond the end) and no RESET of the source came after it."""
+
+    @abstractmethod
+    async def backlog(self, after: str) -> dict[str, int]:
+        """How many changes of each source wait after a seq."""
+
+    @abstractmethod
+    async def reset(self, source: str) -> str:
+        """Append a RESET of a source to the log; the answer is its seq."""
+
+    @abstractmethod
+    async def wait_changed(self, after: str) -> None:
+        """Return when the log may hold something after ``after``, whoever wrote it. Cancel-safe."""
+
+    @abstractmethod
+    async def maintain(self, now: float) -> None:
+        """Trim the log, forget old idempotency keys, beat the heart, and check capture. now: seconds since 1970."""
+
+    @abstractmethod
+    async def cursor(self, name: str) -> str | None:
+        """Where a durable listener stands."""
+
+    @abstractmethod
+    async def hold_cursor(self, name: str, owner: str, until: float, now: float) -> bool:
+        """Take or keep the lease on a cursor until a time; False while another owner holds it."""
+
+    @abstractmethod
+    async def move_cursor(self, name: str, owner: str, seq: str) -> bool:
+        """Move a cursor that ``owner`` holds; False if it is held by another."""
+
+    @abstractmethod
+    def session(self, origin: str | None = None, committed: Callable[[str], None] | None = None) -> Any:
+        """An async context manager that gives an AsyncSession on this database; its commits stamp ``origin``
+        and call ``committed(seq)``."""
