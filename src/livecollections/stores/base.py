@@ -63,8 +63,8 @@ class Write:
     """One write of one document.
 
     key: of the document; None for an insert.
-    change: given the row as it is (None for an insert), the attributes to set; None deletes. It runs inside the
-    transaction and may raise a RequestError, which undoes this write alone.
+    change: given the row as it is (None for an insert), the attributes to set; None deletes. It runs inside
+    the transaction and may raise a RequestError, which undoes this write alone.
     origin: stamped on the first change of the document that the request addressed.
     """
 
@@ -142,7 +142,8 @@ class Store(ABC):
     @abstractmethod
     async def locate(self, since: str, source: str) -> bool:
         """Whether a receiver at ``since`` can be told the rest change by change: it names an entry of this
-        log (epoch, check digits, not trimmed, not beyond the end) and no RESET of the source came after it."""
+        log (epoch, check digits, not trimmed, not beyond the end) and no RESET of the source came after it.
+        """
 
     @abstractmethod
     async def backlog(self, after: str) -> dict[str, int]:
@@ -158,7 +159,7 @@ class Store(ABC):
 
     @abstractmethod
     async def maintain(self, now: float) -> None:
-        """Trim the log, forget old idempotency keys, beat the heart, and check capture. now: seconds since 1970."""
+        """Trim the log, forget old idempotency keys, beat the heart, check capture. now: since 1970."""
 
     @abstractmethod
     async def cursor(self, name: str) -> str | None:
