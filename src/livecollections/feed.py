@@ -1,0 +1,196 @@
+"""Feed: reads a store's log in order and publishes each change on its channels; replays it from a position.
+
+Three rules. The log is the only truth: the feed holds no change that it could not read again. It publishes in
+the log's order, each entry once, and says in ``prev`` what came before on that channel. It never stops at an
+entry or an error: what can't be told change by change becomes RESET.
+
+It knows the port of the stores and anything that can publish; it knows no transport and no session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from .bayeux.history import Page
+from .change import Change, epoch, squash
+from .errors import StoreError
+from .resource import Resource
+from .stores.base import Batch, Store
+
+logger = logging.getLogger("livecollections.feed")
+
+BATCH = 1_000
+"""Entries read at a time."""
+TURN = 64
+"""Entries published before the loop gets a turn: what one turn publishes leaves in one write per socket."""
+BACKLOG = 10_000
+"""More changes of one source than this, waiting at once, are told as one RESET (design, section 5)."""
+MAINTENANCE = 1.0
+"""Seconds between two rounds of maintenance of the log."""
+RETRY = 0.2, 5.0
+"""Seconds to wait after the store failed: at first, and at most."""
+
+
+class Publisher(Protocol):
+    """Whatever carries a message to the receivers of a channel."""
+
+    def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None: ...
+
+
+class Feed:
+    """Tails the log of one store.
+
+    resources: each is published on its own channel; several may show one source.
+    clock: gives the seconds since 1970, for retention.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        publisher: Publisher,
+        resources: Mapping[str, Resource],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._resources = dict(resources)
+        self._clock = clock
+        self._by_source: dict[str, list[Resource]] = {}
+        for resource in resources.values():
+            self._by_source.setdefault(resource.source.name, []).append(resource)
+        self._position = ""
+        self._last: dict[str, str | None] = {}
+        self._skip_to: dict[str, str] = {}
+        self._moved = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin at the end of the log: what is older is read by those who ask for it."""
+        for source in self._by_source:
+            self._last[source] = await self._store.last(source)
+        self._position = await self._store.head()
+        self._tasks = [asyncio.create_task(self._tail()), asyncio.create_task(self._maintain())]
+
+    async def stop(self) -> None:
+        """Stop reading. Nothing is lost: the log is durable."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    @property
+    def running(self) -> bool:
+        """Whether the log is being read."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
+    def position(self) -> str:
+        """The seq up to which everything has been published."""
+        return self._position
+
+    async def wait_past(self, seq: str) -> None:
+        """Return when something after ``seq`` has been read from the log. Cancel-safe."""
+        while epoch(self._position) == epoch(seq) and self._position <= seq:
+            await self._moved.wait()
+
+    async def locate(self, channel: str, since: str) -> bool:
+        """Whether a receiver at ``since`` can be told the rest change by change."""
+        return await self._store.locate(since, self._resources[channel].source.name)
+
+    async def read(self, channel: str, after: str, limit: int, squashed: bool = False) -> Page:
+        """The messages of a channel after a position, in order, each with the ``prev`` of this receiver."""
+        resource = self._resources[channel]
+        batch = await self._store.read(after, limit, resource.source.name)
+        if batch.trimmed:
+            end = await self._store.head()
+            return Page([(end, {"method": "RESET", "seq": end, "prev": after})], end)
+        messages = []
+        previous: str | None = after
+        for change in squash(batch.changes) if squashed else batch.changes:
+            messages.append((change.seq, message(resource, change, previous)))
+            previous = change.seq
+        return Page(messages, batch.upto)
+
+    async def _tail(self) -> None:
+        delay = RETRY[0]
+        while True:
+            try:
+                batch = await self._store.read(self._position, BATCH)
+                if batch.trimmed:
+                    await self._start_again()
+                    continue
+                if len(batch.changes) == BATCH and not self._skip_to:
+                    await self._shorten_backlog()
+                await self._publish(batch)
+                if not batch.changes:
+                    self._skip_to.clear()
+                    await self._store.wait_changed(self._position)
+                delay = RETRY[0]
+            except StoreError:
+                logger.exception("the log can't be read; trying again", extra={"seq": self._position})
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, RETRY[1])
+
+    async def _publish(self, batch: Batch) -> None:
+        for start in range(0, len(batch.changes), TURN):
+            for change in batch.changes[start : start + TURN]:
+                if change.seq >= self._skip_to.get(change.source, ""):
+                    self._publish_change(change)
+                self._position = change.seq
+            self._wake()
+            await asyncio.sleep(0)
+        if batch.upto > self._position:
+            self._position = batch.upto
+            self._wake()
+
+    def _publish_change(self, change: Change) -> None:
+        previous = self._last.get(change.source)
+        for resource in self._by_source.get(change.source, ()):
+            data = message(resource, change, previous)
+            self._publisher.publish_nowait(resource.channel, data, change.seq)
+            logger.debug("published", extra={"seq": change.seq, "channel": resource.channel})
+        self._last[change.source] = change.seq
+
+    async def _shorten_backlog(self) -> None:
+        for source, waiting in (await self._store.backlog(self._position)).items():
+            if waiting > BACKLOG and source in self._by_source:
+                self._skip_to[source] = await self._store.reset(source)
+                logger.warning("%d changes of %s were waiting: told as RESET", waiting, source)
+
+    async def _start_again(self) -> None:
+        """The log was trimmed past our position, or is another log: everyone must read again."""
+        logger.error("the log goes on elsewhere: every channel is reset", extra={"seq": self._position})
+        self._position = await self._store.head()
+        self._last.clear()
+        for source in self._by_source:
+            await self._store.reset(source)
+
+    async def _maintain(self) -> None:
+        while True:
+            try:
+                await self._store.maintain(self._clock())
+            except StoreError:
+                logger.exception("the log could not be maintained")
+            await asyncio.sleep(MAINTENANCE)
+
+    def _wake(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+
+def message(resource: Resource, change: Change, previous: str | None) -> dict[str, Any]:
+    """A change as it goes over the wire to one who has been sent everything up to ``previous``."""
+    data: dict[str, Any] = {"method": change.method}
+    if change.method != "RESET":
+        row = change.before if change.after is None else change.after
+        assert row is not None, "a change shows the row before or after it"
+        data["body"] = resource.document(row)
+    data["seq"] = change.seq
+    if previous:
+        data["prev"] = previous
+    if change.origin is not None:
+        data["origin"] = change.origin
+    return data

@@ -1,0 +1,128 @@
+"""How a Live starts and ends with its host: the signals that end a process, and another application's lifespan.
+
+Servers tell the lifespan of a stop only after every response has ended, and a held poll or a stream does not
+end by itself. So the signal is heard here, first, and then by whoever heard it before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from types import FrameType
+from typing import Any
+
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("livecollections.live")
+
+
+class Signals:
+    """Runs ``close`` on the loop at SIGTERM and SIGINT, and chains the handlers that it finds.
+
+    A signal that has no handler keeps its default: the process ends, and nobody waits for it.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, close: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        self._loop = loop
+        self._close = close
+        self._chained: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def install(self) -> None:
+        """Begin to hear signals; only the main thread may."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            previous = signal.getsignal(number)
+            if callable(previous):
+                self._chained[number] = previous
+                signal.signal(number, self._hear)
+
+    def restore(self) -> None:
+        """Put the former handlers back, where nobody came after us."""
+        for number, previous in self._chained.items():
+            if signal.getsignal(number) == self._hear:
+                signal.signal(number, previous)
+        self._chained.clear()
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._begin)
+        self._chained[number](number, frame)
+
+    def _begin(self) -> None:
+        closing = self._loop.create_task(self._close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+
+class Wrapped:
+    """An application with ours around it: our paths are ours, everything else is passed on.
+
+    app: any ASGI application.  route: says which paths are ours.  live: started before ``app``, stopped after it.
+    """
+
+    def __init__(self, app: ASGIApp, route: BaseRoute, live: AbstractAsyncContextManager[Any]) -> None:
+        self._app = app
+        self._route = route
+        self._live = live
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        match, child = self._route.matches(scope)
+        if match is Match.NONE:
+            await self._app(scope, receive, send)
+        else:
+            await self._route.handle({**scope, **child}, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._live.__aenter__()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        try:
+            host = HostLifespan(self._app, scope)
+            answer = await host.tell({"type": "lifespan.startup"})
+            await send(answer or {"type": "lifespan.startup.complete"})
+            if answer is not None and answer["type"] == "lifespan.startup.failed":
+                return
+            answer = await host.tell(await receive())
+        finally:
+            await self._live.__aexit__(None, None, None)
+        await send(answer or {"type": "lifespan.shutdown.complete"})
+
+
+class HostLifespan:
+    """The other application's lifespan, which it may not have."""
+
+    def __init__(self, app: ASGIApp, scope: Scope) -> None:
+        self._told: asyncio.Queue[Message] = asyncio.Queue()
+        self._said: asyncio.Queue[Message] = asyncio.Queue()
+        self._task = asyncio.ensure_future(self._run(app(scope, self._told.get, self._said.put)))
+
+    async def tell(self, message: Message) -> Message | None:
+        """Pass a message on and wait for what it says to that; None if it speaks no lifespan."""
+        await self._told.put(message)
+        answer = asyncio.ensure_future(self._said.get())
+        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        return None
+
+    async def _run(self, running: Awaitable[None]) -> None:
+        try:
+            await running
+        except Exception as error:
+            # Raising at a lifespan scope is how an application says that it has none (ASGI specification).
+            logger.debug("the wrapped application ended its lifespan: %r", error)

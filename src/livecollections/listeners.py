@@ -1,0 +1,188 @@
+"""Listeners: functions of the user's that hear every change of a model, after its commit and in order.
+
+Two rules. A listener runs one call at a time, and an exception is logged and stops nothing. A durable one runs
+in one process at a time, at least once for each change, from a cursor that the store keeps.
+
+It knows the port of the stores; it does not know who else hears the change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .change import Change, Method
+from .errors import ConfigurationError, StoreError
+from .stores.base import Store
+
+logger = logging.getLogger("livecollections.listeners")
+
+METHODS: dict[str, Method] = {"create": "POST", "update": "PUT", "delete": "DELETE", "reset": "RESET"}
+"""What a listener may ask to hear, and the method that says so in the log."""
+BATCH = 100
+LEASE = 15.0
+"""Seconds that a durable listener's process may be silent before another takes over."""
+RETRY = 1.0
+
+Handler = Callable[[Change], Any]
+
+
+class Progress(Protocol):
+    """Whatever knows how far the log has been read in this process."""
+
+    def position(self) -> str: ...
+
+    async def wait_past(self, seq: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A declaration: which function hears what of which model; ``durable`` names its cursor."""
+
+    model: type
+    methods: frozenset[Method]
+    handler: Handler
+    durable: str | None
+
+    @classmethod
+    def declare(cls, model: type, events: Collection[str], handler: Handler, durable: str | None) -> Listener:
+        """Check a declaration. Raises ConfigurationError that names what is wrong."""
+        unknown = sorted(set(events) - METHODS.keys())
+        if unknown:
+            raise ConfigurationError(f"on: no such event {unknown[0]!r}; there are {', '.join(METHODS)}")
+        if durable is not None and not durable:
+            raise ConfigurationError("on: durable needs a name")
+        heard = events or ("create", "update", "delete")
+        return cls(model, frozenset(METHODS[event] for event in heard), handler, durable)
+
+
+class Run:
+    """One listener at work.
+
+    source: the name of the model's table.  clock: gives the seconds since 1970, for leases.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        source: str,
+        store: Store,
+        progress: Progress,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._listener = listener
+        self._source = source
+        self._store = store
+        self._progress = progress
+        self._clock = clock
+        self._owner = secrets.token_hex(8)
+        self._task: asyncio.Task[None] | None = None
+        self._busy = self._stopping = False
+
+    def start(self) -> None:
+        """Begin: at what is published from now on, or where the cursor stands."""
+        self._stopping = False
+        self._task = asyncio.create_task(self._listen(self._progress.position()))
+
+    async def stop(self) -> None:
+        """End after the call that runs, and give the lease back."""
+        if self._task is None:
+            return
+        self._stopping = True
+        if not self._busy:
+            self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        if self._listener.durable:
+            now = self._clock()
+            await self._store.hold_cursor(self._listener.durable, self._owner, now, now)
+
+    async def _listen(self, position: str) -> None:
+        while not self._stopping:
+            try:
+                if self._listener.durable:
+                    await self._hear_durably(self._listener.durable, position)
+                else:
+                    await self._hear(position, self._keep)
+            except StoreError:
+                self._busy = False
+                logger.exception("a listener can't read the log; trying again")
+                await asyncio.sleep(RETRY)
+                position = self._progress.position()
+
+    async def _hear_durably(self, name: str, position: str) -> None:
+        while not await self._hold(name):  # noqa: ASYNC110  # another process's lease gives no signal
+            await asyncio.sleep(LEASE / 5)
+        start = await self._store.cursor(name)
+        if start is None:
+            await self._store.move_cursor(name, self._owner, position)
+        await self._hear(start or position, lambda seq: self._advance(name, seq))
+
+    async def _hear(self, position: str, done: Callable[[str], Awaitable[bool]]) -> None:
+        while True:
+            batch = await self._store.read(position, BATCH, self._source)
+            if batch.trimmed:
+                logger.error("a listener missed changes that were trimmed", extra={"seq": position})
+                position = await self._store.head()
+                await done(position)
+                continue
+            for change in batch.changes:
+                self._busy = True
+                if change.method in self._listener.methods:
+                    await self._call(change)
+                kept = await done(change.seq)
+                self._busy = False
+                if self._stopping or not kept:
+                    return
+                position = change.seq
+            position = max(position, batch.upto)
+            if not batch.changes and not await self._wait(position):
+                return
+
+    async def _call(self, change: Change) -> None:
+        call = asyncio.ensure_future(self._handle(change))
+        while not call.done():
+            await asyncio.wait({call}, timeout=LEASE / 3)
+            if self._listener.durable and not call.done():
+                await self._hold(self._listener.durable)
+
+    async def _handle(self, change: Change) -> None:
+        handler = self._listener.handler
+        try:
+            if inspect.iscoroutinefunction(handler):
+                await handler(change)
+            else:
+                result = await asyncio.to_thread(handler, change)
+                if inspect.isawaitable(result):
+                    await result
+        except Exception:
+            logger.exception("a listener failed", extra={"seq": change.seq})
+
+    async def _wait(self, position: str) -> bool:
+        """Wait for more; False where the lease was lost meanwhile."""
+        if not self._listener.durable:
+            await self._progress.wait_past(position)
+            return True
+        while True:
+            try:
+                await asyncio.wait_for(self._progress.wait_past(position), LEASE / 3)
+                return await self._hold(self._listener.durable)
+            except TimeoutError:
+                if not await self._hold(self._listener.durable):
+                    return False
+
+    async def _hold(self, name: str) -> bool:
+        now = self._clock()
+        return await self._store.hold_cursor(name, self._owner, now + LEASE, now)
+
+    async def _advance(self, name: str, seq: str) -> bool:
+        return await self._store.move_cursor(name, self._owner, seq) and await self._hold(name)
+
+    async def _keep(self, seq: str) -> bool:
+        return True

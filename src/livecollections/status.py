@@ -1,0 +1,76 @@
+"""What a Live says of itself: ``/live`` lists what it offers, ``/live/health`` whether it works, and
+``/live/livecollections.js`` is the browser's side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from .feed import Feed
+from .resource import Resource
+from .version import __version__
+
+SCRIPTS = {
+    "livecollections.js": "text/javascript",
+    "livecollections.mjs": "text/javascript",
+    "livecollections.d.ts": "text/plain",
+}
+HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+
+def routes(prefix: str, faye: str, resources: Sequence[Resource], feed: Feed) -> list[BaseRoute]:
+    """The routes under ``<prefix>/live``; ``faye`` is the path of the Bayeux endpoint."""
+
+    async def listing(request: Request) -> Response:
+        return HTMLResponse(page(request.scope.get("root_path", ""), faye, resources), headers=HEADERS)
+
+    async def health(request: Request) -> Response:
+        body = {"status": "ok" if feed.running else "stopped", "version": __version__, "seq": feed.position()}
+        return JSONResponse(body, 200 if feed.running else 503, headers={"Cache-Control": "no-store"})
+
+    return [
+        Route(f"{prefix}/live", listing),
+        Route(f"{prefix}/live/health", health),
+        *(Route(f"{prefix}/live/{name}", Script(name)) for name in SCRIPTS),
+    ]
+
+
+class Script:
+    """One file of ``browser/`` as it is, revalidated at each use."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._text = files("livecollections").joinpath("browser", name).read_bytes()
+        self._etag = f'"{hashlib.sha256(self._text).hexdigest()[:32]}"'
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {**HEADERS, "ETag": self._etag}
+        if Headers(scope=scope).get("if-none-match") == self._etag:
+            response = Response(status_code=304, headers=headers)
+        else:
+            response = Response(self._text, media_type=SCRIPTS[self._name], headers=headers)
+        await response(scope, receive, send)
+
+
+def page(root: str, faye: str, resources: Sequence[Resource]) -> str:
+    """The list as HTML, without a script or a style, so that any policy allows it."""
+    rows = "".join(
+        f"<li><a href='{escape(root + resource.path)}'>{escape(resource.path)}</a>"
+        f" — channel <code>{escape(resource.channel)}</code>:"
+        f" <code>curl -N -H 'Accept: text/event-stream' …{escape(root + resource.path)}</code></li>"
+        for resource in resources
+    )
+    return (
+        "<!doctype html><html lang='en'><meta charset='utf-8'><title>livecollections</title>"
+        f"<h1>livecollections {__version__}</h1><ul>{rows}</ul>"
+        f"<p>Bayeux at <code>{escape(root + faye)}</code>.</p></html>"
+    )
