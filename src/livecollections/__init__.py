@@ -1,0 +1,90 @@
+"""livecollections: REST, a durable change log and Bayeux push for collections that stay live.
+
+The public names are below, and those of the Bayeux server in ``livecollections.bayeux``. All are lazy: importing
+this package imports neither Starlette nor SQLAlchemy nor a driver.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .change import Change
+    from .errors import (
+        BayeuxError,
+        CaptureMissing,
+        ConfigurationError,
+        Conflict,
+        ConstraintViolated,
+        DocumentNotFound,
+        InvalidDocument,
+        LiveError,
+        MalformedRequest,
+        RequestError,
+        StoreError,
+        StoreUnavailable,
+        TooLarge,
+        UnsupportedMediaType,
+    )
+    from .live import Live, LiveRouter
+    from .stores.base import Log
+
+_HOMES = {
+    ".live": ("Live", "LiveRouter"),
+    ".stores.base": ("Log",),
+    ".change": ("Change",),
+    ".errors": (
+        "LiveError",
+        "ConfigurationError",
+        "StoreError",
+        "StoreUnavailable",
+        "CaptureMissing",
+        "ConstraintViolated",
+        "RequestError",
+        "MalformedRequest",
+        "DocumentNotFound",
+        "Conflict",
+        "TooLarge",
+        "UnsupportedMediaType",
+        "InvalidDocument",
+        "BayeuxError",
+    ),
+}
+
+__all__ = [
+    "BayeuxError",
+    "CaptureMissing",
+    "Change",
+    "ConfigurationError",
+    "Conflict",
+    "ConstraintViolated",
+    "DocumentNotFound",
+    "InvalidDocument",
+    "Live",
+    "LiveError",
+    "LiveRouter",
+    "Log",
+    "MalformedRequest",
+    "RequestError",
+    "StoreError",
+    "StoreUnavailable",
+    "TooLarge",
+    "UnsupportedMediaType",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(home, __name__), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

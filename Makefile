@@ -1,0 +1,86 @@
+# `make` alone lists what there is. Everything lands in .venv/ and node_modules/ of this checkout.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo test test-all check bench docs clean
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATABASE ?= sqlite:///todos.db
+
+BIN := .venv/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --root-user-action=ignore -c constraints.txt
+APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive apt-get
+VENDOR := src/livecollections/demo/vendor.json
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.installed .venv/.vendored ## Make .venv/ with the command line in it, and fetch the demo's browser files
+
+demo: setup ## Serve TodoMVC and print its address (PORT=, HOST=, DATABASE=)
+	@exec $(BIN)/livecollections demo --host $(HOST) --port $(PORT) --database '$(DATABASE)'
+
+test: setup-test ## Run every suite, small (12 minutes at most)
+	@$(BIN)/python -m tests.run
+
+test-all: setup-test ## Run every suite in full (40 minutes at most)
+	@LIVE_FULL=1 $(BIN)/python -m tests.run
+
+check: .venv/.tested ## Style, types, layers and versions
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo 'run: $(BIN)/ruff format'; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_layers.py tests/test_versions.py
+
+bench: setup-test ## Measure fan-out beside npm's faye
+	@$(BIN)/python -m bench.fanout
+
+docs: .venv/.installed ## Build the documentation into docs/_site
+	@$(BIN)/python docs/build.py
+
+clean: ## Remove what setup made
+	rm -rf .venv node_modules dist docs/_site src/livecollections/demo/static/vendor
+
+# What tests and benches need beyond setup; quick when it is there already.
+setup-test: setup .venv/.tested
+	@missing=; \
+	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
+	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \
+	if [ -n "$$missing" ]; then \
+		command -v apt-get >/dev/null || { echo "install with your package manager:$$missing"; exit 1; }; \
+		echo "installing$$missing"; \
+		$(APT) update -qq >/dev/null; $(APT) install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+.venv/.made:
+	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or newer is needed (or name one: make PYTHON=python3.12)'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) -V) (name another: make PYTHON=python3.12)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ $(APT) update -qq >/dev/null; $(APT) install -y -qq python3-venv >/dev/null; }
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.installed: .venv/.made pyproject.toml constraints.txt
+	@echo 'installing Python packages'
+	@$(PIP) pip hatchling
+	@$(PIP) --no-build-isolation -e .
+	@touch $@
+
+.venv/.tested: .venv/.installed
+	@echo 'installing what tests need'
+	@$(PIP) --no-build-isolation -e '.[test,check]'
+	@touch $@
+
+.venv/.npm: package.json package-lock.json | .venv/.made
+	@command -v npm >/dev/null || { echo 'Node 20 or newer, with npm, is needed for the browser files of the demo'; exit 1; }
+	@echo 'installing npm packages'
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.venv/.vendored: .venv/.npm .venv/.installed hatch_build.py $(VENDOR)
+	@$(BIN)/python hatch_build.py
+	@touch $@

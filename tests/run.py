@@ -1,0 +1,294 @@
+"""Runs the suites of ``budget.toml`` side by side, each within its budget of seconds.
+
+Three rules: a suite that fails, skips, runs no test or goes over its budget fails the run; a test file in no
+suite, or in two, fails it before anything starts; whatever a suite leaves running is ended with it. Only
+the output of suites that failed is shown, and the last line is ``N passed, N failed``.
+
+It knows pytest and Node's test runner by their closing lines, and nothing of what the suites test.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from .scale import FULL
+
+ROOT = Path(__file__).parent.parent
+BUDGET = ROOT / "tests" / "budget.toml"
+SIDE_BY_SIDE = 2
+TAIL = 150
+"""Lines shown of the output of a suite that failed."""
+GRACE = 10.0
+"""Seconds between asking a suite that is over its budget to report, and ending it."""
+
+COUNT = re.compile(
+    r"^=*\s*(?:\d+ \w+, )*\d+ (?:passed|failed|errors?|skipped|xfailed|deselected)\b.* in [\d.]+s", re.M
+)
+PYTEST = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
+NODE = re.compile(r"^(?:#|ℹ) (pass|fail|cancelled|skipped|todo) (\d+)$", re.M)
+WORDS = {
+    "pass": "passed",
+    "fail": "failed",
+    "cancelled": "failed",
+    "error": "failed",
+    "errors": "failed",
+    "todo": "skipped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What one suite runs, and its budget in seconds."""
+
+    name: str
+    runner: str
+    paths: tuple[str, ...]
+    seconds: float
+    alone: bool = False
+
+    def command(self) -> list[str]:
+        """What to run, from the root of the checkout."""
+        if self.runner == "pytest":
+            return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", *self.paths]
+        return ["node", "--test", "--test-reporter=spec", *self.paths]
+
+    def files(self) -> Iterator[Path]:
+        """The test files that it covers."""
+        for path in self.paths:
+            yield from test_files(ROOT / path)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a suite ended."""
+
+    suite: Suite
+    seconds: float
+    passed: int
+    failed: int
+    fault: str
+    """Why it failed, or empty."""
+
+
+def test_files(path: Path) -> Iterator[Path]:
+    """The test files at or below a path: what pytest and Node's runner would find."""
+    if path.is_file():
+        yield path
+        return
+    for pattern in ("test_*.py", "*.test.js", "*.test.mjs"):
+        yield from path.rglob(pattern)
+
+
+def load(text: str, full: bool = FULL) -> tuple[list[Suite], float]:
+    """The suites, and the seconds that all may take together."""
+    data = tomllib.loads(text)
+    which = "full" if full else "seconds"
+    suites = []
+    for name, entry in data["suites"].items():
+        runner = "pytest" if "pytest" in entry else "node"
+        suites.append(Suite(name, runner, tuple(entry[runner]), entry[which], entry.get("alone", False)))
+    return suites, data["total"][which]
+
+
+def unassigned(suites: Sequence[Suite]) -> list[str]:
+    """Sentences on test files in no suite or in two, and on paths that hold none."""
+    homes: dict[Path, list[str]] = {path: [] for path in test_files(ROOT / "tests")}
+    faults = []
+    for suite in suites:
+        empty = [path for path in suite.paths if not any(test_files(ROOT / path))]
+        faults.extend(f"suite {suite.name}: {path} holds no test file" for path in empty)
+        for file in suite.files():
+            homes.setdefault(file, []).append(suite.name)
+    for file, names in sorted(homes.items()):
+        if len(names) != 1:
+            where = "no suite" if not names else " and ".join(names)
+            faults.append(
+                f"{file.relative_to(ROOT)} is in {where}: put it into one suite of tests/budget.toml"
+            )
+    return faults
+
+
+def count(runner: str, output: str) -> dict[str, int]:
+    """Tests passed, failed and skipped, by the runner's own closing lines."""
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    if runner == "pytest":
+        closing = COUNT.findall(output)
+        found = [(word, number) for number, word in PYTEST.findall(closing[-1])] if closing else []
+    else:
+        found = NODE.findall(output)
+    for word, number in found:
+        counts[WORDS.get(word, word)] += int(number)
+    return counts
+
+
+class Running:
+    """One suite's process, its group and its output."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+        self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in result()
+        self.started = time.monotonic()
+        self.asked: float | None = None
+        self.process = subprocess.Popen(
+            suite.command(),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def ended(self) -> bool:
+        """Whether it has ended; one over its budget is asked to report, and then ended."""
+        if self.process.poll() is not None:
+            return True
+        if self.seconds > self.suite.seconds and self.asked is None:
+            self.asked = time.monotonic()
+            self.process.send_signal(signal.SIGINT)
+        if self.asked is not None and time.monotonic() - self.asked > GRACE:
+            self.kill()
+        return False
+
+    def kill(self) -> None:
+        """End the whole group, what the suite left behind too."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def result(self) -> tuple[Result, str]:
+        """How it ended, and the tail of its output."""
+        self.kill()
+        seconds = self.seconds
+        self.output.seek(0)
+        output = self.output.read().decode("utf-8", "replace")
+        self.output.close()
+        counts = count(self.suite.runner, output)
+        fault = ""
+        if self.asked is not None or seconds > self.suite.seconds:
+            fault = f"over its budget of {self.suite.seconds:.0f} s"
+        elif self.process.returncode:
+            fault = f"exit status {self.process.returncode}"
+        elif counts["failed"] or counts["skipped"] or not counts["passed"]:
+            fault = f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped"
+        failed = max(counts["failed"], 1) if fault else 0
+        result = Result(self.suite, seconds, counts["passed"], failed, fault)
+        return result, "\n".join(output.splitlines()[-TAIL:])
+
+
+class Board:
+    """What a person sees while suites run: a bar a suite on a terminal, else one line as each ends."""
+
+    def __init__(self, console: Console, suites: Sequence[Suite]) -> None:
+        self.console = console
+        columns = (
+            TextColumn("{task.description:12}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} of {task.total:.0f} s"),
+        )
+        self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.tasks: dict[str, TaskID] = {
+            suite.name: self.progress.add_task(suite.name, total=suite.seconds, start=False)
+            for suite in suites
+        }
+
+    def show(self, running: Running) -> None:
+        self.progress.update(self.tasks[running.suite.name], completed=running.seconds)
+
+    def ended(self, result: Result, output: str) -> None:
+        self.progress.remove_task(self.tasks[result.suite.name])
+        outcome = result.fault or "ok"
+        line = f"{result.suite.name:12} {result.passed:5} passed {result.seconds:6.1f} s  {outcome}"
+        self.console.print(Text(line, style="red" if result.fault else ""))
+        if result.fault:
+            self.console.print(Text(output))
+            self.console.rule(f"end of {result.suite.name}")
+
+
+def run(suites: Sequence[Suite], board: Board) -> list[Result]:
+    """Run suites, the longest first, some side by side."""
+    waiting = sorted(suites, key=lambda suite: (suite.alone, -suite.seconds))
+    running: list[Running] = []
+    results: list[Result] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < SIDE_BY_SIDE and not (running and waiting[0].alone):
+                if any(each.suite.alone for each in running):
+                    break
+                running.append(Running(waiting.pop(0)))
+            time.sleep(0.1)
+            for each in list(running):
+                board.show(each)
+                if each.ended():
+                    running.remove(each)
+                    result, output = each.result()
+                    board.ended(result, output)
+                    results.append(result)
+    finally:
+        for each in running:
+            each.kill()
+    return results
+
+
+def summary(results: Sequence[Result], total: float) -> Table:
+    """The table at the end."""
+    table = Table(title=f"{total:.0f} s")
+    for column in ("suite", "passed", "failed", "seconds", "budget"):
+        table.add_column(column, justify="left" if column == "suite" else "right")
+    for result in sorted(results, key=lambda each: -each.seconds):
+        style = "red" if result.fault else ""
+        cells = (
+            str(result.passed),
+            str(result.failed),
+            f"{result.seconds:.1f}",
+            f"{result.suite.seconds:.0f}",
+        )
+        table.add_row(result.suite.name, *cells, style=style)
+    return table
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the named suites, or all. The answer is the exit status."""
+    console = Console(highlight=False, soft_wrap=True)
+    suites, allowed = load(BUDGET.read_text("utf-8"))
+    faults = unassigned(suites)
+    faults += [f"there is no suite {name}" for name in set(names) - {suite.name for suite in suites}]
+    if faults:
+        console.print("\n".join(faults), markup=False)
+        console.print(f"0 passed, {len(faults)} failed")
+        return 1
+    started = time.monotonic()
+    board = Board(console, chosen := [suite for suite in suites if not names or suite.name in names])
+    with board.progress:
+        results = run(chosen, board)
+    total = time.monotonic() - started
+    console.print(summary(results, total))
+    failed = sum(result.failed for result in results)
+    if total > allowed:
+        console.print(f"all suites together took {total:.0f} s, over their budget of {allowed:.0f} s")
+        failed += 1
+    console.print(f"{sum(result.passed for result in results)} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""The runner of the suites: what it counts, and what it takes for a failure."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from . import run as runner
+
+PYTEST_RED = (
+    "F.\n=== short test summary info ===\nFAILED a.py::b - 3 passed\n2 failed, 41 passed, 1 error in 3.20s\n"
+)
+
+
+def run_one(tmp_path: Path, body: str, seconds: float = 30) -> tuple[runner.Result, str]:
+    file = tmp_path / "test_body.py"
+    file.write_text(body)
+    suite = runner.Suite("body", "pytest", (str(file),), seconds)
+    output = io.StringIO()
+    [result] = runner.run([suite], runner.Board(Console(file=output), [suite]))
+    return result, output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "output", "passed", "failed", "skipped"),
+    [
+        ("pytest", "....\n4 passed in 0.10s\n", 4, 0, 0),
+        ("pytest", PYTEST_RED, 41, 3, 0),
+        ("pytest", "1 passed, 2 skipped in 62.51s (0:01:02)\n", 1, 0, 2),
+        ("pytest", "no tests ran in 0.01s\n", 0, 0, 0),
+        ("node", "# tests 3\n# pass 2\n# fail 1\n# cancelled 0\n# skipped 0\n# todo 0\n", 2, 1, 0),
+        ("node", "ℹ tests 9\nℹ pass 7\nℹ fail 0\nℹ cancelled 1\nℹ skipped 1\nℹ todo 0\n", 7, 1, 1),
+    ],
+)
+def test_closing_lines_are_counted(kind: str, output: str, passed: int, failed: int, skipped: int) -> None:
+    assert runner.count(kind, output) == {"passed": passed, "failed": failed, "skipped": skipped}
+
+
+def test_a_suite_that_passes_shows_no_output(tmp_path: Path) -> None:
+    result, output = run_one(tmp_path, "def test_a():\n    print('quiet')\n")
+    assert (result.passed, result.failed, result.fault) == (1, 0, "")
+    assert "quiet" not in output
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def test_a():\n    print('said why')\n    assert False\n",
+        "import pytest\n\ndef test_a():\n    pytest.skip('said why')\n",
+        "said_why = 1\n",
+    ],
+    ids=["failed", "skipped", "empty"],
+)
+def test_a_suite_that_fails_skips_or_runs_nothing_fails(tmp_path: Path, body: str) -> None:
+    result, _ = run_one(tmp_path, body)
+    assert result.fault
+    assert result.failed == 1
+
+
+def test_a_suite_over_its_budget_is_ended_and_fails(tmp_path: Path) -> None:
+    body = "import threading\n\ndef test_a():\n    threading.Event().wait(60)\n"
+    result, _ = run_one(tmp_path, body, seconds=2)
+    assert result.fault == "over its budget of 2 s"
+    assert result.seconds < 2 + runner.GRACE + 5
+
+
+def test_every_test_file_is_in_one_suite() -> None:
+    suites, _ = runner.load(runner.BUDGET.read_text("utf-8"))
+    assert runner.unassigned(suites) == []
+
+
+def test_budgets_fit_into_the_total() -> None:
+    for full, limit in ((False, 12 * 60), (True, 40 * 60)):
+        suites, total = runner.load(runner.BUDGET.read_text("utf-8"), full)
+        assert total <= limit
+        assert all(suite.seconds <= total for suite in suites)
