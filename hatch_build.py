@@ -1,8 +1,8 @@
 """The build: puts the demo's third-party browser files, and their licences, where the package serves them.
 
-They are installed from npm (``npm ci``) and never committed. ``demo/vendor.json`` lists them: ``package`` and
-``from`` say where each is in node_modules, ``to`` where in ``demo/static/vendor``. An sdist carries them, so
-that a wheel can be built from it without Node. ``python hatch_build.py`` copies them for an editable install.
+They are installed from npm (``npm ci``) and never committed. ``demo/vendor.json`` lists them: ``from`` in the
+checkout, ``to`` in the demo's folder. An sdist carries them, so that a wheel can be built from it without Node.
+``python hatch_build.py`` copies them for an editable install.
 """
 
 from __future__ import annotations
@@ -24,17 +24,15 @@ def copy_vendor(root: Path) -> None:
 
     Raises FileNotFoundError, with a sentence that says what to run, if a file is in neither place.
     """
-    files = json.loads((root / DEMO / "vendor.json").read_text("utf-8"))["files"]
-    for entry in files:
-        source = root / "node_modules" / entry["package"] / entry["from"]
-        target = root / VENDOR / entry["to"]
+    for entry in json.loads((root / DEMO / "vendor.json").read_text("utf-8")):
+        source = root / entry["from"]
+        target = root / DEMO / entry["to"]
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
         elif not target.is_file():
             raise FileNotFoundError(
-                f"the demo's browser file {entry['to']} is missing: run `npm ci` in {root} first, "
-                f"it brings the npm package {entry['package']}"
+                f"the demo's browser file {entry['from']} is missing: run `npm ci` in {root} first"
             )
 
 

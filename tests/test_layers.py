@@ -29,7 +29,7 @@ LAYERS = {
         "query",
         "resource",
     ),
-    "ports": ("stores.base",),
+    "ports": ("bayeux.history", "stores.base"),
     "adapters": ("stores", "stores.*", "alembic"),
     "flow": ("bayeux.client", "bayeux.server", "collection", "feed", "listeners", "webhooks"),
     "doors": (
@@ -41,7 +41,7 @@ LAYERS = {
         "rest",
         "rest.*",
     ),
-    "roof": ("", "cli", "demo", "demo.*", "live", "shutdown", "status", "wrapping"),
+    "roof": ("", "cli", "demo", "demo.*", "lifespan", "live", "status"),
     "workshop": ("testing", "testing.*"),
 }
 MAY_IMPORT = {

@@ -1,0 +1,305 @@
+"""The command line: the demo, serving, and what a database administrator needs.
+
+Two rules. What the person at the keyboard can set right is one line on stderr and exit status 2, never a
+traceback. Nothing is imported before the command that needs it runs, so that ``--help`` is quick.
+
+It knows no protocol and no SQL.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import ipaddress
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from .errors import LiveError
+from .version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    Message = MutableMapping[str, Any]
+
+GRACE = 2
+"""Seconds that a stop may take."""
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
+DatabaseURL = Annotated[str, typer.Argument(help="Such as sqlite:///todos.db", show_default=False)]
+
+cli = typer.Typer(
+    name="livecollections",
+    help="Collections that stay live: REST, a durable change log and Bayeux push.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        cli()
+    except LiveError as error:
+        fail(str(error))
+
+
+def fail(sentence: str) -> NoReturn:
+    """Say what is wrong in one line, and leave with status 2."""
+    print(f"livecollections: {' '.join(sentence.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"livecollections {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@cli.command()
+def demo(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    database: Annotated[str, typer.Option(help="The database's URL.")] = "sqlite:///todos.db",
+) -> None:
+    """Serve TodoMVC over live collections, with its page at /."""
+    from .demo import create_app
+
+    serve(create_app(database), host, port)
+
+
+@cli.command()
+def run(
+    target: Annotated[str, typer.Argument(metavar="MODULE:ATTR", help="An ASGI application or a Live.")],
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="The number of processes.")] = 1,
+    reload: Annotated[bool, typer.Option("--reload", help="Start again when a source file changes.")] = False,
+) -> None:
+    """Serve an application of yours."""
+    path, app = load(target)
+    if workers > 1 and reload:
+        fail("--workers and --reload exclude each other")
+    if workers > 1 or reload:
+        supervise(path, host, port, workers, reload)
+    else:
+        serve(app, host, port, access_log=True)
+
+
+@cli.command()
+def install(
+    database_url: DatabaseURL,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the statements and run none.")] = False,
+    table: Annotated[
+        list[str] | None, typer.Option(help="A table to capture (may be repeated); all, if none is named.")
+    ] = None,
+) -> None:
+    """Install the change log and its triggers."""
+    from .stores import sqlite
+
+    statements = sqlite.install_sql(database_url, table or [])
+    if sql:
+        print(statements)
+    else:
+        sqlite.install(database_url, table or [])
+        print("installed")
+
+
+@cli.command()
+def uninstall(
+    database_url: DatabaseURL,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove every trace of livecollections from a database: triggers, and the log with all its changes."""
+    from .stores import sqlite
+
+    if not yes:
+        typer.confirm(f"Remove the change log and all triggers from {database_url}?", abort=True)
+    sqlite.uninstall(database_url)
+    print("removed")
+
+
+@cli.command()
+def new_epoch(database_url: DatabaseURL) -> None:
+    """Begin a new epoch of the log, after a restore from a backup: every receiver then reads again."""
+    from .stores import sqlite
+
+    print(sqlite.new_epoch(database_url))
+
+
+def load(target: str) -> tuple[str, Any]:
+    """The application that MODULE:ATTR names, and the path by which another process finds it too."""
+    module_name, _, attribute = target.partition(":")
+    if not module_name or not attribute:
+        fail(f"{target} is not of the form MODULE:ATTR, such as shop:app")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        fail(f"there is no module {error.name} in {os.getcwd()} or among the installed ones")
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            fail(f"module {module_name} has no attribute {attribute}")
+        found = getattr(found, part)
+    if is_live(found):
+        return f"{target}.app", found.app
+    if not callable(found):
+        fail(f"{target} is a {type(found).__name__}: neither an ASGI application nor a Live")
+    return target, found
+
+
+def is_live(found: Any) -> bool:
+    """Whether it is a Live, of which the application is an attribute."""
+    from .live import Live
+
+    return isinstance(found, Live)
+
+
+class Announced:
+    """An application whose start is watched: its address is printed when it is up, its error is kept.
+
+    An error of ours at start is for ``fail``: the server sees it as a quiet stop.
+    """
+
+    def __init__(self, app: Any, address: str) -> None:
+        self.app = app
+        self.address = address
+        self.error: LiveError | None = None
+        self.stop: Callable[[], None]
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+        held: list[Message] = []
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                held.append(message)
+                return
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                print(self.address, flush=True)
+
+        try:
+            await self.app(scope, receive, sending)
+        except LiveError as error:
+            self.error = error
+            self.stop()
+            return
+        except BaseException:
+            for message in held:
+                await send(message)
+            raise
+        for message in held:
+            await send(message)
+
+
+def serve(app: Any, host: str, port: int, access_log: bool = False) -> None:
+    """Serve until a signal comes."""
+    import uvicorn
+
+    listening = listen(host, port)
+    announced = Announced(app, address_of(listening))
+    warn_if_open(host)
+    settings = uvicorn_settings(access_log=access_log, log_level="info" if access_log else "warning")
+    server = uvicorn.Server(uvicorn.Config(announced, **settings))
+
+    def stop() -> None:
+        server.should_exit = True
+
+    announced.stop = stop
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listening.close()
+    if announced.error is not None:
+        raise announced.error
+
+
+def supervise(path: str, host: str, port: int, workers: int, reload: bool) -> None:
+    """Serve in several processes, or in one that is started again when a source file changes."""
+    import uvicorn
+    from uvicorn.supervisors import ChangeReload, Multiprocess
+
+    listening = listen(host, port)
+    warn_if_open(host)
+    print(address_of(listening), flush=True)
+    config = uvicorn.Config(path, workers=workers, reload=reload, **uvicorn_settings())
+    if reload:
+        ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
+    else:
+        Multiprocess(config, sockets=[listening]).run()
+
+
+def uvicorn_settings(**others: Any) -> dict[str, Any]:
+    """How uvicorn is run: on its fast parts, and stopping soon."""
+    return {
+        "loop": "auto",
+        "http": "httptools",
+        "ws": "websockets-sansio",
+        "timeout_graceful_shutdown": GRACE,
+        **others,
+    }
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens, so that a taken port is known before anything starts."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = (
+            "is taken: give another with --port"
+            if error.errno == errno.EADDRINUSE
+            else f"cannot be had: {error.strerror}"
+        )
+        fail(f"port {port} of {host} {reason}")
+    listening.set_inheritable(True)
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """The address for a browser on this machine."""
+    host, port = listening.getsockname()[:2]
+    if ipaddress.ip_address(host).is_unspecified:
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def warn_if_open(host: str) -> None:
+    """Say in one line that others may come in, where they may."""
+    if host == "localhost":
+        return
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    except ValueError:
+        pass
+    sentence = f"listening beyond loopback without authentication: whoever reaches {host} may read and write"
+    print(f"livecollections: {sentence}", file=sys.stderr)
