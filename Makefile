@@ -66,7 +66,7 @@ setup-test: setup .venv/.tested
 
 .venv/.installed: .venv/.made pyproject.toml constraints.txt
 	@echo 'installing Python packages'
-	@$(PIP) pip hatchling
+	@$(PIP) pip hatchling editables
 	@$(PIP) --no-build-isolation -e .
 	@touch $@
 
