@@ -1,0 +1,56 @@
+"""One Chromium and one demo server for all tests here; each test begins with an empty list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from .serving import DemoServer
+from .window import CHROMIUM, SWITCHES, Window
+
+Open = Callable[..., Window]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServer]:
+    server = DemoServer(tmp_path_factory.mktemp("demo") / "todos.db")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(running: DemoServer) -> DemoServer:
+    running.clear()
+    return running
+
+
+@pytest.fixture
+def open_window(browser: Browser, server: DemoServer) -> Iterator[Open]:
+    """Opens windows on the demo and waits until they are live; closes them after the test."""
+    windows: list[Window] = []
+
+    def open_window(path: str = "/", address: str = server.address) -> Window:
+        window = Window(browser, address, path)
+        windows.append(window)
+        window.expect_light("live")
+        return window
+
+    yield open_window
+    for window in windows:
+        window.close()
+
+
+@pytest.fixture
+def window(open_window: Open) -> Window:
+    return open_window()

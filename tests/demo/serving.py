@@ -1,0 +1,224 @@
+"""A real `livecollections demo` process that can be killed and started again, and a line to it that can fail.
+
+Waiting is for a condition, with a deadline, and never for a time.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+LIVECOLLECTIONS = Path(sys.executable).with_name("livecollections")
+
+
+def wait_until(condition: Callable[[], T], within: float = 5.0, what: str = "the condition") -> T:
+    """The first true answer of ``condition()``; fails after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    pause = threading.Event()
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come true within {within} s"
+        pause.wait(0.005)
+    return answer
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody accepts connections on a port of loopback."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+class DemoServer:
+    """The demo on a database file: started by its command line, on the same port each time.
+
+    database: the file, made where it is missing.  log: a file that gets what it prints.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self.database = database
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.address)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Start it; gives the time (of ``time.monotonic``) at which it accepted its first connection."""
+        options = ["--port", str(self.port), "--database", f"sqlite:///{self.database}"]
+        with self.database.with_suffix(".log").open("ab") as log:
+            self._process = subprocess.Popen([str(LIVECOLLECTIONS), "demo", *options], stdout=log, stderr=log)
+        wait_until(self._is_up, within=20, what="the server's start")
+        return time.monotonic()
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.database.with_suffix(".log").read_text()
+        return accepts(self.port)
+
+    def kill(self) -> None:
+        """End it as a power cut does: SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it politely."""
+        self._end(signal.SIGTERM)
+        self.http.close()
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(10)
+            self._process = None
+
+    def shell(self, sql: str) -> str:
+        """Run SQL as a person would: in the `sqlite3` shell."""
+        command = ["sqlite3", "-cmd", ".timeout 5000", str(self.database), sql]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def add(self, title: str, completed: bool = False, order: int | None = None) -> int:
+        """Create a todo over REST; gives its id."""
+        answer = self.http.post("/api/todos", json={"title": title, "completed": completed, "order": order})
+        assert answer.status_code == 201, answer.text
+        key: int = answer.json()["id"]
+        return key
+
+    def change(self, key: int, **attributes: Any) -> None:
+        """Change a todo over REST."""
+        answer = self.http.patch(f"/api/todos/{key}", json=attributes)
+        assert answer.status_code == 200, answer.text
+
+    def delete(self, key: int) -> None:
+        """Delete a todo over REST."""
+        assert self.http.delete(f"/api/todos/{key}").status_code == 204
+
+    def todos(self) -> list[dict[str, Any]]:
+        """The truth: what GET says, in the page's order."""
+        rows: list[dict[str, Any]] = json.loads(self.http.get("/api/todos").text)
+        last = float("inf")
+        return sorted(rows, key=lambda row: (last if row["order"] is None else row["order"], row["id"]))
+
+    def clear(self) -> None:
+        """Delete every todo."""
+        self.shell("delete from todo")
+
+
+class Line:
+    """A TCP line to a server that can be cut (every connection reset, none accepted) or go dead (bytes vanish).
+
+    port: of the server, on loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._server = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._lock = threading.Lock()
+        self._pairs: dict[socket.socket, socket.socket] = {}
+        self._dead: set[socket.socket] = set()
+        self._cut = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def cut(self) -> None:
+        """Reset every connection, and each that comes, until ``mend``."""
+        with self._lock:
+            self._cut = True
+            for end in list(self._pairs):
+                self._drop(end)
+
+    def mend(self) -> None:
+        """Accept connections again."""
+        self._cut = False
+
+    def deaden(self) -> None:
+        """From now on the connections that exist carry nothing, and neither end is told; new ones work."""
+        with self._lock:
+            self._dead |= set(self._pairs)
+
+    def close(self) -> None:
+        """End it, and every connection."""
+        self.cut()
+        self._closed = True
+        self._thread.join(5)
+        self._listener.close()
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as self._selector:
+            self._selector.register(self._listener, selectors.EVENT_READ)
+            while not self._closed:
+                for key, _ in self._selector.select(timeout=0.05):
+                    with self._lock:
+                        if key.fileobj is self._listener:
+                            self._accept()
+                        else:
+                            assert isinstance(key.fileobj, socket.socket)
+                            self._carry(key.fileobj)
+
+    def _accept(self) -> None:
+        near, _ = self._listener.accept()
+        try:
+            if self._cut:
+                raise ConnectionRefusedError
+            far = socket.create_connection(("127.0.0.1", self._server))
+        except OSError:
+            reset(near)
+            return
+        self._pairs[near], self._pairs[far] = far, near
+        for end in (near, far):
+            self._selector.register(end, selectors.EVENT_READ)
+
+    def _carry(self, end: socket.socket) -> None:
+        if end not in self._pairs:
+            return
+        try:
+            data = end.recv(65536)
+            if end in self._dead and data:
+                return
+            if data:
+                self._pairs[end].sendall(data)
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(end)
+
+    def _drop(self, end: socket.socket) -> None:
+        other = self._pairs.pop(end, None)
+        if other is None:
+            return
+        del self._pairs[other]
+        self._dead -= {end, other}
+        for each in (end, other):
+            with suppress(KeyError, ValueError):
+                self._selector.unregister(each)
+            reset(each)
+
+
+def reset(end: socket.socket) -> None:
+    """Close a connection so that the other end is told at once, with a reset."""
+    with suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    end.close()

@@ -1,0 +1,135 @@
+"""One browser window on the demo, with an observer in it: what a user does there, sees there, and must never see."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, expect
+
+CHROMIUM = "/usr/bin/chromium"
+SWITCHES = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WATCHING = Path(__file__).with_name("watching.js")
+OUTPUT = Path(__file__).parent.parent / "output"
+SHOWN = """() => [...document.querySelectorAll('.todo-list > li:not(.hidden)')].map(
+    li => [li.querySelector('label').textContent, li.classList.contains('completed')])"""
+
+
+class Window:
+    """A window of its own context (no storage or connection is shared with another), 700 by 620 CSS pixels.
+
+    path: what to open below ``address``.
+    """
+
+    def __init__(self, browser: Browser, address: str, path: str = "/") -> None:
+        self.context = browser.new_context(viewport={"width": 700, "height": 620})
+        self.context.add_init_script(path=WATCHING)
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.page.on("pageerror", lambda error: self.faults.append(f"{error}"))
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.goto(address + path)
+        self.new = self.page.locator(".new-todo")
+        self.rows = self.page.locator(".todo-list > li")
+        self.light = self.page.locator(".status")
+
+    def _note(self, kind: str, text: str) -> None:
+        # A line that is cut on purpose is in the console too, and that is as it should be.
+        if kind in ("error", "warning") and "net::ERR" not in text and "WebSocket" not in text:
+            self.faults.append(text)
+
+    # Doing
+
+    def add(self, *titles: str) -> None:
+        """Type titles into the field, with Enter after each."""
+        for title in titles:
+            self.new.fill(title)
+            self.new.press("Enter")
+
+    def row(self, title: str) -> Locator:
+        """The row with this title."""
+        return self.rows.filter(has=self.page.get_by_text(title, exact=True))
+
+    def toggle(self, title: str) -> None:
+        """Click a row's checkbox."""
+        self.row(title).locator(".toggle").click()
+
+    def edit(self, title: str) -> Locator:
+        """Double-click a row's label; gives the field."""
+        row = self.row(title).element_handle()
+        number = self.page.evaluate("li => [...li.parentNode.children].indexOf(li)", row)
+        self.row(title).locator("label").dblclick()
+        return self.rows.nth(number).locator(".edit")
+
+    def rename(self, title: str, new: str) -> None:
+        """Edit a title, and Enter."""
+        field = self.edit(title)
+        field.fill(new)
+        field.press("Enter")
+
+    def delete(self, title: str) -> None:
+        """Bring out a row's delete button, and click it."""
+        self.row(title).hover()
+        self.row(title).locator(".destroy").click()
+
+    # Seeing
+
+    def shown(self) -> list[list[Any]]:
+        """Title and completed of each row in view, from the top."""
+        rows: list[list[Any]] = self.page.evaluate(SHOWN)
+        return rows
+
+    def expect_rows(self, *rows: str, within: float = 5.0) -> None:
+        """Wait until these rows are in view and no others; a completed one is written "[x] title"."""
+        wanted = [[row.removeprefix("[x] "), row.startswith("[x] ")] for row in rows]
+        self.page.wait_for_function(
+            f"wanted => JSON.stringify(({SHOWN})()) === wanted",
+            arg=_json(wanted),
+            timeout=within * 1000,
+            polling="raf",
+        )
+
+    def expect_light(self, state: str, within: float = 5.0) -> None:
+        """Wait until the light says this."""
+        expect(self.light).to_have_text(state, timeout=within * 1000)
+
+    def expect_count(self, text: str) -> None:
+        """Wait until the counter says this."""
+        expect(self.page.locator(".todo-count")).to_have_text(text)
+
+    def seen(self) -> dict[str, Any]:
+        """What the observer has seen since the page was loaded."""
+        seen: dict[str, Any] = self.page.evaluate("window.seen")
+        return seen
+
+    def picture(self, name: str) -> Path:
+        """A screenshot below tests/output."""
+        OUTPUT.mkdir(exist_ok=True)
+        path = OUTPUT / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+    def expect_calm(self, moves: bool = False) -> None:
+        """Fail if a row came back after it went, a text after it changed, or the page reported a fault.
+
+        moves: rows were put in another order meanwhile.
+        """
+        seen = self.seen()
+        comings = [row for row, what in seen["rows"] if what == "added"]
+        assert moves or len(comings) == len(set(comings)), f"rows came back: {seen['rows']}"
+        for row, texts in seen["texts"].items():
+            assert len(texts) == len(set(texts)), f"{row} flickered: {texts}"
+        assert self.faults == []
+
+    def close(self) -> None:
+        """Close the window."""
+        self.context.close()
+
+
+def _json(rows: list[list[Any]]) -> str:
+    """As JSON.stringify writes it."""
+    return json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
