@@ -1,0 +1,78 @@
+"""Each example is served by the command line, as its first lines say, and does what they promise."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from .command import ROOT, Command, command
+
+EXAMPLES = ROOT / "examples"
+
+
+@contextmanager
+def serving(name: str, folder: Path) -> Iterator[tuple[httpx.Client, Command]]:
+    """An example at work, its database in a folder of the test's."""
+    target = f"examples.{name}:app"
+    assert f"livecollections run {target}" in (EXAMPLES / f"{name}.py").read_text("utf-8")
+    with command("run", target, "--port", "0", cwd=folder, env={"PYTHONPATH": str(ROOT)}) as run:
+        with httpx.Client(base_url=run.address()) as client:
+            yield client, run
+        assert run.stop() < 6
+
+
+def test_every_example_has_a_test() -> None:
+    tested = set(re.findall(r'serving\("(\w+)"', Path(__file__).read_text("utf-8")))
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
+
+
+def test_ten_lines_serve_todos(tmp_path: Path) -> None:
+    with serving("todos", tmp_path) as (client, _):
+        assert client.post("/api/todos", json={"title": "milk"}).status_code == 201
+        [todo] = client.get("/api/todos").json()
+        assert todo == {"id": 1, "title": "milk", "completed": False, "order": None}
+        assert "/api/todos" in client.get("/openapi.json").json()["paths"]
+        assert client.get("/docs").status_code == 200
+
+
+def test_inside_fastapi_own_routes_commit_live(tmp_path: Path) -> None:
+    with serving("fastapi_app", tmp_path) as (client, _):
+        created = client.post("/api/shop/articles", json={"name": "tea", "price": 8.0})
+        assert created.status_code == 201
+        with client.stream("GET", "/api/shop/articles", headers={"Accept": "text/event-stream"}) as stream:
+            lines = stream.iter_lines()
+            sale = client.post("/sale?percent=25", headers={"Live-Origin": "autumn"})
+            assert sale.json() == {"percent": 25}
+            heard = next(line for line in lines if '"price":6' in line)
+        assert '"method":"PUT"' in heard
+        assert sale.headers["Live-Seq"] > created.headers["Live-Seq"]
+        assert client.get("/api/shop/articles").json() == [{"id": 1, "name": "tea", "price": 6.0}]
+        paths = client.get("/openapi.json").json()["paths"]
+        assert {"/sale", "/api/shop/articles"} <= paths.keys()
+
+
+def test_around_another_application(tmp_path: Path) -> None:
+    with serving("wrap_app", tmp_path) as (client, _):
+        assert client.get("/anything").text == "hello from the application inside\n"
+        assert client.post("/api/notes", json={"text": "x"}).status_code == 201
+        assert client.get("/api/notes").json() == [{"id": 1, "text": "x"}]
+
+
+def test_a_durable_listener_hears_what_was_written_while_it_slept(tmp_path: Path) -> None:
+    with serving("listener", tmp_path) as (client, run):
+        client.post("/api/orders", json={"article": "tea"})
+        client.patch("/api/orders/1", json={"paid": True})
+        run.wait_line("receipt for order 1: tea")
+        client.post("/api/orders", json={"article": "milk"})
+    connection = sqlite3.connect(tmp_path / "orders.db")
+    connection.execute('update "order" set paid = true')
+    connection.commit()
+    connection.close()
+    with serving("listener", tmp_path) as (_, run):
+        run.wait_line("receipt for order 2: milk")
+        assert not [line for line in run.lines if "receipt for order 1" in line]
