@@ -31,6 +31,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServer]:
 
 @pytest.fixture
 def server(running: DemoServer) -> DemoServer:
+    if not running.runs:
+        running.start()
     running.clear()
     return running
 

@@ -55,12 +55,13 @@ def accepts(port: int) -> bool:
 class DemoServer:
     """The demo on a database file: started by its command line, on the same port each time.
 
-    database: the file, made where it is missing.  log: a file that gets what it prints.
+    database: the file, made where it is missing; what the server prints goes into one beside it.
+    port: on loopback; a free one where none is given.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, port: int | None = None) -> None:
         self.database = database
-        self.port = free_port()
+        self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.address)
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,6 +78,11 @@ class DemoServer:
         assert self._process is not None
         assert self._process.poll() is None, self.database.with_suffix(".log").read_text()
         return accepts(self.port)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended since."""
+        return self._process is not None
 
     def kill(self) -> None:
         """End it as a power cut does: SIGKILL."""

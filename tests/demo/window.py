@@ -20,13 +20,15 @@ SHOWN = """() => [...document.querySelectorAll('.todo-list > li:not(.hidden)')].
 
 
 class Window:
-    """A window of its own context (no storage or connection is shared with another), 700 by 620 CSS pixels.
+    """A window of its own context: no storage or connection is shared with another.
 
-    path: what to open below ``address``.
+    path: what to open below ``address``.  size: width and height in CSS pixels.
     """
 
-    def __init__(self, browser: Browser, address: str, path: str = "/") -> None:
-        self.context = browser.new_context(viewport={"width": 700, "height": 620})
+    def __init__(
+        self, browser: Browser, address: str, path: str = "/", size: tuple[int, int] = (700, 620)
+    ) -> None:
+        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         self.context.add_init_script(path=WATCHING)
         self.page = self.context.new_page()
         self.faults: list[str] = []
