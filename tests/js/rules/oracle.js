@@ -1,0 +1,166 @@
+// What must hold at every moment of a history, and at its end.
+//
+// Rules: no document twice; the states shown of a document only get newer; while a save is unanswered no
+// attribute it sends shows any value but the user's; events alone are enough to keep a view; at the end the
+// collection equals the server's rows, but for what reports itself unsaved and has a reason to.
+'use strict';
+
+const { same } = require('./log');
+
+class Violation extends Error {}
+
+class Oracle {
+  constructor(world) {
+    this.world = world;
+    this.watched = [];
+  }
+
+  watch(watched) {
+    const { collection } = watched;
+    watched.shown = new Map();  // id → [era, v]
+    watched.seqs = new Map();   // id → the last options.seq
+    watched.view = new Map();   // cid → attributes, by events alone
+    this.watched.push(watched);
+    collection.on('all', (event, ...args) => this.hear(watched, event, args));
+  }
+
+  fail(text) { throw this.world.violation = this.world.violation || new Violation(text); }
+
+  hear(watched, event, args) {
+    const { collection, view } = watched;
+    const [model, second, third] = args;
+    if (event === 'add' && second === collection) view.set(model.cid, { ...model.attributes });
+    if (event === 'remove' && second === collection) view.delete(model.cid);
+    if (event === 'reset') {
+      view.clear();
+      for (const one of collection.models) view.set(one.cid, { ...one.attributes });
+    }
+    if (event === 'change' && view.has(model.cid)) view.set(model.cid, { ...model.attributes });
+    const options = event === 'change' ? second : third;
+    if (event === 'add' || event === 'remove' || event === 'change') {
+      this.notice(watched, event, model, options || {});
+    }
+    if (event === 'destroy' && options && options.live) this.fail('a pushed DELETE fired destroy');
+  }
+
+  notice(watched, event, model, options) {
+    const { world } = this;
+    world.note(`  ${watched.name} ${event} ${model.id || model.cid} ${JSON.stringify(model.attributes)}` +
+      `${options.live ? ' live' : ''}`);
+    if (event !== 'remove') this.checkOrder(watched, model);
+    this.checkPending(model, event);
+    if (!options.live) return;
+    if (typeof options.seq !== 'string') this.fail(`${event} by a push without options.seq`);
+    const before = watched.seqs.get(model.id);
+    const key = `${this.world.log.era}${options.seq}`;
+    if (before && before.slice(-28, -20) === key.slice(-28, -20) && before > key) {
+      this.fail(`seq fell for ${model.id}: ${before} then ${key}`);
+    }
+    watched.seqs.set(model.id, key);
+  }
+
+  checkOrder(watched, model) {
+    const v = model.get('v');
+    if (v === undefined || model.isNew()) return;
+    const now = [model.get('era'), v];
+    const before = watched.shown.get(model.id);
+    if (before && (now[0] < before[0] || (now[0] === before[0] && now[1] < before[1]))) {
+      this.fail(`${watched.name} shows an older state of ${model.id}: ${before} then ${now}`);
+    }
+    watched.shown.set(model.id, now);
+  }
+
+  // While saves of a model are unanswered, what they send shows what the user said.
+  checkPending(model, when) {
+    const saves = this.world.ops.filter((op) =>
+      op.model === model && (op.kind === 'save' || op.kind === 'create') && op.exchange);
+    const first = saves.find((op) => !op.settled);
+    if (!first) return;
+    const since = saves.filter((op) => op.n >= first.n);
+    for (const name of ['title', 'done', 'note']) {
+      const pending = since.filter((op) => !op.settled && name in op.sent);
+      if (!pending.length) continue;
+      const said = since.filter((op) => name in op.sent && op.n >= pending[0].n);
+      const shownNow = said.filter((op) => !op.wait);
+      const allowed = said.filter((op) => op.wait && op.settled).map((op) => op.sent[name]);
+      if (shownNow.length) allowed.push(shownNow[shownNow.length - 1].sent[name]);
+      if (!shownNow.length) allowed.push(pending[0].frozen[name]);
+      if (!allowed.includes(model.get(name))) {
+        this.fail(`${when}: ${name} of ${model.id || model.cid} shows ${JSON.stringify(model.get(name))} ` +
+          `while ${JSON.stringify(allowed)} is being saved`);
+      }
+    }
+  }
+
+  // After every step.
+  check() {
+    if (this.world.violation) throw this.world.violation;
+    if (this.world.errors.length) throw this.world.errors[0];
+    for (const watched of this.watched) {
+      const { collection, view, name } = watched;
+      const ids = new Set();
+      for (const model of collection.models) {
+        if (model.id !== undefined) {
+          if (ids.has(model.id)) this.fail(`${name} holds ${model.id} twice`);
+          ids.add(model.id);
+          if (collection.get(model.id) !== model) this.fail(`${name}.get(${model.id}) is another model`);
+        }
+        this.checkOrder(watched, model);
+        this.checkPending(model, 'after a step');
+        if (!same(view.get(model.cid) || {}, model.attributes)) {
+          this.fail(`${name}: the events about ${model.id || model.cid} tell ` +
+            `${JSON.stringify(view.get(model.cid))}, it has ${JSON.stringify(model.attributes)}`);
+        }
+      }
+      if (view.size !== collection.length) this.fail(`${name}: events tell ${view.size} models, ` +
+        `it has ${collection.length}`);
+    }
+  }
+
+  // When everything has been delivered.
+  finish() {
+    this.check();
+    for (const watched of this.watched) {
+      if (watched.collection.live !== 'live') this.fail(`${watched.name} is ${watched.collection.live}`);
+      this.compare(watched);
+    }
+  }
+
+  compare({ name, collection, holds }) {
+    const { log, ops } = this.world;
+    const rows = new Map([...log.rows].filter(([, row]) => holds(row)));
+    const seen = new Set();
+    for (const model of collection.models) {
+      const failures = ops.filter((op) => op.model === model && op.failedAt !== undefined);
+      if (model.isNew()) {
+        if (!failures.length) this.fail(`${name} holds ${model.cid}, new and never refused`);
+        this.checkLost(name, model, failures);
+        continue;
+      }
+      seen.add(model.id);
+      const row = rows.get(model.id);
+      if (model.unsaved) {
+        if (!failures.length) this.fail(`${name}: ${model.id} says unsaved and nothing failed`);
+        continue;
+      }
+      if (!row) this.fail(`${name} holds ${model.id}, which the server has not`);
+      const { ui, era, ...shown } = model.attributes;
+      if (!same(shown, row)) {
+        this.fail(`${name}: ${model.id} is ${JSON.stringify(shown)}, the server has ${JSON.stringify(row)}`);
+      }
+    }
+    for (const id of rows.keys()) if (!seen.has(id)) this.fail(`${name} lacks ${id}`);
+  }
+
+  // A create whose answer was lost is its row as soon as the push with its origin is heard.
+  checkLost(name, model, failures) {
+    const { log, heard } = this.world;
+    for (const { entry, seq } of failures) {
+      if (entry && log.rows.has(entry.id) && heard.has(seq) && !this.world.counts.reset) {
+        this.fail(`${name}: ${model.cid} is still new, though the push of its row ${entry.id} was heard`);
+      }
+    }
+  }
+}
+
+module.exports = { Oracle, Violation };

@@ -1,0 +1,323 @@
+// One history's world: a stub server, a network, Faye clients, live collections, and what became of each
+// of the user's own writes.
+//
+// Rule: everything that happens is written to `trace`, and every situation worth counting to `counts`.
+'use strict';
+
+const path = require('node:path');
+const Backbone = require('backbone');
+const { Clock, generator, settled } = require('./clock');
+const { Log, CHANNEL } = require('./log');
+const { Rest } = require('./rest');
+const { Bayeux } = require('./bayeux');
+const { Network, Parcel } = require('./network');
+const { createClient } = require('./client');
+const { Oracle } = require('./oracle');
+
+const LIBRARY = process.env.LIVE_LIBRARY ||
+  path.join(__dirname, '../../../src/livecollections/browser/livecollections.js');
+const LiveCollection = require(LIBRARY);
+
+const Todo = Backbone.Model.extend({
+  // `ui` is this page's own.
+  toJSON() {
+    const { ui, ...sent } = this.attributes;
+    return sent;
+  }
+});
+
+class World {
+  // config: {seed, postgres, lagging, replyFirst, transport, single, setup, rows, nullable}
+  constructor(config) {
+    this.config = config;
+    this.trace = [];
+    this.counts = {};
+    this.errors = [];
+    this.ops = [];
+    this.heard = new Set();
+    this.lost = new Set();
+    this.values = 0;
+    this.writers = new Set();
+    this.clock = new Clock();
+    this.random = generator(config.seed);
+    this.log = new Log(this.random);
+    this.rest = new Rest(this.log, {
+      postgres: config.postgres, lag: () => Math.floor(this.random() * 4)
+    });
+    this.bayeux = new Bayeux(this.log, this.clock, { replyFirst: config.replyFirst });
+    this.network = new Network();
+    this.oracle = new Oracle(this);
+    this.live = [];
+  }
+
+  count(name, times = 1) { this.counts[name] = (this.counts[name] || 0) + times; }
+
+  // The same, and once more if the write in question waits.
+  countWrite(name, op) {
+    this.count(name);
+    if (op.wait) this.count(`${name}, wait: true`);
+  }
+
+  note(text) { this.trace.push(text); }
+
+  async start() {
+    this.ajax = Backbone.ajax;
+    Backbone.ajax = (params) => this.send(params);
+    this.warn = console.warn;
+    console.warn = (...args) => this.note(`warning: ${args.join(' ')}`);
+    this.onRejection = (error) => this.errors.push(error);
+    process.on('unhandledRejection', this.onRejection);
+    this.clock.install(generator(this.config.seed + 1));
+    for (let i = 0; i < this.config.rows; i++) this.log.insert(this.freshValues());
+    this.publish(true);
+    this.open();
+    await this.drain();
+  }
+
+  stop() {
+    for (const { collection } of this.live) collection.unlisten();
+    this.clock.uninstall();
+    Backbone.ajax = this.ajax;
+    console.warn = this.warn;
+    process.removeListener('unhandledRejection', this.onRejection);
+  }
+
+  open() {
+    const { setup } = this.config;
+    const client = this.client();
+    this.watch('main', client, CHANNEL);
+    if (setup === 'twin') this.watch('twin', client, CHANNEL);
+    if (setup === 'second') this.watch('second', this.client(), CHANNEL);
+    if (setup === 'signal') {
+      this.watch('signal', client, `${CHANNEL}?done=true`, (row) => row.done === true);
+    }
+  }
+
+  client() {
+    const { transport, single } = this.config;
+    return createClient({ network: this.network, server: this.bayeux }, { transport, single });
+  }
+
+  watch(name, client, url, holds = () => true) {
+    const Todos = LiveCollection.extend({ model: Todo, url });
+    const collection = new Todos([], { client });
+    const watched = { name, collection, holds, client };
+    this.live.push(watched);
+    this.oracle.watch(watched);
+  }
+
+  // Everything that can happen without a parcel's arrival has happened.
+  async drain() {
+    for (;;) {
+      await settled();
+      const timer = this.clock.next(this.clock.now + 10);
+      if (!timer) return;
+      this.clock.run(timer);
+    }
+  }
+
+  // Run the timer that is due next.
+  async tick(until) {
+    const timer = this.clock.next(until);
+    if (!timer) return false;
+    this.clock.run(timer);
+    await this.drain();
+    return true;
+  }
+
+  publish(force) {
+    if (!force && this.config.lagging) return;
+    this.bayeux.publish();
+  }
+
+  freshValues() {
+    const values = { title: `s${++this.values}`, done: this.random() < 0.5 };
+    if (this.config.nullable || this.random() < 0.6) {
+      values.note = this.config.nullable && this.random() < 0.4 ? null : `n${++this.values}`;
+    }
+    return values;
+  }
+
+  // ---- HTTP
+
+  // In place of Backbone.ajax.
+  send(params) {
+    const headers = { ...params.headers };
+    const xhr = {
+      status: 0, readyState: 1, headers: {},
+      setRequestHeader: (name, value) => { headers[name] = value; },
+      getResponseHeader: (name) => (xhr.headers[name] === undefined ? null : xhr.headers[name]),
+      abort: () => { if (this.network.drop(exchange.parcel)) this.fail(exchange, 0); }
+    };
+    if (params.beforeSend) params.beforeSend(xhr, params);
+    let { url } = params;
+    if (params.type === 'GET' && params.data) {
+      url += (url.includes('?') ? '&' : '?') + new URLSearchParams(
+        Object.entries(params.data).map(([name, value]) => [name, JSON.stringify(value)]));
+    }
+    const body = params.type === 'GET' || params.data === undefined ? undefined : JSON.parse(params.data);
+    const request = { method: params.type, url, headers, body };
+    const exchange = { params, xhr, request, op: params.op, pushes: [], tag: ++this.values };
+    if (exchange.op) exchange.op.exchange = exchange;
+    const text = `${request.method} ${url} ${body ? JSON.stringify(body) : ''}`;
+    exchange.text = text;
+    exchange.parcel = this.network.add(new Parcel('request', text,
+      (fate) => this.serve(exchange, fate), () => this.fail(exchange, 0), { exchange }));
+    return xhr;
+  }
+
+  // The server takes a request.
+  serve(exchange, fate = 'ok') {
+    const { op, request } = exchange;
+    const answer = this.rest.handle(request, fate);
+    exchange.answer = JSON.parse(JSON.stringify({ ...answer, entry: undefined }));
+    this.record({ kind: 'request', request, fate, answer: exchange.answer });
+    if (op && answer.entry && !answer.repeated) {
+      op.entry = answer.entry;
+      op.seq = this.log.seqOf(answer.entry);
+    }
+    if (op) op.served = answer.status;
+    if (op && op.kind === 'save' && answer.status === 200 && !answer.entry) this.count('no-op PUT');
+    exchange.parcel = this.network.add(new Parcel('answer', `${answer.status} to ${exchange.text} ` +
+      `${JSON.stringify(exchange.answer.headers)} ${JSON.stringify(exchange.answer.body)}`,
+    () => this.answer(exchange), () => this.fail(exchange, 0), { exchange }));
+    this.publish();
+  }
+
+  answer(exchange) {
+    const { status, headers, body } = exchange.answer;
+    if (status >= 400) return this.fail(exchange, status, headers, body);
+    this.countAnswer(exchange);
+    this.settle(exchange.op, status);
+    Object.assign(exchange.xhr, { status, headers, readyState: 4, responseJSON: body });
+    return exchange.params.success(body, 'success', exchange.xhr);
+  }
+
+  fail(exchange, status, headers = {}, body = undefined) {
+    this.settle(exchange.op, status);
+    Object.assign(exchange.xhr, { status, headers, readyState: 4, responseJSON: body });
+    exchange.params.error(exchange.xhr, 'error', String(status));
+  }
+
+  countAnswer({ request, answer, params, pushes }) {
+    if (!Array.isArray(answer.body)) return;
+    const label = answer.headers['Live-Seq'];
+    if (answer.headers['Live-Until']) this.count('list with Live-Until');
+    if (pushes.some((seq) => seq > label)) {
+      this.count('GET begun before and answered after a push');
+      if (this.pending().some((op) => op.wait)) {
+        this.count('GET begun before and answered after a push, wait: true');
+      }
+    }
+    for (const op of this.pending()) {
+      if (op.kind === 'create' && op.entry && answer.body.some((row) => row.id === op.entry.id)) {
+        this.countWrite('GET between commit and answer of a POST', op);
+      }
+    }
+    if (params.data) this.count('fetch({data})');
+    else if (request.url.includes('?')) this.count('Live-Signal list');
+  }
+
+  // ---- the user's own writes
+
+  pending() { return this.ops.filter((op) => !op.settled); }
+
+  // Note a write and make it. sent: the attributes that the user changes by it.
+  write(kind, watched, model, sent, options, make) {
+    const op = {
+      n: this.ops.length, kind, watched, model, sent, wait: Boolean(options.wait), settled: false,
+      frozen: model ? { ...model.attributes } : {}
+    };
+    this.ops.push(op);
+    this.writers.add(watched.client);
+    this.note(`${watched.name}: ${kind} ${model ? model.id || model.cid : ''} ${JSON.stringify(sent)} ` +
+      `${JSON.stringify(options)}`);
+    op.model = make({ ...options, op }) || model;
+    if (!op.exchange) op.settled = true;
+    return op;
+  }
+
+  settle(op, status) {
+    if (!op || op.settled) return;
+    const lost = op.entry && (status === 0 || status >= 500);
+    const failed = status === 0 || status >= 400;
+    if (failed) {
+      op.failedAt = this.log.version;
+      if (lost) this.countWrite('answer lost after commit', op);
+      else if (status >= 400) this.countWrite(`${status < 500 ? '4xx' : '5xx'} on ${op.kind}`, op);
+    }
+    if (op.kind === 'save') {
+      const earlier = this.pending().find((one) =>
+        one.kind === 'save' && one.model === op.model && one.n < op.n);
+      if (earlier) this.countWrite('two saves answered in reverse', { wait: op.wait || earlier.wait });
+    }
+    op.settled = true;
+    op.status = status;
+  }
+
+  // ---- what arrives
+
+  async deliver(parcel, fate) {
+    this.note(`${parcel.kind} ${parcel.label}${fate && fate !== 'ok' ? ` (${fate})` : ''}`);
+    this.arrive(parcel);
+    this.network.deliver(parcel, fate);
+    await this.drain();
+  }
+
+  async lose(parcel) {
+    this.note(`LOST ${parcel.kind} ${parcel.label}`);
+    this.forget([parcel]);
+    this.network.lose(parcel);
+    await this.drain();
+  }
+
+  async cut() {
+    this.note('CUT');
+    this.forget(this.network.parcels);
+    this.network.cut();
+    await this.drain();
+  }
+
+  messagesOf(parcel) {
+    return parcel.kind === 'down' || parcel.kind === 'reply' ? parcel.about.messages : [];
+  }
+
+  forget(parcels) {
+    for (const parcel of parcels) {
+      for (const { data } of this.messagesOf(parcel)) if (data) this.lost.add(data.seq);
+    }
+  }
+
+  arrive(parcel) {
+    for (const message of this.messagesOf(parcel)) {
+      const live = message.ext && message.ext.live;
+      if (live && live.reset) this.count('reset');
+      if (message.data) this.countPush(message.data);
+    }
+  }
+
+  countPush(data) {
+    this.heard.add(data.seq);
+    if (data.method === 'RESET') this.count('reset');
+    for (const parcel of this.network.parcels) {
+      if (parcel.about.exchange) parcel.about.exchange.pushes.push(data.seq);
+    }
+    for (const op of this.pending()) {
+      if (op.seq === data.seq) this.countWrite('push before answer', op);
+      if (op.kind === 'create' && op.entry && data.method === 'DELETE' && data.body.id === op.entry.id) {
+        this.countWrite("DELETE before the POST's answer", op);
+      }
+    }
+    if (this.live.length > 1 && this.config.setup === 'twin') {
+      this.twinHeard = true;
+      const [main, twin] = this.live;
+      const model = data.body && main.collection.get(data.body.id);
+      if (model && twin.collection.get(model.cid) === model) this.count('one model in two collections');
+    }
+  }
+
+  // What happened at the server, in its order, to be replayed against another one.
+  record(step) { if (this.transcript) this.transcript.push(step); }
+}
+
+module.exports = { World, LiveCollection, CHANNEL };
