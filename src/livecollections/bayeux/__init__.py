@@ -1,0 +1,46 @@
+"""A Bayeux server for Python, usable alone: ``from livecollections.bayeux import Server``.
+
+Names are loaded when they are used. Nothing here imports a web framework or a database.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .asgi import Server
+    from .local import LocalClient, LocalSubscription, Stream
+    from .message import Limits
+    from .server import History, Page, Policy
+    from .session import Session
+
+__all__ = [
+    "History",
+    "Limits",
+    "LocalClient",
+    "LocalSubscription",
+    "Page",
+    "Policy",
+    "Server",
+    "Session",
+    "Stream",
+]
+
+_HOMES = {
+    "History": "server",
+    "Limits": "message",
+    "LocalClient": "local",
+    "LocalSubscription": "local",
+    "Page": "server",
+    "Policy": "server",
+    "Server": "asgi",
+    "Session": "session",
+    "Stream": "local",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,240 @@
+"""Messages as they travel: parsing what comes, encoding what goes, replies, advice and errors.
+
+Three rules. What a client sent is never passed on: a delivered message is built from ``channel`` and ``data``
+alone. A published message is encoded once, whoever receives it. Milliseconds exist on the wire only: they
+become seconds here and nowhere else.
+
+This module knows no session, no socket and no clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from ..errors import BayeuxError, MalformedRequest, TooLarge
+
+VERSION = "1.0"
+LIVE_VERSION = 1
+CONNECTION_TYPES = ("long-polling", "cross-origin-long-polling", "websocket")
+"""What remote clients may ask for. A transport that is added is named here."""
+
+RETRY, REHANDSHAKE, NONE = "retry", "handshake", "none"
+
+_NOT_IN_ERRORS = re.compile(r"[^A-Za-z0-9\-_!~()$@ /*.]")
+_ERROR_ARGUMENT = 128
+_BEGINS_JSON = re.compile(rb"^(?:\xef\xbb\xbf)?[ \t\r\n]*[\[{]")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may send and cost.
+
+    body: bytes of one HTTP body or WebSocket frame.  batch: messages in it.  depth: levels of nested JSON.
+    channel: characters of a channel's name.  subscriptions: of one session.  queue_bytes: waiting for one
+    session that does not take them.  stall: seconds for which a socket takes no byte before what waits for it
+    is squashed.  errors: unreadable frames on one socket before it is closed.
+    """
+
+    body: int = 262_144
+    batch: int = 1_000
+    depth: int = 64
+    channel: int = 256
+    subscriptions: int = 1_000
+    queue_bytes: int = 65_536
+    stall: float = 1.0
+    errors: int = 10
+
+
+class Message:
+    """One published message: encoded once, shared by all who receive it."""
+
+    __slots__ = ("body", "channel", "seq")
+
+    def __init__(self, channel: str, data: Any, seq: str | None = None) -> None:
+        self.channel = channel
+        self.body = orjson.dumps({"channel": channel, "data": data})
+        self.seq = seq
+
+    def __repr__(self) -> str:
+        return f"Message({self.body.decode()})"
+
+
+def encode(replies: Sequence[bytes]) -> bytes:
+    """Encoded replies and messages as one array."""
+    return b"[%b]" % b",".join(replies)
+
+
+def decode(message: Message) -> dict[str, Any]:
+    """A private copy of a delivered message: ``{"channel", "data"}``."""
+    copy: dict[str, Any] = orjson.loads(message.body)
+    return copy
+
+
+def parse(raw: bytes, limits: Limits) -> list[Any]:
+    """The elements of an array of messages, or the one message, as they were sent.
+
+    Raises:
+        MalformedRequest: not JSON, not an array or an object, nested too deeply.
+        TooLarge: more bytes or messages than allowed.
+    """
+    if len(raw) > limits.body:
+        raise TooLarge(f"at most {limits.body} bytes are accepted at a time")
+    try:
+        value = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        raise MalformedRequest(f"this is not JSON: {error}") from None
+    messages = value if isinstance(value, list) else [value]
+    if not isinstance(value, list | dict):
+        raise MalformedRequest("a message is a JSON object, several are an array of them")
+    if len(messages) > limits.batch:
+        raise TooLarge(f"at most {limits.batch} messages are accepted at a time")
+    if raw.count(b"[") + raw.count(b"{") > limits.depth and _deeper_than(limits.depth, value):
+        raise MalformedRequest(f"JSON may be nested {limits.depth} levels deep")
+    return messages
+
+
+def parse_body(raw: bytes, limits: Limits) -> list[Any]:
+    """As ``parse``, for HTTP: JSON, or a form whose ``message`` fields hold JSON.
+
+    The body decides, not its content type: clients disagree on what none and ``text/plain`` mean.
+    """
+    if len(raw) > limits.body:
+        raise TooLarge(f"at most {limits.body} bytes are accepted at a time")
+    if _BEGINS_JSON.match(raw):
+        return parse(raw, limits)
+    try:
+        fields = parse_qsl(raw.decode(), max_num_fields=limits.batch)
+    except ValueError as error:
+        raise MalformedRequest(f"this is neither JSON nor a form: {error}") from None
+    messages = [item for name, value in fields if name == "message" for item in parse(value.encode(), limits)]
+    if not any(name == "message" for name, _ in fields):
+        raise MalformedRequest("this is neither JSON nor a form with a field 'message'")
+    if len(messages) > limits.batch:
+        raise TooLarge(f"at most {limits.batch} messages are accepted at a time")
+    return messages
+
+
+def _deeper_than(depth: int, value: Any) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [child for child in value.values() if isinstance(child, dict | list)]
+    return [child for child in value if isinstance(child, dict | list)]
+
+
+# Errors, in Faye's words.
+
+
+def unknown_client(client_id: Any) -> BayeuxError:
+    return _error(401, client_id, "Unknown client")
+
+
+def parameter_missing(name: str) -> BayeuxError:
+    return _error(402, name, "Missing required parameter")
+
+
+def channel_forbidden(channel: Any) -> BayeuxError:
+    return _error(403, channel, "Forbidden channel")
+
+
+def channel_invalid(channel: Any) -> BayeuxError:
+    return _error(405, channel, "Invalid channel")
+
+
+def connection_types_not_supported(offered: Any) -> BayeuxError:
+    names = offered if isinstance(offered, list) else [offered]
+    return BayeuxError(301, [_argument(name) for name in names[:8]], "Connection types not supported")
+
+
+def version_mismatch(version: Any) -> BayeuxError:
+    return _error(300, version, "Version mismatch")
+
+
+def handshake_denied() -> BayeuxError:
+    return BayeuxError(403, [], "Handshake denied")
+
+
+def bad_request() -> BayeuxError:
+    return BayeuxError(400, [], "Bad request")
+
+
+def server_error() -> BayeuxError:
+    return BayeuxError(500, [], "Internal server error")
+
+
+def _error(code: int, argument: Any, text: str) -> BayeuxError:
+    return BayeuxError(code, [_argument(argument)], text)
+
+
+def _argument(value: Any) -> str:
+    # Faye's parser of errors knows these characters only, and nobody gets a megabyte of his own back.
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return _NOT_IN_ERRORS.sub("", str(value)[:_ERROR_ARGUMENT])
+
+
+# Replies.
+
+
+def reply_to(message: Mapping[str, Any], *, client_id: bool = True) -> dict[str, Any]:
+    """The beginning of every reply, in Faye's order: what of the request is echoed to its sender."""
+    reply: dict[str, Any] = {}
+    if is_id(message.get("id")):
+        reply["id"] = message["id"]
+    if client_id and isinstance(message.get("clientId"), str):
+        reply["clientId"] = message["clientId"][:_ERROR_ARGUMENT]
+    if isinstance(message.get("channel"), str):
+        reply["channel"] = message["channel"]
+    reply["successful"] = True
+    return reply
+
+
+def is_id(value: Any) -> bool:
+    """Whether a message's id can be echoed: a text or a number, as it came."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def refuse(reply: dict[str, Any], error: BayeuxError) -> dict[str, Any]:
+    """The same reply as a refusal."""
+    reply["successful"] = False
+    reply["error"] = str(error)
+    return reply
+
+
+def advice(reconnect: str, *, interval: float | None = None, timeout: float | None = None) -> dict[str, Any]:
+    """Advice for a client; times in seconds, on the wire in milliseconds."""
+    given: dict[str, Any] = {"reconnect": reconnect}
+    if interval is not None:
+        given["interval"] = round(interval * 1000)
+    if timeout is not None:
+        given["timeout"] = round(timeout * 1000)
+    return given
+
+
+def wished_timeout(message: Mapping[str, Any]) -> float | None:
+    """For how many seconds the client wants its connect held, if it says so."""
+    wish = message.get("advice")
+    value = wish.get("timeout") if isinstance(wish, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        return None
+    return value / 1000
+
+
+def live_ext(message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the client says under ``ext.live``; None if it says nothing."""
+    ext = message.get("ext")
+    live = ext.get("live") if isinstance(ext, dict) else None
+    return live if isinstance(live, dict) else None

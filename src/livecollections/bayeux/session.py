@@ -1,0 +1,378 @@
+"""A session: one client's subscriptions, positions, waiting messages and held connect.
+
+Four rules. A subscription on a channel with a history is only a *position*: what doesn't fit in the queue is
+forgotten, the position says *behind*, and the history is read again from there. A message whose seq is not
+after the position is not queued, so nothing is doubled. A plain channel has nothing to read again: what
+doesn't fit ends the session, and the client hears it. Messages handed to a transport are *in flight* until it
+says that they went; what did not go is put back.
+
+This module has no clock, no socket and no loop: ``now`` is an argument, and whoever calls acts on what it says.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..change import epoch, is_after
+from .message import Message, is_id
+
+
+class State(Enum):
+    """Where a session is in the cycle of connects."""
+
+    HANDSHAKEN = "handshaken"
+    IDLE = "idle"
+    HELD = "held"
+    ENDED = "ended"
+
+
+class Happening(Enum):
+    """What moves a session from state to state."""
+
+    ANSWER = "a connect is answered at once"
+    HOLD = "a connect is held"
+    RELEASE = "the held connect is answered or lost"
+    END = "disconnected, expired, overflown or denied"
+
+
+TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
+    State.HANDSHAKEN: {Happening.ANSWER: State.IDLE, Happening.HOLD: State.HELD, Happening.END: State.ENDED},
+    State.IDLE: {Happening.ANSWER: State.IDLE, Happening.HOLD: State.HELD, Happening.END: State.ENDED},
+    State.HELD: {Happening.RELEASE: State.IDLE, Happening.END: State.ENDED},
+    State.ENDED: {},
+}
+
+
+class Offer(Enum):
+    """What became of a message that was offered to a session."""
+
+    QUEUED = "queued"
+    IGNORED = "not after its position, or read from the history later"
+    OVERFLOW = "a plain message found no room: the session must end"
+
+
+class Link(Protocol):
+    """The transport's end of a session: a socket, a held poll, or somebody in this process."""
+
+    session: Session | None
+    is_socket: bool
+    is_fresh: bool
+    """Whether no connect has been seen on it yet."""
+
+    def reply(self, reply: dict[str, Any]) -> None:
+        """Answer a message; the engine may do so long after the message came."""
+
+    def wake(self) -> None:
+        """Messages wait in the session."""
+
+    async def wait_room(self) -> None:
+        """Return when replies can be taken again."""
+
+    def ended(self) -> None:
+        """The session has ended, and the link has none now."""
+
+    def close(self, code: int) -> None:
+        """Send what was replied, then end; ``code`` is the WebSocket close code."""
+
+
+class Position:
+    """A receiver of a channel with a history.
+
+    sent: everything up to it has been handed to a transport.  queued: the same, or in the queue.
+    is_behind: more is in the history; live messages are not queued.  squash: of several changes of one
+    document the last is enough.
+    """
+
+    __slots__ = ("channel", "is_behind", "queued", "sent", "squash")
+
+    def __init__(self, channel: str, seq: str, is_behind: bool) -> None:
+        self.channel = channel
+        self.sent = self.queued = seq
+        self.is_behind = is_behind
+        self.squash = False
+
+
+class Held:
+    """A connect that waits for messages or for its time."""
+
+    __slots__ = ("link", "reply", "until")
+
+    def __init__(self, link: Link, reply: dict[str, Any], until: float) -> None:
+        self.link = link
+        self.reply = reply
+        self.until = until
+
+
+class Session:
+    """One client.
+
+    id: its clientId, a secret.  is_local: in this process, trusted, and not bounded.  attributes: the
+    application's own.  link: where its messages go now, if anywhere.  flowing: whether the link takes them.
+    deadline: when it ends if nothing is heard of it.
+    """
+
+    REMEMBERED = 128
+    """Publishes remembered to know a repeated one again."""
+
+    __slots__ = (
+        "__weakref__",
+        "_before",
+        "_flight",
+        "_seen",
+        "attributes",
+        "deadline",
+        "flowing",
+        "held",
+        "id",
+        "is_local",
+        "is_replaying",
+        "limit",
+        "link",
+        "positions",
+        "queue",
+        "size",
+        "state",
+        "subscriptions",
+        "visit",
+    )
+
+    def __init__(self, id_: str, limit: int, deadline: float, *, is_local: bool = False) -> None:
+        self.id = id_
+        self.limit = limit
+        self.deadline = deadline
+        self.is_local = is_local
+        self.is_replaying = False
+        self.attributes: dict[str, Any] = {}
+        self.state = State.HANDSHAKEN
+        self.subscriptions: dict[str, None] = {}
+        self.positions: dict[str, Position] = {}
+        self.queue: deque[Message] = deque()
+        self.size = 0
+        self.link: Link | None = None
+        self.flowing = False
+        self.held: Held | None = None
+        self.visit = 0
+        self._flight: list[Message] = []
+        self._before: dict[str, str] = {}
+        self._seen: OrderedDict[str | int | float, int] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"Session(…{self.id[-6:]}, {self.state.value})"
+
+    # The cycle of connects.
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state is State.ENDED
+
+    def step(self, happening: Happening) -> None:
+        """Move; a KeyError here is a fault of ours, never of a client."""
+        self.state = TRANSITIONS[self.state][happening]
+
+    def hold(self, held: Held) -> None:
+        self.step(Happening.HOLD)
+        self.held = held
+
+    def release(self) -> Held | None:
+        """The held connect, which is held no longer."""
+        held, self.held = self.held, None
+        if held is not None:
+            self.step(Happening.RELEASE)
+        return held
+
+    def end(self) -> Held | None:
+        """End; what waits is forgotten. Returns the connect that was held, for its last answer."""
+        held = self.release()
+        self.step(Happening.END)
+        self.queue.clear()
+        self.size = 0
+        self._flight, self._before = [], {}
+        self.positions.clear()
+        return held
+
+    # Subscriptions.
+
+    def watch(self, channel: str, seq: str, is_behind: bool) -> Position:
+        """Begin to receive a channel with a history after ``seq``; one that is received already only goes back."""
+        position = self.positions.get(channel)
+        if position is None:
+            position = self.positions[channel] = Position(channel, seq, is_behind)
+        else:
+            self.set_back(position, seq)
+        return position
+
+    def unwatch(self, channel: str) -> None:
+        """Receive it no longer; what is queued of it goes too."""
+        if self.positions.pop(channel, None) is not None:
+            self._drop({channel})
+
+    def set_back(self, position: Position, seq: str) -> bool:
+        """Have everything after ``seq`` sent again; False if nothing after it was sent."""
+        if not follows(position.sent, seq):
+            return False
+        self._drop({position.channel})
+        position.sent = position.queued = seq
+        position.is_behind = True
+        return True
+
+    def behind(self) -> Iterator[Position]:
+        """The positions for which the history must be read."""
+        return (position for position in self.positions.values() if position.is_behind)
+
+    @property
+    def is_behind(self) -> bool:
+        return any(position.is_behind for position in self.positions.values())
+
+    # What waits.
+
+    def offer(self, message: Message) -> Offer:
+        """Queue a message that has just been published, if it is for this session to queue."""
+        if message.seq is not None and (position := self.positions.get(message.channel)) is not None:
+            if position.is_behind or not follows(message.seq, position.queued):
+                return Offer.IGNORED
+            if not self._has_room(message):
+                self._withdraw()
+                return Offer.IGNORED
+            position.queued = message.seq
+        elif not self._has_room(message):
+            self._withdraw()
+            if not self._has_room(message):
+                return Offer.OVERFLOW
+        self.queue.append(message)
+        self.size += len(message.body)
+        return Offer.QUEUED
+
+    def push(self, position: Position, message: Message, seq: str) -> bool:
+        """Queue what was read from the history; False if there is no room, and it must be read again."""
+        if self.queue and self.size + len(message.body) > self.limit:
+            return False
+        self.queue.append(message)
+        self.size += len(message.body)
+        position.queued = seq
+        return True
+
+    def _has_room(self, message: Message) -> bool:
+        # While the link takes all that comes, what waits is this loop turn's, shared by all receivers.
+        return self.flowing or not self.queue or self.size + len(message.body) <= self.limit
+
+    def take(self, room: int) -> list[Message]:
+        """The next messages, at least one if any, up to ``room`` bytes; they are in flight until they landed."""
+        queue = self.queue
+        if not queue:
+            return []
+        if len(queue) == 1 or self.size <= room:
+            taken = list(queue)
+            queue.clear()
+            self.size = 0
+        else:
+            taken = [queue.popleft()]
+            size = len(taken[0].body)
+            while queue and size + len(queue[0].body) <= room:
+                size += len(queue[0].body)
+                taken.append(queue.popleft())
+            self.size -= size
+        if self.positions:
+            self._note(taken)
+        self._flight = taken
+        return taken
+
+    def _note(self, taken: list[Message]) -> None:
+        for message in taken:
+            if message.seq is not None and (position := self.positions.get(message.channel)) is not None:
+                self._before.setdefault(message.channel, position.sent)
+                position.sent = message.seq
+
+    def landed(self) -> None:
+        """What was taken has gone to the client's transport."""
+        self._flight = []
+        if self._before:
+            self._before = {}
+
+    def put_back(self) -> None:
+        """What was taken did not go: plain messages wait again, positions go back."""
+        flight, before = self._flight, self._before
+        self._flight, self._before = [], {}
+        for channel, seq in before.items():
+            if (position := self.positions.get(channel)) is not None:
+                self.set_back(position, seq)
+        plain = [message for message in flight if message.seq is None or message.channel not in before]
+        self.queue.extendleft(reversed(plain))
+        self.size += sum(len(message.body) for message in plain)
+
+    def stalled(self) -> None:
+        """The socket took nothing for a while and takes again: what it missed is squashed."""
+        self._withdraw()
+        for position in self.behind():
+            position.squash = True
+
+    def _withdraw(self) -> None:
+        """Give up what the history can tell again."""
+        channels = {
+            message.channel for message in self.queue if message.seq is not None
+        } & self.positions.keys()
+        self._drop(channels)
+        for channel in channels:
+            position = self.positions[channel]
+            position.queued = position.sent
+            position.is_behind = True
+
+    def _drop(self, channels: set[str]) -> None:
+        kept = [message for message in self.queue if message.seq is None or message.channel not in channels]
+        if len(kept) < len(self.queue):
+            self.queue = deque(kept)
+            self.size = sum(len(message.body) for message in kept)
+
+    # Repeated publishes.
+
+    def is_repeated(self, id_: Any, message: Message) -> bool:
+        """Whether this very message came before with this id: a client repeats what was not answered."""
+        if not is_id(id_):
+            return False
+        digest = hash(message.body)
+        if self._seen.get(id_) == digest:
+            return True
+        self._seen[id_] = digest
+        if len(self._seen) > self.REMEMBERED:
+            self._seen.popitem(last=False)
+        return False
+
+
+def follows(seq: str, position: str) -> bool:
+    """Whether ``seq`` is still to be sent to a receiver at ``position``; another log's always is."""
+    return is_after(seq, position) or epoch(seq) != epoch(position)
+
+
+Item = TypeVar("Item")
+
+
+class Wheel(Generic[Item]):
+    """Deadlines in slots of time: finds what is due without looking at the rest."""
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+        self._slots: dict[int, list[Item]] = {}
+        self._reached: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._slots)
+
+    def slot(self, when: float) -> int:
+        """Where to put what is to be found at ``when`` or up to ``width`` later."""
+        slot = int(when / self.width) + 1
+        return slot if self._reached is None else max(slot, self._reached + 1)
+
+    def add(self, item: Item, slot: int) -> None:
+        self._slots.setdefault(slot, []).append(item)
+
+    def due(self, now: float) -> list[tuple[int, Item]]:
+        """All whose slot has come, with it; they are no longer in the wheel."""
+        reached = int(now / self.width)
+        if self._reached is None or reached - self._reached > len(self._slots):
+            passed = sorted(slot for slot in self._slots if slot <= reached)
+        else:
+            passed = list(range(self._reached + 1, reached + 1))
+        self._reached = reached
+        return [(slot, item) for slot in passed for item in self._slots.pop(slot, ())]

@@ -1,0 +1,93 @@
+"""Long-polling: one HTTP request, its replies, and what waits for its session if it connects.
+
+Two rules. Messages travel in answers to connects only, since two responses may overtake one another. A poll
+whose client has gone takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from .. import message as messages
+from ..server import Engine
+from ..session import Session
+
+
+class Poll:
+    """One request; a link (see ``session.Link``)."""
+
+    is_socket = False
+
+    def __init__(self, engine: Engine) -> None:
+        self.session: Session | None = None
+        self.is_fresh = True
+        self._engine = engine
+        self._replies: list[bytes] = []
+        self._done = asyncio.Event()
+
+    async def answer(
+        self, received: list[Any], wait_disconnect: Callable[[], Awaitable[None]]
+    ) -> bytes | None:
+        """The response's body: replies, then messages; None if the client went before.
+
+        The messages are in flight until ``landed`` or ``lost`` is called.
+
+        Args:
+            received: the request's messages.
+            wait_disconnect: returns when the client has gone.
+        """
+        await self._engine.receive(received, self)
+        session = self.session
+        if session is not None and session.held is not None and session.held.link is self:
+            if not await self._wait_news(wait_disconnect):
+                self._engine.detach(self)
+                return None
+            if session.held is not None and session.held.link is self:
+                self._engine.answer(session)
+        bodies = self._replies
+        if session is not None and session.link is self:
+            bodies = bodies + [message.body for message in session.take(self._engine.limits.queue_bytes)]
+        return messages.encode(bodies)
+
+    async def _wait_news(self, wait_disconnect: Callable[[], Awaitable[None]]) -> bool:
+        news = asyncio.ensure_future(self._done.wait())
+        gone = asyncio.ensure_future(wait_disconnect())
+        try:
+            await asyncio.wait([news, gone], return_when=asyncio.FIRST_COMPLETED)
+            return not gone.done()
+        finally:
+            for future in (news, gone):
+                future.cancel()
+            await asyncio.gather(news, gone, return_exceptions=True)
+
+    def landed(self) -> None:
+        """The response has been sent."""
+        if self.session is not None and self.session.link is self:
+            self.session.landed()
+        self._engine.detach(self)
+
+    def lost(self) -> None:
+        """The response could not be sent."""
+        self._engine.detach(self)
+
+    # The link.
+
+    def reply(self, reply: dict[str, Any]) -> None:
+        self._replies.append(orjson.dumps(reply))
+        self._done.set()
+
+    def wake(self) -> None:
+        self._done.set()
+
+    async def wait_room(self) -> None:
+        return
+
+    def ended(self) -> None:
+        self._done.set()
+
+    def close(self, code: int) -> None:
+        self._done.set()

@@ -1,0 +1,191 @@
+"""A WebSocket: one reader and one writer, over plain ASGI.
+
+Two rules. Only the writer sends, so a socket that takes nothing holds up nobody else. The reader doesn't read
+on while replies wait, so who doesn't read can't ask.
+
+ASGI has no ping frames: the server underneath sends them and drops who doesn't answer (uvicorn's
+``ws_ping_interval`` and ``ws_ping_timeout``, 20 s each unless set).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+
+from ...errors import RequestError
+from .. import message as messages
+from ..server import Engine
+from ..session import Session
+
+logger = logging.getLogger("livecollections.bayeux")
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+FRAME = 16_384
+"""Bytes of messages joined into one frame: what the socket underneath may have to keep beyond its own bound."""
+
+
+class WebSocket:
+    """One socket; a link (see ``session.Link``).
+
+    Args:
+        alone: seconds for which it may be without a session.
+    """
+
+    is_socket = True
+
+    def __init__(self, engine: Engine, receive: Receive, send: Send, alone: float) -> None:
+        self.session: Session | None = None
+        self.is_fresh = True
+        self._engine = engine
+        self._receive = receive
+        self._send = send
+        self._alone = alone
+        self._replies: list[bytes] = []
+        self._size = 0
+        self._errors = 0
+        self._code: int | None = None
+        self._work: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    async def run(self) -> None:
+        """Serve an accepted socket until it closes."""
+        writer = asyncio.create_task(self._write())
+        try:
+            async with asyncio.timeout(self._alone) as self._patience:
+                await self._read()
+        except TimeoutError:
+            self.close(1008)
+        finally:
+            self._engine.detach(self)
+            if self._code is None or writer.done():
+                writer.cancel()
+            await asyncio.wait([writer], timeout=1.0)
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    def abort(self) -> None:
+        """Close without waiting for a peer that takes nothing."""
+        self._give(0)
+
+    def _give(self, patience: float) -> None:
+        if not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time() + patience)
+
+    # The link.
+
+    def reply(self, reply: dict[str, Any]) -> None:
+        body = orjson.dumps(reply)
+        self._replies.append(body)
+        self._size += len(body)
+        self.wake()
+
+    def wake(self) -> None:
+        work = self._work
+        if work is not None and not work.done():
+            work.set_result(None)
+
+    async def wait_room(self) -> None:
+        while self._size > FRAME and self._code is None:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+
+    def ended(self) -> None:
+        self._give(self._alone)
+        self.wake()
+
+    def close(self, code: int) -> None:
+        if self._code is None:
+            self._code = code
+            self.wake()
+
+    # Reading.
+
+    async def _read(self) -> None:
+        while (event := await self._receive())["type"] != "websocket.disconnect":
+            text = event.get("text")
+            await self._handle(text.encode() if text is not None else event.get("bytes") or b"")
+            if self.session is not None:
+                self._patience.reschedule(None)
+
+    async def _handle(self, raw: bytes) -> None:
+        try:
+            received = messages.parse(raw, self._engine.limits)
+        except RequestError as error:
+            self._errors += 1
+            self.reply({"successful": False, "error": f"{error.status}::{error.title}"})
+            if self._errors >= self._engine.limits.errors:
+                self.close(1008)
+            return
+        if not received:
+            # Old Faye clients and Halley send [] as a ping and want it back.
+            await self.wait_room()
+            self._replies.append(b"")
+            self.wake()
+            return
+        await self._engine.receive(received, self)
+
+    # Writing.
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        clock, stall = self._engine.clock, self._engine.limits.stall
+        while True:
+            session = self.session
+            frame = self._frame(session)
+            if frame is None:
+                if self._code is not None:
+                    await self._end()
+                    return
+                self._work = loop.create_future()
+                await self._work
+                continue
+            if session is not None:
+                session.flowing = False
+            begun = clock()
+            try:
+                await self._send({"type": "websocket.send", "text": frame})
+            except Exception as error:
+                # Servers differ in how they say that the peer has gone. What was in flight is put back when
+                # the reader ends.
+                logger.debug("a socket could not be written to: %r", error)
+                self._code = 1006
+                self._release_room()
+                self.abort()
+                return
+            if session is not None and session.link is self:
+                session.landed()
+                session.flowing = True
+                if clock() - begun >= stall:
+                    session.stalled()
+                if not session.queue and session.positions:
+                    self._engine.wake(session)
+
+    def _frame(self, session: Session | None) -> str | None:
+        bodies: list[bytes] = []
+        if self._replies:
+            bodies, self._replies, self._size = self._replies, [], 0
+            self._release_room()
+            if b"" in bodies:
+                bodies = [body for body in bodies if body]
+                if not bodies:
+                    return "[]"
+        if session is not None and session.queue and session.link is self:
+            bodies += [message.body for message in session.take(FRAME)]
+        return messages.encode(bodies).decode() if bodies else None
+
+    def _release_room(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    async def _end(self) -> None:
+        try:
+            await self._send({"type": "websocket.close", "code": self._code})
+        except Exception as error:
+            logger.debug("a socket was closed by its peer first: %r", error)
