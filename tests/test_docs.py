@@ -1,0 +1,171 @@
+"""The documentation: it builds, its links lead somewhere, its code compiles or is an example's, its commands parse."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import livecollections
+from docs.build import DOCS, PAGES, anchors, broken_links, build, parse
+from livecollections.cli import cli
+
+from .command import ROOT
+
+PAGES_AND_MORE = [
+    *sorted(DOCS.glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+]
+COMMANDS: Any = typer.main.get_command(cli)
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A block of code: its language, the file that it says it is part of, and where it stands."""
+
+    page: Path
+    line: int
+    language: str
+    file: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def snippets(*languages: str) -> list[Snippet]:
+    return [each for page in PAGES_AND_MORE for each in snippets_of(page) if each.language in languages]
+
+
+def snippets_of(page: Path) -> Iterator[Snippet]:
+    for token in parse(page):
+        if token.type == "fence" and token.map:
+            language, _, file = token.info.partition(" ")
+            yield Snippet(page, token.map[0] + 1, language, file, token.content)
+
+
+def text_of(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES_AND_MORE, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# One\n[a](other.md) [b](#two) [c](#one) [d](page.md#two)\n")
+    assert len(broken_links(page)) == 3
+
+
+def test_the_site_is_built_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    assert build(tmp_path / "site") == []
+    built = sorted((tmp_path / "site").glob("*.html"))
+    assert {page.stem for page in built} == set(PAGES)
+    for page in built:
+        text = page.read_text("utf-8")
+        assert not re.search(r'(src|rel=stylesheet href)="?(https?:)?//', text)
+        assert 'href="collection.html"' in text
+        assert not re.search(r'href="(?!https?:)[^"]*\.md', text)
+
+
+def test_every_page_has_one_title() -> None:
+    for name in PAGES:
+        levels = [token.tag for token in parse(DOCS / f"{name}.md") if token.type == "heading_open"]
+        assert levels.count("h1") == 1
+        assert len(anchors(parse(DOCS / f"{name}.md"))) == len(levels), f"{name} has two headings of one name"
+
+
+@pytest.mark.parametrize("snippet", snippets("python"), ids=str)
+def test_python_compiles_and_is_its_example(snippet: Snippet) -> None:
+    compile(snippet.text, str(snippet), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if snippet.file:
+        example = (ROOT / snippet.file).read_text("utf-8")
+        assert snippet.text.strip() in example, f"it is not in {snippet.file}"
+
+
+@pytest.mark.parametrize("snippet", [each for each in snippets("python") if not each.file], ids=str)
+def test_python_imports_names_that_exist(snippet: Snippet) -> None:
+    for node in ast.walk(ast.parse(snippet.text)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("livecollections"):
+            module = __import__(str(node.module), fromlist=["_"])
+            for alias in node.names:
+                assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
+
+
+@pytest.mark.parametrize("snippet", snippets("js"), ids=str)
+def test_javascript_parses(snippet: Snippet, tmp_path: Path) -> None:
+    file = tmp_path / "snippet.js"
+    file.write_text(snippet.text)
+    run = subprocess.run(["node", "--check", file], capture_output=True, text=True, timeout=30, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("snippet", snippets("json"), ids=str)
+def test_json_parses(snippet: Snippet) -> None:
+    json.loads(snippet.text)
+
+
+@pytest.mark.parametrize("snippet", snippets("sh", "bash", "shell"), ids=str)
+def test_commands_parse(snippet: Snippet) -> None:
+    subprocess.run(["bash", "-n", "-c", snippet.text], timeout=10, check=True)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    for line in snippet.text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["make"]:
+            assert {word for word in words[1:] if "=" not in word} <= targets, line
+        if words and words[0].endswith("livecollections"):
+            parse_command(words[1:])
+
+
+def parse_command(words: list[str]) -> None:
+    """Fails if the command line knows no such command or option."""
+    if words[0].startswith("--"):
+        assert any(words[0] in each.opts for each in COMMANDS.params)
+        return
+    assert words[0] in COMMANDS.commands, f"there is no command {words[0]}"
+    COMMANDS.commands[words[0]].make_context(words[0], words[1:])
+
+
+def test_every_command_and_option_is_documented() -> None:
+    text = text_of("cli")
+    for name, command in COMMANDS.commands.items():
+        assert f"## `livecollections {name}`" in text
+        for parameter in command.params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or f"`{option}`" in text or f" {option} " in text, option
+
+
+def test_every_option_of_live_is_documented() -> None:
+    text = text_of("fastapi")
+    for name in inspect.signature(livecollections.Live).parameters:
+        assert f"`{name}`" in text, f"{name} is not in the table of options"
+
+
+def test_every_public_name_but_errors_is_documented() -> None:
+    text = " ".join(text_of(name) for name in PAGES)
+    for name in livecollections.__all__:
+        if not inspect.isclass(getattr(livecollections, name)) or issubclass(
+            getattr(livecollections, name), Exception
+        ):
+            continue
+        assert re.search(rf"\b{name}\b", text), f"{name} is in no page"
+
+
+def test_prose_has_no_tabs_and_short_lines() -> None:
+    for page in PAGES_AND_MORE:
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+            where = f"{page.name}:{number}"
+            assert "\t" not in line, where
+            assert len(line) <= 140 or line.startswith("|"), where
