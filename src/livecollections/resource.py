@@ -1,44 +1,380 @@
-"""Resource: what a model offers. Its source, its document, and the models that its input must satisfy.
+"""Resource: what a model offers. Its documents, its keys, and the models that input must satisfy.
 
-A document is a function of one row. This module knows no database and no HTTP: a store describes a model
-as a ``Source``, and a resource is built from that and from the options of the declaration.
+Three rules. A document is a function of one row. A name that the model does not know, and a field that a client may
+not set, is refused. What a client sends back as GET shows it is left as it is stored, so that a save of a whole
+document writes only what its user changed.
+
+This module knows no database and no HTTP: a store describes a model as a ``Source``, and a resource is built from
+that and from the options of the declaration.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, unquote
 
+from pydantic import BaseModel
+
+from .bayeux.channel import escape
 from .change import Key, Row
+from .derived import derive, excluded
+from .document import is_plain, modelled, plain
+from .errors import ConfigurationError, DocumentNotFound
+from .field import Field, field
+from .input import Input, pointer
+from .portable import portable, same
+from .source import Column, Source
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+OPTIONS = ("create", "exclude", "limit", "methods", "read", "read_only", "sort", "tags", "update")
+
+_PATH = re.compile(r"(/(?!\.\.?(/|$))[^/{}?#\\\x00-\x1f\x7f]+)+")
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a source.
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """A path, a source and options. Made by ``Resource.build``.
 
-    name: in the database.  attribute: on the model and in rows.  type: the annotation of its values.
-    generated: the database makes the value (an autoincrement key, a computed column).
-    has_default: a write may leave it out.
+    channel: the path as a Bayeux channel.  read, create, update: the Pydantic classes of documents and of input.
+    fields: by their names in documents; what a list may be filtered and sorted by.
+    computed: names in documents that are no columns.  kept: attributes that no body may set.
     """
 
-    name: str
-    attribute: str
-    type: Any
-    nullable: bool
-    has_default: bool
-    generated: bool
+    path: str
+    channel: str
+    source: Source
+    read: type[BaseModel]
+    create: type[BaseModel]
+    update: type[BaseModel]
+    fields: Mapping[str, Field]
+    computed: frozenset[str]
+    read_only: frozenset[str]
+    exclude: frozenset[str]
+    methods: tuple[str, ...]
+    sort: str
+    limit: int | None
+    tags: tuple[str, ...]
+    document: Callable[[Row], dict[str, Any]]
+    """What GET shows of a row: JSON-ready, whatever the row holds."""
+    _create: Input
+    _update: Input
+
+    @staticmethod
+    def build(path: str, source: Source, **options: Any) -> Resource:
+        """Offer ``source`` at ``path``, which begins with "/" and does not end with it.
+
+        read, create, update: Pydantic classes; where not given they are derived from the source's model.
+        exclude: attributes that never leave the database; ``source`` was described without them.
+        read_only: attributes that only the database and its owners set.  methods: some of GET, POST, PUT, PATCH,
+        DELETE.  sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
+        limit: the most documents that one answer holds.  tags: of its operations in OpenAPI.
+
+        Raises ConfigurationError that names a wrong option.
+        """
+        Resource.check_options(options)
+        return _build(path, source, **options)
+
+    @staticmethod
+    def check_options(options: Mapping[str, Any]) -> None:
+        """Raise ConfigurationError for an option that is wrong whatever the model is."""
+        for option, value in options.items():
+            if option not in OPTIONS:
+                raise ConfigurationError(f"{option}: unknown option; accepted are {', '.join(OPTIONS)}")
+            if value is not None:
+                _check_option(option, value)
+
+    @staticmethod
+    def excluded(model: type, exclude: Collection[str] = ()) -> frozenset[str]:
+        """What a store must leave out of the source: the option's names and the model's ``Field(exclude=True)``."""
+        return excluded(model) | frozenset(exclude)
+
+    def documents(self, rows: Iterable[Row]) -> list[dict[str, Any]]:
+        """The documents of rows, in their order."""
+        return list(map(self.document, rows))
+
+    def field_of(self, attribute: str) -> Field | None:
+        """The field that shows an attribute."""
+        return next((field for field in self.fields.values() if field.attribute == attribute), None)
+
+    # Keys
+
+    def format_key(self, key: Key) -> str:
+        """A key as the last segment of a URL: its parts, percent-encoded, with commas between."""
+        return ",".join(quote(str(portable(part)), safe="") for part in key)
+
+    def parse_key(self, text: str) -> Key:
+        """The key that a URL's last segment, still percent-encoded, names.
+
+        Raises DocumentNotFound: what is no key is the key of no document.
+        """
+        parts = text.split(",") if len(self.source.key) > 1 else [text]
+        if len(parts) == len(self.source.key):
+            try:
+                return tuple(
+                    self._key_field(attribute).parse(unquote(part, errors="strict"))
+                    for attribute, part in zip(self.source.key, parts, strict=True)
+                )
+            except ValueError:
+                pass
+        raise DocumentNotFound(f"{self.path} has no document with this key")
+
+    def _key_field(self, attribute: str) -> Field:
+        field = self.field_of(attribute)
+        assert field is not None, "a resource shows its key"
+        return field
+
+    # Input
+
+    def create_values(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes that a POST sets. Raises InvalidDocument."""
+        generated = {column.attribute for column in self.source.columns if column.generated}
+        sent: dict[str, Any] = {}
+        faults = []
+        for name, value in body.items():
+            attribute = self._create.attribute(name)
+            if attribute is None or attribute in self.exclude - self._create.given:
+                faults.append(self._unknown(name))
+            elif attribute in generated:
+                if value is not None:
+                    faults.append(_fault(name, "the database makes this value: leave it out"))
+            elif attribute in self.read_only:
+                faults.append(_fault(name, "this is read-only"))
+            else:
+                sent[attribute] = value
+        values = self._create.validate(sent, faults)
+        left_out = {
+            column.attribute for column in self.source.columns if column.has_default or column.generated
+        }
+        return {
+            attribute: value
+            for attribute, value in values.items()
+            if attribute in sent or not (value is None and attribute in left_out)
+        }
+
+    def replace_values(self, row: Row, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes that a PUT changes in a row: what the body lacks gets its default.
+
+        Fields that a client may not set are passed over, since a client that saves a whole document sends them too,
+        perhaps as they were. Raises InvalidDocument.
+        """
+        sent, faults = self._sent(row, body, whole=True)
+        known = {attribute: row[attribute] for attribute in self._untouchable() if attribute in row}
+        for column in self.source.columns:
+            if (
+                column.has_default
+                and column.attribute not in sent
+                and self._update.is_filled(column.attribute)
+            ):
+                known[column.attribute] = row[column.attribute]
+        return self._changed(row, {**known, **sent}, sent, faults)
+
+    def patch_values(self, row: Row, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes that a merge-patch (RFC 7396) changes in a row. Raises InvalidDocument."""
+        sent, faults = self._sent(row, body, whole=False)
+        nullable = {column.attribute for column in self.source.columns if column.nullable}
+        values = dict(row)
+        for attribute, value in sent.items():
+            if value is None and attribute not in nullable:
+                values.pop(attribute, None)
+            else:
+                values[attribute] = _merged(row.get(attribute), value)
+        return self._changed(row, values, sent, faults)
+
+    def _sent(
+        self, row: Row, body: Mapping[str, Any], whole: bool
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """What a body sets, by attribute, and its faults; what is as GET shows it is taken from the row."""
+        shown = self.document(row)
+        untouchable = self._untouchable()
+        sent: dict[str, Any] = {}
+        faults = []
+        for name, value in body.items():
+            attribute = self._update.attribute(name)
+            field = self.fields.get(name)
+            if attribute is None and field is not None:
+                attribute = field.attribute
+            unchanged = name in shown and same(value, shown[name])
+            if attribute in self.source.key:
+                if not unchanged and not (field and field.equals(value, row[attribute])):
+                    faults.append(_fault(name, "this is not the key in the URL, and a key can't be changed"))
+            elif name in self.computed or attribute in untouchable:
+                if not unchanged and not whole:
+                    faults.append(_fault(name, "this is read-only"))
+            elif attribute is None or attribute in self.exclude - self._update.given:
+                faults.append(self._unknown(name))
+            else:
+                sent[attribute] = row[attribute] if unchanged and attribute in row else value
+        return sent, faults
+
+    def _changed(
+        self, row: Row, values: dict[str, Any], sent: Collection[str], faults: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        validated = self._update.validate(values, faults)
+        untouchable = self._untouchable()
+        return {
+            attribute: value
+            for attribute, value in validated.items()
+            if attribute not in untouchable
+            and (not same(value, row[attribute]) if attribute in row else attribute in sent)
+        }
+
+    def _untouchable(self) -> set[str]:
+        generated = (column.attribute for column in self.source.columns if column.generated)
+        return {*self.source.key, *self.read_only, *generated}
+
+    def _unknown(self, name: str) -> dict[str, Any]:
+        known = name in self.computed
+        return _fault(name, "this is computed" if known else f"{self.path} knows no such field")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A table as the layers above see it: ``columns`` that leave the database (excluded ones are not here),
-    ``key`` the attributes of its primary key in order, ``model`` the user's class."""
+def _build(
+    path: str,
+    source: Source,
+    *,
+    read: type[BaseModel] | None = None,
+    create: type[BaseModel] | None = None,
+    update: type[BaseModel] | None = None,
+    exclude: Iterable[str] | None = None,
+    read_only: Iterable[str] | None = None,
+    methods: Iterable[str] | None = None,
+    sort: str | Iterable[str] | None = None,
+    limit: int | None = None,
+    tags: Iterable[str] | None = None,
+) -> Resource:
+    if not _PATH.fullmatch(path) or path.partition("/")[2].split("/")[0] in ("meta", "service"):
+        raise ConfigurationError(f'path: {path!r} is not of the form "/api/todos"')
+    hidden = excluded(source.model) | frozenset(exclude or ())
+    derived = derive(source, hidden)
+    shown, creates, updates = read or derived, create or derived, update or derived
+    names = {
+        attribute: info.serialization_alias or info.alias or attribute
+        for attribute, info in shown.model_fields.items()
+        if not info.exclude and attribute not in hidden
+    }
+    columns = {column.attribute: column for column in source.columns}
+    fields = {
+        names[column.attribute]: field(column, names[column.attribute])
+        for column in source.columns
+        if column.attribute in names
+    }
+    computed = {info.alias or name for name, info in shown.model_computed_fields.items()}
+    computed |= {name for attribute, name in names.items() if attribute not in columns}
+    offered = {verb.upper() for verb in methods or METHODS}
+    by_columns = plain((each.attribute, each.name) for each in fields.values())
+    resource = Resource(
+        path=path,
+        channel=escape(path),
+        source=source,
+        read=shown,
+        create=creates,
+        update=updates,
+        fields=fields,
+        computed=frozenset(computed),
+        read_only=frozenset(read_only or ()),
+        exclude=hidden,
+        methods=tuple(verb for verb in METHODS if verb in offered),
+        sort=sort if isinstance(sort, str) else ",".join(sort or ()),
+        limit=limit,
+        tags=tuple(tags or ()),
+        document=by_columns
+        if read is None and is_plain(shown)
+        else modelled(shown, read is not None, by_columns),
+        _create=Input(creates, create is not None),
+        _update=Input(updates, update is not None),
+    )
+    _check_names(resource)
+    return resource
 
-    name: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    model: type
 
-    def key_of(self, row: Row) -> Key:
-        """The key of a row."""
-        return tuple(row[attribute] for attribute in self.key)
+def _check_option(option: str, value: Any) -> None:
+    if option in ("read", "create", "update"):
+        if not (isinstance(value, type) and issubclass(value, BaseModel)):
+            raise ConfigurationError(f"{option}: a Pydantic class is needed, not {value!r}")
+    elif option == "limit":
+        if type(value) is not int or value < 1:
+            raise ConfigurationError(f"limit: a positive integer is needed, not {value!r}")
+    elif option == "sort" and isinstance(value, str):
+        return
+    elif (
+        isinstance(value, str)
+        or not isinstance(value, Collection)
+        or not all(isinstance(x, str) for x in value)
+    ):
+        raise ConfigurationError(f"{option}: a list of names is needed, not {value!r}")
+    elif option == "methods":
+        for verb in value:
+            if verb.upper() not in METHODS:
+                raise ConfigurationError(f"methods: {verb!r} is none of {', '.join(METHODS)}")
+        if not value:
+            raise ConfigurationError("methods: at least one is needed")
+
+
+def _check_names(resource: Resource) -> None:
+    """Raise ConfigurationError for an option that names what the model lacks, or needs."""
+    source = resource.source
+    columns = {column.attribute: column for column in source.columns}
+    model = source.model.__name__
+    for option, names in (("exclude", resource.exclude), ("read_only", resource.read_only)):
+        for name in sorted(names):
+            if name not in columns and not hasattr(source.model, name):
+                raise ConfigurationError(f"{option}: {model} has no field {name!r}")
+    for attribute in source.key:
+        if attribute in resource.exclude:
+            raise ConfigurationError(
+                f"exclude: {attribute!r} is the key of {model}, by which documents are told apart"
+            )
+        if resource.field_of(attribute) is None:
+            raise ConfigurationError(
+                f"read: {resource.read.__name__} lacks {attribute!r}, the key of {model}"
+            )
+    for option, entered in (("create", resource._create), ("update", resource._update)):
+        for attribute in sorted(entered.given - columns.keys() - resource.exclude):
+            raise ConfigurationError(f"{option}: {model} has no column for the field {attribute!r}")
+    for step in filter(None, resource.sort.split(",")):
+        if step.removeprefix("-") not in resource.fields:
+            accepted = ", ".join(resource.fields)
+            raise ConfigurationError(
+                f"sort: {model} has no field {step.removeprefix('-')!r}; it has {accepted}"
+            )
+    if "POST" in resource.methods:
+        _check_create(resource)
+
+
+def _check_create(resource: Resource) -> None:
+    """Raise ConfigurationError where no POST could succeed."""
+    optional = {
+        column.attribute for column in resource.source.columns if column.has_default or column.nullable
+    }
+    for option, names in (
+        ("read_only", resource.read_only),
+        ("exclude", resource.exclude - resource._create.given),
+    ):
+        for attribute in sorted(names - optional):
+            info = resource.create.model_fields.get(attribute)
+            if info is not None and info.is_required():
+                raise ConfigurationError(
+                    f"{option}: a POST needs {attribute!r}; give it a default, or leave POST out of methods"
+                )
+
+
+def _fault(name: str, detail: str) -> dict[str, Any]:
+    return {"pointer": pointer((name,)), "detail": detail}
+
+
+def _merged(target: Any, patch: Any) -> Any:
+    """RFC 7396, for the value of one field."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merged(merged.get(name), value)
+    return merged
+
+
+__all__ = ["METHODS", "Column", "Resource", "Source"]

@@ -1,0 +1,116 @@
+"""Field: a column as those outside see it, by its name in documents. Reads its values from text.
+
+Text comes from URLs: keys and filters. What a document shows of a value is what a URL may name it by.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.errors import PydanticSchemaGenerationError
+
+from .portable import same
+from .source import Column
+
+LARGEST_INTEGER = 2**63 - 1
+"""What a database's integer holds."""
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})")
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column under its name in documents.
+
+    type: of its values, None apart.  parse: reads a value from text, or raises ValueError; None where values have no
+    text form (JSON).
+    """
+
+    name: str
+    column: Column
+    type: Any
+    parse: Callable[[str], Any] | None
+
+    @property
+    def attribute(self) -> str:
+        """Its name on the model and in rows."""
+        return self.column.attribute
+
+    def equals(self, value: Any, stored: Any) -> bool:
+        """Whether a value of a body means the stored one: big integers and UUIDs come as strings."""
+        if same(value, stored):
+            return True
+        try:
+            return isinstance(value, str) and self.parse is not None and same(self.parse(value), stored)
+        except ValueError:
+            return False
+
+
+def field(column: Column, name: str) -> Field:
+    """A column seen by its name in documents."""
+    kind = bare(column.type)
+    return Field(name, column, kind, parser(kind))
+
+
+def bare(annotation: Any) -> Any:
+    """An annotation without ``Annotated`` and ``| None``."""
+    if get_origin(annotation) is Annotated:
+        return bare(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        others = [each for each in get_args(annotation) if each is not NoneType]
+        if len(others) == 1:
+            return bare(others[0])
+    return annotation
+
+
+def is_json(kind: Any) -> bool:
+    """Whether values of this type are structures, which a column keeps as JSON."""
+    kind = get_origin(kind) or kind
+    return kind in (Any, object, Union, UnionType) or (
+        isinstance(kind, type) and issubclass(kind, dict | list | tuple | set | frozenset | BaseModel)
+    )
+
+
+def parser(kind: Any) -> Callable[[str], Any] | None:
+    """How values of a type are read from text."""
+    if is_json(kind):
+        return None
+    own: dict[Any, Callable[[str], Any]] = {
+        str: str,
+        int: _integer,
+        bool: _boolean,
+        float: _number,
+        bytes: urlsafe_b64decode,
+    }
+    if kind in own:
+        return own[kind]
+    try:
+        return TypeAdapter(kind).validate_strings
+    except PydanticSchemaGenerationError:
+        return None
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER.fullmatch(text) or not -LARGEST_INTEGER - 1 <= int(text) <= LARGEST_INTEGER:
+        raise ValueError("an integer of 64 bits is needed")
+    return int(text)
+
+
+def _boolean(text: str) -> bool:
+    if text not in _BOOLEANS:
+        raise ValueError("true or false is needed")
+    return _BOOLEANS[text]
+
+
+def _number(text: str) -> float:
+    if not isfinite(float(text)):
+        raise ValueError("a finite number is needed")
+    return float(text)

@@ -1,0 +1,157 @@
+"""Input: a Pydantic class that bodies must satisfy, by the names that bodies use.
+
+Errors are told as JSON pointers into the body (RFC 6901), never with the values themselves. This module knows no
+row and no HTTP.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from math import isfinite
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Strict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from .derived import names_read
+from .errors import InvalidDocument
+from .field import LARGEST_INTEGER, bare, is_json, parser
+from .portable import SAFE_INTEGER
+
+Fault = dict[str, Any]
+WRITTEN_AS_TEXT = (date, datetime, time, timedelta, Decimal, UUID, Enum)
+"""What a strict model takes from JSON's strings, though not from Python's."""
+
+
+class Input:
+    """A Pydantic class seen from the wire.
+
+    model: the class.  given: the attributes of a class that the user wrote; none of a derived one.
+    """
+
+    def __init__(self, model: type[BaseModel], given: bool) -> None:
+        self.model = model
+        self.given = frozenset(model.model_fields) if given else frozenset()
+        self._validator = model.__pydantic_validator__
+        self._names = {attribute: names_read(model, attribute) for attribute in model.model_fields}
+        self._attributes = {name: attribute for attribute, names in self._names.items() for name in names}
+        self._readers = {
+            attribute: reader
+            for attribute, info in model.model_fields.items()
+            if (reader := _reader(info, bool(model.model_config.get("strict"))))
+        }
+        self._structures = {
+            name for name, info in model.model_fields.items() if is_json(bare(info.annotation))
+        }
+
+    def attribute(self, name: str) -> str | None:
+        """The attribute that a name in a body means."""
+        return self._attributes.get(name)
+
+    def leaves_out(self, attribute: str) -> bool:
+        """Whether the class has no value of its own for an attribute that a body leaves out."""
+        info = self.model.model_fields.get(attribute)
+        return info is None or (info.default is None and info.default_factory is None)
+
+    def validate(self, values: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
+        """The validated attributes; ``faults`` are those already found.
+
+        Raises InvalidDocument with all faults.
+        """
+        body = {
+            self._names[attribute][0]: self._read(attribute, value)
+            for attribute, value in values.items()
+            if attribute in self._names
+        }
+        try:
+            validated = dict(vars(self._validator.validate_python(body)))
+        except ValidationError as error:
+            faults = faults + [_fault(each, body) for each in error.errors(include_url=False)]
+        else:
+            faults = faults + [
+                {
+                    "pointer": pointer((self._names[attribute][0],)),
+                    "detail": "this is beyond what can be stored",
+                }
+                for attribute, value in validated.items()
+                if not _is_storable(value)
+            ]
+        if faults:
+            raise InvalidDocument(_sentence(faults), faults)
+        for attribute in self._structures & validated.keys():
+            validated[attribute] = to_jsonable_python(
+                validated[attribute], by_alias=True, bytes_mode="base64"
+            )
+        return validated
+
+    def _read(self, attribute: str, value: Any) -> Any:
+        if isinstance(value, str) and attribute in self._readers:
+            try:
+                return self._readers[attribute](value)
+            except ValueError:
+                return value
+        return value
+
+
+def pointer(path: Iterable[Any]) -> str:
+    """A JSON pointer."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def _reader(info: FieldInfo, strict: bool) -> Callable[[str], Any] | None:
+    """What makes of a JSON string the value that a class expects of Python."""
+    kind = bare(info.annotation)
+    if kind is bytes:
+        return urlsafe_b64decode
+    for mark in info.metadata:
+        if isinstance(mark, Strict):
+            strict = mark.strict
+    if strict and kind is int:
+        return _big_integer
+    if strict and isinstance(kind, type) and issubclass(kind, WRITTEN_AS_TEXT):
+        return parser(kind)
+    return None
+
+
+def _big_integer(text: str) -> int:
+    if abs(int(text)) <= SAFE_INTEGER:
+        raise ValueError("only integers that JSON readers would round travel as strings")
+    return int(text)
+
+
+def _is_storable(value: Any) -> bool:
+    if type(value) is int:
+        return -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER
+    return type(value) is not float or isfinite(value)
+
+
+def _fault(error: Any, body: Mapping[str, Any]) -> Fault:
+    detail = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return {"pointer": pointer(_path(error, body)), "detail": detail or "this is not accepted"}
+
+
+def _path(error: Any, body: Any) -> list[Any]:
+    """The steps of Pydantic's location that are steps in the body; others name branches of a union."""
+    path = []
+    for step in error["loc"]:
+        if isinstance(body, Mapping | list) and _has(body, step):
+            path.append(step)
+            body = body[step]
+    return [*path, error["loc"][-1]] if error["type"] == "missing" else path
+
+
+def _has(body: Any, step: Any) -> bool:
+    return step in body if isinstance(body, Mapping) else isinstance(step, int) and step < len(body)
+
+
+def _sentence(faults: list[Fault]) -> str:
+    first = faults[0]
+    where = f"{first['pointer']}: " if first["pointer"] else ""
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return f"{where}{first['detail']}{more}"

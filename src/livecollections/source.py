@@ -1,0 +1,52 @@
+"""Source: the table behind a resource, as the layers above the store see it.
+
+A store describes a model as a Source. This module knows no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .change import Key, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a source.
+
+    name: in the database.  attribute: on the model and in rows.  type: the annotation of its values.
+    generated: the database makes the value (an autoincrement key, a computed column).
+    has_default: a write may leave it out.  default: makes the value that it then has, where Python knows it.
+    length: the most characters that a text may have.
+    """
+
+    name: str
+    attribute: str
+    type: Any
+    nullable: bool
+    has_default: bool
+    generated: bool
+    default: Callable[[], Any] | None = None
+    length: int | None = None
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether only the database knows what a write that leaves the column out gives it."""
+        return self.generated or (self.has_default and self.default is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table as the layers above see it: ``columns`` that leave the database (excluded ones are not here),
+    ``key`` the attributes of its primary key in order, ``model`` the user's class."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    model: type
+
+    def key_of(self, row: Row) -> Key:
+        """The key of a row."""
+        return tuple(row[attribute] for attribute in self.key)
