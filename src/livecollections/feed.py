@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from .bayeux.history import Page
-from .change import Change, epoch, squash
+from .bayeux.server import Page
+from .change import Change, epoch
+from .change import squash as squashed
 from .errors import StoreError
 from .resource import Resource
 from .stores.base import Batch, Store
@@ -100,7 +101,7 @@ class Feed:
         """Whether a receiver at ``since`` can be told the rest change by change."""
         return await self._store.locate(since, self._resources[channel].source.name)
 
-    async def read(self, channel: str, after: str, limit: int, squashed: bool = False) -> Page:
+    async def read(self, channel: str, after: str, limit: int, squash: bool = False) -> Page:
         """The messages of a channel after a position, in order, each with the ``prev`` of this receiver."""
         resource = self._resources[channel]
         batch = await self._store.read(after, limit, resource.source.name)
@@ -109,7 +110,7 @@ class Feed:
             return Page([(end, {"method": "RESET", "seq": end, "prev": after})], end)
         messages = []
         previous: str | None = after
-        for change in squash(batch.changes) if squashed else batch.changes:
+        for change in squashed(batch.changes) if squash else batch.changes:
             messages.append((change.seq, message(resource, change, previous)))
             previous = change.seq
         return Page(messages, batch.upto)

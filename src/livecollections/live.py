@@ -194,7 +194,10 @@ class Live(LiveRouter):
     async def _start(self, stack: AsyncExitStack) -> Started:
         described = {declared.path: self._describe(declared) for declared in self.declarations()}
         sources = {resource.source.name: resource.source for resource in described.values()}
-        heard = {listener.model: self._store.describe(listener.model) for listener in self.listeners()}
+        heard = {
+            listener.model: self._store.describe(listener.model, Resource.excluded(listener.model))
+            for listener in self.listeners()
+        }
         for source in heard.values():
             sources.setdefault(source.name, source)
         stack.push_async_callback(self._store.stop)
@@ -219,7 +222,7 @@ class Live(LiveRouter):
         return Started(feed, described, self._routes(described, feed))
 
     def _describe(self, declared: Declaration) -> Resource:
-        exclude = declared.options.get("exclude", ())
+        exclude = Resource.excluded(declared.model, declared.options.get("exclude", ()))
         source = self._store.describe(declared.model, exclude)
         return Resource.build(self._prefix + declared.path, source, **declared.options)
 

@@ -1,0 +1,50 @@
+"""A real uvicorn on loopback, in the test's own loop, that stops with the test; and waiting for a condition."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+
+async def wait_until(condition: Callable[[], Any], within: float = 5.0) -> None:
+    """Return when ``condition()`` is true; fail after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def served(app: Any, **options: Any) -> AsyncIterator[str]:
+    """Serve an ASGI application; gives its address, ``http://127.0.0.1:<port>``."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio", **options
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = _no_signals  # type: ignore[method-assign, assignment]
+    task = asyncio.create_task(server.serve())
+    await wait_until(lambda: server.started or task.done())
+    if task.done():
+        await task
+        raise AssertionError("the server did not start")
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(task, 10)
+
+
+class _NoSignals:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def _no_signals() -> _NoSignals:
+    return _NoSignals()

@@ -1,0 +1,186 @@
+"""The feed on a real SQLite store, with a publisher that writes down what it is given."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import Field, SQLModel
+
+from livecollections import feed as feed_module
+from livecollections.feed import Feed
+from livecollections.query import Query
+from livecollections.resource import Resource
+from livecollections.stores.base import Log, Write
+from livecollections.stores.sqlite import SQLiteStore
+from tests.serving import wait_until
+
+
+class Note(SQLModel, table=True):
+    __tablename__ = "feed_note"
+    id: int | None = Field(default=None, primary_key=True)
+    text: str
+
+
+class Other(SQLModel, table=True):
+    __tablename__ = "feed_other"
+    id: int | None = Field(default=None, primary_key=True)
+    text: str = ""
+
+
+class Notebook:
+    """A publisher that remembers, by channel."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, list[dict[str, Any]]] = {"/notes": [], "/others": []}
+
+    def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None:
+        assert data["seq"] == seq
+        self.messages[channel].append(data)
+
+
+class Rig:
+    def __init__(self, path: Path, log: Log) -> None:
+        self.path = path
+        self.store = SQLiteStore(f"sqlite:///{path}", log=log)
+        self.notebook = Notebook()
+        self.notes = Resource.build("/notes", self.store.describe(Note))
+        self.others = Resource.build("/others", self.store.describe(Other))
+        self.now = 1_000_000.0
+        self.feed = Feed(
+            self.store, self.notebook, {"/notes": self.notes, "/others": self.others}, lambda: self.now
+        )
+
+    async def insert(self, text: str, resource: Resource | None = None) -> str:
+        written = await self.store.write(
+            Write((resource or self.notes).source, None, lambda row: {"text": text}, origin="me")
+        )
+        assert written.seq is not None
+        return written.seq
+
+    def shell(self, *statements: str) -> None:
+        with closing(sqlite3.connect(self.path)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        return self.notebook.messages["/notes"]
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, log: Log) -> AsyncIterator[Rig]:
+    rig = Rig(tmp_path / "feed.db", log)
+    await rig.store.start([rig.notes.source, rig.others.source])
+    await rig.feed.start()
+    yield rig
+    await rig.feed.stop()
+    await rig.store.stop()
+
+
+async def test_a_change_is_published_in_the_original_shape(rig: Rig) -> None:
+    seq = await rig.insert("milk")
+    await wait_until(lambda: rig.heard)
+    assert rig.heard == [{"method": "POST", "body": {"id": 1, "text": "milk"}, "seq": seq, "origin": "me"}]
+    rig.shell("update feed_note set text = 'bread'", "delete from feed_note")
+    await wait_until(lambda: len(rig.heard) == 3)
+    assert [data["method"] for data in rig.heard] == ["POST", "PUT", "DELETE"]
+    assert rig.heard[2]["body"] == {"id": 1, "text": "bread"}
+    assert [data.get("prev") for data in rig.heard] == [None, rig.heard[0]["seq"], rig.heard[1]["seq"]]
+    assert "origin" not in rig.heard[1]
+
+
+async def test_prev_is_the_channels_and_not_the_logs(rig: Rig) -> None:
+    """Finding 1: another channel's changes lie between."""
+    first = await rig.insert("a")
+    await rig.insert("x", rig.others)
+    await rig.insert("b")
+    await wait_until(lambda: len(rig.heard) == 2)
+    assert rig.heard[1]["prev"] == first
+
+
+async def test_a_replay_says_everything_after_a_position(rig: Rig) -> None:
+    seqs = [await rig.insert(text) for text in "abcd"]
+    page = await rig.feed.read("/notes", seqs[0], 10)
+    assert [seq for seq, _ in page.messages] == seqs[1:]
+    assert [data["prev"] for _, data in page.messages] == seqs[:-1]
+    assert page.upto >= seqs[-1]
+    limited = await rig.feed.read("/notes", seqs[0], 2)
+    assert [seq for seq, _ in limited.messages] == seqs[1:3]
+    assert limited.upto == seqs[2]
+
+
+async def test_a_squashed_replay_keeps_the_last_of_each_document(rig: Rig) -> None:
+    start = await rig.insert("a")
+    rig.shell(
+        "update feed_note set text = 'b' where id = 1",
+        "insert into feed_note (text) values ('new')",
+        "update feed_note set text = 'c' where id = 1",
+        "update feed_note set text = 'newer' where id = 2",
+    )
+    page = await rig.feed.read("/notes", start, 100, True)
+    shown = [(data["method"], data["body"]["text"]) for _, data in page.messages]
+    assert shown == [("PUT", "c"), ("POST", "newer")]
+    assert page.messages[0][1]["prev"] == start
+    assert page.messages[1][1]["prev"] == page.messages[0][0]
+
+
+async def test_locate_knows_this_log_and_no_other(rig: Rig) -> None:
+    seq = await rig.insert("a")
+    assert await rig.feed.locate("/notes", seq)
+    other_check = seq[:-4] + ("0000" if seq[-4:] != "0000" else "0001")
+    assert not await rig.feed.locate("/notes", other_check)
+    assert not await rig.feed.locate("/notes", "00000000" + seq[8:])
+    assert not await rig.feed.locate("/notes", "nonsense")
+
+
+async def test_a_long_backlog_becomes_one_reset(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "BACKLOG", 2_000)
+    before = await rig.insert("a")
+    rig.shell(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000)"
+        " insert into feed_note (text) select 'row ' || i from n"
+    )
+    await wait_until(lambda: any(data["method"] == "RESET" for data in rig.heard), 20)
+    after = await rig.insert("b")
+    await wait_until(lambda: rig.heard[-1]["seq"] == after)
+    assert len(rig.heard) < 2_000
+    reset = next(data for data in rig.heard if data["method"] == "RESET")
+    assert rig.heard[-1]["prev"] == reset["seq"]
+    assert not await rig.feed.locate("/notes", before)
+    assert await rig.feed.locate("/notes", reset["seq"])
+
+
+@pytest.mark.parametrize("log", [Log(changes=10)])
+async def test_a_trimmed_replay_says_reset(rig: Rig) -> None:
+    first = await rig.insert("a")
+    for _ in range(30):
+        await rig.insert("b")
+    await rig.store.maintain(rig.now)
+    assert not await rig.feed.locate("/notes", first)
+    page = await rig.feed.read("/notes", first, 10)
+    assert [data["method"] for _, data in page.messages] == ["RESET"]
+    assert page.upto == (await rig.store.find(rig.notes.source, Query())).seq
+
+
+async def test_a_new_epoch_resets_every_channel(rig: Rig) -> None:
+    from livecollections.stores.sqlite import new_epoch
+
+    await rig.insert("a")
+    await wait_until(lambda: rig.heard)
+    new_epoch(f"sqlite:///{rig.path}")
+    rig.shell("insert into feed_note (text) values ('b')")
+    await wait_until(lambda: any(data["method"] == "RESET" for data in rig.heard))
+    seq = await rig.insert("c")
+    await wait_until(lambda: rig.heard[-1]["seq"] == seq)
+    assert seq[:8] != rig.heard[0]["seq"][:8]

@@ -1,0 +1,158 @@
+"""``@live.on``: in each process, or durably from a cursor, on a real store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+from sqlmodel import Field, SQLModel
+
+from livecollections import Change, ConfigurationError, Live
+from livecollections.stores.base import Write
+from tests.serving import wait_until
+
+
+class Order(SQLModel, table=True):
+    __tablename__ = "listeners_order"
+    id: int | None = Field(default=None, primary_key=True)
+    text: str
+
+
+def make(path: Path) -> Live:
+    live = Live(f"sqlite:///{path}")
+    live.add_resource("/orders", Order)
+    return live
+
+
+async def insert(live: Live, *texts: str) -> None:
+    async with live.session() as session:
+        for text in texts:
+            session.add(Order(text=text))
+            await session.commit()
+
+
+async def test_a_listener_hears_changes_in_order_after_commit(tmp_path: Path) -> None:
+    live = make(tmp_path / "a.db")
+    heard: list[tuple[str, str]] = []
+
+    @live.on(Order, "create", "delete")
+    async def hear(change: Change) -> None:
+        row = change.after or change.before
+        assert row is not None
+        heard.append((change.method, row["text"]))
+
+    async with live:
+        await insert(live, "a", "b", "c")
+        async with live.session() as session:
+            row = await session.get(Order, 2)
+            row.text = "not heard"
+            await session.commit()
+            await session.delete(row)
+            await session.commit()
+        await wait_until(lambda: len(heard) == 4)
+    assert heard == [("POST", "a"), ("POST", "b"), ("POST", "c"), ("DELETE", "not heard")]
+
+
+async def test_an_exception_is_logged_with_its_seq_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = make(tmp_path / "a.db")
+    heard: list[str] = []
+
+    @live.on(Order)
+    def hear(change: Change) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        assert change.after is not None
+        if change.after["text"] == "bad":
+            raise ValueError("no")
+        heard.append(change.after["text"])
+
+    with caplog.at_level(logging.ERROR, "livecollections.listeners"):
+        async with live:
+            await insert(live, "bad", "good")
+            await wait_until(lambda: heard == ["good"])
+    (record,) = caplog.records
+    assert len(record.__dict__["seq"]) == 28
+
+
+async def test_a_durable_listener_goes_on_where_it_stood(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    def build() -> Live:
+        live = make(tmp_path / "a.db")
+
+        @live.on(Order, "create", durable="mail")
+        async def hear(change: Change) -> None:
+            assert change.after is not None
+            heard.append(change.after["text"])
+
+        return live
+
+    live = build()
+    async with live:
+        await insert(live, "a")
+        await wait_until(lambda: heard == ["a"])
+    async with make(tmp_path / "a.db") as other:
+        await insert(other, "made while nobody listened")
+    async with build() as live:
+        await wait_until(lambda: len(heard) == 2)
+        await insert(live, "c")
+        await wait_until(lambda: len(heard) == 3)
+    assert heard == ["a", "made while nobody listened", "c"]
+
+
+async def test_a_durable_listener_runs_in_one_process_at_a_time(tmp_path: Path) -> None:
+    heard: list[str] = []
+    lives = [make(tmp_path / "a.db") for _ in range(2)]
+    for number, live in enumerate(lives):
+
+        @live.on(Order, "create", durable="mail")
+        async def hear(change: Change, number: int = number) -> None:
+            heard.append(f"{number}:{change.seq}")
+
+    async with lives[0], lives[1]:
+        await insert(lives[1], *"abcdef")
+        await wait_until(lambda: len(heard) == 6)
+    assert len({entry[0] for entry in heard}) == 1
+    assert len({entry[2:] for entry in heard}) == 6
+
+
+async def test_a_stop_waits_for_the_call_that_runs(tmp_path: Path) -> None:
+    live = make(tmp_path / "a.db")
+    entered, ended = asyncio.Event(), asyncio.Event()
+    release = asyncio.Event()
+
+    @live.on(Order)
+    async def hear(change: Change) -> None:
+        entered.set()
+        await release.wait()
+        ended.set()
+
+    await live.__aenter__()
+    await insert(live, "a")
+    await entered.wait()
+    stopping = asyncio.create_task(live.__aexit__(None, None, None))
+    release.set()
+    await stopping
+    assert ended.is_set()
+
+
+def test_a_wrong_declaration_names_what_is_wrong(tmp_path: Path) -> None:
+    live = make(tmp_path / "a.db")
+    with pytest.raises(ConfigurationError, match="insert"):
+        live.on(Order, "insert")(print)
+    with pytest.raises(ConfigurationError, match="durable"):
+        live.on(Order, durable="")(print)
+
+
+async def test_a_listener_needs_no_resource(tmp_path: Path) -> None:
+    live = Live(f"sqlite:///{tmp_path / 'a.db'}")
+    heard: list[Change] = []
+    live.on(Order)(heard.append)
+    async with live:
+        source = live._store.describe(Order)
+        await live._store.write(Write(source, None, lambda row: {"text": "a"}))
+        await wait_until(lambda: heard)

@@ -1,0 +1,375 @@
+"""Live: alone, mounted, wrapped; sessions, snapshots, start and stop. Real store, real server, real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI
+from sqlmodel import Field, SQLModel, select
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from livecollections import ConfigurationError, Live, LiveRouter, StoreUnavailable
+from livecollections.bayeux import Server
+from tests.serving import served, wait_until
+
+
+class Task(SQLModel, table=True):
+    __tablename__ = "live_task"
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    done: bool = False
+
+
+class Tag(SQLModel, table=True):
+    __tablename__ = "live_tag"
+    name: str = Field(primary_key=True)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'live.db'}"
+
+
+def make(url: str | None = "sqlite://", **options: Any) -> Live:
+    live = Live(url, **options)
+    live.add_resource("/api/tasks", Task)
+    return live
+
+
+@asynccontextmanager
+async def client_of(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with served(app) as address, httpx.AsyncClient(base_url=address) as client:
+        yield client
+
+
+async def test_the_ten_lines_work() -> None:
+    async with client_of(make().app) as client:
+        created = await client.post("/api/tasks", json={"title": "milk"})
+        assert created.status_code == 201
+        assert (await client.get("/api/tasks")).json() == [{"id": 1, "title": "milk", "done": False}]
+        assert (await client.get("/live/health")).json()["status"] == "ok"
+        assert "/api/tasks" in (await client.get("/live")).text
+        script = await client.get("/live/livecollections.js")
+        assert "LiveCollection" in script.text
+        again = await client.get(
+            "/live/livecollections.js", headers={"If-None-Match": script.headers["ETag"]}
+        )
+        assert again.status_code == 304
+        assert "/api/tasks" in (await client.get("/openapi.json")).json()["paths"]
+        assert (await client.get("/docs")).status_code == 200
+        assert (await client.get("/nothing")).status_code == 404
+
+
+async def test_nothing_happens_at_declaration(tmp_path: Path) -> None:
+    make(f"sqlite:///{tmp_path / 'absent' / 'x.db'}")
+    assert not (tmp_path / "absent").exists()
+
+
+async def test_a_change_reaches_a_subscriber(url: str) -> None:
+    live = make(url)
+    heard: list[Any] = []
+    async with live:
+        client = live.bayeux.local_client()
+        await client.subscribe("/api/tasks", heard.append)
+        async with live.session() as session:
+            session.add(Task(title="milk"))
+            await session.commit()
+        await wait_until(lambda: heard)
+        await client.disconnect()
+
+
+async def test_a_stranger_is_heard_within_50_ms(tmp_path: Path) -> None:
+    path = tmp_path / "live.db"
+    live = make(f"sqlite:///{path}")
+    loop = asyncio.get_running_loop()
+    delays: list[float] = []
+    async with live:
+        client = live.bayeux.local_client()
+        arrived: asyncio.Queue[float] = asyncio.Queue()
+        await client.subscribe("/api/tasks", lambda data: arrived.put_nowait(loop.time()))
+        with closing(sqlite3.connect(path)) as shell:
+            for _ in range(20):
+                shell.execute("insert into live_task (title, done) values ('x', 0)")
+                shell.commit()
+                written = loop.time()
+                delays.append(await asyncio.wait_for(arrived.get(), 5) - written)
+        await client.disconnect()
+    assert sorted(delays)[len(delays) // 2] < 0.05
+
+
+# Mounted, wrapped, included
+
+
+async def test_mounted_into_fastapi(url: str) -> None:
+    live = make(url)
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        events.append("host up")
+        yield
+        events.append("host down")
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/hello")
+    async def hello() -> str:
+        return "hello"
+
+    live.mount(app)
+    live.add_resource("/api/tags", Tag)
+    middleware, handlers = list(app.user_middleware), dict(app.exception_handlers)
+    async with client_of(app) as client:
+        assert (await client.get("/hello")).json() == "hello"
+        assert (await client.post("/api/tags", json={"name": "red"})).status_code == 201
+        assert (await client.get("/api/tasks")).json() == []
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        assert {"/hello", "/api/tasks", "/api/tags", "/api/tasks/{id}"} <= paths.keys()
+        assert (await client.get("/docs")).text.count("swagger") > 0
+        shaken = await client.post(
+            "/faye",
+            json=[
+                {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+            ],
+        )
+        assert shaken.json()[0]["successful"] is True
+    assert events == ["host up", "host down"]
+    assert (app.user_middleware, app.exception_handlers) == (middleware, handlers)
+
+
+async def test_mounted_under_a_prefix(url: str) -> None:
+    live = make(url)
+    app = FastAPI()
+    live.mount(app, prefix="/v1")
+    async with client_of(app) as client:
+        listed = await client.get("/v1/api/tasks")
+        assert listed.headers["Live-Channel"] == "/v1/api/tasks"
+        assert (await client.get("/v1/live/health")).status_code == 200
+        assert (await client.get("/api/tasks")).status_code == 404
+
+
+async def test_wrapped_around_another_application(url: str) -> None:
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, int]]:
+        events.append("up")
+        yield {"answer": 42}
+        events.append("down")
+
+    async def home(request: Any) -> PlainTextResponse:
+        return PlainTextResponse(str(request.state.answer))
+
+    app = make(url).wrap(Starlette(routes=[Route("/", home)], lifespan=lifespan))
+    async with client_of(app) as client:
+        assert (await client.get("/")).text == "42"
+        assert (await client.get("/api/tasks")).json() == []
+        assert (await client.put("/api/tasks", json={})).status_code == 405
+        assert (await client.get("/docs")).status_code == 404
+    assert events == ["up", "down"]
+
+
+async def test_wrapped_around_one_without_a_lifespan(url: str) -> None:
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http", "no lifespan here"
+        await PlainTextResponse("bare")(scope, receive, send)
+
+    async with client_of(make(url).wrap(bare)) as client:
+        assert (await client.get("/anything")).text == "bare"
+        assert (await client.get("/api/tasks")).json() == []
+
+
+async def test_a_router_may_be_included_before_it_is_filled(url: str) -> None:
+    live = Live(url)
+    router = LiveRouter(prefix="/api")
+    live.include_router(router)
+
+    router.add_resource("/tasks", Task)
+    async with client_of(live.app) as client:
+        assert (await client.get("/api/tasks")).headers["Live-Channel"] == "/api/tasks"
+
+
+async def test_its_route_and_lifespan_serve_in_a_starlette(url: str) -> None:
+    live = make(url)
+    async with client_of(Starlette(routes=[live.router], lifespan=live.lifespan)) as client:
+        assert (await client.get("/api/tasks")).json() == []
+
+
+async def test_two_lives_share_a_server(tmp_path: Path) -> None:
+    bayeux = Server()
+    one = Live(f"sqlite:///{tmp_path / 'a.db'}", bayeux=bayeux)
+    one.add_resource("/tasks", Task)
+    two = Live(f"sqlite:///{tmp_path / 'b.db'}", bayeux=bayeux)
+    two.add_resource("/tags", Tag)
+    heard: list[Any] = []
+    async with one, two:
+        client = bayeux.local_client()
+        await client.subscribe("/tasks", heard.append)
+        await client.subscribe("/tags", heard.append)
+        async with one.session() as session:
+            session.add(Task(title="a"))
+            await session.commit()
+        async with two.session() as session:
+            session.add(Tag(name="b"))
+            await session.commit()
+        await wait_until(lambda: len(heard) == 2)
+        await client.disconnect()
+
+
+# Sessions and snapshots
+
+
+async def test_a_session_as_a_dependency_carries_origin_and_seq(url: str) -> None:
+    live = make(url)
+    app = FastAPI()
+    live.mount(app)
+
+    @app.post("/buy/{title}")
+    async def buy(title: str, session: Any = Depends(live.session)) -> int | None:
+        task = Task(title=title)
+        session.add(task)
+        await session.commit()
+        return task.id
+
+    @app.post("/fail")
+    async def fail(session: Any = Depends(live.session)) -> None:
+        session.add(Task(title="never"))
+        await session.flush()
+        raise RuntimeError("after the flush")
+
+    heard: list[Any] = []
+    async with client_of(app) as client:
+        local = live.bayeux.local_client()
+        await local.subscribe("/api/tasks", heard.append)
+        bought = await client.post("/buy/milk", headers={"Live-Origin": "mine"})
+        assert bought.status_code == 200, bought.text
+        await wait_until(lambda: heard)
+        assert heard[0]["origin"] == "mine"
+        assert bought.headers["Live-Seq"] == heard[0]["seq"]
+        assert (await client.post("/fail")).status_code == 500
+        assert [task["title"] for task in (await client.get("/api/tasks")).json()] == ["milk"]
+        await local.disconnect()
+
+
+async def test_a_session_reads_its_writes_and_rolls_back(url: str) -> None:
+    live = make(url)
+    async with live:
+        async with live.session() as session:
+            session.add(Task(title="a"))
+            await session.commit()
+            session.add(Task(title="b"))
+            await session.rollback()
+        async with live.session() as session:
+            assert [task.title for task in (await session.exec(select(Task))).all()] == ["a"]
+
+
+async def test_a_snapshot_gives_documents_and_their_seq(url: str) -> None:
+    live = make(url)
+    async with live:
+        async with live.session() as session:
+            session.add(Task(title="a"))
+            await session.commit()
+        documents, seq = await live.snapshot(Task)
+        assert documents == [{"id": 1, "title": "a", "done": False}]
+        assert len(seq) == 28
+        with pytest.raises(ConfigurationError, match="Tag"):
+            await live.snapshot(Tag)
+
+
+# Start and stop
+
+
+def test_it_starts_again_on_another_loop(url: str) -> None:
+    live = make(url)
+
+    async def once(title: str) -> list[str]:
+        heard: list[Any] = []
+        async with live:
+            client = live.bayeux.local_client()
+            await client.subscribe("/api/tasks", heard.append)
+            async with live.session() as session:
+                session.add(Task(title=title))
+                await session.commit()
+            await wait_until(lambda: heard)
+            await client.disconnect()
+            return [document["title"] for document in (await live.snapshot(Task))[0]]
+
+    assert asyncio.run(once("a")) == ["a"]
+    assert asyncio.run(once("b")) == ["a", "b"]
+
+
+async def test_before_the_start_requests_are_told_what_helps() -> None:
+    app = make().app
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+        for path in ("/api/tasks", "/faye", "/live/health"):
+            answer = await client.get(path)
+            assert answer.status_code == 503
+            assert "lifespan" in answer.json()["detail"]
+    with pytest.raises(StoreUnavailable, match="lifespan"):
+        async with make().session():
+            raise AssertionError("not reached")
+
+
+async def test_a_second_start_is_refused(url: str) -> None:
+    live = make(url)
+    async with live:
+        with pytest.raises(ConfigurationError, match="started already"):
+            await live.__aenter__()
+
+
+async def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    live = make(f"sqlite:///{tmp_path / 'absent' / 'x.db'}")
+    with pytest.raises(StoreUnavailable):
+        await live.__aenter__()
+    (tmp_path / "absent").mkdir()
+    async with live:
+        assert (await live.snapshot(Task))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("declare", "named"),
+    [
+        (lambda: Live("mysql://x/y"), "mysql"),
+        (lambda: Live("nonsense"), "database"),
+        (lambda: Live(42), "database"),
+        (lambda: Live("sqlite://", faye="faye"), "faye"),
+        (lambda: Live("sqlite://", capture="sometimes"), "capture"),  # type: ignore[arg-type]
+        (lambda: Live("sqlite://", synchronous="HALF"), "synchronous"),  # type: ignore[arg-type]
+        (lambda: Live("sqlite://", allowed_origins=["example.org"]), "allowed_origins"),
+        (lambda: Live("sqlite://", allowed_origins="https://example.org"), "allowed_origins"),
+        (lambda: make().add_resource("api", Task), "path"),
+        (lambda: make().add_resource("", Task), "path"),
+        (lambda: make().add_resource("/api/tasks", Tag), "declared already"),
+        (lambda: make().add_resource("/tags", Tag, colour="red"), "colour"),
+        (lambda: make().add_resource("/tags", Tag, methods=["FETCH"]), "FETCH"),
+        (lambda: LiveRouter(prefix="api/"), "prefix"),
+    ],
+)
+def test_a_wrong_option_is_an_error_that_names_it(declare: Any, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        declare()
+
+
+async def test_a_field_that_is_not_there_is_named_at_the_start(url: str) -> None:
+    live = Live(url)
+    live.add_resource("/tasks", Task, exclude=["colour"])
+    with pytest.raises(ConfigurationError, match="colour"):
+        await live.__aenter__()
+
+
+async def test_the_database_comes_from_the_environment(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    async with make(None):
+        pass
+    monkeypatch.delenv("DATABASE_URL")
+    with pytest.raises(ConfigurationError, match="DATABASE_URL"):
+        make(None)
