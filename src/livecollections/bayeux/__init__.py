@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .asgi import Server
+    from .history import History, Page
     from .local import LocalClient, LocalSubscription, Stream
     from .message import Limits
-    from .server import History, Page, Policy
+    from .server import Policy
     from .session import Session
 
 __all__ = [
@@ -28,11 +29,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "History": "server",
+    "History": "history",
     "Limits": "message",
     "LocalClient": "local",
     "LocalSubscription": "local",
-    "Page": "server",
+    "Page": "history",
     "Policy": "server",
     "Server": "asgi",
     "Session": "session",

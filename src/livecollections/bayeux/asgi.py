@@ -20,9 +20,11 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, MalformedRequest, RequestError, TooLarge
 from . import message as messages
+from .exchange import Exchange
+from .history import History
 from .local import LocalClient, Stream, stream
 from .message import Limits
-from .server import Engine, History, Policy
+from .server import Engine, Policy
 from .transports.longpoll import Poll
 from .transports.websocket import Receive, Send, WebSocket
 
@@ -81,22 +83,32 @@ class Server:
         self.allowed_origins = _check_origins(allowed_origins)
         self.ping = ping
         self.limits = limits
-        self._engine = Engine(timeout=timeout, interval=interval, policy=policy or Policy(), limits=limits)
+        self._exchange = Exchange(timeout=timeout, interval=interval, limits=limits)
+        self._engine = Engine(self._exchange, policy or Policy())
         self._sockets: set[WebSocket] = set()
         self._serving: set[asyncio.Task[Any] | None] = set()
         self._is_closing = False
+        self._is_started = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not closed since."""
+        return self._is_started
 
     async def start(self) -> None:
-        """Serve, on the loop that runs now; again after ``close``, also on another loop."""
-        self._is_closing = False
+        """Serve, on the loop that runs now; again after ``close``, also on another loop.
+
+        A server that never was started or closed serves too.
+        """
+        self._is_started, self._is_closing = True, False
 
     async def close(self) -> None:
         """Stop within 2 seconds: held polls are answered at once, sockets closed with 1012, streams ended.
 
         Requests that come later are answered 503 until ``start``.
         """
-        self._is_closing = True
-        await self._engine.close()
+        self._is_started, self._is_closing = False, True
+        await self._exchange.close()
         for socket in self._sockets:
             socket.close(1012)
         await self._wait_served()
@@ -118,23 +130,23 @@ class Server:
             BayeuxError: 405, the name is not that of a channel.
             TypeError: ``data`` is not JSON.
         """
-        self._engine.publish(channel, data)
+        self._exchange.publish(messages.published(channel, data))
 
     def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None:
         """As ``publish``, on the loop and in the order of the calls; ``seq`` is the message's place in a history."""
-        self._engine.publish(channel, data, seq)
+        self._exchange.publish(messages.published(channel, data, seq))
 
     def add_history(self, channel: str, history: History) -> None:
         """Let clients subscribe to a channel at a position; they can no longer publish on it."""
-        self._engine.add_history(channel, history)
+        self._exchange.add_history(channel, history)
 
     def remove_history(self, channel: str) -> None:
         """Make it a plain channel again."""
-        self._engine.remove_history(channel)
+        self._exchange.remove_history(channel)
 
     def local_client(self) -> LocalClient:
         """A client in this process, for which no policy is asked."""
-        return LocalClient(self._engine)
+        return LocalClient(self._exchange)
 
     def stream(self, channel: str, since: str | None = None) -> AbstractAsyncContextManager[Stream]:
         """A receiver in this process of one channel that has a history, at a position: ``async with`` it.
@@ -145,7 +157,7 @@ class Server:
         Raises:
             BayeuxError: 404, the channel has no history.
         """
-        return stream(self._engine, channel, since)
+        return stream(self._exchange, channel, since)
 
     # ASGI.
 
@@ -183,7 +195,7 @@ class Server:
             return
         await send({"type": "websocket.accept"})
         # Faye opens its socket before it handshakes, and it may hold one poll in between.
-        socket = WebSocket(self._engine, receive, send, alone=2 * self._engine.timeout)
+        socket = WebSocket(self._engine, receive, send, alone=2 * self._exchange.timeout)
         self._sockets.add(socket)
         try:
             await socket.run()

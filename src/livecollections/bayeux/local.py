@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import BayeuxError
 from . import channel as channels
 from . import message as messages
-from .server import Engine
+from .exchange import Exchange
 from .session import Session
 
 logger = logging.getLogger("livecollections.bayeux")
@@ -30,12 +30,12 @@ class _LocalLink:
     is_socket = False
     is_fresh = False
 
-    def __init__(self, engine: Engine, session: Session) -> None:
+    def __init__(self, exchange: Exchange, session: Session) -> None:
         self.session: Session | None = session
-        self._engine = engine
+        self._exchange = exchange
         self._signal = asyncio.Event()
         session.link, session.flowing = self, True
-        engine.admit(session)
+        exchange.admit(session)
 
     def reply(self, reply: dict[str, Any]) -> None:
         """Nothing asked here is answered by message."""
@@ -59,7 +59,7 @@ class _LocalLink:
             if taken:
                 session.landed()
                 return messages.decode(taken[0])
-            self._engine.wake(session)
+            self._exchange.wake(session)
             self._signal.clear()
             await self._signal.wait()
         return None
@@ -92,8 +92,8 @@ class LocalClient:
     wait in memory. An exception in one is logged, and the next message comes nevertheless.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
         self._subscriptions: dict[str, list[LocalSubscription]] = {}
         self._link: _LocalLink | None = None
         self._task: asyncio.Task[None] | None = None
@@ -116,18 +116,18 @@ class LocalClient:
         session = self._begin()
         subscription = LocalSubscription(self, channel, callback, with_channel)
         self._subscriptions.setdefault(channel, []).append(subscription)
-        self._engine.subscribe(session, channel)
+        self._exchange.subscribe(session, channel)
         return subscription
 
     async def publish(self, channel: str, data: Any) -> None:
         """Publish, as ``Server.publish``."""
-        self._engine.publish(channel, data)
+        self._exchange.publish(messages.published(channel, data))
 
     async def disconnect(self) -> None:
         """Cancel all subscriptions; the client may be used again."""
         task, self._task = self._task, None
         if self._link is not None and self._link.session is not None:
-            self._engine.end(self._link.session, by_client=True)
+            self._exchange.end(self._link.session, by_client=True)
         self._subscriptions.clear()
         if task is not None and task is not asyncio.current_task():
             task.cancel()
@@ -136,7 +136,7 @@ class LocalClient:
     def _begin(self) -> Session:
         if self._link is None or self._link.session is None:
             self._subscriptions.clear()
-            self._link = _LocalLink(self._engine, self._engine.begin(is_local=True))
+            self._link = _LocalLink(self._exchange, self._exchange.begin(is_local=True))
             self._task = asyncio.get_running_loop().create_task(self._run(self._link))
         assert self._link.session is not None
         return self._link.session
@@ -147,7 +147,7 @@ class LocalClient:
             of_channel.remove(subscription)
             if not of_channel and self._link is not None and self._link.session is not None:
                 del self._subscriptions[subscription.channel]
-                self._engine.unsubscribe(self._link.session, subscription.channel)
+                self._exchange.unsubscribe(self._link.session, subscription.channel)
 
     async def _run(self, link: _LocalLink) -> None:
         while (message := await link.wait_message()) is not None:
@@ -167,47 +167,47 @@ class Stream:
     server closes.
     """
 
-    def __init__(self, engine: Engine, session: Session, channel: str, reset: bool) -> None:
+    def __init__(self, exchange: Exchange, session: Session, channel: str, reset: bool) -> None:
         self.channel = channel
         self.reset = reset
         self.seq = session.positions[channel].sent
-        self._engine = engine
+        self._exchange = exchange
         self._session = session
-        self._link = _LocalLink(engine, session)
+        self._link = _LocalLink(exchange, session)
         self._given: float | None = None
 
     def __aiter__(self) -> Stream:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
-        now = self._engine.clock()
-        if self._given is not None and now - self._given >= self._engine.limits.stall:
+        now = self._exchange.clock()
+        if self._given is not None and now - self._given >= self._exchange.limits.stall:
             self._session.stalled()
         self._session.flowing = True
         message = await self._link.wait_message()
         self._session.flowing = False
         if message is None:
             raise StopAsyncIteration
-        self._given = self._engine.clock()
+        self._given = self._exchange.clock()
         return message
 
 
 @asynccontextmanager
-async def stream(engine: Engine, channel: str, since: str | None) -> AsyncIterator[Stream]:
+async def stream(exchange: Exchange, channel: str, since: str | None) -> AsyncIterator[Stream]:
     """A stream of one channel that has a history.
 
     Raises:
         BayeuxError: 404, the channel has none.
     """
-    history = engine.history(channel)
+    history = exchange.histories.get(channel)
     if history is None:
         raise BayeuxError(404, [channel], "Unknown channel")
     is_known = since is None or await history.locate(channel, since)
-    session = engine.begin(is_local=True, limit=engine.limits.queue_bytes)
-    engine.subscribe(session, channel)
+    session = exchange.begin(is_local=True)
+    exchange.subscribe(session, channel)
     if since is not None and is_known:
-        engine.begin_at(session, channel, since)
+        exchange.begin_at(session, channel, since)
     try:
-        yield Stream(engine, session, channel, reset=not is_known)
+        yield Stream(exchange, session, channel, reset=not is_known)
     finally:
-        engine.end(session, by_client=True)
+        exchange.end(session, by_client=True)

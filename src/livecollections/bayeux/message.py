@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from ..errors import BayeuxError, MalformedRequest, TooLarge
+from .channel import is_meta, is_name
 
 VERSION = "1.0"
 LIVE_VERSION = 1
@@ -63,6 +64,18 @@ class Message:
 
     def __repr__(self) -> str:
         return f"Message({self.body.decode()})"
+
+
+def published(channel: str, data: Any, seq: str | None = None) -> Message:
+    """A message that the server publishes.
+
+    Raises:
+        BayeuxError: 405, the name is not that of a channel one can publish to.
+        TypeError: ``data`` is not JSON.
+    """
+    if not is_name(channel) or is_meta(channel):
+        raise channel_invalid(channel)
+    return Message(channel, data, seq)
 
 
 def encode(replies: Sequence[bytes]) -> bytes:
@@ -167,6 +180,10 @@ def handshake_denied() -> BayeuxError:
     return BayeuxError(403, [], "Handshake denied")
 
 
+def too_many_subscriptions() -> BayeuxError:
+    return BayeuxError(403, [], "Too many subscriptions")
+
+
 def bad_request() -> BayeuxError:
     return BayeuxError(400, [], "Bad request")
 
@@ -231,6 +248,12 @@ def wished_timeout(message: Mapping[str, Any]) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         return None
     return value / 1000
+
+
+def major(version: Any) -> int:
+    """The first number of a version, 0 where there is none."""
+    number = version.partition(".")[0] if isinstance(version, str) else ""
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0
 
 
 def live_ext(message: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,63 +1,30 @@
-"""The engine: who is connected, who hears what, and what each message to the server does.
+"""The engine: what each message to the server does, and what is replied.
 
-Four rules. ``/meta/*`` is dispatched from a literal table; everything else is a publish. A message is handled
-to its end before the next of the same request, and changes nothing unless it is answered with success. Fan-out
-never waits: it queues and wakes, and a session that can't take it is a position or has ended. What is read
-from a history joins the live stream at a point between two awaits, so nothing is lost or doubled there.
+Three rules. ``/meta/*`` is dispatched from a literal table, everything else is a publish. A message is handled
+to its end before the next of the same request, and changes nothing unless it is answered with success. Replies,
+their errors and which of several errors is told are Faye's.
 
-The engine knows no HTTP, no WebSocket and no store; transports give it links, the feed gives it histories.
+The engine knows no HTTP and no WebSocket; sessions and fan-out are the exchange's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from ..change import epoch, is_after
 from ..errors import BayeuxError
 from . import channel as channels
 from . import message as messages
-from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
-from .session import Happening, Held, Link, Offer, Session, State, Wheel, follows
+from .exchange import Exchange
+from .message import NONE, REHANDSHAKE, Message
+from .session import Happening, Held, Link, Session, State
 
 logger = logging.getLogger("livecollections.bayeux")
 
-PAGE = 200
-"""Messages read from a history at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A piece of a channel's history.
-
-    messages: ``(seq, data)`` in order; ``data`` is what goes into the message, its "prev" relative to the
-    position that was asked from.  upto: everything of the channel at and below it has been read.
-    """
-
-    messages: list[tuple[str, Any]]
-    upto: str
-
-
-class History(Protocol):
-    """What a channel can tell again, in the order of its seqs."""
-
-    def position(self) -> str:
-        """The seq up to which everything has been published."""
-
-    async def locate(self, channel: str, since: str) -> bool:
-        """Whether everything after ``since`` can be told; any text may come from a client."""
-
-    async def read(self, channel: str, after: str, limit: int, squash: bool) -> Page:
-        """The messages after a seq, at most ``limit``, the last of each document only where ``squash``.
-
-        An ``after`` that can't be told from (trimmed, of another log) gives a message that says so.
-        """
+RETRY_AFTER_ERROR = 1.0
+"""Seconds before a client that did something wrong handshakes again; without, Faye's does so in a hot loop."""
+LONGEST_SEQ = 64
 
 
 class Policy:
@@ -85,133 +52,24 @@ Handler = Callable[["Engine", Mapping[str, Any], Link, bool], Awaitable[None]]
 
 
 class Engine:
-    """Sessions, subscriptions and fan-out, for any number of transports.
+    """Handles the messages of clients, for any number of transports."""
 
-    Args:
-        timeout: seconds for which a connect is held.
-        interval: seconds that clients wait between connects.
-        clock: seconds that only rise.  token: draws a clientId.
-    """
-
-    EXPIRY = 2.0
-    """A session ends after this many timeouts without a sign of it."""
-
-    def __init__(
-        self,
-        *,
-        timeout: float,
-        interval: float,
-        policy: Policy,
-        limits: Limits,
-        clock: Callable[[], float] = time.monotonic,
-        token: Callable[[], str] = lambda: secrets.token_hex(20),
-    ) -> None:
-        self.timeout = timeout
-        self.interval = interval
+    def __init__(self, exchange: Exchange, policy: Policy) -> None:
+        self.exchange = exchange
         self.policy = policy
-        self.limits = limits
-        self.clock = clock
-        self._token = token
-        self._sessions: dict[str, Session] = {}
-        self._subscribers: dict[str, dict[Session, None]] = {}
-        self._histories: dict[str, History] = {}
-        self._published: dict[str, str] = {}
-        self._wheel: Wheel[Session] = Wheel(min(0.25, timeout / 8))
-        self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    # What the server's owner does.
-
-    @property
-    def sessions(self) -> Mapping[str, Session]:
-        """Those that live, by clientId."""
-        return MappingProxyType(self._sessions)
-
-    def add_history(self, channel: str, history: History) -> None:
-        """Let the channel's messages be told again; clients can no longer publish on it."""
-        self._histories[channel] = history
-        for session in self._receivers(channel):
-            session.watch(channel, self._head(channel), False)
-
-    def remove_history(self, channel: str) -> None:
-        """Make it a plain channel again."""
-        self._histories.pop(channel, None)
-        self._published.pop(channel, None)
-        for session in self._receivers(channel):
-            session.unwatch(channel)
-
-    def history(self, channel: str) -> History | None:
-        return self._histories.get(channel)
-
-    def publish(self, channel: str, data: Any, seq: str | None = None) -> None:
-        """Give a message to all who subscribed; in the order of the calls, without waiting for anyone.
-
-        Raises:
-            BayeuxError: 405, the name is not that of a channel.
-            TypeError: ``data`` is not JSON.
-        """
-        if not channels.is_name(channel) or channels.is_meta(channel):
-            raise messages.channel_invalid(channel)
-        self._deliver(Message(channel, data, seq))
-
-    def _deliver(self, message: Message) -> None:
-        if message.seq is not None:
-            self._published[message.channel] = message.seq
-        overflown = []
-        for session in self._receivers(message.channel):
-            offer = session.offer(message)
-            if offer is Offer.QUEUED:
-                if session.link is not None:
-                    session.link.wake()
-            elif offer is Offer.OVERFLOW:
-                overflown.append(session)
-        for session in overflown:
-            logger.warning("session …%s took nothing and has ended: its queue is full", session.id[-6:])
-            self.end(session)
-
-    def _receivers(self, channel: str) -> Iterable[Session]:
-        found = [sessions for name in channels.expand(channel) if (sessions := self._subscribers.get(name))]
-        heard: dict[Session, None] = found[0] if len(found) == 1 else {}
-        if len(found) > 1:
-            for sessions in found:
-                heard.update(sessions)
-        if channels.is_service(channel):
-            return [session for session in heard if session.is_local]
-        return heard
-
-    async def close(self) -> None:
-        """Answer every held connect, end every session and what runs for it."""
-        for session in list(self._sessions.values()):
-            held = session.release()
-            if held is not None:
-                # Clients come back a little later, not to a server that is going.
-                held.reply["advice"] = messages.advice(RETRY, interval=1.0, timeout=self.timeout)
-                held.link.reply(held.reply)
-            self.end(session)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._wheel = Wheel(self._wheel.width)
-        self._published.clear()
-
-    # What transports do.
+        self._limits = exchange.limits
 
     async def receive(self, received: list[Any], link: Link) -> None:
         """Handle the messages of one request or frame, in order; replies go to the link.
 
         A connect may be held if the link is a socket, or if it came alone.
         """
-        begins = any(
-            isinstance(item, dict) and item.get("channel") == channels.HANDSHAKE for item in received
-        )
+        begins = any(_channel(item) == channels.HANDSHAKE for item in received)
         for item in received:
             await link.wait_room()
             if not isinstance(item, dict):
-                link.reply({"successful": False, "error": str(messages.bad_request())})
-            elif begins and item.get("channel") != channels.HANDSHAKE:
+                link.reply(messages.refuse({}, messages.bad_request()))
+            elif begins and _channel(item) != channels.HANDSHAKE:
                 # A client can't know its new clientId yet; the specification has these ignored.
                 self._refuse(item, link, self._why_not_now(item))
             else:
@@ -219,22 +77,17 @@ class Engine:
 
     def _why_not_now(self, message: Mapping[str, Any]) -> BayeuxError:
         client_id = message.get("clientId")
-        if isinstance(client_id, str) and client_id not in self._sessions:
+        if isinstance(client_id, str) and client_id not in self.exchange.sessions:
             return messages.unknown_client(client_id)
         return messages.bad_request()
 
-    async def _handle(self, message: dict[str, Any], link: Link, is_alone: bool) -> None:
-        name = message.get("channel")
-        handler = _HANDLERS.get(name) if isinstance(name, str) else None
+    async def _handle(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
+        name = _channel(message)
+        handler = _HANDLERS.get(name, Engine._publish)
         try:
-            if (
-                handler is None
-                and isinstance(name, str)
-                and channels.is_valid(name)
-                and channels.is_meta(name)
-            ):
+            if name not in _HANDLERS and channels.is_valid(name) and channels.is_meta(name):
                 raise messages.channel_forbidden(name)
-            await (handler or Engine._publish)(self, message, link, is_alone)
+            await handler(self, message, link, is_alone)
         except BayeuxError as error:
             self._refuse(message, link, error)
         except Exception:
@@ -242,141 +95,41 @@ class Engine:
             self._refuse(message, link, messages.server_error())
 
     def _refuse(self, message: Mapping[str, Any], link: Link, error: BayeuxError) -> None:
-        name = message.get("channel")
-        begins = name in (channels.HANDSHAKE, channels.CONNECT)
-        reply = messages.reply_to(message, client_id=not begins and name != channels.DISCONNECT)
-        messages.refuse(reply, error)
+        name = _channel(message)
+        echoes = name not in (channels.HANDSHAKE, channels.CONNECT, channels.DISCONNECT)
+        reply = messages.refuse(messages.reply_to(message, client_id=echoes), error)
         if name == channels.HANDSHAKE:
-            reply.update(version=messages.VERSION, supportedConnectionTypes=list(messages.CONNECTION_TYPES))
+            reply["version"] = messages.VERSION
+            reply["supportedConnectionTypes"] = list(messages.CONNECTION_TYPES)
         if name in (channels.SUBSCRIBE, channels.UNSUBSCRIBE):
-            reply["subscription"] = _echo(message.get("subscription"))
-        if begins:
-            reply["advice"] = self._advice_after(error)
+            asked = message.get("subscription")
+            reply["subscription"] = asked if isinstance(asked, str | list) else []
+        if name in (channels.HANDSHAKE, channels.CONNECT):
+            interval = 0 if error.code == 401 else RETRY_AFTER_ERROR
+            is_final = error == messages.handshake_denied()
+            reply["advice"] = (
+                messages.advice(NONE) if is_final else messages.advice(REHANDSHAKE, interval=interval)
+            )
         link.reply(reply)
-
-    @staticmethod
-    def _advice_after(error: BayeuxError) -> dict[str, Any]:
-        if error == messages.handshake_denied():
-            return messages.advice(NONE)
-        # Without an interval a client that fails for ever would do so in a hot loop; one that was forgotten
-        # comes back at once.
-        return messages.advice(REHANDSHAKE, interval=0 if error.code == 401 else 1.0)
-
-    def wake(self, session: Session) -> None:
-        """Go on with what waits for it: read its histories, and tell its link."""
-        self._pump(session)
-        if session.queue and session.link is not None:
-            session.link.wake()
-
-    def answer(self, session: Session) -> None:
-        """Answer its held connect, if there is one."""
-        held = session.release()
-        if held is not None:
-            self._touch(session)
-            held.link.reply(self._advise(held.reply))
-
-    def detach(self, link: Link) -> None:
-        """The link has gone; its session waits for another. What was in flight is put back."""
-        session, link.session = link.session, None
-        if session is None or session.link is not link:
-            return
-        session.put_back()
-        session.link, session.flowing = None, False
-        if session.held is not None and session.held.link is link:
-            session.release()
-        self._touch(session)
-
-    def _attach(self, session: Session, link: Link) -> None:
-        if session.link is not link:
-            if session.link is not None:
-                self.answer(session)
-                self.detach(session.link)
-            if link.session is not session:
-                self.detach(link)
-            session.link, session.flowing = link, True
-        link.session = session
-
-    # Sessions in time.
-
-    def begin(self, *, is_local: bool = False, limit: int | None = None) -> Session:
-        """A session that nobody knows yet; ``admit`` makes it known."""
-        bound = self.limits.queue_bytes if limit is None else limit
-        return Session(self._token(), bound, self.clock() + self.EXPIRY * self.timeout, is_local=is_local)
-
-    def admit(self, session: Session) -> None:
-        self._sessions[session.id] = session
-        if not session.is_local:
-            self._visit_at(session, session.deadline)
-
-    def end(self, session: Session, *, by_client: bool = False) -> None:
-        """End a session; its held connect is answered: handshake again, or not, if it said goodbye itself."""
-        if session.has_ended:
-            return
-        for name in session.subscriptions:
-            self._forget(session, name)
-        held = session.end()
-        self._sessions.pop(session.id, None)
-        link, session.link = session.link, None
-        if link is not None:
-            link.session = None
-        if held is not None:
-            if by_client:
-                held.reply["advice"] = messages.advice(NONE)
-            else:
-                held.reply.pop("clientId", None)
-                error = messages.unknown_client(session.id)
-                messages.refuse(held.reply, error)["advice"] = self._advice_after(error)
-            held.link.reply(held.reply)
-        if link is not None:
-            link.ended()
-
-    def _touch(self, session: Session) -> None:
-        session.deadline = self.clock() + self.EXPIRY * self.timeout
-
-    def _visit_at(self, session: Session, when: float) -> None:
-        slot = self._wheel.slot(when)
-        if not session.visit or slot < session.visit:
-            session.visit = slot
-            self._wheel.add(session, slot)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._wheel.width, self._sweep)
-
-    def _sweep(self) -> None:
-        self._timer = None
-        now = self.clock()
-        for slot, session in self._wheel.due(now):
-            if session.has_ended or session.visit != slot:
-                continue
-            session.visit = 0
-            if session.held is not None and session.held.until <= now:
-                self.answer(session)
-            if session.held is None and session.deadline <= now:
-                logger.info("session …%s has expired", session.id[-6:])
-                self.end(session)
-            else:
-                self._visit_at(session, session.held.until if session.held is not None else session.deadline)
-        if self._wheel and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._wheel.width, self._sweep)
 
     def _session(self, message: Mapping[str, Any], link: Link) -> Session:
         """The session that a message speaks for; the link is bound to it."""
         client_id = message.get("clientId")
         if client_id is None or client_id == "":
             raise messages.parameter_missing("clientId")
-        session = self._sessions.get(client_id) if isinstance(client_id, str) else None
-        bound = link.session
+        session = self.exchange.sessions.get(client_id) if isinstance(client_id, str) else None
         if session is None or session.is_local:
             raise messages.unknown_client(client_id)
-        if bound is not None and bound is not session:
+        if link.session is not None and link.session is not session:
             # One link speaks for one session. A client that really has another comes back on another socket.
-            if link.is_socket and message.get("channel") == channels.CONNECT:
+            if link.is_socket and _channel(message) == channels.CONNECT:
                 link.close(1008)
             raise messages.unknown_client(client_id)
-        self._touch(session)
+        self.exchange.touch(session)
         link.session = session
         if link.is_socket and session.link is None:
-            self._attach(session, link)
-            self.wake(session)
+            self.exchange.attach(session, link)
+            self.exchange.wake(session)
         return session
 
     # The meta channels.
@@ -391,23 +144,24 @@ class Engine:
         version = message.get("version")
         if not isinstance(version, str) or not version:
             raise messages.parameter_missing("version")
-        if _major(message.get("minimumVersion")) > 1 or _major(version) > 1:
-            raise messages.version_mismatch(message.get("minimumVersion") or version)
-        session = self.begin()
+        least = message.get("minimumVersion", version)
+        if messages.major(least) > 1:
+            raise messages.version_mismatch(least)
+        session = self.exchange.begin()
         if not await self.policy.can_handshake(session, message):
             raise messages.handshake_denied()
-        self.admit(session)
+        self.exchange.admit(session)
         reply = messages.reply_to(message, client_id=False)
         reply["version"] = messages.VERSION
         reply["supportedConnectionTypes"] = list(messages.CONNECTION_TYPES)
         reply["clientId"] = session.id
         live = messages.live_ext(message)
         if live is not None:
-            reply["ext"] = {"live": _negotiate(live)}
+            reply["ext"] = {"live": _negotiate(live.get("version"))}
         if link.is_socket:
-            self.detach(link)
-            self._attach(session, link)
-        link.reply(self._advise(reply))
+            self.exchange.detach(link)
+            self.exchange.attach(session, link)
+        link.reply(self.exchange.advise(reply))
 
     async def _connect(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         kind = message.get("connectionType")
@@ -416,23 +170,24 @@ class Engine:
         if not isinstance(kind, str) or kind not in messages.CONNECTION_TYPES:
             raise messages.connection_types_not_supported(kind)
         session = self._session(message, link)
-        self.answer(session)
+        self.exchange.answer(session)
+        is_first = link.is_fresh if link.is_socket else session.state is State.HANDSHAKEN
         is_fresh, link.is_fresh = link.is_fresh, False
-        self._attach(session, link)
+        self.exchange.attach(session, link)
         reply = messages.reply_to(message)
         if is_fresh and (last := self._set_back(session, message)):
             reply["ext"] = {"live": {"last": last}}
-        is_first = is_fresh if link.is_socket else session.state is State.HANDSHAKEN
         wish = messages.wished_timeout(message)
-        wait = self.timeout if wish is None else min(self.timeout, wish)
-        if is_first or not wait or not (link.is_socket or (is_alone and not session.queue)):
+        wait = self.exchange.timeout if wish is None else min(self.exchange.timeout, wish)
+        can_hold = link.is_socket or (is_alone and not session.queue)
+        if is_first or not wait or not can_hold:
             session.step(Happening.ANSWER)
-            link.reply(self._advise(reply))
+            link.reply(self.exchange.advise(reply))
         else:
-            held = Held(link, reply, self.clock() + wait)
+            held = Held(link, reply, self.exchange.clock() + wait)
             session.hold(held)
-            self._visit_at(session, held.until)
-        self.wake(session)
+            self.exchange.visit_at(session, held.until)
+        self.exchange.wake(session)
 
     @staticmethod
     def _set_back(session: Session, message: Mapping[str, Any]) -> dict[str, str]:
@@ -441,7 +196,7 @@ class Engine:
         last = {}
         for name, seq in at.items() if isinstance(at, dict) else ():
             position = session.positions.get(name)
-            if position is not None and isinstance(seq, str) and 0 < len(seq) <= 64:
+            if position is not None and isinstance(seq, str) and 0 < len(seq) <= LONGEST_SEQ:
                 sent = position.sent
                 if session.set_back(position, seq):
                     last[name] = sent
@@ -450,59 +205,52 @@ class Engine:
     async def _disconnect(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         session = self._session(message, link)
         link.reply(messages.reply_to(message))
-        self.end(session, by_client=True)
+        self.exchange.end(session, by_client=True)
 
     async def _subscribe(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         names = self._names(message)
         session = self._session(message, link)
         self._check(names)
+        # Clients may subscribe to service channels, says the specification; nothing is ever published there
+        # for them.
         names = [name for name in names if not channels.is_service(name)]
         for name in names:
-            if name not in self._histories and not await self.policy.can_subscribe(session, name):
+            if name not in self.exchange.histories and not await self.policy.can_subscribe(session, name):
                 raise messages.channel_forbidden(name)
-        if len(session.subscriptions.keys() | set(names)) > self.limits.subscriptions:
-            raise BayeuxError(403, [], "Too many subscriptions")
+        if len(session.subscriptions.keys() | set(names)) > self._limits.subscriptions:
+            raise messages.too_many_subscriptions()
         live = messages.live_ext(message) or {}
-        since = live.get("since")
         exact = message["subscription"] if isinstance(message["subscription"], str) else None
-        is_known = await self._is_known(exact, since)
+        since = await self._locate(exact, live.get("since"))
         if session.has_ended:
             raise messages.unknown_client(session.id)
         for name in names:
-            self.subscribe(session, name)
+            self.exchange.subscribe(session, name)
+        if exact is not None and since is not None:
+            self.exchange.begin_at(session, exact, since)
         reply = messages.reply_to(message)
         reply["subscription"] = message["subscription"]
-        if exact is not None and (position := session.positions.get(exact)) is not None:
-            if is_known and isinstance(since, str):
-                self.begin_at(session, exact, since)
-            reply["ext"] = {"live": {"seq": position.sent}}
-        elif live and (covered := self._covered(names)):
+        covered = self.exchange.covered(names)
+        if covered and (live or exact in session.positions):
             reply["ext"] = {"live": {"seq": session.positions[covered[0]].sent}}
-        if since is not None and not is_known and "ext" in reply:
-            reply["ext"]["live"]["reset"] = True
+            if since is None and live.get("since") is not None:
+                reply["ext"]["live"]["reset"] = True
         link.reply(reply)
-        self.wake(session)
+        self.exchange.wake(session)
 
-    async def _is_known(self, name: str | None, since: Any) -> bool:
-        """Whether the subscription can begin at ``since``; a pattern or an array can't."""
-        history = self._histories.get(name) if name is not None else None
-        if history is None or name is None or not isinstance(since, str):
-            return False
-        return await history.locate(name, since)
-
-    def begin_at(self, session: Session, name: str, since: str) -> None:
-        """Have what a subscribed session hears of a channel begin after ``since``, if that is earlier."""
-        session.set_back(session.positions[name], since)
-        position = session.positions[name]
-        if position.is_behind and position.queued == since:
-            position.is_behind = follows(self._head(name), since)
+    async def _locate(self, name: str | None, since: Any) -> str | None:
+        """``since``, if the subscription can begin there; one to a pattern or an array can't."""
+        history = self.exchange.histories.get(name) if name is not None else None
+        if history is None or name is None or not isinstance(since, str) or len(since) > LONGEST_SEQ:
+            return None
+        return since if await history.locate(name, since) else None
 
     async def _unsubscribe(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         names = self._names(message)
         session = self._session(message, link)
         self._check(names)
         for name in names:
-            self.unsubscribe(session, name)
+            self.exchange.unsubscribe(session, name)
         reply = messages.reply_to(message)
         reply["subscription"] = message["subscription"]
         link.reply(reply)
@@ -516,135 +264,29 @@ class Engine:
 
     def _check(self, names: list[Any]) -> None:
         for name in names:
-            if not isinstance(name, str) or len(name) > self.limits.channel or not channels.is_valid(name):
+            if not isinstance(name, str) or len(name) > self._limits.channel or not channels.is_valid(name):
                 raise messages.channel_invalid(name)
             if channels.is_meta(name):
                 raise messages.channel_forbidden(name)
 
     async def _publish(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
-        name = message.get("channel")
+        name = _channel(message)
         if "data" not in message:
             raise messages.parameter_missing("data")
-        if not isinstance(name, str) or len(name) > self.limits.channel or not channels.is_name(name):
-            raise messages.channel_invalid(name)
+        if len(name) > self._limits.channel or not channels.is_name(name):
+            raise messages.channel_invalid(message.get("channel"))
         session = None
         if message.get("clientId") not in (None, ""):
             session = self._session(message, link)
-        if name in self._histories or not await self.policy.can_publish(session, name, message["data"]):
+        is_open = name not in self.exchange.histories
+        if not is_open or not await self.policy.can_publish(session, name, message["data"]):
             raise messages.channel_forbidden(name)
         if session is not None and session.has_ended:
             raise messages.unknown_client(session.id)
         published = Message(name, message["data"])
         if session is None or not session.is_repeated(message.get("id"), published):
-            self._deliver(published)
+            self.exchange.publish(published)
         link.reply(messages.reply_to(message))
-
-    def _advise(self, reply: dict[str, Any]) -> dict[str, Any]:
-        reply["advice"] = messages.advice(RETRY, interval=self.interval, timeout=self.timeout)
-        return reply
-
-    # Subscriptions and histories.
-
-    def subscribe(self, session: Session, name: str) -> None:
-        """Give the session what is published from now on on a channel or pattern."""
-        session.subscriptions[name] = None
-        self._subscribers.setdefault(name, {})[session] = None
-        for covered in self._covered([name]):
-            if covered not in session.positions:
-                session.watch(covered, self._head(covered), False)
-
-    def unsubscribe(self, session: Session, name: str) -> None:
-        if name in session.subscriptions:
-            del session.subscriptions[name]
-            self._forget(session, name)
-            for channel in [*session.positions]:
-                if not any(other in session.subscriptions for other in channels.expand(channel)):
-                    session.unwatch(channel)
-
-    def _forget(self, session: Session, name: str) -> None:
-        subscribers = self._subscribers[name]
-        del subscribers[session]
-        if not subscribers:
-            del self._subscribers[name]
-
-    def _covered(self, names: list[str]) -> list[str]:
-        """The channels with a history that these names and patterns cover."""
-        exact = [name for name in names if name in self._histories]
-        patterns = [name for name in names if name.endswith("*")]
-        return exact + [
-            name for name in (self._histories if patterns else ()) if self._covers(patterns, name)
-        ]
-
-    @staticmethod
-    def _covers(patterns: list[str], name: str) -> bool:
-        return any(channels.matches(pattern, name) for pattern in patterns)
-
-    def _head(self, channel: str) -> str:
-        """The seq up to which everything of the channel has been given to its receivers."""
-        position = self._histories[channel].position()
-        published = self._published.get(channel, position)
-        return (
-            published if epoch(published) == epoch(position) and is_after(published, position) else position
-        )
-
-    def _pump(self, session: Session) -> None:
-        if session.link is not None and not session.is_replaying and session.is_behind:
-            session.is_replaying = True
-            self._spawn(self._replay(session))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _replay(self, session: Session) -> None:
-        """Read what the session is behind in, while it has room; its link calls ``wake`` when it has again."""
-        pause = 0.05
-        try:
-            while session.link is not None and session.size <= session.limit // 2 and session.is_behind:
-                moved = False
-                for channel in [position.channel for position in session.behind()]:
-                    moved |= await self._read(session, channel)
-                pause = 0.05 if moved else min(2 * pause, 5.0)
-                if not moved:
-                    await asyncio.sleep(pause)
-        finally:
-            session.is_replaying = False
-
-    async def _read(self, session: Session, channel: str) -> bool:
-        """Read one page; False if nothing new was there, or it could not be read."""
-        position, history = session.positions.get(channel), self._histories.get(channel)
-        if position is None or history is None or not position.is_behind:
-            return True
-        after = position.queued
-        try:
-            page = await history.read(channel, after, PAGE, position.squash)
-        except Exception:
-            logger.exception("the history of %s could not be read after %s", channel, after)
-            return False
-        if (
-            session.positions.get(channel) is not position
-            or position.queued != after
-            or not position.is_behind
-        ):
-            return True
-        for seq, data in page.messages:
-            if not session.push(position, Message(channel, data, seq), seq):
-                break
-        else:
-            if follows(page.upto, position.queued):
-                position.queued = page.upto
-            if self._has_caught_up(history, page, channel, position.queued):
-                position.is_behind = position.squash = False
-        if session.queue and session.link is not None:
-            session.link.wake()
-        return position.queued != after or not position.is_behind
-
-    def _has_caught_up(self, history: History, page: Page, channel: str, position: str) -> bool:
-        published = self._published.get(channel)
-        if published is not None:
-            return not follows(published, position)
-        return not page.messages or not follows(history.position(), position)
 
 
 _HANDLERS: Mapping[str, Handler] = {
@@ -656,16 +298,14 @@ _HANDLERS: Mapping[str, Handler] = {
 }
 
 
-def _echo(subscription: Any) -> Any:
-    return subscription if isinstance(subscription, str | list) else []
+def _channel(message: Any) -> str:
+    """The channel that a message names; no channel's name where it names none."""
+    name = message.get("channel") if isinstance(message, dict) else None
+    return name if isinstance(name, str) else ""
 
 
-def _major(version: Any) -> int:
-    number = version.split(".")[0] if isinstance(version, str) else ""
-    return int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0
-
-
-def _negotiate(live: Mapping[str, Any]) -> dict[str, Any]:
-    if live.get("version") == messages.LIVE_VERSION:
-        return {"version": messages.LIVE_VERSION}
-    return {"version": messages.LIVE_VERSION, "error": f"this server speaks version {messages.LIVE_VERSION}"}
+def _negotiate(version: Any) -> dict[str, Any]:
+    ours = {"version": messages.LIVE_VERSION}
+    if version == messages.LIVE_VERSION and not isinstance(version, bool):
+        return ours
+    return {**ours, "error": f"this server speaks version {messages.LIVE_VERSION}"}

@@ -88,10 +88,10 @@ class Position:
 
     __slots__ = ("channel", "is_behind", "queued", "sent", "squash")
 
-    def __init__(self, channel: str, seq: str, is_behind: bool) -> None:
+    def __init__(self, channel: str, seq: str) -> None:
         self.channel = channel
         self.sent = self.queued = seq
-        self.is_behind = is_behind
+        self.is_behind = False
         self.squash = False
 
 
@@ -173,6 +173,7 @@ class Session:
         self.state = TRANSITIONS[self.state][happening]
 
     def hold(self, held: Held) -> None:
+        """Keep a connect to be answered later."""
         self.step(Happening.HOLD)
         self.held = held
 
@@ -195,14 +196,9 @@ class Session:
 
     # Subscriptions.
 
-    def watch(self, channel: str, seq: str, is_behind: bool) -> Position:
-        """Begin to receive a channel with a history after ``seq``; one that is received already only goes back."""
-        position = self.positions.get(channel)
-        if position is None:
-            position = self.positions[channel] = Position(channel, seq, is_behind)
-        else:
-            self.set_back(position, seq)
-        return position
+    def watch(self, channel: str, seq: str) -> None:
+        """Receive a channel with a history, from after ``seq`` on."""
+        self.positions[channel] = Position(channel, seq)
 
     def unwatch(self, channel: str) -> None:
         """Receive it no longer; what is queued of it goes too."""

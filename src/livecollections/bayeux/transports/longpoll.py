@@ -44,13 +44,15 @@ class Poll:
         session = self.session
         if session is not None and session.held is not None and session.held.link is self:
             if not await self._wait_news(wait_disconnect):
-                self._engine.detach(self)
+                self._engine.exchange.detach(self)
                 return None
             if session.held is not None and session.held.link is self:
-                self._engine.answer(session)
+                self._engine.exchange.answer(session)
         bodies = self._replies
         if session is not None and session.link is self:
-            bodies = bodies + [message.body for message in session.take(self._engine.limits.queue_bytes)]
+            bodies = bodies + [
+                message.body for message in session.take(self._engine.exchange.limits.queue_bytes)
+            ]
         return messages.encode(bodies)
 
     async def _wait_news(self, wait_disconnect: Callable[[], Awaitable[None]]) -> bool:
@@ -68,11 +70,11 @@ class Poll:
         """The response has been sent."""
         if self.session is not None and self.session.link is self:
             self.session.landed()
-        self._engine.detach(self)
+        self._engine.exchange.detach(self)
 
     def lost(self) -> None:
         """The response could not be sent."""
-        self._engine.detach(self)
+        self._engine.exchange.detach(self)
 
     # The link.
 

@@ -44,6 +44,7 @@ class WebSocket:
         self.session: Session | None = None
         self.is_fresh = True
         self._engine = engine
+        self._exchange = engine.exchange
         self._receive = receive
         self._send = send
         self._alone = alone
@@ -63,7 +64,7 @@ class WebSocket:
         except TimeoutError:
             self.close(1008)
         finally:
-            self._engine.detach(self)
+            self._exchange.detach(self)
             if self._code is None or writer.done():
                 writer.cancel()
             await asyncio.wait([writer], timeout=1.0)
@@ -116,11 +117,11 @@ class WebSocket:
 
     async def _handle(self, raw: bytes) -> None:
         try:
-            received = messages.parse(raw, self._engine.limits)
+            received = messages.parse(raw, self._exchange.limits)
         except RequestError as error:
             self._errors += 1
             self.reply({"successful": False, "error": f"{error.status}::{error.title}"})
-            if self._errors >= self._engine.limits.errors:
+            if self._errors >= self._exchange.limits.errors:
                 self.close(1008)
             return
         if not received:
@@ -135,7 +136,7 @@ class WebSocket:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
-        clock, stall = self._engine.clock, self._engine.limits.stall
+        clock, stall = self._exchange.clock, self._exchange.limits.stall
         while True:
             session = self.session
             frame = self._frame(session)
@@ -165,7 +166,7 @@ class WebSocket:
                 if clock() - begun >= stall:
                     session.stalled()
                 if not session.queue and session.positions:
-                    self._engine.wake(session)
+                    self._exchange.wake(session)
 
     def _frame(self, session: Session | None) -> str | None:
         bodies: list[bytes] = []

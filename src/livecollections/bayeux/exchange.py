@@ -1,0 +1,355 @@
+"""The exchange: which sessions live, who hears what, and how messages reach them.
+
+Three rules. Fan-out never waits: it queues and wakes, and a session that can't take it is a position or has
+ended. What is read from a history joins the live stream at a point between two awaits, so nothing is lost or
+doubled there. Time is looked at by one sweep, not by a timer for each session.
+
+It knows no protocol message; ``server.py`` handles those, transports give it links, the feed gives it histories.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ..change import epoch, is_after
+from . import channel as channels
+from . import message as messages
+from .history import History, Page
+from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
+from .session import Link, Offer, Session, Wheel, follows
+
+logger = logging.getLogger("livecollections.bayeux")
+
+PAGE = 200
+"""Messages read from a history at a time."""
+PATIENCE = 0.05, 5.0
+"""Seconds before a history that told nothing is asked again: at first, and at most."""
+SWEEP = 0.25
+"""Seconds by which a held connect may be answered late."""
+COME_BACK = 1.0
+"""Seconds after which clients of a server that closes ask again."""
+
+
+class Exchange:
+    """Sessions, subscriptions, fan-out and replay.
+
+    Args:
+        timeout: seconds for which a connect is held.
+        interval: seconds that clients wait between connects.
+        clock: seconds that only rise.  token: draws a clientId.
+    """
+
+    EXPIRY = 2.0
+    """A session ends after this many timeouts without a sign of it."""
+
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        interval: float,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+        token: Callable[[], str] = lambda: secrets.token_hex(20),
+    ) -> None:
+        self.timeout = timeout
+        self.interval = interval
+        self.limits = limits
+        self.clock = clock
+        self._token = token
+        self._sessions: dict[str, Session] = {}
+        self._subscribers: dict[str, dict[Session, None]] = {}
+        self._histories: dict[str, History] = {}
+        self._published: dict[str, str] = {}
+        self._wheel: Wheel[Session] = Wheel(min(SWEEP, timeout / 8))
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Those that live, by clientId."""
+        return MappingProxyType(self._sessions)
+
+    @property
+    def histories(self) -> Mapping[str, History]:
+        """The channels that can tell what was said before."""
+        return MappingProxyType(self._histories)
+
+    async def close(self) -> None:
+        """Answer every held connect, end every session and what runs for it."""
+        for session in list(self._sessions.values()):
+            held = session.release()
+            if held is not None:
+                # Not at once: the server is going, and a client that is refused waits much longer.
+                held.reply["advice"] = messages.advice(RETRY, interval=COME_BACK, timeout=self.timeout)
+                held.link.reply(held.reply)
+            self.end(session)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._wheel = Wheel(self._wheel.width)
+        self._published.clear()
+
+    # Publishing.
+
+    def publish(self, message: Message) -> None:
+        """Give a message to all who subscribed, in the order of the calls, without waiting for anyone."""
+        if message.seq is not None:
+            self._published[message.channel] = message.seq
+        overflown = []
+        for session in self._receivers(message.channel):
+            offer = session.offer(message)
+            if offer is Offer.QUEUED:
+                if session.link is not None:
+                    session.link.wake()
+            elif offer is Offer.OVERFLOW:
+                overflown.append(session)
+        for session in overflown:
+            logger.warning("session …%s takes nothing and has ended: its queue is full", session.id[-6:])
+            self.end(session)
+
+    def _receivers(self, channel: str) -> Iterable[Session]:
+        found = [sessions for name in channels.expand(channel) if (sessions := self._subscribers.get(name))]
+        heard: dict[Session, None] = found[0] if len(found) == 1 else {}
+        if len(found) > 1:
+            for sessions in found:
+                heard.update(sessions)
+        if channels.is_service(channel):
+            return [session for session in heard if session.is_local]
+        return heard
+
+    # Sessions and their links.
+
+    def begin(self, *, is_local: bool = False) -> Session:
+        """A session that nobody knows yet; ``admit`` makes it known."""
+        return Session(self._token(), self.limits.queue_bytes, self._deadline(), is_local=is_local)
+
+    def admit(self, session: Session) -> None:
+        self._sessions[session.id] = session
+        if not session.is_local:
+            self.visit_at(session, session.deadline)
+
+    def attach(self, session: Session, link: Link) -> None:
+        """Send the session's messages to this link from now on; another that it had is given up."""
+        if session.link is not link:
+            if session.link is not None:
+                self.answer(session)
+                self.detach(session.link)
+            if link.session is not session:
+                self.detach(link)
+            session.link, session.flowing = link, True
+        link.session = session
+
+    def detach(self, link: Link) -> None:
+        """The link has gone; its session waits for another. What was in flight is put back."""
+        session, link.session = link.session, None
+        if session is None or session.link is not link:
+            return
+        session.put_back()
+        session.link, session.flowing = None, False
+        if session.held is not None and session.held.link is link:
+            session.release()
+        self.touch(session)
+
+    def answer(self, session: Session) -> None:
+        """Answer its held connect, if there is one."""
+        held = session.release()
+        if held is not None:
+            self.touch(session)
+            held.link.reply(self.advise(held.reply))
+
+    def advise(self, reply: dict[str, Any]) -> dict[str, Any]:
+        """The reply with the usual advice."""
+        reply["advice"] = messages.advice(RETRY, interval=self.interval, timeout=self.timeout)
+        return reply
+
+    def end(self, session: Session, *, by_client: bool = False) -> None:
+        """End a session; its held connect is answered: handshake again, or not, if it said goodbye itself."""
+        if session.has_ended:
+            return
+        for name in session.subscriptions:
+            self._forget(session, name)
+        held = session.end()
+        self._sessions.pop(session.id, None)
+        link, session.link = session.link, None
+        if held is not None:
+            if by_client:
+                held.reply["advice"] = messages.advice(NONE)
+            else:
+                held.reply.pop("clientId", None)
+                messages.refuse(held.reply, messages.unknown_client(session.id))
+                held.reply["advice"] = messages.advice(REHANDSHAKE, interval=0)
+            held.link.reply(held.reply)
+        if link is not None:
+            link.session = None
+            link.ended()
+
+    def wake(self, session: Session) -> None:
+        """Go on with what waits for it: read its histories, and tell its link."""
+        if session.link is None:
+            return
+        if not session.is_replaying and session.is_behind:
+            session.is_replaying = True
+            self._spawn(self._replay(session))
+        if session.queue:
+            session.link.wake()
+
+    # Sessions in time.
+
+    def _deadline(self) -> float:
+        return self.clock() + self.EXPIRY * self.timeout
+
+    def touch(self, session: Session) -> None:
+        """There is a sign of it: it lives on."""
+        session.deadline = self._deadline()
+
+    def visit_at(self, session: Session, when: float) -> None:
+        """Look at it no later than about ``when``."""
+        slot = self._wheel.slot(when)
+        if not session.visit or slot < session.visit:
+            session.visit = slot
+            self._wheel.add(session, slot)
+        self._wind()
+
+    def _wind(self) -> None:
+        if self._timer is None and self._wheel:
+            self._timer = asyncio.get_running_loop().call_later(self._wheel.width, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        now = self.clock()
+        for slot, session in self._wheel.due(now):
+            if session.has_ended or session.visit != slot:
+                continue
+            session.visit = 0
+            if session.held is not None and session.held.until <= now:
+                self.answer(session)
+            if session.held is None and session.deadline <= now:
+                logger.info("session …%s has expired", session.id[-6:])
+                self.end(session)
+            else:
+                self.visit_at(session, session.held.until if session.held is not None else session.deadline)
+        self._wind()
+
+    # Subscriptions.
+
+    def subscribe(self, session: Session, name: str) -> None:
+        """Give the session what is published from now on on a channel or pattern."""
+        session.subscriptions[name] = None
+        self._subscribers.setdefault(name, {})[session] = None
+        for covered in self.covered([name]):
+            if covered not in session.positions:
+                session.watch(covered, self._head(covered))
+
+    def begin_at(self, session: Session, channel: str, since: str) -> None:
+        """Have what a subscribed session hears of a channel begin after ``since``, if that is earlier."""
+        position = session.positions[channel]
+        session.set_back(position, since)
+        if position.is_behind and position.queued == since:
+            position.is_behind = follows(self._head(channel), since)
+
+    def unsubscribe(self, session: Session, name: str) -> None:
+        """Give it that no more; what is queued of a history goes too."""
+        if name not in session.subscriptions:
+            return
+        del session.subscriptions[name]
+        self._forget(session, name)
+        for channel in [*session.positions]:
+            if not any(other in session.subscriptions for other in channels.expand(channel)):
+                session.unwatch(channel)
+
+    def _forget(self, session: Session, name: str) -> None:
+        subscribers = self._subscribers[name]
+        del subscribers[session]
+        if not subscribers:
+            del self._subscribers[name]
+
+    # Histories.
+
+    def add_history(self, channel: str, history: History) -> None:
+        self._histories[channel] = history
+        for session in self._receivers(channel):
+            session.watch(channel, self._head(channel))
+
+    def remove_history(self, channel: str) -> None:
+        self._histories.pop(channel, None)
+        self._published.pop(channel, None)
+        for session in self._receivers(channel):
+            session.unwatch(channel)
+
+    def covered(self, names: Iterable[str]) -> list[str]:
+        """The channels with a history that these names and patterns cover."""
+        wanted = set(names)
+        if not any(name.endswith("*") for name in wanted):
+            return [name for name in wanted if name in self._histories]
+        return [name for name in self._histories if not wanted.isdisjoint(channels.expand(name))]
+
+    def _head(self, channel: str) -> str:
+        """The seq up to which everything of the channel has been given to its receivers."""
+        position = self._histories[channel].position()
+        published = self._published.get(channel, position)
+        return (
+            published if epoch(published) == epoch(position) and is_after(published, position) else position
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _replay(self, session: Session) -> None:
+        """Read what the session is behind in, while it has room; its link calls ``wake`` when it has again."""
+        pause = PATIENCE[0]
+        try:
+            while session.link is not None and session.size <= session.limit // 2 and session.is_behind:
+                moved = False
+                for channel in [position.channel for position in session.behind()]:
+                    moved |= await self._read(session, channel)
+                if not moved:
+                    await asyncio.sleep(pause)
+                pause = PATIENCE[0] if moved else min(2 * pause, PATIENCE[1])
+        finally:
+            session.is_replaying = False
+
+    async def _read(self, session: Session, channel: str) -> bool:
+        """Read one page; False if nothing new was there, or it could not be read."""
+        position, history = session.positions.get(channel), self._histories.get(channel)
+        if position is None or history is None or not position.is_behind:
+            return True
+        after = position.queued
+        try:
+            page = await history.read(channel, after, PAGE, position.squash)
+        except Exception:
+            logger.exception("the history of %s can't be read", channel, extra={"seq": after})
+            return False
+        if (
+            session.positions.get(channel) is not position
+            or position.queued != after
+            or not position.is_behind
+        ):
+            return True
+        for seq, data in page.messages:
+            if not session.push(position, Message(channel, data, seq), seq):
+                break
+        else:
+            if follows(page.upto, position.queued):
+                position.queued = page.upto
+            if self._has_caught_up(history, page, position.queued, channel):
+                position.is_behind = position.squash = False
+        if session.queue and session.link is not None:
+            session.link.wake()
+        return position.queued != after or not position.is_behind
+
+    def _has_caught_up(self, history: History, page: Page, position: str, channel: str) -> bool:
+        published = self._published.get(channel)
+        if published is not None:
+            return not follows(published, position)
+        return not page.messages or not follows(history.position(), position)
