@@ -26,6 +26,7 @@ LAYERS = {
         "bayeux.session",
         "change",
         "derived",
+        "document",
         "field",
         "input",
         "policy",

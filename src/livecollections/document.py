@@ -31,8 +31,8 @@ def plain(names: Iterable[tuple[str, str]]) -> Document:
         shown = {}
         for attribute, name in pairs:
             value = row.get(attribute)
-            kind = type(value)
-            if value is None or kind is bool or (kind is str and value.isascii()):
+            # The commonest values, without a call.
+            if value is None or value is True or value is False or (type(value) is str and value.isascii()):
                 shown[name] = value
             else:
                 shown[name] = portable(value)

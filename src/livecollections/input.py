@@ -7,7 +7,7 @@ row and no HTTP.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -32,15 +32,19 @@ WRITTEN_AS_TEXT = (date, datetime, time, timedelta, Decimal, UUID, Enum)
 class Input:
     """A Pydantic class seen from the wire.
 
-    model: the class.  given: the attributes of a class that the user wrote; none of a derived one.
+    model: the class.  hidden: attributes that it has, but that no body may name.
     """
 
-    def __init__(self, model: type[BaseModel], given: bool) -> None:
+    def __init__(self, model: type[BaseModel], hidden: Collection[str] = ()) -> None:
         self.model = model
-        self.given = frozenset(model.model_fields) if given else frozenset()
         self._validator = model.__pydantic_validator__
         self._names = {attribute: names_read(model, attribute) for attribute in model.model_fields}
-        self._attributes = {name: attribute for attribute, names in self._names.items() for name in names}
+        self._attributes = {
+            name: attribute
+            for attribute, names in self._names.items()
+            if attribute not in hidden
+            for name in names
+        }
         self._readers = {
             attribute: reader
             for attribute, info in model.model_fields.items()
@@ -49,6 +53,11 @@ class Input:
         self._structures = {
             name for name, info in model.model_fields.items() if is_json(bare(info.annotation))
         }
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The attributes that a body may name, by the names it may use."""
+        return dict(self._attributes)
 
     def attribute(self, name: str) -> str | None:
         """The attribute that a name in a body means."""

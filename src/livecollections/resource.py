@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -38,17 +39,17 @@ _PATH = re.compile(r"(/(?!\.\.?(/|$))[^/{}?#\\\x00-\x1f\x7f]+)+")
 class Resource:
     """A path, a source and options. Made by ``Resource.build``.
 
-    channel: the path as a Bayeux channel.  read, create, update: the Pydantic classes of documents and of input.
+    channel: the path as a Bayeux channel.  read: the Pydantic class of documents.  creates, updates: of input.
     fields: by their names in documents; what a list may be filtered and sorted by.
-    computed: names in documents that are no columns.  kept: attributes that no body may set.
+    computed: names in documents that are no columns.
     """
 
     path: str
     channel: str
     source: Source
     read: type[BaseModel]
-    create: type[BaseModel]
-    update: type[BaseModel]
+    creates: Input
+    updates: Input
     fields: Mapping[str, Field]
     computed: frozenset[str]
     read_only: frozenset[str]
@@ -59,8 +60,16 @@ class Resource:
     tags: tuple[str, ...]
     document: Callable[[Row], dict[str, Any]]
     """What GET shows of a row: JSON-ready, whatever the row holds."""
-    _create: Input
-    _update: Input
+
+    @property
+    def create(self) -> type[BaseModel]:
+        """The Pydantic class that a POST must satisfy."""
+        return self.creates.model
+
+    @property
+    def update(self) -> type[BaseModel]:
+        """The Pydantic class that a document must satisfy after a PUT or PATCH."""
+        return self.updates.model
 
     @staticmethod
     def build(path: str, source: Source, **options: Any) -> Resource:
@@ -114,17 +123,18 @@ class Resource:
         if len(parts) == len(self.source.key):
             try:
                 return tuple(
-                    self._key_field(attribute).parse(unquote(part, errors="strict"))
+                    self._key_part(attribute, part)
                     for attribute, part in zip(self.source.key, parts, strict=True)
                 )
             except ValueError:
                 pass
         raise DocumentNotFound(f"{self.path} has no document with this key")
 
-    def _key_field(self, attribute: str) -> Field:
+    def _key_part(self, attribute: str, text: str) -> Any:
         field = self.field_of(attribute)
-        assert field is not None, "a resource shows its key"
-        return field
+        if field is None or field.parse is None:
+            raise ValueError("values of this field have no text form")
+        return field.parse(unquote(text, errors="strict"))
 
     # Input
 
@@ -134,8 +144,8 @@ class Resource:
         sent: dict[str, Any] = {}
         faults = []
         for name, value in body.items():
-            attribute = self._create.attribute(name)
-            if attribute is None or attribute in self.exclude - self._create.given:
+            attribute = self.creates.attribute(name)
+            if attribute is None:
                 faults.append(self._unknown(name))
             elif attribute in generated:
                 if value is not None:
@@ -144,14 +154,10 @@ class Resource:
                 faults.append(_fault(name, "this is read-only"))
             else:
                 sent[attribute] = value
-        values = self._create.validate(sent, faults)
-        left_out = {
-            column.attribute for column in self.source.columns if column.has_default or column.generated
-        }
+        values = self.creates.validate(sent, faults)
+        # A default of None may stand for one that only the database knows: so it is left out.
         return {
-            attribute: value
-            for attribute, value in values.items()
-            if attribute in sent or not (value is None and attribute in left_out)
+            attribute: value for attribute, value in values.items() if attribute in sent or value is not None
         }
 
     def replace_values(self, row: Row, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,14 +167,12 @@ class Resource:
         perhaps as they were. Raises InvalidDocument.
         """
         sent, faults = self._sent(row, body, whole=True)
-        known = {attribute: row[attribute] for attribute in self._untouchable() if attribute in row}
-        for column in self.source.columns:
-            if (
-                column.has_default
-                and column.attribute not in sent
-                and self._update.is_filled(column.attribute)
-            ):
-                known[column.attribute] = row[column.attribute]
+        known = {
+            column.attribute: row[column.attribute]
+            for column in self.source.columns
+            if column.attribute in self._untouchable
+            or (column.is_filled and self.updates.leaves_out(column.attribute))
+        }
         return self._changed(row, {**known, **sent}, sent, faults)
 
     def patch_values(self, row: Row, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,22 +192,19 @@ class Resource:
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """What a body sets, by attribute, and its faults; what is as GET shows it is taken from the row."""
         shown = self.document(row)
-        untouchable = self._untouchable()
         sent: dict[str, Any] = {}
         faults = []
         for name, value in body.items():
-            attribute = self._update.attribute(name)
+            attribute = self.updates.attribute(name)
             field = self.fields.get(name)
-            if attribute is None and field is not None:
-                attribute = field.attribute
             unchanged = name in shown and same(value, shown[name])
-            if attribute in self.source.key:
-                if not unchanged and not (field and field.equals(value, row[attribute])):
+            if field and field.attribute in self.source.key:
+                if not unchanged and not field.equals(value, row[field.attribute]):
                     faults.append(_fault(name, "this is not the key in the URL, and a key can't be changed"))
-            elif name in self.computed or attribute in untouchable:
+            elif attribute in self._untouchable or (attribute is None and name in shown):
                 if not unchanged and not whole:
                     faults.append(_fault(name, "this is read-only"))
-            elif attribute is None or attribute in self.exclude - self._update.given:
+            elif attribute is None:
                 faults.append(self._unknown(name))
             else:
                 sent[attribute] = row[attribute] if unchanged and attribute in row else value
@@ -212,18 +213,17 @@ class Resource:
     def _changed(
         self, row: Row, values: dict[str, Any], sent: Collection[str], faults: list[dict[str, Any]]
     ) -> dict[str, Any]:
-        validated = self._update.validate(values, faults)
-        untouchable = self._untouchable()
         return {
             attribute: value
-            for attribute, value in validated.items()
-            if attribute not in untouchable
+            for attribute, value in self.updates.validate(values, faults).items()
+            if attribute not in self._untouchable
             and (not same(value, row[attribute]) if attribute in row else attribute in sent)
         }
 
-    def _untouchable(self) -> set[str]:
+    @cached_property
+    def _untouchable(self) -> frozenset[str]:
         generated = (column.attribute for column in self.source.columns if column.generated)
-        return {*self.source.key, *self.read_only, *generated}
+        return frozenset({*self.source.key, *self.read_only, *generated})
 
     def _unknown(self, name: str) -> dict[str, Any]:
         known = name in self.computed
@@ -248,7 +248,7 @@ def _build(
         raise ConfigurationError(f'path: {path!r} is not of the form "/api/todos"')
     hidden = excluded(source.model) | frozenset(exclude or ())
     derived = derive(source, hidden)
-    shown, creates, updates = read or derived, create or derived, update or derived
+    shown = read or derived
     names = {
         attribute: info.serialization_alias or info.alias or attribute
         for attribute, info in shown.model_fields.items()
@@ -269,8 +269,8 @@ def _build(
         channel=escape(path),
         source=source,
         read=shown,
-        create=creates,
-        update=updates,
+        creates=Input(create or derived, () if create else hidden),
+        updates=Input(update or derived, () if update else hidden),
         fields=fields,
         computed=frozenset(computed),
         read_only=frozenset(read_only or ()),
@@ -282,10 +282,8 @@ def _build(
         document=by_columns
         if read is None and is_plain(shown)
         else modelled(shown, read is not None, by_columns),
-        _create=Input(creates, create is not None),
-        _update=Input(updates, update is not None),
     )
-    _check_names(resource)
+    _check_names(resource, derived)
     return resource
 
 
@@ -312,7 +310,7 @@ def _check_option(option: str, value: Any) -> None:
             raise ConfigurationError("methods: at least one is needed")
 
 
-def _check_names(resource: Resource) -> None:
+def _check_names(resource: Resource, derived: type[BaseModel]) -> None:
     """Raise ConfigurationError for an option that names what the model lacks, or needs."""
     source = resource.source
     columns = {column.attribute: column for column in source.columns}
@@ -330,8 +328,9 @@ def _check_names(resource: Resource) -> None:
             raise ConfigurationError(
                 f"read: {resource.read.__name__} lacks {attribute!r}, the key of {model}"
             )
-    for option, entered in (("create", resource._create), ("update", resource._update)):
-        for attribute in sorted(entered.given - columns.keys() - resource.exclude):
+    for option, entered in (("create", resource.create), ("update", resource.update)):
+        own = set() if entered is derived else entered.model_fields.keys() - columns.keys() - resource.exclude
+        for attribute in sorted(own):
             raise ConfigurationError(f"{option}: {model} has no column for the field {attribute!r}")
     for step in filter(None, resource.sort.split(",")):
         if step.removeprefix("-") not in resource.fields:
@@ -340,18 +339,13 @@ def _check_names(resource: Resource) -> None:
                 f"sort: {model} has no field {step.removeprefix('-')!r}; it has {accepted}"
             )
     if "POST" in resource.methods:
-        _check_create(resource)
+        _check_create(resource, resource.exclude if resource.create is derived else frozenset())
 
 
-def _check_create(resource: Resource) -> None:
-    """Raise ConfigurationError where no POST could succeed."""
-    optional = {
-        column.attribute for column in resource.source.columns if column.has_default or column.nullable
-    }
-    for option, names in (
-        ("read_only", resource.read_only),
-        ("exclude", resource.exclude - resource._create.given),
-    ):
+def _check_create(resource: Resource, hidden: frozenset[str]) -> None:
+    """Raise ConfigurationError where no POST could succeed. hidden: what it can't name."""
+    optional = {column.attribute for column in resource.source.columns if column.has_default}
+    for option, names in (("read_only", resource.read_only), ("exclude", hidden)):
         for attribute in sorted(names - optional):
             info = resource.create.model_fields.get(attribute)
             if info is not None and info.is_required():

@@ -1,0 +1,317 @@
+"""OpenAPI: what the resources offer, as an OpenAPI 3.1 document, alone or merged into a host's own.
+
+Schemas come from the Pydantic classes; what a body may not name is not in them. This module knows no HTTP server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from .field import Field
+from .input import Input
+from .resource import Resource
+from .version import __version__
+
+Schema = dict[str, Any]
+
+_SEQ = "The place in the log up to which every change is in the body."
+_SEQ_HEADER: Schema = {"Live-Seq": {"description": _SEQ, "schema": {"type": "string"}}}
+_LIST_HEADERS: Schema = {
+    **_SEQ_HEADER,
+    "Live-Channel": {
+        "description": "The Bayeux channel of which this list is the whole.",
+        "schema": {"type": "string"},
+    },
+    "Live-Signal": {
+        "description": "The Bayeux channel on which something is heard that may concern this list, a part.",
+        "schema": {"type": "string"},
+    },
+    "Link": {"description": '`rel="next"` where there is more.', "schema": {"type": "string"}},
+}
+_LOCATION: Schema = {"Location": {"description": "Where the document is.", "schema": {"type": "string"}}}
+_ORIGIN = {
+    "name": "Live-Origin",
+    "in": "header",
+    "description": "A token by which the writer knows its own write again when it is pushed.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A repeated request with the same key and body is answered, but not done again (24 hours).",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "Streams only: begin after this seq.",
+    "schema": {"type": "string"},
+}
+_PROBLEM: Schema = {
+    "type": "object",
+    "description": "RFC 9457.",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "pointer": {"type": "string", "description": "A JSON pointer into the body (RFC 6901)."},
+                    "detail": {"type": "string"},
+                },
+                "required": ["pointer", "detail"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+_PROBLEMS = {
+    400: "The request can't be read.",
+    404: "There is no such document.",
+    409: "This contradicts what is stored, or what was asked under the same Idempotency-Key.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "The document is not what the model accepts.",
+    503: "Not started, or the database can't be reached.",
+}
+_DESCRIPTION = (
+    "Integers beyond ±(2^53 − 1) travel as strings, NaN and the infinities as null. "
+    "Every list is live: subscribe to its `Live-Channel` after its `Live-Seq`."
+)
+
+
+def document(
+    resources: Iterable[Resource], title: str = "livecollections", version: str = __version__
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of some resources."""
+    empty = {"openapi": "3.1.0", "info": {"title": title, "version": version, "description": _DESCRIPTION}}
+    return merge({**empty, "paths": {}}, resources)
+
+
+def merge(host: dict[str, Any], resources: Iterable[Resource]) -> dict[str, Any]:
+    """A host's document with the resources in it; the host's is left as it is, and what it names keeps its name."""
+    merged = deepcopy(host)
+    schemas = _Schemas(merged.setdefault("components", {}).setdefault("schemas", {}))
+    paths = merged.setdefault("paths", {})
+    for resource in resources:
+        for path, operations in _paths(resource, schemas).items():
+            paths[path] = {**operations, **paths.get(path, {})}
+    return merged
+
+
+class _Schemas:
+    """The named schemas of a document. A name that is taken by something else gets a number."""
+
+    def __init__(self, schemas: dict[str, Schema]) -> None:
+        self._schemas = schemas
+
+    def add(self, name: str, schema: Schema) -> Schema:
+        """Name a schema, and each of its definitions; gives a reference to it."""
+        number = 1
+        while True:
+            used = name if number == 1 else f"{name}{number}"
+            named = _hoisted(schema, used)
+            if all(self._schemas.get(each, one) == one for each, one in named.items()):
+                self._schemas.update(named)
+                return {"$ref": f"#/components/schemas/{used}"}
+            number += 1
+
+
+def _hoisted(schema: Schema, name: str) -> dict[str, Schema]:
+    """A schema and its definitions, which become ``<name>.<definition>``, each by its name."""
+
+    def pointed(part: Any) -> Any:
+        if isinstance(part, dict):
+            reference = part.get("$ref")
+            if isinstance(reference, str) and reference.startswith("#/$defs/"):
+                part = {**part, "$ref": reference.replace("#/$defs/", f"#/components/schemas/{name}.")}
+            return {key: pointed(each) for key, each in part.items() if key != "$defs"}
+        return [pointed(each) for each in part] if isinstance(part, list) else part
+
+    definitions = {f"{name}.{each}": pointed(one) for each, one in schema.get("$defs", {}).items()}
+    return {**definitions, name: pointed(schema)}
+
+
+class _Lenient(GenerateJsonSchema):
+    """Types that have no JSON schema may be anything."""
+
+    def handle_invalid_for_json_schema(
+        self, schema: core_schema.CoreSchema, error_info: str
+    ) -> JsonSchemaValue:
+        return {}
+
+
+def _json_schema(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> Schema:
+    return model.model_json_schema(mode=mode, schema_generator=_Lenient)
+
+
+def _read_schema(resource: Resource) -> Schema:
+    schema = _json_schema(resource.read, "serialization")
+    shown = [*resource.fields, *sorted(resource.computed)]
+    known = schema.get("properties", {})
+    return {**schema, "properties": {name: known.get(name, {}) for name in shown}, "required": shown}
+
+
+def _input_schema(entered: Input, left_out: Iterable[str], is_patch: bool = False) -> Schema:
+    schema = _json_schema(entered.model, "validation")
+    gone = set(left_out)
+    names = [name for name, attribute in entered.names.items() if attribute not in gone]
+    known = schema.get("properties", {})
+    required = [] if is_patch else [name for name in schema.get("required", []) if name in names]
+    kept = {**schema, "properties": {name: known[name] for name in names if name in known}}
+    return {**kept, "required": required} if required else {k: v for k, v in kept.items() if k != "required"}
+
+
+def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
+    problem = schemas.add("Problem", _PROBLEM)
+    name = resource.read.__name__
+    generated = [column.attribute for column in resource.source.columns if column.generated]
+    shown = schemas.add(name, _read_schema(resource))
+    create = schemas.add(f"{name}Create", _input_schema(resource.creates, [*generated, *resource.read_only]))
+    update = schemas.add(f"{name}Update", _input_schema(resource.updates, resource.read_only))
+    patch = schemas.add(f"{name}Patch", _input_schema(resource.updates, resource.read_only, is_patch=True))
+    whole = {"description": "The document.", "headers": _SEQ_HEADER, "content": _json(shown)}
+
+    def operation(summary: str, verb: str, answers: Schema, problems: Iterable[int], **more: Any) -> Schema:
+        told = {
+            str(status): {
+                "description": _PROBLEMS[status],
+                "content": {"application/problem+json": {"schema": problem}},
+            }
+            for status in problems
+        }
+        identity = f"{verb}{resource.path.replace('/', '_')}"
+        tags = {"tags": list(resource.tags)} if resource.tags else {}
+        return {"summary": summary, "operationId": identity, **tags, **more, "responses": {**answers, **told}}
+
+    listed = {"description": "Documents.", "headers": _LIST_HEADERS, "content": _list_content(shown)}
+    collection = {
+        "GET": operation(
+            f"List {resource.path}",
+            "list",
+            {"200": listed},
+            (400, 503),
+            parameters=_list_parameters(resource),
+        ),
+        "POST": operation(
+            f"Create a {name}",
+            "create",
+            {"201": {**whole, "headers": {**_SEQ_HEADER, **_LOCATION}}},
+            (400, 409, 413, 415, 422, 503),
+            parameters=[_ORIGIN, _IDEMPOTENCY_KEY],
+            requestBody={"required": True, "content": _json(create)},
+        ),
+    }
+    of_one = {
+        "GET": operation(f"Read a {name}", "read", {"200": whole}, (404, 503)),
+        "PUT": operation(
+            f"Replace a {name}",
+            "replace",
+            {"200": whole},
+            (400, 404, 409, 413, 415, 422, 503),
+            parameters=[_ORIGIN],
+            requestBody={"required": True, "content": _json(update)},
+        ),
+        "PATCH": operation(
+            f"Change a {name} (merge patch, RFC 7396)",
+            "patch",
+            {"200": whole},
+            (400, 404, 409, 413, 415, 422, 503),
+            parameters=[_ORIGIN],
+            requestBody={
+                "required": True,
+                "content": {**_json(patch), "application/merge-patch+json": {"schema": patch}},
+            },
+        ),
+        "DELETE": operation(
+            f"Delete a {name}",
+            "delete",
+            {"204": {"description": "Deleted.", "headers": _SEQ_HEADER}},
+            (404, 409, 503),
+            parameters=[_ORIGIN],
+        ),
+    }
+    key, parameter = _key_parameter(resource)
+    paths = {
+        resource.path: _offered(resource, collection),
+        f"{resource.path}/{{{key}}}": {**_offered(resource, of_one), "parameters": [parameter]},
+    }
+    return {path: operations for path, operations in paths.items() if operations.keys() - {"parameters"}}
+
+
+def _offered(resource: Resource, operations: dict[str, Schema]) -> Schema:
+    return {verb.lower(): each for verb, each in operations.items() if verb in resource.methods}
+
+
+def _json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}
+
+
+def _list_content(shown: Schema) -> Schema:
+    message = {
+        "type": "object",
+        "description": "The data of each event; its id is the seq.",
+        "properties": {
+            "method": {"enum": ["POST", "PUT", "DELETE", "RESET"]},
+            "body": shown,
+            "seq": {"type": "string"},
+            "prev": {"type": "string"},
+            "origin": {"type": "string"},
+        },
+        "required": ["method", "seq"],
+    }
+    return {
+        "application/json": {"schema": {"type": "array", "items": shown}},
+        "text/event-stream": {"schema": {"type": "string", "contentSchema": message}},
+    }
+
+
+def _list_parameters(resource: Resource) -> list[Schema]:
+    fields = "|".join(resource.fields)
+    limit: Schema = {"type": "integer", "minimum": 0}
+    if resource.limit is not None:
+        limit = {**limit, "maximum": resource.limit, "default": resource.limit}
+    known: list[tuple[str, Schema, str]] = [
+        ("sort", {"type": "string"}, f"Fields by commas, `-` before those that fall: {fields}."),
+        ("skip", {"type": "integer", "minimum": 0}, "How many to pass over."),
+        ("limit", limit, "The most to show."),
+        ("since", {"type": "string"}, "Streams only: begin after this seq."),
+    ]
+    parameters = [_query_parameter(*each) for each in known]
+    reserved = {"sort", "skip", "limit"}
+    for name, field in resource.fields.items():
+        if field.parse is not None and name not in reserved:
+            parameters.append(_query_parameter(name, _text_schema(field), "Only those with this value."))
+    return [*parameters, _LAST_EVENT_ID]
+
+
+def _query_parameter(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _key_parameter(resource: Resource) -> tuple[str, Schema]:
+    fields = [field for field in resource.fields.values() if field.attribute in resource.source.key]
+    if len(fields) == 1:
+        name, schema = fields[0].name, _text_schema(fields[0])
+    else:
+        name, schema = "key", {"type": "string", "description": "The parts of the key, with commas between."}
+    return name, {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _text_schema(field: Field) -> Schema:
+    """The values of a field as parameters, by their types alone."""
+    simple = {int: "integer", bool: "boolean", float: "number"}
+    return {"type": simple.get(field.type, "string")}
+
+
+__all__ = ["document", "merge"]

@@ -1,0 +1,14 @@
+"""REST: a resource's routes for any Starlette or FastAPI application.
+
+Three rules. Everything about a request is checked before anything is written. Errors are RFC 9457 problems, never
+with a stack or a database's own words. A ``Live-Seq`` never says more than the body holds (design, section 5).
+
+The folder knows the port of the stores and a stream of messages; it knows no SQL and no session of Bayeux.
+"""
+
+from .answer import problem
+from .pages import pages
+from .request import origin_of
+from .routes import routes
+
+__all__ = ["origin_of", "pages", "problem", "routes"]

@@ -1,0 +1,92 @@
+"""Answer: a finished response, and the problem (RFC 9457) that each error becomes."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from ..errors import ConstraintViolated, RequestError, StoreUnavailable
+from ..input import pointer
+from ..resource import Resource
+
+logger = logging.getLogger("livecollections.rest")
+
+Header = tuple[bytes, bytes]
+
+JSON = b"application/json"
+PROBLEM = b"application/problem+json"
+
+_CONSTRAINTS = {
+    "unique": (409, "another document has this already"),
+    "foreign key": (422, "this refers to what does not exist, or is referred to"),
+    "check": (422, "the database does not accept this"),
+    "not null": (422, "this is needed"),
+}
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response that is complete: status, body, and headers beside those of its length and type."""
+
+    status: int
+    body: bytes = b""
+    headers: Sequence[Header] = ()
+    type: bytes = JSON
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"x-content-type-options", b"nosniff"), *self.headers]
+        if self.status != 204:
+            headers += [(b"content-length", str(len(self.body)).encode()), (b"content-type", self.type)]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else self.body
+        await send({"type": "http.response.body", "body": body})
+
+
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    errors: Sequence[dict[str, Any]] = (),
+    headers: Sequence[Header] = (),
+) -> Answer:
+    """A problem as an ASGI application.
+
+    errors: where it applies: ``{"pointer": "/title", "detail": "…"}``.
+    """
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if errors:
+        body["errors"] = list(errors)
+    return Answer(status, orjson.dumps(body), [(b"cache-control", b"no-cache"), *headers], PROBLEM)
+
+
+def problem_of(error: Exception, resource: Resource, method: str) -> Answer:
+    """The problem that an error is to the client; what is not foreseen is logged, and told by its number only."""
+    if isinstance(error, RequestError):
+        return problem(error.status, error.title, error.detail, error.errors)
+    if isinstance(error, ConstraintViolated):
+        return _refusal(error, resource, method)
+    if isinstance(error, StoreUnavailable):
+        logger.warning("%s %s: %s", method, resource.path, error, extra={"channel": resource.channel})
+        return problem(503, "Service Unavailable", str(error), headers=[(b"retry-after", b"1")])
+    number = secrets.token_hex(8)
+    logger.error(
+        "%s %s failed: %s", method, resource.path, number, exc_info=error, extra={"channel": resource.channel}
+    )
+    return problem(500, "Internal Server Error", f"this failed here; the server's log knows it as {number}")
+
+
+def _refusal(error: ConstraintViolated, resource: Resource, method: str) -> Answer:
+    status, detail = _CONSTRAINTS.get(error.kind, (422, "the database does not accept this"))
+    if method == "DELETE":
+        status = 409
+    fields = [field.name if (field := resource.field_of(name)) else name for name in error.fields]
+    errors = [{"pointer": pointer((name,)), "detail": detail} for name in fields if name in resource.fields]
+    where = f"{', '.join(fields)}: " if errors else ""
+    return problem(status, HTTPStatus(status).phrase, where + detail, errors)

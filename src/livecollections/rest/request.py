@@ -1,0 +1,146 @@
+"""Request: what a client asks, read from ASGI and checked as far as no model is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from pydantic_core import from_json
+from starlette.types import Receive, Scope
+
+from ..errors import InvalidDocument, MalformedRequest, TooLarge, UnsupportedMediaType
+from ..stores.base import Idempotency
+
+DEEPEST_BODY = 32
+"""Levels of nesting that a body may have."""
+
+_ORIGIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_CACHE_BUSTER = "_"
+
+
+class ClientGone(Exception):
+    """The client went before its body had come: nobody waits for an answer."""
+
+
+def origin_of(headers: Mapping[str, str]) -> str | None:
+    """The token of ``Live-Origin``, by which a writer knows its own write again.
+
+    Raises MalformedRequest unless it is 1 to 64 of ``A-Z a-z 0-9 . _ -``.
+    """
+    token = headers.get("live-origin")
+    if token is not None and not _ORIGIN.fullmatch(token):
+        raise MalformedRequest("Live-Origin: 1 to 64 of A-Z a-z 0-9 . _ - are needed")
+    return token
+
+
+class Request:
+    """One request. ``headers`` are by lower-case name."""
+
+    __slots__ = ("_receive", "_scope", "headers", "method")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self.method: str = scope["method"]
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+    @property
+    def path(self) -> str:
+        """The path as it was asked for, percent-encoded, without a trailing slash."""
+        raw: bytes | None = self._scope.get("raw_path")
+        path = quote(self._scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
+        return path.rstrip("/")
+
+    @property
+    def origin(self) -> str | None:
+        """See ``origin_of``."""
+        return origin_of(self.headers)
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """The query string. Raises MalformedRequest."""
+        text = self._scope["query_string"].decode("latin-1")
+        if not text:
+            return []
+        try:
+            return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
+        except ValueError:
+            raise MalformedRequest("the query string is not UTF-8, or has more than 100 parameters") from None
+
+    def refuse_parameters(self) -> None:
+        """Raise MalformedRequest for any parameter: this request takes none."""
+        for name, _ in self.parameters():
+            if name != _CACHE_BUSTER:
+                raise MalformedRequest(f"{name}: {self.method} takes no such parameter here")
+
+    def idempotency(self, body: bytes) -> Idempotency | None:
+        """What ``Idempotency-Key`` says. Raises MalformedRequest."""
+        key = self.headers.get("idempotency-key")
+        if key is None:
+            return None
+        if not _IDEMPOTENCY_KEY.fullmatch(key):
+            raise MalformedRequest("Idempotency-Key: 1 to 255 printable ASCII characters are needed")
+        asked = b"\0".join((self.method.encode(), self.path.encode(), body))
+        return Idempotency(key, hashlib.sha256(asked).hexdigest())
+
+    async def body(self, limit: int) -> bytes:
+        """The body, at most ``limit`` bytes. Raises UnsupportedMediaType, TooLarge, ClientGone."""
+        _check_type(self.headers.get("content-type", ""))
+        length = self.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            raise TooLarge(f"a body has at most {limit} bytes here")
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            event = await self._receive()
+            if event["type"] != "http.request":
+                raise ClientGone
+            part = event.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise TooLarge(f"a body has at most {limit} bytes here")
+            parts.append(part)
+            if not event.get("more_body"):
+                return b"".join(parts)
+
+
+def read_document(body: bytes) -> dict[str, Any]:
+    """A JSON object from a body. Raises MalformedRequest, InvalidDocument."""
+    if not body:
+        raise MalformedRequest("the body is empty; a JSON object is needed")
+    try:
+        document = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedRequest(f"the body is not JSON: {error}") from None
+    _check_value(document, 1)
+    if not isinstance(document, dict):
+        raise InvalidDocument(
+            "a JSON object is needed", [{"pointer": "", "detail": "a JSON object is needed"}]
+        )
+    return document
+
+
+def _check_value(value: Any, depth: int) -> None:
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise MalformedRequest("the body holds a number beyond what a double can hold")
+    elif isinstance(value, dict | list):
+        if depth > DEEPEST_BODY:
+            raise MalformedRequest(f"the body is nested deeper than {DEEPEST_BODY} levels")
+        for each in value.values() if isinstance(value, dict) else value:
+            _check_value(each, depth + 1)
+
+
+def _check_type(header: str) -> None:
+    kind, _, parameters = header.partition(";")
+    kind = kind.strip().lower()
+    is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    if not is_json or kind == "application/json-patch+json":
+        raise UnsupportedMediaType("the body's type must be application/json")
+    name, _, charset = parameters.partition(";")[0].strip().lower().partition("=")
+    if name == "charset" and charset.strip('"') not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType("JSON is UTF-8")

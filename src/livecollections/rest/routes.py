@@ -1,0 +1,242 @@
+"""Routes: the two paths of a resource, and what each method does there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..bayeux.asgi import Server
+from ..change import Key, Row
+from ..errors import DocumentNotFound
+from ..query import Query, parse
+from ..resource import Resource
+from ..stores.base import Snapshot, Store, Write, Written
+from .answer import Answer, Header, problem, problem_of
+from .cors import Cors
+from .request import ClientGone, Request, read_document
+from .stream import EventStream, is_asked_for, open_stream
+
+BODY_LIMIT = 1024 * 1024
+"""Bytes that a body may have."""
+TURN = 500
+"""Documents rendered before the loop gets a turn."""
+
+NO_CACHE: Header = (b"cache-control", b"no-cache")
+
+
+def routes(
+    resource: Resource,
+    store: Store,
+    server: Server,
+    *,
+    allowed_origins: Sequence[str] = (),
+    body_limit: int = BODY_LIMIT,
+) -> list[BaseRoute]:
+    """The routes of a resource: its list, and each of its documents.
+
+    server: streams the resource's channel.  allowed_origins: of browsers; ``"*"`` is all, without cookies.
+    body_limit: in bytes.
+    """
+    cors = Cors(allowed_origins)
+    collection = Collection(resource, store, server, cors, body_limit)
+    document = Document(resource, store, cors, body_limit)
+    name = resource.path.strip("/").replace("/", "_")
+    return [
+        ResourceRoute(resource.path, collection, rf"^{re.escape(resource.path)}/?$", name),
+        ResourceRoute(
+            f"{resource.path}/{{key}}",
+            document,
+            rf"^{re.escape(resource.path)}/(?P<key>.+?)/?$",
+            f"{name}_key",
+        ),
+    ]
+
+
+class ResourceRoute(Route):
+    """A path that tolerates a trailing slash, and a key with a slash in it if that is percent-encoded."""
+
+    def __init__(self, path: str, endpoint: ASGIApp, pattern: str, name: str) -> None:
+        super().__init__(path, endpoint, name=name, include_in_schema=False)
+        self.path_regex = re.compile(pattern)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As any route; a path with more segments is somebody else's."""
+        match, child = super().matches(scope)
+        if match is Match.FULL and "/" in child["path_params"].get("key", ""):
+            decoded = scope["path"].rstrip("/").count("/") - child["path_params"]["key"].count("/")
+            if scope.get("raw_path", b"").partition(b"?")[0].rstrip(b"/").count(b"/") != decoded:
+                return Match.NONE, {}
+        return match, child
+
+
+Handler = Callable[[Request], Awaitable[Answer | EventStream]]
+
+
+class Endpoint:
+    """What both paths share: methods, errors, CORS."""
+
+    def __init__(self, resource: Resource, handlers: dict[str, Handler], cors: Cors) -> None:
+        self.resource = resource
+        self._cors = cors
+        self._handlers = {verb: handler for verb, handler in handlers.items() if verb in resource.methods}
+        if "GET" in self._handlers:
+            self._handlers["HEAD"] = self._handlers["GET"]
+        self._handlers["OPTIONS"] = self._options
+        self._allow = ", ".join(self._handlers).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            answer = await self._answer(request)
+        except ClientGone:
+            return
+        except Exception as error:
+            answer = problem_of(error, self.resource, request.method)
+        answer.headers = [*answer.headers, *self._cors.headers(request)]
+        await answer(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Answer | EventStream:
+        return await self._handlers.get(request.method, self._refuse)(request)
+
+    async def _options(self, request: Request) -> Answer:
+        return Answer(204, headers=[(b"allow", self._allow), *self._cors.preflight(request, self._allow)])
+
+    async def _refuse(self, request: Request) -> Answer:
+        detail = f"{self.resource.path} has no {request.method} here"
+        return problem(405, "Method Not Allowed", detail, headers=[(b"allow", self._allow)])
+
+
+class Collection(Endpoint):
+    """The list: GET (also as a stream), POST."""
+
+    def __init__(self, resource: Resource, store: Store, server: Server, cors: Cors, body_limit: int) -> None:
+        super().__init__(resource, {"GET": self._list, "POST": self._create}, cors)
+        self._store = store
+        self._server = server
+        self._body_limit = body_limit
+
+    async def _list(self, request: Request) -> Answer | EventStream:
+        if is_asked_for(request):
+            return await open_stream(request, self.resource, self._server)
+        query = parse(self.resource, request.parameters())
+        most = self.resource.limit if query.limit is None else query.limit
+        # One more than is shown tells whether there is more.
+        asked = query if most is None else replace(query, limit=most + 1)
+        found = await self._store.find(self.resource.source, asked)
+        has_more = most is not None and len(found.rows) > most
+        headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found)]
+        channel = self.resource.channel.encode()
+        headers.append((b"live-channel" if query.is_whole and not has_more else b"live-signal", channel))
+        if has_more:
+            headers.append((b"link", _next_page(request, query, len(found.rows) - 1)))
+        return Answer(200, await self._render(found.rows[:most]), headers)
+
+    async def _render(self, rows: list[Row]) -> bytes:
+        parts = []
+        for start in range(0, len(rows), TURN):
+            if start:
+                await asyncio.sleep(0)
+            parts.append(orjson.dumps(self.resource.documents(rows[start : start + TURN]))[1:-1])
+        return b"[" + b",".join(parts) + b"]"
+
+    async def _create(self, request: Request) -> Answer:
+        request.refuse_parameters()
+        origin = request.origin
+        body = await request.body(self._body_limit)
+        values = self.resource.create_values(read_document(body))
+        write = Write(self.resource.source, None, lambda row: values, origin, request.idempotency(body))
+        written = await self._store.write(write)
+        key = self.resource.format_key(self.resource.source.key_of(written.row))
+        location = f"{request.path}/{key}".encode("latin-1")
+        return _written(self.resource, written, 201, [(b"location", location)])
+
+
+class Document(Endpoint):
+    """One document: GET, PUT, PATCH, DELETE."""
+
+    def __init__(self, resource: Resource, store: Store, cors: Cors, body_limit: int) -> None:
+        handlers: dict[str, Handler] = {
+            "GET": self._read,
+            "PUT": self._replace,
+            "PATCH": self._patch,
+            "DELETE": self._delete,
+        }
+        super().__init__(resource, handlers, cors)
+        self._store = store
+        self._body_limit = body_limit
+
+    async def _answer(self, request: Request) -> Answer | EventStream:
+        try:
+            return await super()._answer(request)
+        except DocumentNotFound as error:
+            return problem(error.status, error.title, error.detail, headers=await self._absence(request))
+
+    async def _absence(self, request: Request) -> list[Header]:
+        """The seq up to which it is true that there is no such document; none if there is one by now."""
+        try:
+            found = await self._store.get(self.resource.source, self._key(request))
+        except DocumentNotFound:
+            return [(b"live-seq", (await self._store.head()).encode())]
+        return [] if found.rows else _seq(found)
+
+    def _key(self, request: Request) -> Key:
+        return self.resource.parse_key(request.path.rpartition("/")[2])
+
+    async def _read(self, request: Request) -> Answer:
+        request.refuse_parameters()
+        found = await self._store.get(self.resource.source, self._key(request))
+        if not found.rows:
+            detail = f"{self.resource.path} has no document with this key"
+            return problem(404, "Not Found", detail, headers=_seq(found))
+        return Answer(200, orjson.dumps(self.resource.document(found.rows[0])), [NO_CACHE, *_seq(found)])
+
+    async def _replace(self, request: Request) -> Answer:
+        return await self._update(request, self.resource.replace_values)
+
+    async def _patch(self, request: Request) -> Answer:
+        return await self._update(request, self.resource.patch_values)
+
+    async def _update(
+        self, request: Request, values: Callable[[Row, dict[str, Any]], dict[str, Any]]
+    ) -> Answer:
+        request.refuse_parameters()
+        origin = request.origin
+        body = read_document(await request.body(self._body_limit))
+
+        def change(row: Row | None) -> dict[str, Any]:
+            assert row is not None, "a store finds the row before it asks what to change"
+            return values(row, body)
+
+        written = await self._store.write(Write(self.resource.source, self._key(request), change, origin))
+        return _written(self.resource, written, 200)
+
+    async def _delete(self, request: Request) -> Answer:
+        request.refuse_parameters()
+        write = Write(self.resource.source, self._key(request), lambda row: None, request.origin)
+        written = await self._store.write(write)
+        return Answer(204, headers=[NO_CACHE, *_seq(written)])
+
+
+def _written(resource: Resource, written: Written, status: int, headers: Sequence[Header] = ()) -> Answer:
+    body = orjson.dumps(resource.document(written.row))
+    return Answer(status, body, [NO_CACHE, *_seq(written), *headers])
+
+
+def _seq(result: Snapshot | Written) -> list[Header]:
+    headers = [] if result.seq is None else [(b"live-seq", result.seq.encode())]
+    if isinstance(result, Snapshot) and result.until is not None:
+        headers.append((b"live-until", result.until.encode()))
+    return headers
+
+
+def _next_page(request: Request, query: Query, shown: int) -> bytes:
+    kept = [(name, value) for name, value in request.parameters() if name != "skip"]
+    return f'<?{urlencode([*kept, ("skip", str(query.skip + shown))])}>; rel="next"'.encode()
