@@ -12,6 +12,7 @@
     │   ├── MalformedRequest         400  not JSON, a bad query value
     │   ├── DocumentNotFound         404
     │   ├── Conflict                 409
+    │   │   └── KeyReused            422  an Idempotency-Key that came with another request
     │   ├── TooLarge                 413
     │   ├── UnsupportedMediaType     415
     │   └── InvalidDocument          422  well-formed, but not what the model accepts
@@ -106,6 +107,13 @@ class Conflict(RequestError):
 
     status = 409
     title = "Conflict"
+
+
+class KeyReused(Conflict):
+    """An Idempotency-Key came before with another request."""
+
+    status = 422
+    title = "Unprocessable Content"
 
 
 class TooLarge(RequestError):

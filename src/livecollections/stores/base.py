@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from ..change import Change, Key, Row
 from ..query import Query
-from ..resource import Source
+from ..source import Source
 
 T = TypeVar("T")
 

@@ -1,0 +1,354 @@
+"""What SQL stores share: reading mapped classes, codecs, defaults, and compiling the filter language.
+
+Two rules. One decoding serves SELECTs and the log's images, so that GET equals push; it never raises: what a
+type can't convert is given as stored. Encoding refuses with InvalidDocument what a column can't take.
+This module knows SQLAlchemy's tables and types, and no connection.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.orm import Mapper
+
+from ..change import Key, Row
+from ..errors import ConfigurationError, InvalidDocument, MalformedRequest
+from ..query import Query
+from ..source import Column, Source
+
+Codec = Callable[[Any], Any]
+
+LARGEST_INTEGER = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One mapped column with its codecs; ``decode`` never raises, ``encode`` raises InvalidDocument."""
+
+    attribute: str
+    column: sa.Column[Any]
+    decode: Codec
+    encode: Codec
+
+    @property
+    def name(self) -> str:
+        """The column's name in the database."""
+        return self.column.name
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource(Source):
+    """A source that is a table. ``fields`` are all that the model maps, excluded ones too, by attribute."""
+
+    table: sa.Table = field(compare=False, repr=False)
+    fields: Mapping[str, Field] = field(compare=False, repr=False)
+
+    @property
+    def shown(self) -> list[Field]:
+        """The fields that leave the database."""
+        return [self.fields[column.attribute] for column in self.columns]
+
+    @property
+    def key_fields(self) -> list[Field]:
+        """The fields of the primary key."""
+        return [self.fields[attribute] for attribute in self.key]
+
+    def encode_key(self, key: Key) -> list[Any]:
+        """A key as its columns store it. Raises InvalidDocument."""
+        return [field.encode(value) for field, value in zip(self.key_fields, key, strict=True)]
+
+
+def table_source(source: Source) -> TableSource:
+    """The source as its SQL store described it."""
+    if not isinstance(source, TableSource):
+        raise ConfigurationError(f"the source {source.name!r} was not described by this store")
+    return source
+
+
+def describe(model: type, exclude: Collection[str], dialect: Dialect) -> TableSource:
+    """Read a SQLModel ``table=True`` class or any class mapped by SQLAlchemy.
+
+    exclude: attributes that never leave the database. Raises ConfigurationError.
+    """
+    mapper = _mapper(model)
+    table = mapper.local_table
+    name = model.__name__
+    if not isinstance(table, sa.Table) or mapper.persist_selectable is not table:
+        raise ConfigurationError(f"{name} is mapped to several tables; a live model has one table of its own")
+    if table.schema:
+        raise ConfigurationError(f"{name}: a schema ({table.schema!r}) is not supported here")
+    fields = {
+        prop.key: _field(prop.key, prop.columns[0], dialect)
+        for prop in mapper.column_attrs
+        if isinstance(prop.columns[0], sa.Column) and prop.columns[0].table is table
+    }
+    attribute_of = {found.name: attribute for attribute, found in fields.items()}
+    key = tuple(attribute_of[column.name] for column in table.primary_key.columns)
+    if not key:
+        raise ConfigurationError(f"{name} has no primary key; a document needs one")
+    if unknown := set(exclude) - set(fields):
+        raise ConfigurationError(f"exclude names what {name} does not have: {', '.join(sorted(unknown))}")
+    if hidden := set(exclude) & set(key):
+        raise ConfigurationError(f"exclude names the primary key of {name}: {', '.join(sorted(hidden))}")
+    annotations = _annotations(model)
+    columns = tuple(
+        _column(found, annotations.get(attribute))
+        for attribute, found in fields.items()
+        if attribute not in exclude
+    )
+    return TableSource(table.name, columns, key, model, table=table, fields=fields)
+
+
+def _mapper(model: type) -> Mapper[Any]:
+    mapper: Any = sa.inspect(model, raiseerr=False)
+    if not isinstance(mapper, Mapper):
+        name = getattr(model, "__name__", repr(model))
+        raise ConfigurationError(
+            f"{name} has no table: give a SQLModel class with table=True or a class mapped by SQLAlchemy"
+        )
+    return mapper
+
+
+def _annotations(model: type) -> dict[str, Any]:
+    fields = getattr(model, "model_fields", None)
+    if isinstance(fields, dict):
+        return {name: info.annotation for name, info in fields.items()}
+    try:
+        hints = typing.get_type_hints(model)
+    except Exception:  # annotations that name what only a type checker imports
+        return {}
+    return {name: typing.get_args(hint)[0] for name, hint in hints.items() if typing.get_args(hint)}
+
+
+def _column(found: Field, annotation: Any) -> Column:
+    column = found.column
+    annotation = _without_none(annotation) if annotation is not None else _python_type(column)
+    makes_key = column is column.table.autoincrement_column and column.default is None
+    generated = column.computed is not None or column.identity is not None or makes_key
+    nullable = bool(column.nullable) and not column.primary_key
+    return Column(
+        name=column.name,
+        attribute=found.attribute,
+        type=annotation,
+        nullable=nullable,
+        has_default=generated or nullable or column.default is not None or column.server_default is not None,
+        generated=generated,
+        default=None if generated else _known_default(column, nullable),
+        length=column.type.length if annotation is str and isinstance(column.type, sa.String) else None,
+    )
+
+
+def _known_default(column: sa.Column[Any], nullable: bool) -> Callable[[], Any] | None:
+    """What a write that leaves the column out gives it, where Python knows it."""
+    default: Any = column.default
+    if default is not None and default.is_scalar:
+        return lambda: default.arg
+    if default is not None and default.is_callable:
+        return lambda: default.arg(_DefaultContext({}))
+    return (lambda: None) if nullable and default is None and column.server_default is None else None
+
+
+def _without_none(annotation: Any) -> Any:
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return annotation
+    rest = tuple(part for part in typing.get_args(annotation) if part is not type(None))
+    return typing.Union[rest] if rest else Any  # noqa: UP007  (a tuple of types, known only now)
+
+
+def _python_type(column: sa.Column[Any]) -> Any:
+    try:
+        python_type = column.type.python_type
+    except NotImplementedError:
+        return Any
+    return Any if isinstance(column.type, sa.JSON) else python_type
+
+
+def _field(attribute: str, column: sa.Column[Any], dialect: Dialect) -> Field:
+    implementation = column.type.dialect_impl(dialect)
+    return Field(
+        attribute,
+        column,
+        _decoder(implementation.result_processor(dialect, None), _python_type(column) is bytes),
+        _encoder(attribute, implementation.bind_processor(dialect)),
+    )
+
+
+def _decoder(process: Codec | None, binary: bool) -> Codec:
+    def plain(value: Any) -> Any:
+        return value.decode("utf-8", "replace") if type(value) is bytes else value
+
+    def as_stored(value: Any) -> Any:
+        return value
+
+    stored = as_stored if binary else plain
+    if process is None:
+        return stored
+
+    def decode(value: Any) -> Any:
+        value = stored(value)
+        try:
+            return process(value)
+        except Exception:  # any type of the user's, any value of any writer: given as stored
+            return value
+
+    return decode
+
+
+def _encoder(attribute: str, process: Codec | None) -> Codec:
+    def encode(value: Any) -> Any:
+        try:
+            stored = process(value) if process else value
+            if type(stored) is str:
+                stored.encode()
+        except Exception as error:  # a type of the user's may raise anything
+            raise refused(attribute, f"is not a value of this column: {value!r:.80}") from error
+        if isinstance(stored, int) and not -LARGEST_INTEGER - 1 <= stored <= LARGEST_INTEGER:
+            raise refused(attribute, "is beyond 64 bits")
+        return stored
+
+    return encode
+
+
+def refused(attribute: str, reason: str) -> InvalidDocument:
+    """The refusal of one attribute's value."""
+    pointer = "/" + attribute.replace("~", "~0").replace("/", "~1")
+    return InvalidDocument(f"{attribute} {reason}", [{"pointer": pointer, "detail": reason}])
+
+
+# --- defaults -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _DefaultContext:
+    """What SQLAlchemy's context-sensitive defaults ask for."""
+
+    current_parameters: dict[str, Any]
+
+    def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> dict[str, Any]:
+        return self.current_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """SQL that the database is to compute, in place of a value."""
+
+    sql: str
+
+
+def encode_values(
+    source: TableSource, values: Mapping[str, Any], dialect: Dialect, *, insert: bool
+) -> dict[str, Any]:
+    """Column name → stored value or Expression, with the model's own defaults (insert) or onupdate put in.
+
+    Raises InvalidDocument.
+    """
+    if unknown := [attribute for attribute in values if attribute not in source.fields]:
+        raise refused(unknown[0], "is not a field of this document")
+    encoded: dict[str, Any] = {}
+    for found in source.fields.values():
+        if found.attribute in values:
+            value = values[found.attribute]
+            made_by_database = insert and value is None and found.column.primary_key
+            if not made_by_database:
+                encoded[found.name] = found.encode(value)
+                continue
+        default = found.column.default if insert else found.column.onupdate
+        if default is not None:
+            value = _default_value(default, values, dialect)
+            if value is not None:
+                encoded[found.name] = value if isinstance(value, Expression) else found.encode(value)
+    return encoded
+
+
+def _default_value(default: Any, values: Mapping[str, Any], dialect: Dialect) -> Any:
+    if default.is_scalar:
+        return default.arg
+    if default.is_callable:
+        return default.arg(_DefaultContext(dict(values)))
+    if default.is_clause_element:
+        compiled = default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        return Expression(f"({compiled})")
+    return None
+
+
+# --- queries ------------------------------------------------------------------------------------------------
+
+
+def compile_query(source: TableSource, query: Query, dialect: Dialect) -> tuple[str, list[Any]] | None:
+    """SQL text and positional values of a list; None if no row can match (a value no column could hold).
+
+    Raises MalformedRequest for a field that the source does not show.
+    """
+    shown = {column.attribute for column in source.columns}
+    values: dict[str, Any] = {}
+    statement = sa.select(*(found.column for found in source.shown))
+    statement = statement.where(*(found.column.is_not(None) for found in _nullable_keys(source)))
+    for position, condition in enumerate(query.where):
+        found = _shown(source, shown, condition.field)
+        if condition.value is None:
+            statement = statement.where(found.column.is_(None))
+            continue
+        try:
+            values[f"w{position}"] = found.encode(condition.value)
+        except InvalidDocument:
+            return None
+        statement = statement.where(found.column == sa.bindparam(f"w{position}", type_=sa.types.NullType()))
+    for order in query.sort:
+        column = _shown(source, shown, order.field).column
+        statement = statement.order_by(column.desc() if order.descending else column.asc())
+    if query.sort or query.skip or query.limit is not None:
+        statement = statement.order_by(*(found.column for found in source.key_fields))
+    if query.skip:
+        statement = statement.offset(query.skip)
+    if query.limit is not None:
+        statement = statement.limit(query.limit)
+    compiled = statement.compile(dialect=dialect)
+    parameters = {**compiled.params, **values}
+    return str(compiled), [parameters[name] for name in compiled.positiontup or ()]
+
+
+def _nullable_keys(source: TableSource) -> Iterable[Field]:
+    # A row whose key is NULL (SQLite allows it) can't be addressed: it is no document.
+    return [found for found in source.key_fields if len(source.key) > 1 or not _is_integer(found)]
+
+
+def _is_integer(found: Field) -> bool:
+    return isinstance(found.column.type, sa.Integer)
+
+
+def _shown(source: TableSource, shown: Collection[str], attribute: str) -> Field:
+    if attribute not in shown:
+        raise MalformedRequest(f"{attribute!r} is not a field of this list")
+    return source.fields[attribute]
+
+
+def decode_row(fields: Sequence[Field], stored: Sequence[Any]) -> Row:
+    """A row as the model types it, from its stored values in the order of ``fields``."""
+    return {found.attribute: found.decode(value) for found, value in zip(fields, stored, strict=True)}
+
+
+def referenced_tables(tables: Iterable[sa.Table]) -> list[sa.Table]:
+    """The tables, and those that their foreign keys need, each once."""
+    found: dict[sa.Table, None] = {}
+    waiting = list(tables)
+    while waiting:
+        table = waiting.pop()
+        if table in found:
+            continue
+        found[table] = None
+        keys = (key for column in table.columns for key in column.foreign_keys)
+        waiting += [key.column.table for key in keys if _is_resolvable(key)]
+    return list(found)
+
+
+def _is_resolvable(key: sa.ForeignKey) -> bool:
+    try:
+        return key.column is not None
+    except sa.exc.NoReferenceError:
+        return False

@@ -1,0 +1,391 @@
+"""The store for SQLite: rows, and the log that triggers write, in one file.
+
+Three rules. Reads begin a transaction, so that rows and seq are of one snapshot; writes begin it IMMEDIATE and
+share it. Own commits wake those who wait at once, others' are seen by ``PRAGMA data_version``. Whatever blocks
+runs in a lane: one thread writes, one reads. It knows no channel and no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import pysqlite
+
+from ..change import Key
+from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, StoreUnavailable
+from ..query import Query
+from ..source import Source
+from .base import Batch, Log, Run, Snapshot, Store, Write, Written
+from .sql import Field, TableSource, compile_query, decode_row, describe, referenced_tables, table_source
+from .sqlite_capture import Capture, has_log
+from .sqlite_connection import Synchronous, connect, database_path, reading, transaction, translated
+from .sqlite_install import install, install_sql, new_epoch, uninstall
+from .sqlite_log import ChangeLog, Images, layouts
+from .sqlite_schema import read_table
+from .sqlite_session import Sessions
+from .sqlite_write import Shape, Writer
+from .threads import Threads
+
+T = TypeVar("T")
+
+logger = logging.getLogger("livecollections.store")
+
+JOINED = 64
+"""The most writes that share one transaction."""
+POLL = 0.02
+"""Seconds between two looks for commits of others, while somebody waits."""
+SLOW_BEAT = 20.0
+"""Seconds between two heartbeats, and between two rounds of forgetting old answers."""
+
+
+class SQLiteStore(Store):
+    """A SQLite file, or (``sqlite://``, ``:memory:``) a private temporary one.
+
+    database: a URL, an Engine or an AsyncEngine (only its file is used).
+    capture: "install" puts missing or old triggers right, "check" raises CaptureMissing.
+    synchronous: "NORMAL" loses the last commits in a power cut.  run: where statements run; threads if None.
+    """
+
+    def __init__(
+        self,
+        database: Any,
+        *,
+        log: Log | None = None,
+        create_tables: bool = True,
+        capture: Literal["install", "check"] = "install",
+        synchronous: Synchronous = "FULL",
+        run: Run | None = None,
+    ) -> None:
+        self._log = log or Log()
+        if self._log.schema:
+            raise ConfigurationError("log: a schema is for PostgreSQL; SQLite has none")
+        if not self._log.prefix.isidentifier():
+            raise ConfigurationError(f"log: the prefix {self._log.prefix!r} is not a name")
+        if capture not in ("install", "check"):
+            raise ConfigurationError(f'capture: {capture!r} is neither "install" nor "check"')
+        if synchronous not in ("FULL", "NORMAL"):
+            raise ConfigurationError(f'synchronous: {synchronous!r} is neither "FULL" nor "NORMAL"')
+        self._given_path = database_path(database)
+        self._create_tables = create_tables
+        self._installs = capture == "install"
+        self._synchronous: Synchronous = synchronous
+        self._threads = Threads() if run is None else None
+        self._run: Run = run or cast(Run, self._threads)
+        self._dialect = pysqlite.dialect()
+        self._temporary: str | None = None
+        self._path = self._given_path or ""
+        self._started = False
+        self._connections: dict[str, sqlite3.Connection] = {}
+        self._shapes: dict[int, Shape] = {}
+        self._waiting: list[tuple[Write, asyncio.Future[Written]]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._repairing: asyncio.Task[None] | None = None
+        self._watchers: set[asyncio.Future[None]] = set()
+
+    # --- opening and closing --------------------------------------------------------------------------------
+
+    def describe(self, model: type, exclude: Collection[str] = ()) -> Source:
+        return describe(model, exclude, self._dialect)
+
+    async def start(self, sources: Sequence[Source]) -> None:
+        if self._started:
+            return
+        if self._given_path is None:
+            self._temporary = tempfile.mkdtemp(prefix="livecollections-")
+            self._path = str(Path(self._temporary) / "live.db")
+        self._sources = [table_source(source) for source in sources]
+        try:
+            await self._run("write", self._open)
+        except BaseException:
+            self._started = True
+            await self.stop()
+            raise
+        self._sessions = Sessions(self._path, self._synchronous, self._log, self._notice)
+        self._data_version = self._schema_version = -1
+        self._seen_head: str | None = None
+        self._slow_beat = 0.0
+        self._started = True
+
+    def _open(self) -> None:
+        writer = self._connections["write"] = connect(self._path, self._synchronous)
+        try:
+            writer.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.Error as error:
+            raise translated(error, f"the database {self._path}") from error
+        if self._create_tables:
+            self._make_tables(writer)
+        needed: dict[str, list[str]] = {}
+        fields: dict[str, dict[str, list[Field]]] = {}
+        keys: dict[str, list[Field]] = {}
+        for source in self._sources:
+            if read_table(writer, source.name) is None:
+                raise ConfigurationError(f"the database has no table {source.name!r}")
+            needed.setdefault(source.name, []).extend(found.name for found in source.shown)
+            shown = fields.setdefault(source.name, {})
+            for found in source.fields.values():
+                shown.setdefault(found.name.lower(), []).append(found)
+            keys.setdefault(source.name, source.key_fields)
+        self._images = Images(fields)
+        self._changes = ChangeLog(self._log, self._images, keys)
+        self._capture = Capture(self._log, needed)
+        self._shapes = {}
+        with transaction(writer, "BEGIN IMMEDIATE"):
+            self._secure(writer, time.time())
+        self._connections["read"] = connect(self._path, self._synchronous)
+        poll = self._connections["poll"] = connect(self._path, self._synchronous)
+        poll.execute("PRAGMA busy_timeout = 0")
+        self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect)
+
+    def _make_tables(self, writer: sqlite3.Connection) -> None:
+        found = {name.lower() for (name,) in writer.execute("SELECT name FROM sqlite_master").fetchall()}
+        if "alembic_version" in found:
+            return
+        tables = referenced_tables(source.table for source in self._sources)
+        missing = [table for table in tables if table.name.lower() not in found]
+        if not missing:
+            return
+        engine = sa.create_engine("sqlite://", creator=lambda: writer, poolclass=sa.pool.StaticPool)
+        with engine.begin() as connection:
+            missing[0].metadata.create_all(connection, tables=missing)
+
+    def _secure(self, writer: sqlite3.Connection, now: float) -> None:
+        """Put capture right, or say what is missing; within the caller's transaction."""
+        if not self._installs and (stale := self._capture.stale(writer, now)):
+            raise CaptureMissing(stale)
+        if self._installs and self._capture.install(writer, now):
+            self._shapes = {}
+        if has_log(writer, self._log):
+            self._capture.beat(writer, now)
+        self._images.learn(layouts(writer, self._log))
+
+    async def stop(self) -> None:
+        if not self._started:
+            return
+        self._started = False
+        for task in (self._writing, self._repairing):
+            if task is not None:
+                await asyncio.wait({task})
+        self._notice()
+        if hasattr(self, "_sessions"):
+            await self._sessions.close()
+        await self._run("write", self._close)
+        if self._threads is not None:
+            self._threads.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+
+    def _close(self) -> None:
+        writer = self._connections.get("write")
+        try:
+            if writer is not None and has_log(writer, self._log):
+                self._capture.leave(writer)
+        except sqlite3.Error as error:
+            logger.warning("the heartbeat could not be taken back: %s", error)
+        for connection in self._connections.values():
+            connection.close()
+        self._connections = {}
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        if not self._started:
+            raise StoreUnavailable("the store is not started")
+        return await self._run("read", lambda: reading(self._connections["read"], function))
+
+    async def _write(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        if not self._started:
+            raise StoreUnavailable("the store is not started")
+
+        def run() -> T:
+            with transaction(self._connections["write"], "BEGIN IMMEDIATE") as connection:
+                return function(connection)
+
+        answer = await self._run("write", run)
+        self._notice()
+        return answer
+
+    async def find(self, source: Source, query: Query) -> Snapshot:
+        described = table_source(source)
+        compiled = compile_query(described, query, self._dialect)
+        shown = described.shown
+
+        def function(connection: sqlite3.Connection) -> Snapshot:
+            rows = connection.execute(*compiled).fetchall() if compiled else []
+            return Snapshot([decode_row(shown, row) for row in rows], self._changes.head(connection))
+
+        return await self._read(function)
+
+    async def get(self, source: Source, key: Key) -> Snapshot:
+        described = table_source(source)
+        try:
+            stored = described.encode_key(key)
+        except InvalidDocument:  # no row can have this key
+            return Snapshot([], await self.head())
+
+        def function(connection: sqlite3.Connection) -> Snapshot:
+            shape = self._shape(described)
+            found = shape.found(connection.execute(shape.select, stored).fetchone())
+            return Snapshot([] if found is None else [found.row], self._changes.head(connection))
+
+        return await self._read(function)
+
+    def _shape(self, source: TableSource) -> Shape:
+        shape = self._shapes.get(id(source))
+        if shape is None or shape.source is not source:
+            connection = self._connections["write"]
+            table = read_table(connection, source.name)
+            if table is None:
+                raise StoreUnavailable(f"the table {source.name} is gone")
+            columns = self._capture.columns(connection, source.name) or [found.name for found in source.shown]
+            shape = self._shapes[id(source)] = Shape(source, table, columns)
+        return shape
+
+    async def head(self) -> str:
+        return await self._read(self._changes.head)
+
+    async def last(self, source: str) -> str | None:
+        return await self._read(lambda connection: self._changes.last(connection, source))
+
+    async def read(self, after: str, limit: int, source: str | None = None) -> Batch:
+        return await self._read(lambda connection: self._changes.read(connection, after, limit, source))
+
+    async def locate(self, since: str, source: str) -> bool:
+        return await self._read(lambda connection: self._changes.locate(connection, since, source))
+
+    async def backlog(self, after: str) -> dict[str, int]:
+        return await self._read(lambda connection: self._changes.backlog(connection, after))
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    async def write(self, write: Write) -> Written:
+        if not self._started:
+            raise StoreUnavailable("the store is not started")
+        answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        self._waiting.append((write, answer))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_waiting())
+        return await answer
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            batch = self._waiting[:JOINED]
+            del self._waiting[:JOINED]
+            try:
+                outcomes = await self._run("write", partial(self._writer.perform, [write for write, _ in batch]))
+            except Exception as error:  # whatever went wrong, each caller hears of it
+                outcomes = [error] * len(batch)
+            for (_, answer), outcome in zip(batch, outcomes, strict=True):
+                if answer.done():
+                    continue
+                if isinstance(outcome, Exception):
+                    answer.set_exception(outcome)
+                else:
+                    answer.set_result(outcome)
+            self._notice()
+
+    async def reset(self, source: str) -> str:
+        return await self._write(lambda connection: self._changes.reset(connection, source))
+
+    def session(self, origin: str | None = None, committed: Callable[[str], None] | None = None) -> Any:
+        if not self._started:
+            raise StoreUnavailable("the store is not started")
+        return self._sessions.session(origin, committed)
+
+    # --- waiting --------------------------------------------------------------------------------------------
+
+    async def wait_changed(self, after: str) -> None:
+        while True:
+            if not self._started:
+                raise StoreUnavailable("the store is not started")
+            if self._look() != after:
+                return
+            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._watchers.add(watcher)
+            try:
+                await asyncio.wait({watcher}, timeout=POLL)
+            finally:
+                self._watchers.discard(watcher)
+
+    def _look(self) -> str | None:
+        """The head of the log, read only if somebody committed since the last look.
+
+        It runs on the loop: the pragma looks at shared memory, and never waits for a lock.
+        """
+        poll = self._connections["poll"]
+        try:
+            (version,) = poll.execute("PRAGMA data_version").fetchone()
+            if version != self._data_version:
+                self._seen_head = self._changes.head(poll)
+                self._data_version = version
+                self._look_at_schema(poll)
+        except sqlite3.OperationalError:  # locked: whoever holds it will commit, and be seen then
+            pass
+        return self._seen_head
+
+    def _look_at_schema(self, poll: sqlite3.Connection) -> None:
+        (version,) = poll.execute("PRAGMA schema_version").fetchone()
+        if version != self._schema_version and (self._repairing is None or self._repairing.done()):
+            self._schema_version = version
+            self._repairing = asyncio.create_task(self._repair())
+
+    async def _repair(self) -> None:
+        """Look at the triggers again, since the schema changed; what is lost is installed, with a RESET."""
+
+        def function(connection: sqlite3.Connection) -> list[str]:
+            now = time.time()
+            stale = self._capture.stale(connection, now)
+            if stale and not self._capture.is_paused(connection, now):
+                self._secure(connection, now)
+            return stale
+
+        try:
+            stale = await self._write(function)
+            if stale:
+                logger.warning("capture was missing or old for %s", ", ".join(stale))
+        except Exception:
+            logger.exception("capture can't be put right")
+        self._shapes = {}
+
+    def _notice(self) -> None:
+        """Wake those who wait: something was committed here."""
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+
+    # --- keeping house --------------------------------------------------------------------------------------
+
+    async def maintain(self, now: float) -> None:
+        while await self._write(lambda connection: self._changes.trim(connection, now)):
+            pass
+        if abs(now - self._slow_beat) >= SLOW_BEAT:
+            self._slow_beat = now
+            await self._write(lambda connection: self._beat(connection, now))
+
+    def _beat(self, connection: sqlite3.Connection, now: float) -> None:
+        self._changes.forget_answers(connection, now)
+        self._capture.beat(connection, now)
+
+    async def cursor(self, name: str) -> str | None:
+        return await self._read(lambda connection: self._changes.cursor(connection, name))
+
+    async def hold_cursor(self, name: str, owner: str, until: float, now: float) -> bool:
+        return await self._write(
+            lambda connection: self._changes.hold_cursor(connection, name, owner, until, now)
+        )
+
+    async def move_cursor(self, name: str, owner: str, seq: str) -> bool:
+        return await self._write(lambda connection: self._changes.move_cursor(connection, name, owner, seq))
+
+
+__all__ = ["SQLiteStore", "install", "install_sql", "new_epoch", "uninstall"]

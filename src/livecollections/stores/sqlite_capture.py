@@ -1,0 +1,255 @@
+"""Capture in SQLite: installs the log and its triggers, finds what is missing or old, removes every trace.
+
+Two rules. What is installed again comes with a RESET in the same transaction, since nobody knows what was missed.
+While another process with other wishes is alive, triggers are only widened, so that two never take turns.
+Every function works within the transaction of its caller. This module knows no row and no thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..version import __version__
+from .base import Log
+from .sqlite_log import TABLES, Names, layouts, statements
+from .sqlite_schema import Connection, Table, literal, quote, read_table
+from .sqlite_triggers import KINDS, Triggers, layout_of, trigger_name
+
+ALIVE = 60.0
+"""Seconds after its last heartbeat for which a process counts as alive."""
+
+RESET = (
+    "INSERT INTO {changes} (check_digits, source, method, key, at) VALUES "
+    "(lower(hex(randomblob(2))), {source}, 'RESET', '', (julianday('now') - 2440587.5) * 86400.0)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What the log remembers of a source's triggers."""
+
+    columns: tuple[str, ...]
+    version: str
+    fingerprint: str
+
+
+class Capture:
+    """The triggers that one process wants. needed: of each table, the columns that the log must keep; None: all.
+
+    instance: names this process among the heartbeats.
+    """
+
+    def __init__(
+        self, log: Log, needed: Mapping[str, Sequence[str] | None], instance: str = "", version: str = __version__
+    ) -> None:
+        self._log = log
+        self._names = Names(log.prefix)
+        self._needed = needed
+        self._version = version
+        self.instance = instance or secrets.token_hex(8)
+
+    # --- finding --------------------------------------------------------------------------------------------
+
+    def stale(self, connection: Connection, now: float) -> list[str]:
+        """The sources whose triggers are missing or old, or keep too little."""
+        if not has_log(connection, self._log):
+            return list(self._needed)
+        return [name for name in self._needed if not self._is_sound(connection, name, now)]
+
+    def _is_sound(self, connection: Connection, name: str, now: float) -> bool:
+        table = read_table(connection, name)
+        installed = self._installed(connection, name)
+        if table is None:
+            return installed is None or not installed.columns
+        if installed is None or not set(self._own(table)) <= set(installed.columns):
+            return False
+        found = _triggers_of(connection, self._log.prefix, table.name)
+        others = self._others(connection, now)
+        if others and installed.version != self._version:
+            return installed.fingerprint == fingerprint(found)
+        if found != Triggers(table, installed.columns, self._log.prefix).statements():
+            return False
+        return bool(others) or set(self._wanted(table, others)) == set(installed.columns)
+
+    def plan(self, connection: Connection, now: float) -> list[str]:
+        """The statements that put right what ``stale`` finds; none if nothing is missing."""
+        fresh = not has_log(connection, self._log)
+        plan = statements(self._log) if fresh else []
+        for name in self._needed if fresh else self.stale(connection, now):
+            plan += self._repair(connection, name, fresh, now)
+        return plan
+
+    def install(self, connection: Connection, now: float) -> bool:
+        """Run the plan; whether there was anything to do."""
+        plan = self.plan(connection, now)
+        for statement in plan:
+            connection.execute(statement)
+        return bool(plan)
+
+    def _repair(self, connection: Connection, name: str, fresh: bool, now: float) -> list[str]:
+        table = read_table(connection, name)
+        installed = None if fresh else self._installed(connection, name)
+        reset = [] if installed is None else [self._reset(name)]
+        if table is None:
+            return [self._record(name, Installed((), self._version, "")), *reset]
+        others = [] if fresh else self._others(connection, now)
+        columns = self._wanted(table, others)
+        if others and installed:
+            columns = _in_order(table, {*columns, *installed.columns})
+        triggers = Triggers(table, columns, self._log.prefix).statements()
+        return [
+            *(f"DROP TRIGGER IF EXISTS {quote(old)}" for old in self._old(connection, table)),
+            *triggers.values(),
+            self._meta(f"layout:{layout_of(columns)}", list(columns)),
+            self._record(table.name, Installed(columns, self._version, fingerprint(triggers))),
+            *reset,
+        ]
+
+    def _old(self, connection: Connection, table: Table) -> list[str]:
+        """Triggers of ours on a table, those too that came with another name of the table."""
+        names = {trigger_name(self._log.prefix, table.name, kind) for kind in KINDS}
+        rows = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table.name,)
+        ).fetchall()
+        return sorted(names | {name for name, sql in rows if _is_ours(name, sql, self._log.prefix)})
+
+    def _own(self, table: Table) -> tuple[str, ...]:
+        needed = self._needed[table.name] if table.name in self._needed else self._by_any_case(table.name)
+        return _in_order(table, table.columns if needed is None else needed)
+
+    def _by_any_case(self, name: str) -> Sequence[str] | None:
+        return next(columns for table, columns in self._needed.items() if table.lower() == name.lower())
+
+    def _wanted(self, table: Table, others: Iterable[Mapping[str, Sequence[str]]]) -> tuple[str, ...]:
+        theirs = (column for other in others for column in other.get(table.name, ()))
+        return _in_order(table, {*self._own(table), *theirs})
+
+    def columns(self, connection: Connection, name: str) -> list[str]:
+        """The columns that the log keeps of a source; none where it is not captured."""
+        installed = self._installed(connection, name)
+        return list(installed.columns) if installed else []
+
+    def is_paused(self, connection: Connection, now: float) -> bool:
+        """Whether a migration holds capture off."""
+        row = connection.execute(f"SELECT value FROM {self._names.meta} WHERE name = 'paused'").fetchone()
+        return row is not None and float(row[0]) > now
+
+    # --- remembering ----------------------------------------------------------------------------------------
+
+    def _installed(self, connection: Connection, name: str) -> Installed | None:
+        row = connection.execute(
+            f"SELECT value FROM {self._names.meta} WHERE lower(name) = lower(?)", (f"source:{name}",)
+        ).fetchone()
+        if row is None:
+            return None
+        told = json.loads(row[0])
+        return Installed(tuple(told["columns"]), told["version"], told["fingerprint"])
+
+    def _record(self, name: str, installed: Installed) -> str:
+        told = {
+            "columns": list(installed.columns),
+            "version": installed.version,
+            "fingerprint": installed.fingerprint,
+        }
+        return self._meta(f"source:{name}", told)
+
+    def _meta(self, name: str, value: object) -> str:
+        text = json.dumps(value, ensure_ascii=False)
+        return f"INSERT OR REPLACE INTO {self._names.meta} VALUES ({literal(name)}, {literal(text)})"
+
+    def _reset(self, name: str) -> str:
+        return RESET.format(changes=self._names.changes, source=literal(name))
+
+    # --- heartbeats -----------------------------------------------------------------------------------------
+
+    def beat(self, connection: Connection, now: float) -> None:
+        """Say that this process is alive and what it needs; forget those that died."""
+        for name, told in self._heartbeats(connection).items():
+            if told["at"] < now - ALIVE:
+                connection.execute(f"DELETE FROM {self._names.meta} WHERE name = ?", (f"heartbeat:{name}",))
+        columns = {
+            table.name: self._own(table)
+            for table in (read_table(connection, name) for name in self._needed)
+            if table is not None
+        }
+        told = {"version": self._version, "at": now, "columns": columns}
+        connection.execute(self._meta(f"heartbeat:{self.instance}", told))
+
+    def leave(self, connection: Connection) -> None:
+        """Say that this process ends."""
+        connection.execute(f"DELETE FROM {self._names.meta} WHERE name = ?", (f"heartbeat:{self.instance}",))
+
+    def _heartbeats(self, connection: Connection) -> dict[str, dict[str, Any]]:
+        rows = connection.execute(
+            f"SELECT name, value FROM {self._names.meta} WHERE name LIKE 'heartbeat:%'"
+        ).fetchall()
+        return {name.partition(":")[2]: json.loads(value) for name, value in rows}
+
+    def _others(self, connection: Connection, now: float) -> list[Mapping[str, Sequence[str]]]:
+        beats = self._heartbeats(connection).items()
+        return [
+            told["columns"] for name, told in beats if name != self.instance and told["at"] >= now - ALIVE
+        ]
+
+
+def has_log(connection: Connection, log: Log) -> bool:
+    """Whether the database has a change log of this prefix."""
+    tables = ", ".join(literal(f"{log.prefix}{name}") for name in TABLES)
+    (count,) = connection.execute(
+        f"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ({tables})"
+    ).fetchone()
+    return bool(count == len(TABLES))
+
+
+def fingerprint(triggers: Mapping[str, str]) -> str:
+    """A digest of triggers' texts."""
+    text = "\0".join(f"{name}\0{triggers[name]}" for name in sorted(triggers))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def remove(connection: Connection, log: Log) -> list[str]:
+    """Drop all triggers and tables of a log; the answer names them."""
+    dropped = drop_triggers(connection, log)
+    tables = [f"{log.prefix}{name}" for name in TABLES]
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    there = {name for (name,) in rows}
+    for table in tables:
+        connection.execute(f"DROP TABLE IF EXISTS {quote(table)}")
+    return dropped + [table for table in tables if table in there]
+
+
+def drop_triggers(connection: Connection, log: Log) -> list[str]:
+    """Drop all triggers that write to a log; the answer names them."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    ours = [name for name, sql in rows if _is_ours(name, sql, log.prefix)]
+    for name in ours:
+        connection.execute(f"DROP TRIGGER {quote(name)}")
+    return ours
+
+
+def _triggers_of(connection: Connection, prefix: str, table: str) -> dict[str, str]:
+    names = [trigger_name(prefix, table, kind) for kind in KINDS]
+    rows = connection.execute(
+        f"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name IN ({', '.join('?' * len(names))})",
+        names,
+    )
+    return dict(rows.fetchall())
+
+
+def _is_ours(name: str, sql: str, prefix: str) -> bool:
+    mentions = quote(f"{prefix}changes") in sql or quote(f"{prefix}notes") in sql
+    return mentions and name.startswith(prefix) and name.endswith(KINDS)
+
+
+def _in_order(table: Table, columns: Iterable[str]) -> tuple[str, ...]:
+    """The columns that the table has, in its own order and spelling; its key is always among them."""
+    wanted = {column.lower() for column in (*columns, *table.key)}
+    return tuple(column for column in table.columns if column.lower() in wanted)
+
+
+__all__ = ["Capture", "drop_triggers", "fingerprint", "has_log", "layouts", "remove"]

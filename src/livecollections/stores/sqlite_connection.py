@@ -1,0 +1,170 @@
+"""Connections to a SQLite file: where it lies, how it is opened, and what its errors mean.
+
+Every connection of ours begins its transactions explicitly (the driver issues no BEGIN before a SELECT).
+This module knows no log and no source.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from ..errors import ConfigurationError, ConstraintViolated, InvalidDocument, StoreError, StoreUnavailable
+
+T = TypeVar("T")
+
+BUSY = 5.0
+"""Seconds to wait for another process's lock."""
+
+Synchronous = Literal["FULL", "NORMAL"]
+
+
+def database_path(database: Any) -> str | None:
+    """The file (or ``file:`` URI) that a URL or an engine of SQLAlchemy names; None for one in memory.
+
+    Raises ConfigurationError.
+    """
+    url = getattr(database, "url", database)
+    try:
+        url = sa.make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            f"database: {database!r} is no URL; write one such as sqlite:///todos.db"
+        ) from error
+    if url.get_backend_name() != "sqlite":
+        raise ConfigurationError(f"database: {url.get_backend_name()!r} is not SQLite")
+    path = url.database or ":memory:"
+    if path == ":memory:" or "mode=memory" in path:
+        if database is not url and not isinstance(database, str):
+            raise ConfigurationError(
+                "database: an engine in memory can't be shared; give the URL sqlite:// or a file"
+            )
+        return None
+    if path.startswith("file:"):
+        query = "&".join(f"{name}={value}" for name, value in url.query.items() if name != "uri")
+        return f"{path}?{query}" if query and "?" not in path else path
+    return path
+
+
+def connect(path: str, synchronous: Synchronous = "FULL", *, create: bool = True) -> sqlite3.Connection:
+    """Open a file. Raises StoreUnavailable, naming it."""
+    try:
+        if not create and not path.startswith("file:"):
+            sqlite3.connect(f"file:{_escaped(path)}?mode=rw", uri=True).close()
+        connection = sqlite3.connect(
+            path,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=BUSY,
+            cached_statements=512,
+            uri=path.startswith("file:"),
+        )
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"the database {path} can't be opened: {error}") from error
+    try:
+        prepare(connection.execute, synchronous)
+    except sqlite3.Error as error:
+        connection.close()
+        raise translated(error, path) from error
+    return connection
+
+
+def prepare(execute: Callable[[str], Any], synchronous: Synchronous) -> None:
+    """The settings that every connection of ours has."""
+    execute("PRAGMA foreign_keys = ON")
+    execute(f"PRAGMA synchronous = {synchronous}")
+
+
+def _escaped(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, begin: str = "BEGIN") -> Iterator[sqlite3.Connection]:
+    """A transaction, undone if the block raises; errors of the driver become ours."""
+    try:
+        connection.execute(begin)
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    except sqlite3.Error as error:
+        raise translated(error) from error
+
+
+@contextmanager
+def lenient(connection: sqlite3.Connection) -> Iterator[None]:
+    """Texts that are not UTF-8 are read with replacement characters."""
+    before = connection.text_factory
+    connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
+    try:
+        yield
+    finally:
+        connection.text_factory = before
+
+
+def reading(connection: sqlite3.Connection, function: Callable[[sqlite3.Connection], T]) -> T:
+    """Run a function in a transaction that reads; once more, leniently, if a text is broken."""
+    try:
+        with transaction(connection):
+            return function(connection)
+    except StoreError as error:
+        if not is_broken_text(error.__cause__):
+            raise
+    with lenient(connection), transaction(connection):
+        return function(connection)
+
+
+def is_broken_text(error: BaseException | None) -> bool:
+    """Whether the driver met a text that is not UTF-8."""
+    return isinstance(error, sqlite3.OperationalError) and "Could not decode to UTF-8" in str(error)
+
+
+# --- errors -------------------------------------------------------------------------------------------------
+
+_KINDS = {
+    "SQLITE_CONSTRAINT_UNIQUE": "unique",
+    "SQLITE_CONSTRAINT_PRIMARYKEY": "unique",
+    "SQLITE_CONSTRAINT_ROWID": "unique",
+    "SQLITE_CONSTRAINT_FOREIGNKEY": "foreign key",
+    "SQLITE_CONSTRAINT_NOTNULL": "not null",
+    "SQLITE_CONSTRAINT_CHECK": "check",
+    "SQLITE_CONSTRAINT_TRIGGER": "check",
+}
+_UNAVAILABLE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
+_UNFIT = ("SQLITE_MISMATCH", "SQLITE_CONSTRAINT_DATATYPE", "SQLITE_TOOBIG")
+
+
+def translated(error: Exception, where: str = "the database") -> Exception:
+    """A driver's error as ours; anything else as it is."""
+    if isinstance(error, OverflowError | UnicodeError):
+        return InvalidDocument("a value is not one that the database can store")
+    if not isinstance(error, sqlite3.Error):
+        return error
+    name = getattr(error, "sqlite_errorname", None) or ""
+    if kind := _KINDS.get(name):
+        return ConstraintViolated(kind, columns_named(str(error)) if kind in ("unique", "not null") else ())
+    if name.startswith(_UNFIT) or isinstance(error, sqlite3.InterfaceError | sqlite3.DataError):
+        return InvalidDocument("a value is not one that the database can store")
+    if name == "" and isinstance(error, sqlite3.ProgrammingError) and "binding parameter" in str(error):
+        return InvalidDocument("a value is not one that the database can store")
+    if name.startswith(_UNAVAILABLE):
+        return StoreUnavailable(f"{where} is not available: {error}")
+    return StoreError(f"{where} refused: {error}")
+
+
+def columns_named(message: str) -> list[str]:
+    """The columns in ``UNIQUE constraint failed: todo.title, todo.list``."""
+    _, _, text = message.partition(": ")
+    if text.startswith("index "):
+        return []
+    return [re.sub(r"^[^.]*\.", "", part) for part in text.split(", ")]

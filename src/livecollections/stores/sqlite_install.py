@@ -1,0 +1,73 @@
+"""What the command line does to a database: install capture, print how, remove it, begin a new epoch."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ..errors import ConfigurationError
+from . import sqlite_log
+from .base import Log
+from .sqlite_capture import Capture, has_log, remove
+from .sqlite_connection import connect, database_path, transaction
+from .sqlite_log import TABLES, Names
+from .sqlite_schema import read_table, table_names
+
+
+def install_sql(url: str, tables: Sequence[str] = (), log: Log | None = None) -> str:
+    """The script that installs what is missing, for a DBA to run. tables: those to capture; all if none is named.
+
+    Raises ConfigurationError, StoreUnavailable.
+    """
+    with _opened(url) as connection:
+        plan = _capture(connection, tables, log or Log()).plan(connection, time.time())
+    if not plan:
+        return "-- nothing is missing"
+    return "\n".join(f"{statement};" for statement in ("BEGIN IMMEDIATE", *plan, "COMMIT"))
+
+
+def install(url: str, tables: Sequence[str] = (), log: Log | None = None) -> bool:
+    """Install what is missing; whether anything was. Raises ConfigurationError, StoreUnavailable."""
+    with _opened(url) as connection, transaction(connection, "BEGIN IMMEDIATE"):
+        return _capture(connection, tables, log or Log()).install(connection, time.time())
+
+
+def uninstall(url: str, log: Log | None = None) -> list[str]:
+    """Remove every trace of livecollections; the answer names what was dropped."""
+    with _opened(url) as connection, transaction(connection, "BEGIN IMMEDIATE"):
+        return remove(connection, log or Log())
+
+
+def new_epoch(url: str, log: Log | None = None) -> str:
+    """Begin a new epoch of the log: every receiver then reads again. The answer is the epoch."""
+    log = log or Log()
+    epoch = sqlite_log.new_epoch()
+    with _opened(url) as connection, transaction(connection, "BEGIN IMMEDIATE"):
+        if not has_log(connection, log):
+            raise ConfigurationError(f"{database_path(url)} has no change log")
+        meta = Names(log.prefix).meta
+        connection.execute(f"UPDATE {meta} SET value = ? WHERE name = 'epoch'", (epoch,))
+    return epoch
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[sqlite3.Connection]:
+    path = database_path(url)
+    if path is None:
+        raise ConfigurationError("database: one in memory has nothing to install or remove")
+    connection = connect(path, create=False)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _capture(connection: sqlite3.Connection, tables: Sequence[str], log: Log) -> Capture:
+    ours = {f"{log.prefix}{name}" for name in TABLES}
+    names = [name for name in table_names(connection) if name not in ours]
+    if missing := set(tables) - set(names):
+        raise ConfigurationError(f"the database has no table {', '.join(sorted(missing))}")
+    found = {name: read_table(connection, name) for name in tables or names}
+    return Capture(log, {name: None for name, table in found.items() if table is not None and table.key})

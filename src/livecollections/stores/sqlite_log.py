@@ -1,0 +1,368 @@
+"""The log's tables in SQLite, and what may be asked of them.
+
+A seq is the epoch (8 hex digits), the place (the log's integer key, 16 hex digits) and the check (4 hex digits).
+Every function takes a connection and belongs to the transaction that its caller holds. This module knows the
+log's tables, and no trigger, no table of the user's and no thread.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ..change import EPOCH_WIDTH, Change, Method
+from ..errors import StoreError
+from .base import Batch, Log
+from .sql import Field, decode_row
+from .sqlite_schema import Connection, literal, quote
+
+logger = logging.getLogger("livecollections.store")
+
+EMPTY = "0" * 20
+"""Place and check of an empty log."""
+_SEQ = re.compile(r"[0-9a-f]{28}")
+_PLACE = slice(EPOCH_WIDTH, EPOCH_WIDTH + 16)
+IDEMPOTENT_FOR = 24 * 3600.0
+"""Seconds for which the answer to an Idempotency-Key is kept."""
+CURSORS_HOLD = 10
+"""Durable cursors keep the log from trimming up to this many times ``Log.changes``."""
+TRIM = 5_000
+"""Entries trimmed in one transaction, so that writers wait for no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The log's tables, quoted."""
+
+    prefix: str
+
+    def __getattr__(self, name: str) -> str:
+        return quote(f"{self.prefix}{name}")
+
+
+def new_epoch() -> str:
+    """Draw an epoch."""
+    return secrets.token_hex(EPOCH_WIDTH // 2)
+
+
+def statements(log: Log) -> list[str]:
+    """What makes the log's tables, where they are missing."""
+    names = Names(log.prefix)
+    return [
+        f"CREATE TABLE IF NOT EXISTS {names.changes} (seq INTEGER PRIMARY KEY AUTOINCREMENT, check_digits TEXT, "
+        "source TEXT, method TEXT, key TEXT, before TEXT, after TEXT, origin TEXT, at REAL)",
+        f"CREATE INDEX IF NOT EXISTS {names.changes_source} ON {names.changes} (source)",
+        f"CREATE INDEX IF NOT EXISTS {names.changes_resets} ON {names.changes} (source) WHERE method = 'RESET'",
+        f"CREATE TABLE IF NOT EXISTS {names.meta} (name TEXT PRIMARY KEY, value TEXT)",
+        f"CREATE TABLE IF NOT EXISTS {names.notes} (id INTEGER PRIMARY KEY, source TEXT, key TEXT, image TEXT, "
+        "k0, k1, k2, k3)",
+        f"CREATE INDEX IF NOT EXISTS {names.notes_key} ON {names.notes} (source, key)",
+        f"CREATE TABLE IF NOT EXISTS {names.cursors} (name TEXT PRIMARY KEY, seq TEXT, owner TEXT, until REAL)",
+        f"CREATE TABLE IF NOT EXISTS {names.idempotency} (key TEXT PRIMARY KEY, digest TEXT, source TEXT, "
+        "image TEXT, seq TEXT, at REAL)",
+        f"INSERT OR IGNORE INTO {names.meta} VALUES ('epoch', {literal(new_epoch())})",
+        f"INSERT OR IGNORE INTO {names.meta} VALUES ('trimmed_to', {literal(EMPTY)})",
+    ]
+
+
+TABLES = ("changes", "meta", "notes", "cursors", "idempotency")
+
+
+def place_of(seq: str) -> int:
+    """The log's integer key within a seq."""
+    return int(seq[_PLACE], 16)
+
+
+def is_seq(text: str) -> bool:
+    """Whether a text has the form of a seq."""
+    return _SEQ.fullmatch(text) is not None
+
+
+# --- images -------------------------------------------------------------------------------------------------
+
+
+class Undecodable(Exception):
+    """An entry whose image can't be read back."""
+
+
+def stored_value(field: str) -> Any:
+    """One field of an image (without its ``;``) as SQLite stores the value."""
+    kind, text = field[0], field[1:]
+    if kind == "t":
+        return text.replace("%3b", ";").replace("%25", "%") if "%" in text else text
+    if kind == "i":
+        return int(text)
+    if kind == "n":
+        return None
+    if kind == "r":
+        return float(text)
+    if kind == "b":
+        return bytes.fromhex(text)
+    raise Undecodable(f"a value was too large to keep ({field[:1]})")
+
+
+class Images:
+    """Reads images back to rows. columns: of each source, by the column's name in lower case, the fields that
+    show it."""
+
+    def __init__(self, sources: Mapping[str, Mapping[str, Sequence[Field]]]) -> None:
+        self._sources = sources
+        self._layouts: dict[str, list[str]] = {}
+
+    def learn(self, layouts: Mapping[str, list[str]]) -> None:
+        """Tell which columns a layout holds."""
+        self._layouts.update(layouts)
+
+    def knows(self, source: str) -> bool:
+        """Whether rows of a source can be read."""
+        return source in self._sources
+
+    def row(self, source: str, image: str) -> dict[str, Any]:
+        """The row. Raises Undecodable."""
+        layout, _, text = image.partition(":")
+        columns = self._layouts.get(layout)
+        fields = text.split(";")
+        fields.pop()
+        if columns is None or len(columns) != len(fields):
+            raise Undecodable(f"the layout {layout!r} is not known")
+        shown = self._sources[source]
+        row = {}
+        try:
+            for column, field in zip(columns, fields, strict=True):
+                value = stored_value(field)
+                for found in shown.get(column, ()):
+                    row[found.attribute] = found.decode(value)
+        except (ValueError, IndexError) as error:
+            raise Undecodable(str(error)) from error
+        for missing in shown.values():
+            for found in missing:
+                row.setdefault(found.attribute, None)
+        return row
+
+    def key(self, source: str, fields: Sequence[Field], key: str) -> tuple[Any, ...]:
+        """The key that an entry bears. Raises Undecodable."""
+        values = key.split(";")[:-1]
+        if len(values) != len(fields):
+            raise Undecodable(f"the key {key!r} is not of {source}")
+        try:
+            return tuple(decode_row(fields, [stored_value(value) for value in values]).values())
+        except (ValueError, IndexError) as error:
+            raise Undecodable(str(error)) from error
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+class ChangeLog:
+    """The log's statements. keys: of each source, the fields of its primary key."""
+
+    def __init__(self, log: Log, images: Images, keys: Mapping[str, Sequence[Field]]) -> None:
+        self.log = log
+        self.names = names = Names(log.prefix)
+        self._images = images
+        self._keys = keys
+        trimmed = f"(SELECT value FROM {names.meta} WHERE name = 'trimmed_to')"
+        top = f"(SELECT printf('%016x', seq) || check_digits FROM {names.changes} ORDER BY seq DESC LIMIT 1)"
+        epoch = f"(SELECT value FROM {names.meta} WHERE name = 'epoch')"
+        self._head = f"SELECT {epoch} || coalesce({top}, {trimmed})"
+        self._bounds = f"SELECT {epoch}, {trimmed}, coalesce({top}, {trimmed})"
+
+    def head(self, connection: Connection) -> str:
+        """The highest seq of the log."""
+        (seq,) = connection.execute(self._head).fetchone()
+        if seq is None:
+            raise StoreError("the change log is gone from the database")
+        return cast(str, seq)
+
+    def last(self, connection: Connection, source: str) -> str | None:
+        """The seq of a source's last entry."""
+        epoch, _, _ = connection.execute(self._bounds).fetchone()
+        row = connection.execute(
+            f"SELECT printf('%016x', seq) || check_digits FROM {self.names.changes} WHERE source = ? "
+            "ORDER BY seq DESC LIMIT 1",
+            (source,),
+        ).fetchone()
+        return None if row is None else f"{epoch}{row[0]}"
+
+    def read(self, connection: Connection, after: str, limit: int, source: str | None) -> Batch:
+        """Entries after a seq; what has been trimmed is told from the same snapshot."""
+        epoch, trimmed_to, top = connection.execute(self._bounds).fetchone()
+        end = f"{epoch}{top}"
+        if not self._names_entry(connection, after, epoch, trimmed_to):
+            return Batch([], end, trimmed=True)
+        rows = connection.execute(
+            "SELECT seq, check_digits, source, method, key, before, after, origin, at "
+            f"FROM {self.names.changes} WHERE seq > ? {'' if source is None else 'AND source = ? '}"
+            "ORDER BY seq LIMIT ?",
+            (place_of(after), limit) if source is None else (place_of(after), source, limit),
+        ).fetchall()
+        changes = [self._change(epoch, row) for row in rows if self._images.knows(row[2])]
+        upto = end if len(rows) < limit else f"{epoch}{rows[-1][0]:016x}{rows[-1][1]}"
+        return Batch(changes, upto)
+
+    def _change(self, epoch: str, row: Sequence[Any]) -> Change:
+        place, check, source, method, key, before, after, origin, at = row
+        seq = f"{epoch}{place:016x}{check}"
+        reset = Change(seq, source, "RESET", (), None, None, None, at)
+        if method == "RESET":
+            return reset
+        try:
+            return Change(
+                seq,
+                source,
+                cast(Method, method),
+                self._images.key(source, self._keys[source], key),
+                None if before is None else self._images.row(source, before),
+                None if after is None else self._images.row(source, after),
+                origin,
+                at,
+            )
+        except Undecodable as error:
+            logger.error(
+                "an entry of %s can't be read back, receivers read it all again: %s",
+                source,
+                error,
+                extra={"seq": seq},
+            )
+            return reset
+
+    def locate(self, connection: Connection, since: str, source: str) -> bool:
+        """Whether ``since`` names an entry of this log after which the source was not reset."""
+        epoch, trimmed_to, _ = connection.execute(self._bounds).fetchone()
+        if not self._names_entry(connection, since, epoch, trimmed_to):
+            return False
+        reset = connection.execute(
+            f"SELECT 1 FROM {self.names.changes} WHERE source = ? AND method = 'RESET' AND seq > ? LIMIT 1",
+            (source, place_of(since)),
+        ).fetchone()
+        return reset is None
+
+    def _names_entry(self, connection: Connection, seq: str, epoch: str, trimmed_to: str) -> bool:
+        """Whether everything after ``seq`` is in the log: it names an entry, or the last one trimmed."""
+        if not is_seq(seq) or seq[:EPOCH_WIDTH] != epoch:
+            return False
+        if seq[EPOCH_WIDTH:] == trimmed_to:
+            return True
+        found = connection.execute(
+            f"SELECT check_digits FROM {self.names.changes} WHERE seq = ?", (place_of(seq),)
+        ).fetchone()
+        return found is not None and found[0] == seq[-4:]
+
+    def backlog(self, connection: Connection, after: str) -> dict[str, int]:
+        """How many entries of each source wait after a seq."""
+        epoch, _, _ = connection.execute(self._bounds).fetchone()
+        place = place_of(after) if is_seq(after) and after[:EPOCH_WIDTH] == epoch else 0
+        rows = connection.execute(
+            f"SELECT source, count(*) FROM {self.names.changes} WHERE seq > ? GROUP BY source", (place,)
+        )
+        return {source: count for source, count in rows if self._images.knows(source)}
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    def reset(self, connection: Connection, source: str) -> str:
+        """Append a RESET."""
+        append_reset(connection, self.log, source)
+        return self.head(connection)
+
+    def stamp(self, connection: Connection, origin: str, after: int, source: str, key: str) -> None:
+        """Write the origin on the first entry of a document after a place."""
+        changes = self.names.changes
+        connection.execute(
+            f"UPDATE {changes} SET origin = ? WHERE seq = (SELECT seq FROM {changes} "
+            "WHERE seq > ? AND source = ? AND key = ? ORDER BY seq LIMIT 1)",
+            (origin, after, source, key),
+        )
+
+    def trim(self, connection: Connection, now: float) -> bool:
+        """Trim at most TRIM entries; whether there is more to trim."""
+        changes, meta = self.names.changes, self.names.meta
+        end = self._cut(connection, now)
+        row = connection.execute(
+            f"SELECT seq, check_digits FROM {changes} WHERE seq <= ? ORDER BY seq LIMIT 1 OFFSET {TRIM - 1}", (end,)
+        ).fetchone() or connection.execute(
+            f"SELECT seq, check_digits FROM {changes} WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (end,)
+        ).fetchone()
+        if row is None:
+            return False
+        connection.execute(f"DELETE FROM {changes} WHERE seq <= ?", (row[0],))
+        connection.execute(
+            f"UPDATE {meta} SET value = ? WHERE name = 'trimmed_to'", (f"{row[0]:016x}{row[1]}",)
+        )
+        return bool(row[0] < end)
+
+    def _cut(self, connection: Connection, now: float) -> int:
+        """The place up to which the log may be trimmed."""
+        changes = self.names.changes
+        top = connection.execute(f"SELECT coalesce(max(seq), 0) FROM {changes}").fetchone()[0]
+        young = connection.execute(
+            f"SELECT seq FROM {changes} WHERE at >= ? ORDER BY seq LIMIT 1", (now - self.log.days * 86400,)
+        ).fetchone()
+        wanted = max(top - self.log.changes, top if young is None else young[0] - 1)
+        epoch = connection.execute(self._bounds).fetchone()[0]
+        cursors = connection.execute(f"SELECT name, seq FROM {self.names.cursors}").fetchall()
+        held = [(place_of(seq), name) for name, seq in cursors if seq and seq[:EPOCH_WIDTH] == epoch]
+        if not held or min(held)[0] >= wanted:
+            return int(wanted)
+        place, name = min(held)
+        furthest = top - CURSORS_HOLD * self.log.changes
+        if place < furthest:
+            logger.warning("the durable listener %s is too far behind: the log is trimmed past it", name)
+        return int(min(wanted, max(place, furthest)))
+
+    def forget_answers(self, connection: Connection, now: float) -> None:
+        """Forget the answers whose Idempotency-Keys have expired, and notes that came to nothing."""
+        connection.execute(f"DELETE FROM {self.names.idempotency} WHERE at < ?", (now - IDEMPOTENT_FOR,))
+        connection.execute(f"DELETE FROM {self.names.notes}")
+
+    # --- cursors --------------------------------------------------------------------------------------------
+
+    def cursor(self, connection: Connection, name: str) -> str | None:
+        """Where a durable listener stands."""
+        row = connection.execute(f"SELECT seq FROM {self.names.cursors} WHERE name = ?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def hold_cursor(
+        self, connection: Connection, name: str, owner: str, until: float, now: float
+    ) -> bool:
+        """Take or keep the lease."""
+        cursors = self.names.cursors
+        connection.execute(f"INSERT OR IGNORE INTO {cursors} (name) VALUES (?)", (name,))
+        taken = connection.execute(
+            f"UPDATE {cursors} SET owner = ?, until = ? "
+            "WHERE name = ? AND (owner IS NULL OR owner = ? OR until IS NULL OR until <= ?)",
+            (owner, until, name, owner, now),
+        )
+        return bool(taken.rowcount == 1)
+
+    def move_cursor(self, connection: Connection, name: str, owner: str, seq: str) -> bool:
+        """Move a cursor that ``owner`` holds."""
+        moved = connection.execute(
+            f"UPDATE {self.names.cursors} SET seq = ? WHERE name = ? AND owner = ?", (seq, name, owner)
+        )
+        return bool(moved.rowcount == 1)
+
+
+def append_reset(connection: Connection, log: Log, source: str) -> None:
+    """Append a RESET of a source."""
+    connection.execute(
+        f"INSERT INTO {Names(log.prefix).changes} (check_digits, source, method, key, at) "
+        "VALUES (lower(hex(randomblob(2))), ?, 'RESET', '', (julianday('now') - 2440587.5) * 86400.0)",
+        (source,),
+    )
+
+
+def layouts(connection: Connection, log: Log, known: Collection[str] = ()) -> dict[str, list[str]]:
+    """Every layout that images of this log may have: its name and its columns in lower case."""
+    rows = connection.execute(
+        f"SELECT name, value FROM {Names(log.prefix).meta} WHERE name LIKE 'layout:%'"
+    ).fetchall()
+    return {
+        name.partition(":")[2]: [column.lower() for column in json.loads(value)]
+        for name, value in rows
+        if name.partition(":")[2] not in known
+    }

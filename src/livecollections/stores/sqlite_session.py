@@ -1,0 +1,116 @@
+"""Sessions of SQLAlchemy on the store's file, whose commits carry an origin and are heard at once.
+
+Their transactions begin IMMEDIATE: one that reads and then writes would otherwise fail as soon as somebody else
+has written in between, whatever the busy timeout. This module knows the log's tables, and no source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from .base import Log
+from .sqlite_connection import BUSY, Synchronous, prepare
+from .sqlite_log import Names
+
+try:
+    from sqlmodel.ext.asyncio.session import AsyncSession as Session
+except ImportError:  # SQLModel is not there: SQLAlchemy's own
+    Session = AsyncSession  # type: ignore[misc,assignment]
+
+
+@dataclass(slots=True)
+class Ticket:
+    """What one session's transactions carry: the origin to stamp, and where its transaction began and ended."""
+
+    origin: str | None
+    start: int = 0
+    head: str | None = None
+
+
+class Sessions:
+    """Makes sessions. committed: called after each commit of any of them."""
+
+    def __init__(
+        self, path: str, synchronous: Synchronous, log: Log, committed: Callable[[], None]
+    ) -> None:
+        self._path = path
+        self._synchronous: Synchronous = synchronous
+        self._committed = committed
+        names = Names(log.prefix)
+        self._top = f"SELECT coalesce(max(seq), 0) FROM {names.changes}"
+        self._stamp = (
+            f"UPDATE {names.changes} SET origin = ? "
+            f"WHERE seq = (SELECT min(seq) FROM {names.changes} WHERE seq > ? AND method <> 'RESET')"
+        )
+        self._head = (
+            f"SELECT (SELECT value FROM {names.meta} WHERE name = 'epoch') || coalesce("
+            f"(SELECT printf('%016x', seq) || check_digits FROM {names.changes} ORDER BY seq DESC LIMIT 1), "
+            f"(SELECT value FROM {names.meta} WHERE name = 'trimmed_to'))"
+        )
+        self._engine: AsyncEngine | None = None
+
+    def session(
+        self, origin: str | None, committed: Callable[[str], None] | None
+    ) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session; ``committed`` hears the seq that each of its commits reached."""
+        return self._session(origin, committed)
+
+    @asynccontextmanager
+    async def _session(
+        self, origin: str | None, committed: Callable[[str], None] | None
+    ) -> AsyncIterator[AsyncSession]:
+        ticket = Ticket(origin)
+        engine = self._opened().execution_options(livecollections=ticket)
+
+        def after_commit(_: Any) -> None:
+            self._committed()
+            if committed is not None and ticket.head is not None:
+                committed(ticket.head)
+
+        async with Session(engine, expire_on_commit=False) as session:
+            sa.event.listen(session.sync_session, "after_commit", after_commit)
+            yield session
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._engine is not None:
+            await self._engine.dispose()
+            self._engine = None
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            url = sa.URL.create(
+                "sqlite+aiosqlite",
+                database=self._path,
+                query={"uri": "true"} if self._path.startswith("file:") else {},
+            )
+            self._engine = create_async_engine(url, connect_args={"timeout": BUSY, "isolation_level": None})
+            sync = self._engine.sync_engine
+            sa.event.listen(sync, "connect", self._connected)
+            sa.event.listen(sync, "begin", self._begun)
+            sa.event.listen(sync, "commit", self._committing)
+        return self._engine
+
+    def _connected(self, connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        prepare(cursor.execute, self._synchronous)
+        cursor.close()
+
+    def _begun(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        ticket = connection.get_execution_options().get("livecollections")
+        if isinstance(ticket, Ticket):
+            ticket.start = connection.exec_driver_sql(self._top).scalar_one()
+
+    def _committing(self, connection: sa.Connection) -> None:
+        ticket = connection.get_execution_options().get("livecollections")
+        if isinstance(ticket, Ticket):
+            if ticket.origin is not None:
+                connection.exec_driver_sql(self._stamp, (ticket.origin, ticket.start))
+            ticket.head = connection.exec_driver_sql(self._head).scalar_one()

@@ -1,0 +1,248 @@
+"""Writes: several share one transaction, each in its savepoint.
+
+Three rules. The answer is the row re-read by its key after the last trigger, and the highest seq then, before the
+next writer's savepoint. What one write does wrong undoes that one alone. A transaction that can't stand as a whole
+is undone, and each of its writes gets one of its own; so ``Write.change`` may run twice.
+This module blocks; it knows no thread and no event loop.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine.interfaces import Dialect
+
+from ..change import Row
+from ..errors import Conflict, ConstraintViolated, DocumentNotFound, KeyReused
+from .base import Write, Written
+from .sql import Expression, TableSource, decode_row, encode_values, table_source
+from .sqlite_connection import is_broken_text, lenient, translated
+from .sqlite_log import ChangeLog, Images, place_of
+from .sqlite_schema import Table, quote
+from .sqlite_triggers import fields, image, of
+
+Outcome = Written | Exception
+
+
+class _Spoilt(Exception):
+    """The transaction that several writes share can't stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row as it is stored, and its key as the log writes it."""
+
+    key: str
+    row: Row
+
+
+class Shape:
+    """The statements for one source. columns: what images of it hold."""
+
+    def __init__(self, source: TableSource, table: Table, columns: Sequence[str]) -> None:
+        self.source = source
+        self.table = quote(table.name)
+        self.rowid_key = table.rowid_key
+        self.key = [quote(found.name) for found in source.key_fields]
+        self.match = " AND ".join(f"{name} = ?" for name in self.key)
+        shown = ", ".join(quote(found.name) for found in source.shown)
+        key = fields(of(table.name), table.key)
+        self.select = f"SELECT {key}, {shown} FROM {self.table} WHERE {self.match}"
+        self.image = f"SELECT {image(of(table.name), columns)} FROM {self.table} WHERE {self.match}"
+        self.delete = f"DELETE FROM {self.table} WHERE {self.match}"
+        self._shown = source.shown
+
+    def found(self, stored: Sequence[Any] | None) -> Found | None:
+        """What ``select`` gave."""
+        return None if stored is None else Found(stored[0], decode_row(self._shown, stored[1:]))
+
+
+class Writer:
+    """Does writes on one connection. shapes: by source; begun: tells whether capture is sound."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        log: ChangeLog,
+        images: Images,
+        shape: Callable[[TableSource], Shape],
+        dialect: Dialect,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connection = connection
+        self._log = log
+        self._images = images
+        self._shape = shape
+        self._dialect = dialect
+        self._clock = clock
+
+    def perform(self, writes: Sequence[Write]) -> list[Outcome]:
+        """Do the writes in order; the answer has one outcome for each, in that order."""
+        if len(writes) > 1:
+            try:
+                return self._together(writes)
+            except _Spoilt:
+                pass
+        return [self._alone(write) for write in writes]
+
+    def _alone(self, write: Write) -> Outcome:
+        try:
+            return self._together([write])[0]
+        except _Spoilt as error:
+            return translated(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+
+    def _together(self, writes: Sequence[Write]) -> list[Outcome]:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._in_savepoint(write) for write in writes]
+            connection.execute("COMMIT")
+        except _Spoilt:
+            self._undo()
+            raise
+        except sqlite3.Error as error:
+            self._undo()
+            raise _Spoilt from error
+        return outcomes
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _in_savepoint(self, write: Write) -> Outcome:
+        connection = self._connection
+        connection.execute("SAVEPOINT live_write")
+        try:
+            written = self._leniently(write)
+        except Exception as error:
+            if not connection.in_transaction:
+                raise _Spoilt from error
+            connection.execute("ROLLBACK TO live_write")
+            connection.execute("RELEASE live_write")
+            return self._named(write, translated(error))
+        connection.execute("RELEASE live_write")
+        return written
+
+    def _leniently(self, write: Write) -> Written:
+        try:
+            return self._do(write)
+        except sqlite3.OperationalError as error:
+            if not is_broken_text(error):
+                raise
+        self._connection.execute("ROLLBACK TO live_write")
+        with lenient(self._connection):
+            return self._do(write)
+
+    def _named(self, write: Write, error: Exception) -> Exception:
+        if not isinstance(error, ConstraintViolated):
+            return error
+        attributes = {found.name: found.attribute for found in table_source(write.source).fields.values()}
+        return ConstraintViolated(error.kind, [attributes[name] for name in error.fields if name in attributes])
+
+    # --- one write ------------------------------------------------------------------------------------------
+
+    def _do(self, write: Write) -> Written:
+        shape = self._shape(table_source(write.source))
+        if write.idempotency and (remembered := self._remembered(write)):
+            return remembered
+        start = place_of(self._log.head(self._connection))
+        key, found = self._insert(shape, write) if write.key is None else self._change(shape, write)
+        if write.origin:
+            self._log.stamp(self._connection, write.origin, start, shape.source.name, found.key)
+        written = Written(found.row, self._log.head(self._connection))
+        if write.idempotency:
+            self._remember(shape, write, key, written)
+        return written
+
+    def _insert(self, shape: Shape, write: Write) -> tuple[list[Any], Found]:
+        values = encode_values(shape.source, write.change(None) or {}, self._dialect, insert=True)
+        names, places, parameters = _listed(values)
+        into = f"({', '.join(names)}) VALUES ({', '.join(places)})" if names else "DEFAULT VALUES"
+        given = [values.get(found.name) for found in shape.source.key_fields]
+        known = not any(value is None or isinstance(value, Expression) for value in given)
+        returning = "" if known or shape.rowid_key else f" RETURNING {', '.join(shape.key)}"
+        cursor = self._connection.execute(f"INSERT INTO {shape.table} {into}{returning}", parameters)
+        if returning:
+            given = list(cursor.fetchall()[0])
+        elif not known:
+            given = [cursor.lastrowid]
+        return given, self._reread(shape, given)
+
+    def _change(self, shape: Shape, write: Write) -> tuple[list[Any], Found]:
+        assert write.key is not None
+        key = shape.source.encode_key(write.key)
+        before = shape.found(self._connection.execute(shape.select, key).fetchone())
+        if before is None:
+            raise DocumentNotFound("there is no such document")
+        wanted = write.change(before.row)
+        if wanted is None:
+            self._connection.execute(shape.delete, key)
+            return key, before
+        changed = {name: value for name, value in wanted.items() if _differs(before.row, name, value)}
+        if not changed:
+            return key, before
+        values = encode_values(shape.source, changed, self._dialect, insert=False)
+        names, places, parameters = _listed(values)
+        pairs = ", ".join(f"{name} = {place}" for name, place in zip(names, places, strict=True))
+        self._connection.execute(f"UPDATE {shape.table} SET {pairs} WHERE {shape.match}", [*parameters, *key])
+        key = [
+            values.get(found.name, value) for found, value in zip(shape.source.key_fields, key, strict=True)
+        ]
+        return key, self._reread(shape, key)
+
+    def _reread(self, shape: Shape, key: Sequence[Any]) -> Found:
+        found = shape.found(self._connection.execute(shape.select, key).fetchone())
+        if found is None:
+            raise Conflict("a rule of the database took the document away")
+        return found
+
+    # --- repeated requests ----------------------------------------------------------------------------------
+
+    def _remembered(self, write: Write) -> Written | None:
+        assert write.idempotency is not None
+        row = self._connection.execute(
+            f"SELECT digest, source, image, seq FROM {self._log.names.idempotency} WHERE key = ?",
+            (write.idempotency.key,),
+        ).fetchone()
+        if row is None:
+            return None
+        digest, source, stored, seq = row
+        if digest != write.idempotency.digest or source != write.source.name:
+            raise KeyReused("this Idempotency-Key was used for another request")
+        whole = self._images.row(source, stored)
+        shown = {column.attribute: whole[column.attribute] for column in write.source.columns}
+        return Written(shown, seq, repeated=True)
+
+    def _remember(self, shape: Shape, write: Write, key: Sequence[Any], written: Written) -> None:
+        assert write.idempotency is not None
+        row = self._connection.execute(shape.image, key).fetchone()
+        self._connection.execute(
+            f"INSERT INTO {self._log.names.idempotency} (key, digest, source, image, seq, at) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                write.idempotency.key,
+                write.idempotency.digest,
+                write.source.name,
+                row and row[0],
+                written.seq,
+                self._clock(),
+            ),
+        )
+
+
+def _differs(row: Row, attribute: str, value: Any) -> bool:
+    if attribute not in row:
+        return True
+    stored = row[attribute]
+    return type(stored) is not type(value) or bool(stored != value)
+
+
+def _listed(values: Mapping[str, Any]) -> tuple[list[str], list[str], list[Any]]:
+    """Quoted columns, their places in SQL, and the values bound."""
+    places = [value.sql if isinstance(value, Expression) else "?" for value in values.values()]
+    bound = [value for value in values.values() if not isinstance(value, Expression)]
+    return [quote(name) for name in values], places, bound
