@@ -39,6 +39,7 @@ _JSON: Headers = [
     (b"x-content-type-options", b"nosniff"),
 ]
 _TEXT: Headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
+_HOSTS = (b"host", b"x-forwarded-host")
 _ALLOW = b"GET, POST, OPTIONS"
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"POST, GET"),
@@ -270,8 +271,8 @@ class Server:
             return True
         origin = headers[b"origin"].decode("latin-1")
         # Pages can't set X-Forwarded-Host on a WebSocket, nor on a request without asking first.
-        hosts = {headers.get(name, b"").decode("latin-1").lower() for name in (b"host", b"x-forwarded-host")}
-        return urlsplit(origin).netloc.lower() in hosts - {""} or self._is_allowed(origin)
+        hosts = {headers[name].decode("latin-1").lower() for name in _HOSTS if headers.get(name)}
+        return _host(origin) in hosts or self._is_allowed(origin)
 
     def _cors(self, headers: dict[bytes, bytes]) -> Headers:
         vary = (b"vary", b"Origin")
@@ -289,6 +290,13 @@ class Server:
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:
     return {name.lower(): value for name, value in scope["headers"]}
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 async def _respond(send: Send, status: int, headers: Headers, body: bytes) -> None:

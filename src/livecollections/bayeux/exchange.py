@@ -313,6 +313,8 @@ class Exchange:
                 moved = False
                 for channel in [position.channel for position in session.behind()]:
                     moved |= await self._read(session, channel)
+                if not moved and session.queue:
+                    return
                 if not moved:
                     await asyncio.sleep(pause)
                 pause = PATIENCE[0] if moved else min(2 * pause, PATIENCE[1])
@@ -320,13 +322,14 @@ class Exchange:
             session.is_replaying = False
 
     async def _read(self, session: Session, channel: str) -> bool:
-        """Read one page; False if nothing new was there, or it could not be read."""
+        """Read one page; False if nothing new was there, it could not be read, or there is no room for it."""
         position, history = session.positions.get(channel), self._histories.get(channel)
-        if position is None or history is None or not position.is_behind:
-            return True
+        if position is None or history is None:
+            return False
         after = position.queued
         try:
             page = await history.read(channel, after, PAGE, position.squash)
+            read = [Message(channel, data, seq) for seq, data in page.messages]
         except Exception:
             logger.exception("the history of %s can't be read", channel, extra={"seq": after})
             return False
@@ -336,8 +339,8 @@ class Exchange:
             or not position.is_behind
         ):
             return True
-        for seq, data in page.messages:
-            if not session.push(position, Message(channel, data, seq), seq):
+        for message in read:
+            if not session.push(position, message):
                 break
         else:
             if follows(page.upto, position.queued):

@@ -120,16 +120,13 @@ class Engine:
         session = self.exchange.sessions.get(client_id) if isinstance(client_id, str) else None
         if session is None or session.is_local:
             raise messages.unknown_client(client_id)
-        if link.session is not None and link.session is not session:
+        if link.session is not None and link.session is not session and not link.session.has_ended:
             # One link speaks for one session. A client that really has another comes back on another socket.
             if link.is_socket and _channel(message) == channels.CONNECT:
                 link.close(1008)
             raise messages.unknown_client(client_id)
         self.exchange.touch(session)
         link.session = session
-        if link.is_socket and session.link is None:
-            self.exchange.attach(session, link)
-            self.exchange.wake(session)
         return session
 
     # The meta channels.
@@ -160,7 +157,7 @@ class Engine:
             reply["ext"] = {"live": _negotiate(live.get("version"))}
         if link.is_socket:
             self.exchange.detach(link)
-            self.exchange.attach(session, link)
+            link.session = session
         link.reply(self.exchange.advise(reply))
 
     async def _connect(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:

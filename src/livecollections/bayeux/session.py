@@ -231,6 +231,7 @@ class Session:
                 return Offer.IGNORED
             if not self._has_room(message):
                 self._withdraw()
+                position.is_behind = True
                 return Offer.IGNORED
             position.queued = message.seq
         elif not self._has_room(message):
@@ -241,13 +242,13 @@ class Session:
         self.size += len(message.body)
         return Offer.QUEUED
 
-    def push(self, position: Position, message: Message, seq: str) -> bool:
+    def push(self, position: Position, message: Message) -> bool:
         """Queue what was read from the history; False if there is no room, and it must be read again."""
         if self.queue and self.size + len(message.body) > self.limit:
             return False
         self.queue.append(message)
         self.size += len(message.body)
-        position.queued = seq
+        position.queued = message.seq or position.queued
         return True
 
     def _has_room(self, message: Message) -> bool:

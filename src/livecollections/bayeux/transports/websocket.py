@@ -112,7 +112,7 @@ class WebSocket:
         while (event := await self._receive())["type"] != "websocket.disconnect":
             text = event.get("text")
             await self._handle(text.encode() if text is not None else event.get("bytes") or b"")
-            if self.session is not None:
+            if self.session is not None and self.session.link is self:
                 self._patience.reschedule(None)
 
     async def _handle(self, raw: bytes) -> None:

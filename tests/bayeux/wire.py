@@ -1,0 +1,295 @@
+"""A wire without sockets: requests and WebSockets straight into an ASGI application, and a log kept in memory.
+
+What a real network does is done by hand here: a socket that takes nothing, one that breaks in the middle of a
+write, a poll whose client has gone, an answer that is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+from livecollections.bayeux import Page, Policy, Server, Session
+
+Headers = Sequence[tuple[str, str]]
+
+VERSION = {"version": "1.0", "supportedConnectionTypes": ["long-polling", "websocket"]}
+
+
+class Open(Policy):
+    """Everything that can be opened is."""
+
+    async def can_subscribe(self, session: Session, channel: str) -> bool:
+        return True
+
+    async def can_publish(self, session: Session | None, channel: str, data: Any) -> bool:
+        return True
+
+
+class Answer:
+    """A response."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def messages(self) -> list[Any]:
+        assert self.status == 200, (self.status, self.body)
+        found = json.loads(self.body)
+        assert isinstance(found, list)
+        return found
+
+
+async def request(
+    app: Server,
+    body: Any = b"",
+    *,
+    method: str = "POST",
+    headers: Headers = (),
+    gone: asyncio.Event | None = None,
+    chunks: int = 1,
+    path: str = "/faye",
+) -> Answer:
+    """One HTTP request; ``body`` is bytes, or is sent as JSON; ``gone`` is set when the client goes."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    size = max(1, -(-len(raw) // chunks))
+    parts = [raw[start : start + size] for start in range(0, len(raw), size)] or [b""]
+    events = [
+        {"type": "http.request", "body": part, "more_body": number < len(parts)}
+        for number, part in enumerate(parts, 1)
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if events:
+            return events.pop(0)
+        await (gone or asyncio.Event()).wait()
+        return {"type": "http.disconnect"}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "headers": [(name.encode(), value.encode()) for name, value in headers],
+    }
+    await app(scope, receive, send)
+    if not sent:
+        return Answer(0, {}, b"")
+    start, *rest = sent
+    names = {name.decode(): value.decode() for name, value in start["headers"]}
+    return Answer(start["status"], names, b"".join(part["body"] for part in rest))
+
+
+class Socket:
+    """A WebSocket's client: ``async with Socket(server) as socket``."""
+
+    def __init__(self, app: Server, headers: Headers = ()) -> None:
+        self.frames: list[str] = []
+        self.closed: int | None = None
+        self.is_accepted = False
+        self._app = app
+        self._headers = [(name.encode(), value.encode()) for name, value in headers]
+        self._events: asyncio.Queue[Any] = asyncio.Queue()
+        self._changed = asyncio.Event()
+        self._takes = asyncio.Event()
+        self._takes.set()
+        self._is_broken = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Socket:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.cut()
+
+    async def open(self) -> None:
+        self._events.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "path": "/faye", "headers": self._headers}
+        self._task = asyncio.create_task(self._app(scope, self._events.get, self._send))
+        await self.wait(lambda: self.is_accepted or self.closed is not None)
+
+    async def _send(self, event: Any) -> None:
+        await self._takes.wait()
+        if self._is_broken or self.closed is not None:
+            raise OSError("the peer has gone")
+        if event["type"] == "websocket.accept":
+            self.is_accepted = True
+        elif event["type"] == "websocket.close":
+            self.closed = event["code"]
+            self._events.put_nowait({"type": "websocket.disconnect", "code": event["code"]})
+        else:
+            self.frames.append(event["text"])
+        self._changed.set()
+
+    async def wait(self, condition: Callable[[], Any], within: float = 5.0) -> None:
+        """Return when the condition is true; it is looked at whenever something arrives."""
+        async with asyncio.timeout(within):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def send(self, *messages: Any) -> None:
+        """Send a frame: messages, or one text as it is."""
+        raw = messages[0] if messages and isinstance(messages[0], str) else json.dumps(messages)
+        self._events.put_nowait({"type": "websocket.receive", "text": raw})
+
+    async def receive(self) -> list[Any]:
+        """The messages of the next frame."""
+        await self.wait(lambda: self.frames)
+        found = json.loads(self.frames.pop(0))
+        assert isinstance(found, list)
+        return found
+
+    async def reply(self, *messages: Any) -> Any:
+        """Send one frame and return the reply to its first message; others are left to be received."""
+        self.send(*messages)
+        others: list[Any] = []
+        while True:
+            for message in (received := await self.receive()):
+                if message.get("id") == messages[0].get("id") and "successful" in message:
+                    others += [other for other in received if other is not message]
+                    if others:
+                        self.frames.insert(0, json.dumps(others))
+                    return message
+            others += received
+
+    def take_nothing(self) -> None:
+        """From now on the peer reads nothing."""
+        self._takes.clear()
+
+    def take_again(self) -> None:
+        self._takes.set()
+
+    async def cut(self) -> None:
+        """The connection breaks: what is being written fails."""
+        self._is_broken = True
+        self._takes.set()
+        self._events.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        if self._task is not None:
+            await asyncio.wait_for(self._task, 5)
+
+
+async def handshake(app: Server, **fields: Any) -> str:
+    """A new session's clientId."""
+    (reply,) = (await request(app, [{"channel": "/meta/handshake", **VERSION, **fields}])).messages
+    assert reply["successful"], reply
+    client_id = reply["clientId"]
+    assert isinstance(client_id, str)
+    return client_id
+
+
+async def connected(app: Server) -> str:
+    """A session whose first connect has been answered, over long-polling."""
+    client_id = await handshake(app)
+    (reply,) = (await request(app, connect(client_id))).messages
+    assert reply["successful"], reply
+    return client_id
+
+
+def connect(client_id: str, kind: str = "long-polling", **fields: Any) -> dict[str, Any]:
+    return {"channel": "/meta/connect", "clientId": client_id, "connectionType": kind, "id": "c", **fields}
+
+
+def subscribe(client_id: str, subscription: Any, **fields: Any) -> dict[str, Any]:
+    return {
+        "channel": "/meta/subscribe",
+        "clientId": client_id,
+        "subscription": subscription,
+        "id": "s",
+        **fields,
+    }
+
+
+def since(seq: str | None) -> dict[str, Any]:
+    """The extension of a subscribe."""
+    return {"live": {} if seq is None else {"since": seq}}
+
+
+class Log:
+    """The history of one channel: a small honest one. Its data are those of a resource."""
+
+    def __init__(self, server: Server, channel: str = "/api/todos", epoch: str = "5e1f03aa") -> None:
+        self.server = server
+        self.channel = channel
+        self.epoch = epoch
+        self.entries: list[tuple[str, int]] = []
+        self.reads: list[tuple[str, bool]] = []
+        self.published = 0
+        self.trimmed = 0
+        self.pause: Callable[[], Awaitable[None]] | None = None
+        server.add_history(channel, self)
+
+    def seq(self, place: int) -> str:
+        return f"{self.epoch}{place:016x}" + (f"{place * 7919 % 65536:04x}" if place else "0000")
+
+    def write(self, key: int) -> str:
+        """A change of one document, not published yet."""
+        self.entries.append((self.seq(len(self.entries) + 1), key))
+        return self.entries[-1][0]
+
+    def publish(self, count: int | None = None) -> None:
+        """Publish what is written, or the next few."""
+        end = len(self.entries) if count is None else min(len(self.entries), self.published + count)
+        while self.published < end:
+            seq, key = self.entries[self.published]
+            previous = self.seq(self.published)
+            self.published += 1
+            self.server.publish_nowait(self.channel, self.data(seq, key, previous), seq)
+
+    def add(self, key: int) -> str:
+        """Write and publish."""
+        seq = self.write(key)
+        self.publish()
+        return seq
+
+    @staticmethod
+    def data(seq: str, key: int, previous: str) -> dict[str, Any]:
+        return {"method": "PUT", "body": {"id": key, "at": seq}, "seq": seq, "prev": previous}
+
+    def position(self) -> str:
+        return self.seq(self.published)
+
+    def _place(self, seq: str) -> int | None:
+        for place in range(self.trimmed, len(self.entries) + 1):
+            if self.seq(place) == seq:
+                return place
+        return None
+
+    async def locate(self, channel: str, since: str, /) -> bool:
+        assert channel == self.channel
+        if self.pause is not None:
+            await self.pause()
+        return self._place(since) is not None
+
+    async def read(self, channel: str, after: str, limit: int, squash: bool, /) -> Page:
+        assert channel == self.channel
+        self.reads.append((after, squash))
+        if self.pause is not None:
+            await self.pause()
+        place = self._place(after)
+        if place is None:
+            head = self.seq(len(self.entries))
+            return Page([(head, {"method": "RESET", "seq": head, "prev": after})], head)
+        entries = self.entries[place : place + limit]
+        upto = entries[-1][0] if entries else self.seq(len(self.entries))
+        if squash:
+            entries = sorted({key: (seq, key) for seq, key in entries}.values())
+        return Page(list(self._told(entries, after)), upto)
+
+    def _told(self, entries: list[tuple[str, int]], after: str) -> Iterator[tuple[str, Any]]:
+        for seq, key in entries:
+            yield seq, self.data(seq, key, after)
+            after = seq
+
+
+def seqs(messages: list[Any]) -> list[str]:
+    """The seqs of the delivered ones among some messages."""
+    return [message["data"]["seq"] for message in messages if "data" in message]
