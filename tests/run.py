@@ -2,7 +2,7 @@
 
 Three rules: a suite that fails, skips, runs no test or goes over its budget fails the run; a test file in no
 suite, or in two, fails it before anything starts; whatever a suite leaves running is ended with it. Only
-the output of suites that failed is shown, and the last line is ``N passed, N failed``.
+the output of suites that failed, or that print figures, is shown; the last line is ``N passed, N failed``.
 
 It knows pytest and Node's test runner by their closing lines, and nothing of what the suites test.
 """
@@ -62,12 +62,23 @@ class Suite:
     paths: tuple[str, ...]
     seconds: float
     alone: bool = False
+    show: bool = False
 
     def command(self) -> list[str]:
         """What to run, from the root of the checkout."""
         if self.runner == "pytest":
-            return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", *self.paths]
-        return ["node", "--test", "--test-reporter=spec", *self.paths]
+            return [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "--color=no",
+                "--tb=short",
+                *self.paths,
+            ]
+        return ["node", "--test", "--test-reporter=spec", *(str(file) for file in sorted(self.files()))]
 
     def files(self) -> Iterator[Path]:
         """The test files that it covers."""
@@ -103,14 +114,15 @@ def load(text: str, full: bool = FULL) -> tuple[list[Suite], float]:
     suites = []
     for name, entry in data["suites"].items():
         runner = "pytest" if "pytest" in entry else "node"
-        suites.append(Suite(name, runner, tuple(entry[runner]), entry[which], entry.get("alone", False)))
+        paths, alone, show = tuple(entry[runner]), entry.get("alone", False), entry.get("show", False)
+        suites.append(Suite(name, runner, paths, entry[which], alone, show))
     return suites, data["total"][which]
 
 
 def unassigned(suites: Sequence[Suite]) -> list[str]:
     """Sentences on test files in no suite or in two, and on paths that hold none."""
     homes: dict[Path, list[str]] = {path: [] for path in test_files(ROOT / "tests")}
-    faults = []
+    faults: list[str] = []
     for suite in suites:
         empty = [path for path in suite.paths if not any(test_files(ROOT / path))]
         faults.extend(f"suite {suite.name}: {path} holds no test file" for path in empty)
@@ -219,7 +231,7 @@ class Board:
         outcome = result.fault or "ok"
         line = f"{result.suite.name:12} {result.passed:5} passed {result.seconds:6.1f} s  {outcome}"
         self.console.print(Text(line, style="red" if result.fault else ""))
-        if result.fault:
+        if result.fault or result.suite.show:
             self.console.print(Text(output))
             self.console.rule(f"end of {result.suite.name}")
 
@@ -270,7 +282,7 @@ def main(names: Sequence[str]) -> int:
     """Run the named suites, or all. The answer is the exit status."""
     console = Console(highlight=False, soft_wrap=True)
     suites, allowed = load(BUDGET.read_text("utf-8"))
-    faults = unassigned(suites)
+    faults = [] if names else unassigned(suites)
     faults += [f"there is no suite {name}" for name in set(names) - {suite.name for suite in suites}]
     if faults:
         console.print("\n".join(faults), markup=False)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ConstraintViolated,
         DocumentNotFound,
         InvalidDocument,
+        KeyReused,
         LiveError,
         MalformedRequest,
         RequestError,
@@ -50,6 +51,7 @@ _HOMES = {
         "TooLarge",
         "UnsupportedMediaType",
         "InvalidDocument",
+        "KeyReused",
         "BayeuxError",
     ),
 }
@@ -63,6 +65,7 @@ __all__ = [
     "ConstraintViolated",
     "DocumentNotFound",
     "InvalidDocument",
+    "KeyReused",
     "Live",
     "LiveError",
     "LiveRouter",

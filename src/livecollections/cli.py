@@ -111,14 +111,14 @@ def install(
     ] = None,
 ) -> None:
     """Install the change log and its triggers."""
-    from .stores import sqlite
+    from .stores import sqlite_install
 
-    statements = sqlite.install_sql(database_url, table or [])
     if sql:
-        print(statements)
-    else:
-        sqlite.install(database_url, table or [])
+        print(sqlite_install.install_sql(database_url, table or []))
+    elif sqlite_install.install(database_url, table or []):
         print("installed")
+    else:
+        print("nothing to do: it is installed already")
 
 
 @cli.command()
@@ -127,20 +127,20 @@ def uninstall(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove every trace of livecollections from a database: triggers, and the log with all its changes."""
-    from .stores import sqlite
+    from .stores import sqlite_install
 
     if not yes:
         typer.confirm(f"Remove the change log and all triggers from {database_url}?", abort=True)
-    sqlite.uninstall(database_url)
+    sqlite_install.uninstall(database_url)
     print("removed")
 
 
 @cli.command()
 def new_epoch(database_url: DatabaseURL) -> None:
     """Begin a new epoch of the log, after a restore from a backup: every receiver then reads again."""
-    from .stores import sqlite
+    from .stores import sqlite_install
 
-    print(sqlite.new_epoch(database_url))
+    print(sqlite_install.new_epoch(database_url))
 
 
 def load(target: str) -> tuple[str, Any]:
