@@ -86,8 +86,11 @@ class Bayeux {
     }
     session.positions.set(channel, place);
     live.seq = log.seqAt(Math.max(place, log.trimmed.place));
+    this.onSubscribe(channel, since, live, place);
     return { ...reply, subscription: channel, ext: { live } };
   }
+
+  onSubscribe() {}
 
   connect(session, message, reply, carrier) {
     const at = (message.ext && message.ext.live && message.ext.live.at) || {};

@@ -73,7 +73,7 @@ function countLastLost(world) {
 // Runs a history. Returns its world; throws what was violated, with the trace.
 async function play(config, { transcript = false } = {}) {
   const world = new World(config);
-  if (transcript) world.transcript = [];
+  if (transcript) world.transcribe();
   try {
     await world.start();
     if (config.joined) await deliverAll(world);

@@ -56,6 +56,7 @@ class Log {
       place: ++this.place, check: this.hex(4), channel, method, id, body, origin, committed: true
     };
     this.entries.push(entry);
+    this.onDraw(entry);
     return entry;
   }
 
@@ -90,6 +91,8 @@ class Log {
     this.rows.delete(id);
     return this.draw(CHANNEL, 'DELETE', id, row, origin);
   }
+
+  onDraw() {}
 
   // A change of another resource: it moves the log and nothing on this channel.
   elsewhere() { this.draw(OTHER, 'PUT', 1, { id: 1 }); }

@@ -169,9 +169,11 @@ class World {
   // The server takes a request.
   serve(exchange, fate = 'ok') {
     const { op, request } = exchange;
+    this.serving = true;
     const answer = this.rest.handle(request, fate);
+    this.serving = false;
     exchange.answer = JSON.parse(JSON.stringify({ ...answer, entry: undefined }));
-    this.record({ kind: 'request', request, fate, answer: exchange.answer });
+    if (fate === 'ok') this.record({ step: 'request', request, answer: exchange.answer });
     if (op && answer.entry && !answer.repeated) {
       op.entry = answer.entry;
       op.seq = this.log.seqOf(answer.entry);
@@ -316,8 +318,27 @@ class World {
     }
   }
 
-  // What happened at the server, in its order, to be replayed against another one.
-  record(step) { if (this.transcript) this.transcript.push(step); }
+  // ---- what happened at the server, in its order, to be replayed on another one
+
+  record(step) { if (this.transcript) this.transcript.push(JSON.parse(JSON.stringify(step))); }
+
+  transcribe() {
+    this.transcript = [];
+    this.receivers = [];
+    this.log.onDraw = ({ method, channel, id, body }) => {
+      if (!this.serving) this.record({ step: 'write', method, channel, id, body });
+    };
+    this.bayeux.onSubscribe = (channel, since, live, place) => {
+      this.receivers.push({ channel, place });
+      this.record({ step: 'subscribe', receiver: this.receivers.length - 1, channel, since, live });
+    };
+  }
+
+  // What each subscription of the transcript hears if it is never interrupted.
+  heardByReceivers() {
+    return this.receivers.map(({ channel, place }) =>
+      this.log.messages(channel, place, false).map(({ data }) => data));
+  }
 }
 
 module.exports = { World, LiveCollection, CHANNEL };

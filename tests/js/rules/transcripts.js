@@ -1,0 +1,30 @@
+// Writes what the stub server did in generated histories, one JSON object a line, to be replayed against the
+// real server: requests with their answers, others' writes, subscriptions with their replies and messages.
+//
+//   node transcripts.js --histories 200 --seed 1
+//
+// Only what SQLite shows: no gaps in the log, no field that vanishes, nothing restored or trimmed.
+'use strict';
+
+const { parseArgs } = require('node:util');
+const fc = require('fast-check');
+const { history, play } = require('./history');
+
+const { values } = parseArgs({
+  options: { histories: { type: 'string', default: '200' }, seed: { type: 'string', default: '1' } }
+});
+
+const ELSEWHERE = ['restore', 'backup', 'trim', 'resetEntry', 'unset', 'begin', 'commit'];
+
+async function main() {
+  const configs = fc.sample(history, { seed: Number(values.seed), numRuns: Number(values.histories) });
+  for (const config of configs) {
+    const world = await play({
+      ...config, postgres: false, lagging: false, nullable: true,
+      steps: config.steps.filter((step) => !ELSEWHERE.includes(step.op))
+    }, { transcript: true });
+    process.stdout.write(JSON.stringify({ steps: world.transcript, heard: world.heardByReceivers() }) + '\n');
+  }
+}
+
+main();
