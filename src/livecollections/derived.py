@@ -73,8 +73,9 @@ def _untabled(model: type[BaseModel], optional: Collection[str], exclude: Collec
         "__annotations__": {},
         "model_config": _config(model),
     }
+    itself = types.CellType()
     for name, value in _own_attributes(model):
-        body[name] = value
+        body[name] = _rebound(value, itself)
         if not callable(value) and not hasattr(value, "__get__"):
             body["__annotations__"][name] = ClassVar[Any]
     body.update(model.__private_attributes__)
@@ -82,8 +83,31 @@ def _untabled(model: type[BaseModel], optional: Collection[str], exclude: Collec
         body[name] = _relaxed(field, name in optional, name in exclude)
         body["__annotations__"][name] = field.annotation
     for name, decorator in _own_decorators(model):
-        body[name] = PydanticDescriptorProxy(model.__dict__[name], decorator.info, decorator.shim)
-    return types.new_class(model.__name__, bases, {}, lambda namespace: namespace.update(body))
+        own = _rebound(vars(model)[name], itself)
+        body[name] = PydanticDescriptorProxy(own, decorator.info, decorator.shim)
+    made = types.new_class(model.__name__, bases, {}, lambda namespace: namespace.update(body))
+    itself.cell_contents = made
+    return made
+
+
+def _rebound(value: Any, itself: types.CellType) -> Any:
+    """A method whose ``super()`` starts from the class that is being made."""
+    if isinstance(value, classmethod):
+        return classmethod(_rebound(value.__func__, itself))
+    if isinstance(value, staticmethod):
+        return staticmethod(_rebound(value.__func__, itself))
+    if isinstance(value, property):
+        return property(
+            *(_rebound(each, itself) for each in (value.fget, value.fset, value.fdel)), value.__doc__
+        )
+    if not isinstance(value, types.FunctionType) or "__class__" not in value.__code__.co_freevars:
+        return value
+    cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+    closure = tuple(itself if name == "__class__" else cell for name, cell in cells)
+    made = types.FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, closure)
+    made.__kwdefaults__, made.__annotations__ = value.__kwdefaults__, value.__annotations__
+    made.__doc__, made.__qualname__, made.__module__ = value.__doc__, value.__qualname__, value.__module__
+    return made
 
 
 def _config(model: type[BaseModel]) -> ConfigDict:

@@ -345,9 +345,10 @@ def _check_names(resource: Resource, derived: type[BaseModel]) -> None:
 def _check_create(resource: Resource, hidden: frozenset[str]) -> None:
     """Raise ConfigurationError where no POST could succeed. hidden: what it can't name."""
     optional = {column.attribute for column in resource.source.columns if column.has_default}
+    declared = getattr(resource.source.model, "model_fields", {}) if hidden else {}
     for option, names in (("read_only", resource.read_only), ("exclude", hidden)):
         for attribute in sorted(names - optional):
-            info = resource.create.model_fields.get(attribute)
+            info = declared.get(attribute) or resource.create.model_fields.get(attribute)
             if info is not None and info.is_required():
                 raise ConfigurationError(
                     f"{option}: a POST needs {attribute!r}; give it a default, or leave POST out of methods"
