@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from .bayeux.server import Page
+from .bayeux.history import Page
 from .change import Change, epoch
 from .change import squash as squashed
 from .errors import StoreError

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Mount, NoMatchFound
+from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import openapi, rest, status
@@ -231,7 +231,7 @@ class Live(LiveRouter):
         for resource in resources.values():
             served += rest.routes(resource, self._store, self.bayeux, allowed_origins=self._allowed_origins)
         served += status.routes(self._prefix, self._prefix + self.faye, list(resources.values()), feed)
-        served.append(Mount(self._prefix + self.faye, app=self.bayeux))
+        served.append(BayeuxRoute(self._prefix + self.faye, self.bayeux))
         return served
 
     @property
@@ -255,7 +255,7 @@ class Live(LiveRouter):
     @property
     def app(self) -> Starlette:
         """An ASGI application that serves everything: resources, Bayeux, ``/openapi.json``, ``/docs``."""
-        described = openapi.routes(self._openapi)
+        described = rest.pages(self._openapi)
         return Starlette(routes=[LiveRoute(self), *described], lifespan=self.lifespan)
 
     def mount(self, app: Any, prefix: str = "") -> None:
@@ -335,7 +335,7 @@ class Live(LiveRouter):
     def match(self, scope: Scope) -> tuple[Match, Scope]:
         """Which of our routes serves a scope; before the start, whether one will."""
         if self._started is None:
-            return (Match.FULL, {"live.route": None}) if self._will_claim(scope["path"]) else (Match.NONE, {})
+            return (Match.FULL, {"live.route": None}) if self._will_claim(route_path(scope)) else (Match.NONE, {})
         partial: tuple[Match, Scope] = (Match.NONE, {})
         for route in self._started.routes:
             match, child = route.matches(scope)
@@ -374,6 +374,25 @@ class LiveRoute(BaseRoute):
         raise NoMatchFound(name, path_params)
 
 
+class BayeuxRoute(BaseRoute):
+    """The Bayeux endpoint and what lies under it (``/faye/handshake``, ``/faye.js``), for HTTP and WebSockets."""
+
+    def __init__(self, path: str, server: Server) -> None:
+        self._path = path
+        self._server = server
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path = route_path(scope)
+        ours = path == self._path or path.startswith((f"{self._path}/", f"{self._path}."))
+        return (Match.FULL, {}) if ours else (Match.NONE, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._server(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
+        raise NoMatchFound(name, path_params)
+
+
 class SessionContext(AbstractAsyncContextManager[Any]):
     """A session as a context manager and, for FastAPI's dependencies, as the async generator behind it."""
 
@@ -399,6 +418,12 @@ class SessionContext(AbstractAsyncContextManager[Any]):
 
 # FastAPI tells a dependency that cleans up from one that doesn't by what it unwraps to.
 Live.session.__wrapped__ = Live._sessions  # type: ignore[attr-defined]
+
+
+def route_path(scope: Scope) -> str:
+    """The path below the place where the application is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def check_path(option: str, path: str) -> None:

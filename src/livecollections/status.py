@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from html import escape
 from importlib.resources import files
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
 from .feed import Feed
 from .resource import Resource
@@ -40,25 +39,28 @@ def routes(prefix: str, faye: str, resources: Sequence[Resource], feed: Feed) ->
     return [
         Route(f"{prefix}/live", listing),
         Route(f"{prefix}/live/health", health),
-        *(Route(f"{prefix}/live/{name}", Script(name)) for name in SCRIPTS),
+        *(Route(f"{prefix}/live/{name}", script(name)) for name in SCRIPTS),
     ]
 
 
-class Script:
-    """One file of ``browser/`` as it is, revalidated at each use."""
+@cache
+def read_script(name: str) -> tuple[bytes, str]:
+    """A file of ``browser/`` and its ETag."""
+    text = files("livecollections").joinpath("browser", name).read_bytes()
+    return text, f'"{hashlib.sha256(text).hexdigest()[:32]}"'
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._text = files("livecollections").joinpath("browser", name).read_bytes()
-        self._etag = f'"{hashlib.sha256(self._text).hexdigest()[:32]}"'
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {**HEADERS, "ETag": self._etag}
-        if Headers(scope=scope).get("if-none-match") == self._etag:
-            response = Response(status_code=304, headers=headers)
-        else:
-            response = Response(self._text, media_type=SCRIPTS[self._name], headers=headers)
-        await response(scope, receive, send)
+def script(name: str) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that gives one file of ``browser/`` as it is, revalidated at each use."""
+
+    async def endpoint(request: Request) -> Response:
+        text, etag = read_script(name)
+        headers = {**HEADERS, "ETag": etag}
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        return Response(text, media_type=SCRIPTS[name], headers=headers)
+
+    return endpoint
 
 
 def page(root: str, faye: str, resources: Sequence[Resource]) -> str:

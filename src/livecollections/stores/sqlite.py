@@ -178,6 +178,8 @@ class SQLiteStore(Store):
         self._notice()
         if hasattr(self, "_sessions"):
             await self._sessions.close()
+        # What a cancelled caller left running on the other lane still uses its connection.
+        await self._run("read", lambda: None)
         await self._run("write", self._close)
         if self._threads is not None:
             self._threads.close()
