@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.demo.serving import LIVECOLLECTIONS, accepts, free_port, wait_until
+from tests.demo.serving import LIVECOLLECTIONS, free_port, wait_until
 from tests.demo.window import CHROMIUM, SWITCHES
 
 ROOT = Path(__file__).parent.parent
@@ -56,6 +57,13 @@ class Served:
         ).stdout
 
 
+def serves(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/live/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     (tmp_path / "todos.py").write_text(block("python", "live.resource"))
@@ -65,7 +73,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen([str(LIVECOLLECTIONS), *options], cwd=tmp_path, stdout=log, stderr=log)
     try:
-        wait_until(lambda: process.poll() is not None or accepts(port), within=20, what="the server's start")
+        wait_until(lambda: process.poll() is not None or serves(port), within=20, what="the server's start")
         assert process.poll() is None, (tmp_path / "log").read_text()
         yield Served(tmp_path, port)
     finally:

@@ -67,17 +67,26 @@ class DemoServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
-        """Start it; gives the time (of ``time.monotonic``) at which it accepted its first connection."""
+        """Start it; when it serves, gives the time (of ``time.monotonic``) of its first accept."""
         options = ["--port", str(self.port), "--database", f"sqlite:///{self.database}"]
         with self.database.with_suffix(".log").open("ab") as log:
             self._process = subprocess.Popen([str(LIVECOLLECTIONS), "demo", *options], stdout=log, stderr=log)
-        wait_until(self._is_up, within=20, what="the server's start")
-        return time.monotonic()
+        wait_until(self._accepts, within=20, what="the server's first accept")
+        accepted = time.monotonic()
+        wait_until(self._serves, within=20, what="the server's start")
+        return accepted
 
-    def _is_up(self) -> bool:
+    def _accepts(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.database.with_suffix(".log").read_text()
         return accepts(self.port)
+
+    def _serves(self) -> bool:
+        # The port is taken before the application has started.
+        try:
+            return self.http.get("/live/health").status_code == 200
+        except httpx.TransportError:
+            return False
 
     @property
     def runs(self) -> bool:
@@ -102,7 +111,9 @@ class DemoServer:
     def shell(self, sql: str) -> str:
         """Run SQL as a person would: in the `sqlite3` shell."""
         command = ["sqlite3", "-cmd", ".timeout 5000", str(self.database), sql]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        answer = subprocess.run(command, capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
 
     def add(self, title: str, completed: bool = False, order: int | None = None) -> int:
         """Create a todo over REST; gives its id."""

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from livecollections import Live
-from livecollections.bayeux import Policy, Server
+from livecollections.bayeux import Policy, Server, Session
 
 DATABASE = "sqlite:///todos.db"
 STATIC = Path(__file__).parent / "static"
@@ -34,13 +34,13 @@ class Todo(SQLModel, table=True):
 class Open(Policy):
     """Anyone may use the plain channels under `/demo`; everything else stays closed, as in production."""
 
-    async def can_subscribe(self, session: Any, channel: str) -> bool:
-        """Whether a session may hear a channel or pattern."""
-        return channel.startswith("/demo/") or await super().can_subscribe(session, channel)
+    async def can_subscribe(self, session: Session, channel: str) -> bool:
+        """Whether it may hear a plain channel, or all that a pattern covers."""
+        return channel.startswith("/demo/")
 
-    async def can_publish(self, session: Any, channel: str, data: Any) -> bool:
-        """Whether a session may publish on a channel."""
-        return channel.startswith("/demo/") or await super().can_publish(session, channel, data)
+    async def can_publish(self, session: Session | None, channel: str, data: Any) -> bool:
+        """Whether it may publish."""
+        return channel.startswith("/demo/")
 
 
 class Page(StaticFiles):
