@@ -50,9 +50,9 @@ class Shape:
         self.key = [quote(found.name) for found in source.key_fields]
         self.match = " AND ".join(f"{name} = ?" for name in self.key)
         shown = ", ".join(quote(found.name) for found in source.shown)
-        key = fields(of(table.name), table.key)
+        key = fields(of(self.table), table.key)
         self.select = f"SELECT {key}, {shown} FROM {self.table} WHERE {self.match}"
-        self.image = f"SELECT {image(of(table.name), columns)} FROM {self.table} WHERE {self.match}"
+        self.image = f"SELECT {image(of(self.table), columns)} FROM {self.table} WHERE {self.match}"
         self.delete = f"DELETE FROM {self.table} WHERE {self.match}"
         self._shown = source.shown
 
