@@ -9,7 +9,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ import typer
 
 import livecollections
 from docs.build import DOCS, PAGES, anchors, broken_links, build, parse
+from livecollections.bayeux import Limits
 from livecollections.cli import cli
+from livecollections.resource import OPTIONS
 
 from .command import ROOT
 
@@ -151,6 +153,16 @@ def test_every_option_of_live_is_documented() -> None:
     text = text_of("fastapi")
     for name in inspect.signature(livecollections.Live).parameters:
         assert f"`{name}`" in text, f"{name} is not in the table of options"
+
+
+def test_every_option_of_a_resource_is_documented() -> None:
+    for name in OPTIONS:
+        assert f"`{name}`" in text_of("rest"), f"{name} is not in the table of options"
+
+
+def test_every_limit_is_documented_as_it_is() -> None:
+    for each in fields(Limits):
+        assert f"| `{each.name}` | {each.default:,.10g} |".replace(".0 ", " ") in text_of("bayeux"), each.name
 
 
 def test_every_public_name_but_errors_is_documented() -> None:

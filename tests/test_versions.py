@@ -16,6 +16,11 @@ def test_package_json_has_the_version() -> None:
     assert json.loads((ROOT / "package-lock.json").read_text("utf-8"))["version"] == __version__
 
 
+def test_the_browser_files_have_the_version() -> None:
+    script = (ROOT / "src" / "livecollections" / "browser" / "livecollections.js").read_text("utf-8")
+    assert set(re.findall(r"\bVERSION: '([^']+)'", script)) == {__version__}
+
+
 def test_the_changelog_begins_with_the_version() -> None:
     headings = re.findall(
         r"^## \[(\S+)\](?: - (\d{4}-\d\d-\d\d|unreleased))$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M
