@@ -241,20 +241,23 @@ class Exchange:
 
     # Subscriptions.
 
-    def subscribe(self, session: Session, name: str) -> None:
-        """Give the session what is published from now on on a channel or pattern."""
+    def subscribe(self, session: Session, name: str, since: str | None = None) -> None:
+        """Give the session what is published from now on on a channel or pattern.
+
+        Args:
+            since: for the exact name of a channel with a history: from after this seq on; a channel that is
+                received already only goes back.
+        """
         session.subscriptions[name] = None
         self._subscribers.setdefault(name, {})[session] = None
-        for covered in self.covered([name]):
-            if covered not in session.positions:
-                session.watch(covered, self._head(covered))
-
-    def begin_at(self, session: Session, channel: str, since: str) -> None:
-        """Have what a subscribed session hears of a channel begin after ``since``, if that is earlier."""
-        position = session.positions[channel]
-        session.set_back(position, since)
-        if position.is_behind and position.queued == since:
-            position.is_behind = follows(self._head(channel), since)
+        for channel in self.covered([name]):
+            position, head = session.positions.get(channel), self._head(channel)
+            if position is None:
+                position = session.watch(channel, head if since is None else since)
+            elif since is not None:
+                session.set_back(position, since)
+            if position.queued == since:
+                position.is_behind = follows(head, since)
 
     def unsubscribe(self, session: Session, name: str) -> None:
         """Give it that no more; what is queued of a history goes too."""

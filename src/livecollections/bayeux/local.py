@@ -204,9 +204,7 @@ async def stream(exchange: Exchange, channel: str, since: str | None) -> AsyncIt
         raise BayeuxError(404, [channel], "Unknown channel")
     is_known = since is None or await history.locate(channel, since)
     session = exchange.begin(is_local=True)
-    exchange.subscribe(session, channel)
-    if since is not None and is_known:
-        exchange.begin_at(session, channel, since)
+    exchange.subscribe(session, channel, since if is_known else None)
     try:
         yield Stream(exchange, session, channel, reset=not is_known)
     finally:

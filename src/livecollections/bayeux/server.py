@@ -216,21 +216,20 @@ class Engine:
                 raise messages.channel_forbidden(name)
         if len(session.subscriptions.keys() | set(names)) > self._limits.subscriptions:
             raise messages.too_many_subscriptions()
-        live = messages.live_ext(message) or {}
+        live = messages.live_ext(message)
+        wished = live.get("since") if live is not None else None
         exact = message["subscription"] if isinstance(message["subscription"], str) else None
-        since = await self._locate(exact, live.get("since"))
+        since = await self._locate(exact, wished)
         if session.has_ended:
             raise messages.unknown_client(session.id)
         for name in names:
-            self.exchange.subscribe(session, name)
-        if exact is not None and since is not None:
-            self.exchange.begin_at(session, exact, since)
+            self.exchange.subscribe(session, name, since)
         reply = messages.reply_to(message)
         reply["subscription"] = message["subscription"]
         covered = self.exchange.covered(names)
-        if covered and (live or exact in session.positions):
+        if covered and (live is not None or exact in session.positions):
             reply["ext"] = {"live": {"seq": session.positions[covered[0]].sent}}
-            if since is None and live.get("since") is not None:
+            if since is None and wished is not None:
                 reply["ext"]["live"]["reset"] = True
         link.reply(reply)
         self.exchange.wake(session)

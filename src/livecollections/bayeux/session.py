@@ -196,9 +196,10 @@ class Session:
 
     # Subscriptions.
 
-    def watch(self, channel: str, seq: str) -> None:
+    def watch(self, channel: str, seq: str) -> Position:
         """Receive a channel with a history, from after ``seq`` on."""
-        self.positions[channel] = Position(channel, seq)
+        position = self.positions[channel] = Position(channel, seq)
+        return position
 
     def unwatch(self, channel: str) -> None:
         """Receive it no longer; what is queued of it goes too."""

@@ -1,0 +1,102 @@
+"""The golden wire examples of ``tests/vectors/bayeux``, over both transports."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livecollections.bayeux import Policy, Server, Session
+
+from .wire import Log, Open, Socket, request
+
+FILES = sorted((Path(__file__).parent.parent / "vectors" / "bayeux").glob("*.json"))
+VECTORS = {path.stem: json.loads(path.read_text("utf-8")) for path in FILES}
+
+
+class Denied(Policy):
+    async def can_handshake(self, session: Session, message: Mapping[str, Any]) -> bool:
+        return False
+
+
+POLICIES = {"open": Open, "default": Policy, "denied": Denied}
+
+
+class Names:
+    """What the placeholders stand for."""
+
+    def __init__(self, log: Log | None) -> None:
+        self.log = log
+        self.bound: dict[str, str] = {}
+
+    def fill(self, value: Any) -> Any:
+        """The value with its placeholders replaced, where they are bound."""
+        text = json.dumps(value)
+        return json.loads(re.sub(r"\{(\w+)\}", lambda found: self._named(found[1]) or found[0], text))
+
+    def _named(self, name: str) -> str | None:
+        if name.startswith("seq") and self.log is not None:
+            return self.log.seq(int(name[3:]))
+        return self.bound.get(name)
+
+    def bind(self, expected: Any, found: Any) -> None:
+        """Learn the ids that the server drew."""
+        for wanted, got in zip(expected, found, strict=False):
+            name = wanted.get("clientId", "")
+            if name.startswith("{") and name[1:-1] not in self.bound:
+                assert re.fullmatch("[0-9a-f]{40}", got.get("clientId", "")), got
+                self.bound[name[1:-1]] = got["clientId"]
+
+
+async def exchange(server: Server, socket: Socket | None, sent: list[Any], count: int) -> list[Any]:
+    if socket is None:
+        return (await request(server, sent)).messages
+    socket.send(*sent)
+    found = await socket.receive()
+    while len(found) < count:
+        found += await socket.receive()
+    return found
+
+
+@pytest.mark.parametrize("transport", ["long-polling", "websocket"])
+@pytest.mark.parametrize("name", VECTORS)
+async def test_vector(name: str, transport: str) -> None:
+    vector = VECTORS[name]
+    server = Server(timeout=5, policy=POLICIES[vector["policy"]]())
+    log = Log(server, vector["history"]) if "history" in vector else None
+    names = Names(log)
+    socket = Socket(server) if transport == "websocket" else None
+    if socket is not None:
+        await socket.open()
+    for step in vector["steps"]:
+        if transport not in step.get("transports", [transport]):
+            continue
+        for key in step.get("write", ()):
+            assert log is not None
+            log.add(key)
+        sent = names.fill(step["send"])
+        for message in sent:
+            if transport == "websocket" and message and message.get("channel") == "/meta/handshake":
+                # A socket speaks for one session; examples with several handshakes take several sockets.
+                assert socket is not None
+                await socket.cut()
+                socket = Socket(server)
+                await socket.open()
+        found = await exchange(server, socket, sent, len(step["receive"]))
+        names.bind(step["receive"], found)
+        if socket is not None:
+            # What is published comes by itself on a socket; these examples are of replies.
+            found = [message for message in found if "successful" in message]
+        assert found == names.fill(step["receive"]), step.get("about", step["send"])
+        assert [list(message) for message in found] == [list(message) for message in step["receive"]]
+    if socket is not None:
+        await socket.cut()
+    await server.close()
+
+
+def test_there_are_vectors() -> None:
+    assert len(VECTORS) >= 12
