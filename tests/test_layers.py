@@ -37,7 +37,16 @@ LAYERS = {
     ),
     "ports": ("bayeux.history", "stores.base"),
     "adapters": ("stores", "stores.*", "alembic"),
-    "flow": ("bayeux.client", "bayeux.exchange", "bayeux.local", "bayeux.server", "collection", "feed", "listeners", "webhooks"),
+    "flow": (
+        "bayeux.client",
+        "bayeux.exchange",
+        "bayeux.local",
+        "bayeux.server",
+        "collection",
+        "feed",
+        "listeners",
+        "webhooks",
+    ),
     "doors": (
         "bayeux",
         "bayeux.asgi",
