@@ -97,9 +97,8 @@ def _rebound(value: Any, itself: types.CellType) -> Any:
     if isinstance(value, staticmethod):
         return staticmethod(_rebound(value.__func__, itself))
     if isinstance(value, property):
-        return property(
-            *(_rebound(each, itself) for each in (value.fget, value.fset, value.fdel)), value.__doc__
-        )
+        get, put, remove = (_rebound(each, itself) for each in (value.fget, value.fset, value.fdel))
+        return property(get, put, remove, value.__doc__)
     if not isinstance(value, types.FunctionType) or "__class__" not in value.__code__.co_freevars:
         return value
     cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)

@@ -1,0 +1,85 @@
+"""A Live with a resource of each kind, asked without a socket; and what its database holds, byte for byte."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from livecollections import Live
+from tests.models import Book, Everything, Person, Seat, Stamped, Todo, Token
+
+ORIGIN = "https://app.example"
+TABLES = (Todo, Everything, Person, Book, Seat, Token, Stamped)
+
+
+class Api:
+    """A started Live, a client of it, and its database seen from outside."""
+
+    def __init__(self, live: Live, path: Path) -> None:
+        self.live = live
+        self.path = path
+        transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
+
+    def sql(self, statement: str, *parameters: Any) -> list[Any]:
+        """Run a statement as a stranger would."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def held(self) -> list[Any]:
+        """Every row of every table, and the log."""
+        names = [*(str(model.__tablename__) for model in TABLES), "live_changes"]
+        return [
+            self.sql(f"SELECT *, {', '.join(f'typeof({c})' for c in self._columns(name))} FROM {name}")
+            for name in names
+        ]
+
+    def _columns(self, table: str) -> list[str]:
+        return [f'"{row[1]}"' for row in self.sql(f"PRAGMA table_info({table})")]
+
+    async def todo(self, **values: Any) -> dict[str, Any]:
+        """Create a todo."""
+        answer = await self.client.post("/api/todos", json={"title": "milk", **values})
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()
+        return created
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    path = tmp_path / "rest.db"
+    live = Live(f"sqlite:///{path}", allowed_origins=[ORIGIN], synchronous="NORMAL")
+    live.add_resource("/api/todos", Todo, tags=["todos"])
+    live.add_resource("/api/few", Todo, limit=2, methods=["get"])
+    live.add_resource("/api/everything", Everything)
+    live.add_resource("/api/people", Person)
+    live.add_resource("/api/books", Book)
+    live.add_resource("/api/seats", Seat)
+    live.add_resource("/api/tokens", Token)
+    live.add_resource("/api/stamped", Stamped, read_only=["touched"])
+    async with live:
+        found = Api(live, path)
+        async with found.client:
+            yield found
+
+
+def is_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """Check that an answer is a problem as RFC 9457 has it, without a word of the machine's."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    assert {"type", "title", "detail"} <= problem.keys()
+    assert set(problem) <= {"type", "title", "status", "detail", "errors"}
+    for fault in problem.get("errors", []):
+        assert fault.keys() == {"pointer", "detail"}
+        assert fault["pointer"] == "" or fault["pointer"].startswith("/")
+    for word in ("Traceback", "sqlite3", "IntegrityError", "rest_", 'File "'):
+        assert word not in answer.text
+    return problem

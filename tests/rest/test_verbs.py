@@ -1,0 +1,504 @@
+"""Each method on each path: statuses, bodies, headers."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from livecollections import Live
+from livecollections.rest import answer
+from tests.models import Todo
+from tests.rest.conftest import Api, is_problem
+
+
+async def test_an_empty_list(api: Api) -> None:
+    answer = await api.client.get("/api/todos")
+    assert (answer.status_code, answer.json()) == (200, [])
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["live-channel"] == "/api/todos"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["live-seq"][8:] == "0" * 20
+
+
+async def test_create_read_replace_patch_delete(api: Api) -> None:
+    created = await api.client.post("/api/todos", json={"title": "milk"})
+    whole = {"id": 1, "title": "milk", "completed": False, "order": None}
+    assert (created.status_code, created.json()) == (201, whole)
+    assert created.headers["location"] == "/api/todos/1"
+
+    read = await api.client.get(created.headers["location"])
+    assert (read.status_code, read.json()) == (200, whole)
+    assert read.headers["live-seq"] == created.headers["live-seq"]
+    assert read.headers["cache-control"] == "no-cache"
+
+    replaced = await api.client.put("/api/todos/1", json={"id": 1, "title": "bread", "order": 3})
+    assert (replaced.status_code, replaced.json()) == (200, {**whole, "title": "bread", "order": 3})
+    patched = await api.client.patch("/api/todos/1", json={"completed": True, "order": None})
+    assert (patched.status_code, patched.json()) == (200, {**whole, "title": "bread", "completed": True})
+    seqs = [each.headers["live-seq"] for each in (created, replaced, patched)]
+    assert seqs == sorted(set(seqs))
+
+    gone = await api.client.delete("/api/todos/1")
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert gone.headers["live-seq"] > seqs[-1]
+    assert "content-type" not in gone.headers
+    problem = is_problem(await api.client.get("/api/todos/1"), 404)
+    assert problem["title"] == "Not Found"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("key", ["99", "abc", "07", str(2**70), "a%2Fb", "%FF", "null"])
+async def test_404_says_up_to_which_seq_it_holds(api: Api, method: str, key: str) -> None:
+    await api.todo()
+    head = (await api.client.get("/api/todos")).headers["live-seq"]
+    before = api.held()
+    body = {"json": {"title": "x"}} if method in ("PUT", "PATCH") else {}
+    answer = await api.client.request(method, f"/api/todos/{key}", **body)  # type: ignore[arg-type]
+    assert answer.status_code == 404
+    assert answer.headers["live-seq"] == head
+    if method != "HEAD":
+        is_problem(answer, 404)
+    assert api.held() == before
+
+
+async def test_a_no_op_is_answered_and_not_logged(api: Api) -> None:
+    todo = await api.todo()
+    before = api.held()
+    head = (await api.client.get("/api/todos")).headers["live-seq"]
+    for method, body in (("PUT", todo), ("PATCH", {}), ("PATCH", {"title": "milk"})):
+        answer = await api.client.request(method, "/api/todos/1", json=body)
+        assert (answer.status_code, answer.json()) == (200, todo)
+        assert answer.headers["live-seq"] == head
+    assert api.held() == before
+
+
+async def test_correctness_8_answers_are_read_back_after_triggers(api: Api) -> None:
+    api.sql(
+        'CREATE TRIGGER bump AFTER UPDATE OF title ON rest_todo BEGIN UPDATE rest_todo SET "order" = 100 '
+        "WHERE id = NEW.id; END"
+    )
+    api.sql(
+        "CREATE TRIGGER first AFTER INSERT ON rest_todo BEGIN UPDATE rest_todo SET completed = 1 "
+        "WHERE id = NEW.id; END"
+    )
+    created = await api.client.post("/api/todos", json={"title": "milk"})
+    assert created.json()["completed"] is True
+    patched = await api.client.patch("/api/todos/1", json={"title": "bread"})
+    assert patched.json() == {"id": 1, "title": "bread", "completed": True, "order": 100}
+    listed = await api.client.get("/api/todos")
+    assert listed.json() == [patched.json()]
+    assert listed.headers["live-seq"] == patched.headers["live-seq"]
+
+
+async def test_head_is_get_without_a_body(api: Api) -> None:
+    await api.todo()
+    for path in ("/api/todos", "/api/todos/1", "/api/todos?title=x"):
+        got, head = await api.client.get(path), await api.client.head(path)
+        assert head.status_code == 200
+        assert head.content == b""
+        assert head.headers == got.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/todos", "GET, POST, HEAD, OPTIONS"),
+        ("/api/todos/1", "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"),
+        ("/api/few", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_options_and_405_name_what_is_allowed(api: Api, path: str, allowed: str) -> None:
+    options = await api.client.options(path)
+    assert (options.status_code, options.content) == (204, b"")
+    assert options.headers["allow"] == allowed
+    for method in {"POST", "PUT", "PATCH", "DELETE", "TRACE", "FOO"} - set(allowed.split(", ")):
+        answer = await api.client.request(method, path)
+        is_problem(answer, 405)
+        assert answer.headers["allow"] == allowed
+
+
+async def test_a_trailing_slash_is_tolerated(api: Api) -> None:
+    created = await api.client.post("/api/todos/", json={"title": "milk"})
+    assert created.headers["location"] == "/api/todos/1"
+    assert (await api.client.get("/api/todos/")).json() == [created.json()]
+    assert (await api.client.get("/api/todos/1/")).json() == created.json()
+    assert (await api.client.get("/api/todos/1/comments")).status_code == 404
+    assert "problem" not in (await api.client.get("/api/todos/1/comments")).headers["content-type"]
+
+
+# Lists
+
+
+async def test_lists_are_filtered_sorted_and_cut(api: Api) -> None:
+    for title, order in (("c", 1), ("a", 2), ("b", None), ("a", 1)):
+        await api.todo(title=title, order=order, completed=order == 2)
+
+    async def ids(query: str, whole: bool = False) -> list[int]:
+        answer = await api.client.get(f"/api/todos?{query}")
+        assert answer.status_code == 200, answer.text
+        assert ("live-channel" in answer.headers, "live-signal" in answer.headers) == (whole, not whole)
+        return [document["id"] for document in answer.json()]
+
+    assert await ids("", whole=True) == [1, 2, 3, 4]
+    assert await ids("_=1", whole=True) == [1, 2, 3, 4]
+    assert await ids("sort=title", whole=True) == [2, 4, 3, 1]
+    assert await ids("sort=-title,-id", whole=True) == [1, 3, 4, 2]
+    assert await ids("title=a") == [2, 4]
+    assert await ids("title=a&order=1") == [4]
+    assert await ids("order=null") == [3]
+    assert await ids("skip=1&limit=2") == [2, 3]
+    assert await ids("skip=3") == [4]
+    assert await ids("limit=0") == []
+    assert await ids("limit=9&sort=-id") == [4, 3, 2, 1]
+
+
+async def test_a_part_says_where_it_goes_on(api: Api) -> None:
+    for title in "abcde":
+        await api.todo(title=title)
+    seen, link = [], "?sort=-title"
+    while link:
+        answer = await api.client.get(f"/api/few{link}")
+        assert answer.headers["live-signal"] == "/api/few"
+        seen += [document["title"] for document in answer.json()]
+        link = answer.headers.get("link", "").partition(">")[0].lstrip("<")
+    assert seen == list("edcba")
+    assert (await api.client.get("/api/few?limit=3")).status_code == 400
+
+
+async def test_a_list_within_its_limit_is_whole(api: Api) -> None:
+    await api.todo()
+    answer = await api.client.get("/api/few")
+    assert answer.headers["live-channel"] == "/api/few"
+    assert "link" not in answer.headers
+
+
+async def test_a_long_list_is_whole_and_in_order(api: Api) -> None:
+    rows = ", ".join(f"({n}, 't{n}', 0)" for n in range(1, 1702))
+    api.sql(f"INSERT INTO rest_todo (id, title, completed) VALUES {rows}")
+    answer = await api.client.get("/api/todos")
+    assert [document["id"] for document in answer.json()] == list(range(1, 1702))
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a",
+        "a b",
+        "a/b",
+        "a,b",
+        "a%b",
+        "a?b#c",
+        "\u00e9\u4e2d",
+        "a+b",
+        "..x",
+        "a\\b",
+        "a&b=c",
+        "\U0001f600",
+        "a/",
+        "~",
+        "null",
+    ],
+)
+async def test_string_keys_of_any_characters(api: Api, key: str) -> None:
+    created = await api.client.post("/api/books", json={"isbn": key, "title": "t"})
+    assert created.status_code == 201
+    assert created.headers["location"] == f"/api/books/{quote(key, safe='')}"
+    path = created.headers["location"]
+    assert (await api.client.get(path)).json() == created.json()
+    put = await api.client.put(path, json={**created.json(), "pages": 7})
+    assert (put.status_code, put.json()["pages"]) == (200, 7)
+    assert (await api.client.delete(path)).status_code == 204
+    assert (await api.client.get("/api/books")).json() == []
+
+
+async def test_uuid_and_composite_keys(api: Api) -> None:
+    token = uuid.uuid4()
+    created = await api.client.post("/api/tokens", json={"id": str(token), "label": "x"})
+    assert created.headers["location"] == f"/api/tokens/{token}"
+    assert (await api.client.get(f"/api/tokens/{str(token).upper()}")).json() == created.json()
+    made = await api.client.post("/api/tokens", json={})
+    assert uuid.UUID(made.json()["id"]) != token
+
+    seat = await api.client.post("/api/seats", json={"row": "a,b", "place": 3})
+    assert seat.headers["location"] == "/api/seats/a%2Cb,3"
+    path = seat.headers["location"]
+    put = await api.client.put(path, json={"row": "a,b", "place": 3, "taken": True})
+    assert put.json() == {"row": "a,b", "place": 3, "taken": True}
+    is_problem(await api.client.patch(path, json={"place": 4}), 422)
+    assert (await api.client.delete(path)).status_code == 204
+
+
+async def test_a_key_that_a_foreign_writer_made(api: Api) -> None:
+    api.sql("INSERT INTO rest_todo (id, title, completed) VALUES (-5, 'x', 0)")
+    assert (await api.client.get("/api/todos/-5")).json()["id"] == -5
+
+
+# Values
+
+
+async def test_big_integers_travel_as_strings_both_ways(api: Api) -> None:
+    big = 2**60 + 1
+    api.sql("INSERT INTO rest_todo (id, title, completed) VALUES (?, 'x', 0)", big)
+    listed = (await api.client.get("/api/todos")).json()
+    assert listed[0]["id"] == str(big)
+    path = f"/api/todos/{big}"
+    assert (await api.client.get(path)).json() == listed[0]
+    for order in (str(big), big):
+        put = await api.client.put(
+            path,
+            content=f'{{"id": "{big}", "title": "x", "order": {order!r}}}'.replace("'", '"'),
+            headers={"Content-Type": "application/json"},
+        )
+        assert (put.status_code, put.json()["order"]) == (200, str(big))
+    assert api.sql('SELECT id, "order", typeof("order") FROM rest_todo') == [(big, big, "integer")]
+    for query in (f"order={big}", f"id={big}"):
+        assert len((await api.client.get(f"/api/todos?{query}")).json()) == 1
+    created = await api.client.post("/api/everything", json={"number": str(-big), "meta": {"deep": [1]}})
+    assert created.json()["number"] == str(-big)
+
+
+async def test_exact_values_come_back(api: Api) -> None:
+    body = {
+        "text": "\u00e9\u0000\U0001f600", "number": -5, "real": 0.1 + 0.2, "flag": True,
+        "moment": "2020-01-02T03:04:05.000006Z", "day": "2020-01-02", "price": "1.10",
+        "token": str(uuid.uuid4()), "colour": "blue", "blob": "__4=",
+        "meta": {"a": [1, {"b": None}], "big": str(2**60)}, "words": ["x", "\u4e2d"],
+    }  # fmt: skip
+    created = await api.client.post("/api/everything", json=body)
+    assert created.status_code == 201, created.text
+    assert created.json() == {"id": 1, **body}
+    again = await api.client.put("/api/everything/1", json=created.json())
+    assert again.json() == created.json()
+    assert again.headers["live-seq"] == created.headers["live-seq"]
+
+
+async def test_correctness_13_odd_stored_values_are_shown(api: Api) -> None:
+    api.sql(
+        "INSERT INTO rest_everything (id, text, number, real, flag, blob) VALUES (1, x'80ff', 'abc', 9e999, 7, 'text')"
+    )
+    api.sql(
+        "INSERT INTO rest_everything (id, text, number, real, flag, moment) "
+        "VALUES (2, CAST(x'6180' AS TEXT), 1.5, 'x', 0, 'never')"
+    )
+    answer = await api.client.get("/api/everything")
+    assert answer.status_code == 200
+    one, two = answer.json()
+    assert (one["number"], one["real"]) == ("abc", None)
+    assert (two["number"], two["real"], two["moment"]) == (1.5, "x", "never")
+    assert two["text"].startswith("a")
+    renamed = await api.client.patch(
+        "/api/everything/1",
+        json={**one, "text": "fine", "number": 1, "flag": True, "blob": None, "real": 1.0},
+    )
+    assert renamed.status_code == 200, renamed.text
+
+
+async def test_a_field_with_rules_of_its_own(api: Api) -> None:
+    created = await api.client.post("/api/people", json={"name": " ada ", "age": 36, "eMail": "a@b"})
+    assert created.json() == {"id": 1, "name": "ada", "age": 36, "eMail": "a@b", "seen": None, "initial": "A"}
+    assert api.sql("SELECT secret FROM rest_person") == [("s3cret",)]
+    assert (await api.client.put("/api/people/1", json={**created.json(), "age": 37})).json()["age"] == 37
+    assert api.sql("SELECT secret FROM rest_person") == [("s3cret",)]
+    assert (await api.client.get("/api/people?eMail=a@b")).json()[0]["id"] == 1
+    problem = is_problem(await api.client.patch("/api/people/1", json={"age": 200}), 422)
+    assert problem["errors"] == [{"pointer": "", "detail": "nobody is that old"}]
+
+
+async def test_defaults_of_the_database(api: Api) -> None:
+    created = await api.client.post("/api/books", json={"isbn": "1", "title": "t"})
+    assert created.json() == {
+        "isbn": "1",
+        "title": "t",
+        "pages": 100,
+        "shelf": "hall",
+        "weight": None,
+        "after": None,
+    }
+    await api.client.patch("/api/books/1", json={"shelf": "cellar", "weight": 1.5})
+    put = await api.client.put("/api/books/1", json={"title": "u"})
+    assert put.json() == {
+        "isbn": "1",
+        "title": "u",
+        "pages": 100,
+        "shelf": "cellar",
+        "weight": None,
+        "after": None,
+    }
+
+
+async def test_constraints_of_the_database(api: Api) -> None:
+    await api.client.post("/api/books", json={"isbn": "1", "title": "t"})
+    await api.client.post("/api/books", json={"isbn": "2", "title": "u", "after": "1"})
+    before = api.held()
+    problem = is_problem(await api.client.post("/api/books", json={"isbn": "3", "title": "t"}), 409)
+    assert problem["errors"][0]["pointer"] == "/title"
+    assert (
+        is_problem(await api.client.post("/api/books", json={"isbn": "1", "title": "v"}), 409)["errors"][0][
+            "pointer"
+        ]
+        == "/isbn"
+    )
+    is_problem(await api.client.patch("/api/books/2", json={"title": "t"}), 409)
+    is_problem(await api.client.patch("/api/books/1", json={"pages": -1}), 422)
+    is_problem(await api.client.post("/api/books", json={"isbn": "3", "title": "w", "after": "9"}), 422)
+    is_problem(await api.client.delete("/api/books/1"), 409)
+    assert api.held() == before
+
+
+# Headers of requests
+
+
+@pytest.mark.parametrize("token", ["a", "A.b_c-9", "x" * 64])
+async def test_the_origin_is_stamped_on_the_documents_change(api: Api, token: str) -> None:
+    async with api.live.bayeux.stream("/api/todos") as stream:
+        headers = {"Live-Origin": token}
+        await api.client.post("/api/todos", json={"title": "x"}, headers=headers)
+        await api.client.put("/api/todos/1", json={"title": "y"}, headers=headers)
+        await api.client.patch("/api/todos/1", json={"title": "z"}, headers=headers)
+        await api.client.delete("/api/todos/1", headers=headers)
+        heard = [(await anext(stream))["data"] for _ in range(4)]
+    assert [(data["method"], data["origin"]) for data in heard] == [
+        (method, token) for method in ("POST", "PUT", "PUT", "DELETE")
+    ]
+
+
+@pytest.mark.parametrize("token", ["", " ", "a b", "x" * 65, "\u00e9", "a/b"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_malformed_origin_is_refused(api: Api, method: str, token: str) -> None:
+    await api.todo()
+    before = api.held()
+    path = "/api/todos" if method == "POST" else "/api/todos/1"
+    headers = {"Live-Origin": token.encode("latin-1"), "Content-Type": "application/json"}
+    answer = await api.client.request(method, path, content=b'{"title": "x"}', headers=headers)
+    assert "Live-Origin" in is_problem(answer, 400)["detail"]
+    assert api.held() == before
+
+
+async def test_a_repeated_post_is_done_once(api: Api) -> None:
+    headers = {"Idempotency-Key": "k 1", "Live-Origin": "me"}
+    first = await api.client.post("/api/todos", json={"title": "milk"}, headers=headers)
+    await api.client.patch("/api/todos/1", json={"title": "bread"})
+    again = await api.client.post("/api/todos", json={"title": "milk"}, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["live-seq"] == first.headers["live-seq"]
+    before = api.held()
+    other = await api.client.post("/api/todos", json={"title": "other"}, headers=headers)
+    assert other.status_code in (409, 422)
+    is_problem(other, other.status_code)
+    is_problem(
+        await api.client.post("/api/tokens", json={"label": "milk"}, headers=headers), other.status_code
+    )
+    assert api.held() == before
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "\u00e9", "a\tb"])
+async def test_a_malformed_idempotency_key_is_refused(api: Api, key: str) -> None:
+    headers = {"Idempotency-Key": key.encode("latin-1")}
+    answer = await api.client.post("/api/todos", json={"title": "x"}, headers=headers)
+    assert "Idempotency-Key" in is_problem(answer, 400)["detail"]
+    assert api.sql("SELECT count(*) FROM rest_todo") == [(0,)]
+
+
+# Across origins
+
+
+async def test_correctness_23_an_allowed_origin_sees_the_live_headers(api: Api) -> None:
+    answer = await api.client.get("/api/todos", headers={"Origin": "https://app.example"})
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+    assert exposed == {"Live-Seq", "Live-Until", "Live-Channel", "Live-Signal", "ETag", "Link", "Location"}
+    assert "Origin" in answer.headers["vary"]
+    for path in ("/api/todos/9", "/api/todos?wrong=1"):
+        refused = await api.client.get(path, headers={"Origin": "https://app.example"})
+        assert refused.headers["access-control-allow-origin"] == "https://app.example"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://app.example.evil", ""])
+async def test_another_origin_sees_nothing(api: Api, origin: str) -> None:
+    for method in ("GET", "OPTIONS"):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+        answer = await api.client.request(method, "/api/todos", headers=headers)
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+        assert "Origin" in answer.headers["vary"]
+
+
+async def test_a_preflight_allows_our_headers_and_methods(api: Api) -> None:
+    headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "PATCH"}
+    answer = await api.client.options("/api/todos/1", headers=headers)
+    assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    methods = {name.strip() for name in answer.headers["access-control-allow-methods"].split(",")}
+    assert {"PUT", "PATCH", "DELETE"} <= methods
+    allowed = {name.strip() for name in answer.headers["access-control-allow-headers"].split(",")}
+    assert {
+        "Content-Type", "Live-Origin", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "API-Version",
+    } <= allowed  # fmt: skip
+
+
+async def test_a_star_lets_all_in_without_credentials() -> None:
+    live = Live("sqlite://", allowed_origins=["*"])
+    live.add_resource("/api/todos", Todo)
+    async with (
+        live,
+        httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://t") as client,
+    ):
+        answer = await client.get("/api/todos", headers={"Origin": "https://any.example"})
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+# Where it stands
+
+
+@pytest.mark.parametrize("host", [FastAPI, Starlette])
+async def test_below_a_mount_locations_are_those_of_the_client(host: Any) -> None:
+    live = Live("sqlite://")
+    live.add_resource("/api/todos", Todo)
+    inner = host(routes=[live.router]) if host is Starlette else host()
+    if host is FastAPI:
+        inner.router.routes.append(live.router)
+    app = Starlette(routes=[Mount("/in/ner", app=inner)])
+    async with live, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+        created = await client.post("/in/ner/api/todos", json={"title": "x"})
+        assert created.headers["location"] == "/in/ner/api/todos/1"
+        assert (await client.get("/in/ner/api/todos/1")).json() == created.json()
+        assert (await client.get("/in/ner/api/todos/a%2Fb")).status_code == 404
+
+
+async def test_a_failure_is_told_by_its_number_only(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.sql("DROP TABLE rest_token")
+    problem = is_problem(await api.client.get("/api/tokens"), 500)
+    number = problem["detail"].rpartition(" ")[2]
+    (record,) = [each for each in caplog.records if each.name == answer.logger.name]
+    assert number in record.getMessage()
+    assert record.exc_info
+    assert (await api.client.get("/api/todos")).status_code == 200
+
+
+async def test_a_stopped_store_is_503(tmp_path: Any) -> None:
+    live = Live(f"sqlite:///{tmp_path / 'x.db'}")
+    live.add_resource("/api/todos", Todo)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://t") as client:
+        async with live:
+            await live._store.stop()
+            for answered in (
+                await client.get("/api/todos"),
+                await client.post("/api/todos", json={"title": "x"}),
+            ):
+                is_problem(answered, 503)
+                assert answered.headers["retry-after"] == "1"
+        is_problem(await client.get("/api/todos"), 503)
