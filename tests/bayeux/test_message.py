@@ -21,7 +21,7 @@ values = st.recursive(
     | st.booleans()
     | st.integers(-(2**53), 2**53)
     | st.text()
-    | st.floats(allow_nan=False, width=32),
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=8,
 )

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from livecollections.bayeux.message import Message
 from livecollections.bayeux.session import TRANSITIONS, Happening, Held, Offer, Session, State, Wheel, follows
 
-
 STEPS = ("offer", "plain", "take", "landed", "put_back", "stalled", "push")
 
 

@@ -168,7 +168,7 @@ class Engine:
             raise messages.connection_types_not_supported(kind)
         session = self._session(message, link)
         self.exchange.answer(session)
-        is_first = link.is_fresh if link.is_socket else session.state is State.HANDSHAKEN
+        is_first = session.state is State.HANDSHAKEN or (link.is_socket and link.is_fresh)
         is_fresh, link.is_fresh = link.is_fresh, False
         self.exchange.attach(session, link)
         reply = messages.reply_to(message)
