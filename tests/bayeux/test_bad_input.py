@@ -291,10 +291,9 @@ async def test_any_bytes_get_an_answer(body: bytes) -> None:
 async def test_every_pair_of_wrong_fields_changes_nothing() -> None:
     watcher = Watcher()
     await watcher.begin()
-    wrong = ["subscription", "clientId", "ext", "id"]
-    for (one, other), value in itertools.product(
-        itertools.combinations(wrong, 2), [None, 5, [], {"live": 5}]
-    ):
+    pairs = itertools.combinations(["subscription", "clientId", "ext", "id"], 2)
+    values: list[Any] = [None, 5, [], {"live": 5}]
+    for pair, value in itertools.product(pairs, values):
         message = {**subscribe(watcher.client_id, "/chat"), **dict.fromkeys(pair, value)}
         replied((await request(watcher.server, message)).messages)
     await watcher.check()

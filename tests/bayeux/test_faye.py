@@ -1,0 +1,272 @@
+"""Faye's own client in Node, unmodified, over real sockets: what any user of Faye has today."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livecollections.bayeux import Policy, Server, Session
+
+from ..serving import served, wait_until
+from .wire import Log, Open
+
+PROGRAM = Path(__file__).parent / "faye_client.js"
+TRANSPORTS = ("websocket", "long-polling")
+MESSAGES = 50
+
+
+class Faye:
+    """A Node process with Faye clients in it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.events: list[dict[str, Any]] = []
+
+    async def read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.events.append(json.loads(line))
+
+    def do(self, command: str, name: str, **fields: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"do": command, "name": name, **fields}).encode() + b"\n")
+
+    def of(self, event: str, name: str) -> list[dict[str, Any]]:
+        return [one for one in self.events if one["event"] == event and one["name"] == name]
+
+    def data(self, name: str, channel: str | None = None) -> list[Any]:
+        return [one["data"] for one in self.of("message", name) if channel in (None, one["channel"])]
+
+    async def subscribe(self, name: str, channel: str) -> None:
+        self.do("subscribe", name, channel=channel)
+        await self.wait(lambda: any(one["channel"] == channel for one in self.of("subscribed", name)))
+
+    async def wait_count(self, event: str, name: str, count: int) -> None:
+        await self.wait(lambda: len(self.of(event, name)) >= count)
+
+    async def wait(self, condition: Callable[[], Any], within: float = 15.0) -> None:
+        try:
+            await wait_until(condition, within)
+        except AssertionError as error:
+            error.add_note(f"the last events: {self.events[-20:]}")
+            raise
+
+
+@asynccontextmanager
+async def node() -> AsyncIterator[Faye]:
+    process = await asyncio.create_subprocess_exec(
+        "node", str(PROGRAM), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**22
+    )
+    faye = Faye(process)
+    reading = asyncio.create_task(faye.read())
+    try:
+        yield faye
+    finally:
+        process.kill()
+        await process.wait()
+        await reading
+
+
+class Proxy:
+    """A TCP proxy that can cut what runs through it, and stay at one address while servers come and go."""
+
+    def __init__(self) -> None:
+        self.target = 0
+        self.port = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Proxy:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/faye"
+
+    def aim(self, url: str) -> None:
+        self.target = int(url.rpartition(":")[2])
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for writer in self._writers:
+            raw = writer.get_extra_info("socket")
+            if raw is not None and not writer.transport.is_closing():
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            other_reader, other = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, other}
+        try:
+            await asyncio.gather(self._pump(reader, other), self._pump(other_reader, writer))
+        finally:
+            self._writers -= {writer, other}
+            writer.close()
+            other.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+
+async def wait_heard(server: Server, channel: str) -> None:
+    """Return when somebody has subscribed."""
+    await wait_until(lambda: channel in server._exchange._subscribers, 15)
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    assert isinstance(request.param, str)
+    return request.param
+
+
+async def test_exact_pattern_and_all_hear_every_message_in_order_and_shape(transport: str) -> None:
+    server = Server(timeout=2, policy=Open())
+    log = Log(server)
+    async with served(server) as url, node() as faye:
+        channels = {"exact": log.channel, "pattern": "/api/*", "all": "/**"}
+        for name, channel in channels.items():
+            faye.do("open", name, url=f"{url}/faye", transport=transport)
+            await faye.subscribe(name, channel)
+        expected = []
+        for key in range(MESSAGES):
+            previous = log.position()
+            seq = log.add(key)
+            expected.append(log.data(seq, key, previous))
+            if key % 10 == 0:
+                await faye.wait_count("message", "exact", key + 1)
+        for name in channels:
+            await faye.wait_count("message", name, MESSAGES)
+            assert faye.data(name, log.channel) == expected
+        if transport == "long-polling":
+            assert not server._sockets
+
+
+async def test_client_to_client_on_a_plain_channel(transport: str) -> None:
+    server = Server(timeout=2, policy=Open())
+    async with served(server) as url, node() as faye:
+        for name in ("ann", "bob"):
+            faye.do("open", name, url=f"{url}/faye", transport=transport)
+        await faye.subscribe("bob", "/chat/*")
+        for number in range(MESSAGES):
+            faye.do("publish", "ann", channel="/chat/1", data={"text": "héllo", "n": number, "nothing": None})
+            await faye.wait_count("published", "ann", number + 1)
+        await faye.wait_count("message", "bob", MESSAGES)
+        wanted = [{"text": "héllo", "n": number, "nothing": None} for number in range(MESSAGES)]
+        assert faye.data("bob") == wanted
+        faye.do("cancel", "bob", channel="/chat/*")
+        await wait_until(lambda: "/chat/*" not in server._exchange._subscribers)
+        faye.do("disconnect", "ann")
+        await faye.wait(lambda: faye.of("disconnected", "ann"))
+        await wait_until(lambda: len(server._exchange.sessions) == 1)
+
+
+async def test_refusals_arrive_as_fayes_errors(transport: str) -> None:
+    server = Server(timeout=2)
+    log = Log(server)
+    async with served(server) as url, node() as faye:
+        faye.do("open", "ann", url=f"{url}/faye", transport=transport)
+        await faye.subscribe("ann", log.channel)
+        faye.do("subscribe", "ann", channel="/**")
+        await faye.wait_count("refused", "ann", 1)
+        faye.do("publish", "ann", channel=log.channel, data={"method": "DELETE"})
+        await faye.wait_count("refused", "ann", 2)
+        refused = [(one["code"], one["params"], one["message"]) for one in faye.of("refused", "ann")]
+        assert refused == [(403, ["/**"], "Forbidden channel"), (403, [log.channel], "Forbidden channel")]
+        assert faye.data("ann") == []
+
+
+async def test_a_restarted_server_is_found_again(transport: str) -> None:
+    async with Proxy() as proxy, node() as faye:
+        faye.do("open", "ann", url=proxy.url, transport=transport)
+        for number in range(3):
+            server = Server(timeout=1, policy=Open())
+            async with served(server) as url:
+                proxy.aim(url)
+                if number == 0:
+                    await faye.subscribe("ann", "/chat")
+                await faye.wait_count("handshake", "ann", number + 1)
+                await wait_heard(server, "/chat")
+                await server.publish("/chat", number)
+                await faye.wait_count("message", "ann", number + 1)
+                await server.close()
+        assert faye.data("ann") == [0, 1, 2]
+
+
+async def test_a_cut_connection_keeps_the_session_and_what_waits(transport: str) -> None:
+    server = Server(timeout=2, policy=Open())
+    async with served(server) as url, Proxy() as proxy, node() as faye:
+        proxy.aim(url)
+        faye.do("open", "ann", url=proxy.url, transport=transport)
+        await faye.subscribe("ann", "/chat")
+        (session,) = server._exchange.sessions.values()
+        sent = 0
+        for _ in range(4):
+            await faye.wait(lambda: session.link is not None)
+            proxy.cut()
+            await faye.wait(lambda: session.link is None)
+            for _ in range(5):
+                await server.publish("/chat", sent)
+                sent += 1
+            await faye.wait_count("message", "ann", sent)
+            assert faye.data("ann") == list(range(sent))
+        assert len(faye.of("handshake", "ann")) == 1
+        assert list(server._exchange.sessions) == [session.id]
+
+
+async def test_an_expired_session_handshakes_again(transport: str) -> None:
+    server = Server(timeout=2, policy=Open())
+    async with served(server) as url, node() as faye:
+        faye.do("open", "ann", url=f"{url}/faye", transport=transport)
+        await faye.subscribe("ann", "/chat")
+        await faye.wait(lambda: faye.of("connect", "ann"))
+        (session,) = server._exchange.sessions.values()
+        server._exchange.end(session)
+        await faye.wait(lambda: len(faye.of("handshake", "ann")) == 2)
+        await wait_heard(server, "/chat")
+        await server.publish("/chat", "again")
+        await faye.wait(lambda: faye.data("ann") == ["again"])
+
+
+async def test_a_denied_handshake_stops_the_client(transport: str) -> None:
+    asked = 0
+
+    class Denied(Policy):
+        async def can_handshake(self, session: Session, message: Any) -> bool:
+            nonlocal asked
+            asked += 1
+            return False
+
+    server = Server(timeout=1, policy=Denied())
+    async with served(server) as url, node() as faye:
+        faye.do("open", "ann", url=f"{url}/faye", transport=transport)
+        faye.do("subscribe", "ann", channel="/chat")
+        faye.do("open", "bob", url=f"{url}/faye", transport=transport)
+        faye.do("subscribe", "bob", channel="/chat")
+        await faye.wait(lambda: asked == 2)
+        await faye.wait(lambda: len(faye.of("up", "bob")) == 1)
+        assert asked == 2
