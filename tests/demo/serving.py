@@ -143,7 +143,7 @@ class DemoServer:
 
 
 class Line:
-    """A TCP line to a server that can be cut (every connection reset, none accepted) or go dead (bytes vanish).
+    """A TCP line to a server that can be cut: every connection is reset, and each that comes, until it is mended.
 
     port: of the server, on loopback.
     """
@@ -154,7 +154,6 @@ class Line:
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._lock = threading.Lock()
         self._pairs: dict[socket.socket, socket.socket] = {}
-        self._dead: set[socket.socket] = set()
         self._cut = False
         self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -170,11 +169,6 @@ class Line:
     def mend(self) -> None:
         """Accept connections again."""
         self._cut = False
-
-    def deaden(self) -> None:
-        """From now on the connections that exist carry nothing, and neither end is told; new ones work."""
-        with self._lock:
-            self._dead |= set(self._pairs)
 
     def close(self) -> None:
         """End it, and every connection."""
@@ -213,8 +207,6 @@ class Line:
             return
         try:
             data = end.recv(65536)
-            if end in self._dead and data:
-                return
             if data:
                 self._pairs[end].sendall(data)
         except OSError:
@@ -227,7 +219,6 @@ class Line:
         if other is None:
             return
         del self._pairs[other]
-        self._dead -= {end, other}
         for each in (end, other):
             with suppress(KeyError, ValueError):
                 self._selector.unregister(each)

@@ -32,6 +32,10 @@ def titles(server: DemoServer) -> list[str]:
     return [row["title"] for row in server.todos()]
 
 
+def states(server: DemoServer) -> list[bool]:
+    return [row["completed"] for row in server.todos()]
+
+
 def test_each_line_has_its_test() -> None:
     lines = [int(number) for number in re.findall(r"^(\d+)\. ", SPECIFICATION.read_text("utf-8"), re.M)]
     tests = [int(name[5:7]) for name in globals() if re.match(r"test_\d\d_", name)]
@@ -96,7 +100,7 @@ def test_08_the_mark_ticks_all_and_unticks_all(window: Window, server: DemoServe
     window.expect_rows("[x] buy milk", "[x] call home")
     toggle_all(window).click()
     window.expect_rows("buy milk", "call home")
-    wait_until(lambda: [row["completed"] for row in server.todos()] == [False, False])
+    wait_until(lambda: states(server) == [False, False])
 
 
 def test_09_the_mark_says_whether_all_are_completed(window: Window, server: DemoServer) -> None:
@@ -132,10 +136,10 @@ def test_11_the_checkbox_completes_and_makes_active(window: Window, server: Demo
     window.toggle("buy milk")
     expect(window.row("buy milk")).to_have_class(COMPLETED)
     expect(window.row("buy milk").locator(".toggle")).to_be_checked()
-    wait_until(lambda: server.todos()[0]["completed"] is True)
+    wait_until(lambda: states(server) == [True])
     window.toggle("buy milk")
     expect(window.row("buy milk")).not_to_have_class(COMPLETED)
-    wait_until(lambda: server.todos()[0]["completed"] is False)
+    wait_until(lambda: states(server) == [False])
 
 
 def test_12_a_double_click_begins_editing(window: Window) -> None:
@@ -204,7 +208,7 @@ def test_19_escape_leaves_the_title_as_it_was(window: Window, server: DemoServer
     expect(window.rows.first).not_to_have_class(EDITING)
     window.expect_rows("buy milk")
     window.toggle("buy milk")
-    wait_until(lambda: server.todos()[0]["completed"] is True)
+    wait_until(lambda: states(server) == [True])
     assert titles(server) == ["buy milk"]
 
 
@@ -261,7 +265,7 @@ def test_23_clear_completed_is_hidden_while_none_is(window: Window) -> None:
 def test_24_a_reload_shows_what_was_there(window: Window, server: DemoServer) -> None:
     window.add("buy milk", "call home", "write")
     window.toggle("call home")
-    wait_until(lambda: [row["completed"] for row in server.todos()] == [False, True, False])
+    wait_until(lambda: states(server) == [False, True, False])
     window.page.reload()
     window.expect_rows("buy milk", "[x] call home", "write")
     window.expect_count("2 items left")
@@ -408,7 +412,7 @@ def test_34_an_untouched_title_is_not_saved(window: Window, server: DemoServer) 
     window.page.on("request", lambda request: writes.append(request.method))
     field.press("Enter")
     window.toggle("buy soy milk")
-    wait_until(lambda: server.todos()[0]["completed"] is True)
+    wait_until(lambda: states(server) == [True])
     assert titles(server) == ["buy soy milk"]
     assert [method for method in writes if method != "GET"] == ["PATCH"]
 

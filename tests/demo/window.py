@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import TimeoutError as WaitedTooLong
 
 CHROMIUM = "/usr/bin/chromium"
 SWITCHES = [
@@ -88,12 +89,18 @@ class Window:
     def expect_rows(self, *rows: str, within: float = 5.0) -> None:
         """Wait until these rows are in view and no others; a completed one is written "[x] title"."""
         wanted = [[row.removeprefix("[x] "), row.startswith("[x] ")] for row in rows]
-        self.page.wait_for_function(
-            f"wanted => JSON.stringify(({SHOWN})()) === wanted",
-            arg=_json(wanted),
-            timeout=within * 1000,
-            polling="raf",
-        )
+        try:
+            self.page.wait_for_function(
+                f"wanted => JSON.stringify(({SHOWN})()) === wanted",
+                arg=_json(wanted),
+                timeout=within * 1000,
+                polling="raf",
+            )
+        except WaitedTooLong:
+            light = self.light.text_content()
+            raise AssertionError(
+                f"{self.shown()} is shown and not {wanted}; {light}; {self.faults}"
+            ) from None
 
     def expect_light(self, state: str, within: float = 5.0) -> None:
         """Wait until the light says this."""
@@ -128,7 +135,8 @@ class Window:
         assert self.faults == []
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the window, when all its requests are answered: none must reach the next test."""
+        self.page.wait_for_function("() => jQuery.active === 0", timeout=5000)
         self.context.close()
 
 

@@ -258,13 +258,12 @@
 
     el: '.status',
 
-    texts: { off: 'offline', connecting: 'connecting', live: 'live', reconnecting: 'reconnecting',
-             stale: 'reload this page', refused: 'not allowed' },
+    texts: { off: 'connecting', stale: 'reload this page', refused: 'not allowed' },
 
     initialize: function (options) {
       this.listenTo(this.collection, 'live', this.render);
-      options.client.on('transport:down', function () { this.down = true; this.render(); }, this);
-      options.client.on('transport:up', function () { this.down = false; this.render(); }, this);
+      options.client.bind('transport:down', function () { this.down = true; this.render(); }, this);
+      options.client.bind('transport:up', function () { this.down = false; this.render(); }, this);
       this.render();
     },
 
@@ -293,7 +292,8 @@
 
   // What could not be saved while the line was down is saved now.
   todos.on('live', function (collection, state) {
-    if (state === 'live') collection.filter('unsaved').forEach(function (todo) { todo.save(); });
+    if (state !== 'live') return;
+    collection.filter(function (todo) { return todo.unsaved; }).forEach(function (todo) { todo.save(); });
   });
 
 })(window.jQuery, window.Backbone, window.Faye, window.LiveCollection);
