@@ -284,7 +284,9 @@ class SQLiteStore(Store):
             batch = self._waiting[:JOINED]
             del self._waiting[:JOINED]
             try:
-                outcomes = await self._run("write", partial(self._writer.perform, [write for write, _ in batch]))
+                outcomes = await self._run(
+                    "write", partial(self._writer.perform, [write for write, _ in batch])
+                )
             except Exception as error:  # whatever went wrong, each caller hears of it
                 outcomes = [error] * len(batch)
             for (_, answer), outcome in zip(batch, outcomes, strict=True):

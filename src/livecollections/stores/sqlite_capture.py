@@ -45,7 +45,11 @@ class Capture:
     """
 
     def __init__(
-        self, log: Log, needed: Mapping[str, Sequence[str] | None], instance: str = "", version: str = __version__
+        self,
+        log: Log,
+        needed: Mapping[str, Sequence[str] | None],
+        instance: str = "",
+        version: str = __version__,
     ) -> None:
         self._log = log
         self._names = Names(log.prefix)
@@ -69,6 +73,8 @@ class Capture:
         if installed is None or not set(self._own(table)) <= set(installed.columns):
             return False
         found = _triggers_of(connection, self._log.prefix, table.name)
+        if not _come_first(connection, set(found), table.name):
+            return False
         others = self._others(connection, now)
         if others and installed.version != self._version:
             return installed.fingerprint == fingerprint(found)
@@ -239,6 +245,15 @@ def _triggers_of(connection: Connection, prefix: str, table: str) -> dict[str, s
         names,
     )
     return dict(rows.fetchall())
+
+
+def _come_first(connection: Connection, ours: set[str], table: str) -> bool:
+    """Whether our triggers run before the user's: SQLite runs the newest first, and one of the user's that fails
+    under OR FAIL, or says RAISE(IGNORE), leaves the row written and stops all that would come after it."""
+    rows = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? ORDER BY rowid DESC", (table,)
+    ).fetchall()
+    return {name for (name,) in rows[: len(ours)]} == ours
 
 
 def _is_ours(name: str, sql: str, prefix: str) -> bool:

@@ -282,11 +282,15 @@ class ChangeLog:
         """Trim at most TRIM entries; whether there is more to trim."""
         changes, meta = self.names.changes, self.names.meta
         end = self._cut(connection, now)
-        row = connection.execute(
-            f"SELECT seq, check_digits FROM {changes} WHERE seq <= ? ORDER BY seq LIMIT 1 OFFSET {TRIM - 1}", (end,)
-        ).fetchone() or connection.execute(
-            f"SELECT seq, check_digits FROM {changes} WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (end,)
-        ).fetchone()
+        row = (
+            connection.execute(
+                f"SELECT seq, check_digits FROM {changes} WHERE seq <= ? ORDER BY seq LIMIT 1 OFFSET {TRIM - 1}",
+                (end,),
+            ).fetchone()
+            or connection.execute(
+                f"SELECT seq, check_digits FROM {changes} WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (end,)
+            ).fetchone()
+        )
         if row is None:
             return False
         connection.execute(f"DELETE FROM {changes} WHERE seq <= ?", (row[0],))
@@ -326,9 +330,7 @@ class ChangeLog:
         row = connection.execute(f"SELECT seq FROM {self.names.cursors} WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
 
-    def hold_cursor(
-        self, connection: Connection, name: str, owner: str, until: float, now: float
-    ) -> bool:
+    def hold_cursor(self, connection: Connection, name: str, owner: str, until: float, now: float) -> bool:
         """Take or keep the lease."""
         cursors = self.names.cursors
         connection.execute(f"INSERT OR IGNORE INTO {cursors} (name) VALUES (?)", (name,))

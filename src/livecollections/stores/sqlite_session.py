@@ -36,9 +36,7 @@ class Ticket:
 class Sessions:
     """Makes sessions. committed: called after each commit of any of them."""
 
-    def __init__(
-        self, path: str, synchronous: Synchronous, log: Log, committed: Callable[[], None]
-    ) -> None:
+    def __init__(self, path: str, synchronous: Synchronous, log: Log, committed: Callable[[], None]) -> None:
         self._path = path
         self._synchronous: Synchronous = synchronous
         self._committed = committed

@@ -49,12 +49,10 @@ def of(row: str) -> Refer:
 def field(value: str) -> str:
     """One field of an image."""
     return (
-        f"CASE typeof({value}) WHEN 'integer' THEN 'i' || {value} WHEN 'null' THEN 'n' "
-        f"WHEN 'text' THEN CASE WHEN length({value}) > {LARGEST_VALUE} THEN {TOO_LARGE} "
-        f"ELSE 't' || replace(replace({value}, '%', '%25'), ';', '%3b') END "
-        f"WHEN 'real' THEN 'r' || printf('%!.20g', {value}) "
-        f"ELSE CASE WHEN length({value}) > {LARGEST_VALUE} THEN {TOO_LARGE} "
-        f"ELSE 'b' || hex({value}) END END || ';'"
+        f"CASE WHEN length({value}) > {LARGEST_VALUE} THEN {TOO_LARGE} ELSE CASE typeof({value}) "
+        f"WHEN 'integer' THEN 'i' || {value} WHEN 'null' THEN 'n' "
+        f"WHEN 'text' THEN 't' || replace(replace({value}, '%', '%25'), ';', '%3b') "
+        f"WHEN 'real' THEN 'r' || printf('%!.20g', {value}) ELSE 'b' || hex({value}) END END || ';'"
     )
 
 
@@ -103,7 +101,9 @@ class Triggers:
     # --- what is logged ---------------------------------------------------------------------------------
 
     def _after_insert(self) -> tuple[str, list[str]]:
-        noted = f"(SELECT image FROM {self._notes} WHERE source = {self._source} AND key = {self._key('NEW')})"
+        noted = (
+            f"(SELECT image FROM {self._notes} WHERE source = {self._source} AND key = {self._key('NEW')})"
+        )
         log = self._log(
             f"CASE WHEN b IS NULL THEN 'POST' ELSE 'PUT' END, {self._key('NEW')}, b, a",
             f"(SELECT {self._reread('NEW')} AS a, {noted} AS b LIMIT 1) WHERE a IS NOT NULL",
@@ -113,18 +113,35 @@ class Triggers:
     def _after_update(self) -> tuple[str, list[str]]:
         old, new = self._key("OLD"), self._key("NEW")
         noted = f"(SELECT image FROM {self._notes} WHERE source = {self._source} AND key = {new})"
-        here = self._log(
-            f"CASE WHEN a IS NULL THEN 'DELETE' ELSE 'PUT' END, {old}, b, a",
-            f"(SELECT {self._reread('OLD')} AS a, {image(of('OLD'), self._columns)} AS b LIMIT 1) "
-            f"WHERE {self._has_key('OLD')} AND CASE WHEN a IS NULL THEN {old} IS NOT {new} "
-            f"ELSE a <> b OR {self._is_stepped_before()} END",
+        names = [f"k{place}" for place in range(len(self._table.key))]
+        sides = " UNION ALL ".join(
+            f"SELECT {side} AS old, {self._key(row)} AS key, "
+            + ", ".join(
+                f"{row}.{quote(column)} AS {name}"
+                for column, name in zip(self._table.key, names, strict=True)
+            )
+            + f" WHERE {condition}"
+            for side, row, condition in (
+                (1, "OLD", self._has_key("OLD")),
+                (0, "NEW", f"{old} IS NOT {new}"),
+            )
         )
-        there = self._log(
-            f"CASE WHEN b IS NULL THEN 'POST' ELSE 'PUT' END, {new}, b, a",
-            f"(SELECT {self._reread('NEW')} AS a, {noted} AS b LIMIT 1) "
-            f"WHERE {old} IS NOT {new} AND a IS NOT NULL",
+        same = " AND ".join(
+            f"r.{quote(column)} = s.{name}" for column, name in zip(self._table.key, names, strict=True)
         )
-        return "", [self._log_gone(), self._forget_gone(), here, there, self._forget("OLD", "NEW")]
+        exact = "" if self._table.rowid_key else f" AND {self._key('r')} = s.key"
+        states = (
+            f"SELECT s.old AS old, s.key AS key, "
+            f"CASE WHEN s.old THEN {image(of('OLD'), self._columns)} ELSE {noted} END AS b, "
+            f"(SELECT {image(of('r'), self._columns)} FROM {self._name} AS r WHERE {same}{exact}) AS a "
+            f"FROM ({sides}) AS s LIMIT 2"
+        )
+        log = self._log(
+            "CASE WHEN a IS NULL THEN 'DELETE' WHEN b IS NULL THEN 'POST' ELSE 'PUT' END, key, b, a",
+            f"({states}) WHERE CASE WHEN NOT old THEN a IS NOT NULL WHEN a IS NULL THEN {old} IS NOT {new} "
+            f"ELSE a <> b OR {self._is_stepped_before()} END ORDER BY old DESC",
+        )
+        return "", [self._log_gone(), self._forget_gone(), log, self._forget("OLD", "NEW")]
 
     def _after_delete(self) -> tuple[str, list[str]]:
         log = self._log(
@@ -163,9 +180,7 @@ class Triggers:
         return " AND ".join([*values, f"{self._key('r')} = n.key"])
 
     def _reread(self, row: str) -> str:
-        return (
-            f"(SELECT {image(of('r'), self._columns)} FROM {self._name} AS r WHERE {self._same('r', row)})"
-        )
+        return f"(SELECT {image(of('r'), self._columns)} FROM {self._name} AS r WHERE {self._same('r', row)})"
 
     def _is_stepped_before(self) -> str:
         # A BEFORE UPDATE trigger of the user's may change the row after OLD was read: then OLD = row says nothing.
@@ -195,30 +210,30 @@ class Triggers:
         kept = self._table.key[:NOTED_KEYS]
         places = "".join(f", k{place}" for place in range(len(kept)))
         values = "".join(f", {quote(column)}" for column in kept)
-        key = self._key(self._name)
-        statements = [f"DELETE FROM {self._notes} WHERE id <= (SELECT max(id) FROM {self._notes}) - {NOTES}"]
-        for match in matches:
-            statements += [
-                f"DELETE FROM {self._notes} WHERE source = {self._source} "
-                f"AND key IN (SELECT {key} FROM {self._name} WHERE {match})",
-                f"INSERT INTO {self._notes} (source, key, image{places}) "
-                f"SELECT {self._source}, {key}, {image(of(self._name), self._columns)}{values} "
-                f"FROM {self._name} WHERE {match} AND {self._has_key(self._name)}",
-            ]
-        return statements
+        key = ", ".join(quote(column) for column in self._table.key)
+        found = " UNION ".join(f"SELECT {key} FROM {self._name} WHERE {match}" for match in matches)
+        rows = f"FROM {self._name} WHERE ({key}) IN ({found}) AND {self._has_key(self._name)}"
+        name = self._key(self._name)
+        return [
+            f"DELETE FROM {self._notes} WHERE id <= (SELECT max(id) FROM {self._notes}) - {NOTES}",
+            f"DELETE FROM {self._notes} WHERE source = {self._source} AND key IN (SELECT {name} {rows})",
+            f"INSERT INTO {self._notes} (source, key, image{places}) "
+            f"SELECT {self._source}, {name}, {image(of(self._name), self._columns)}{values} {rows}",
+        ]
 
     def _shares(self, unique: UniqueKey) -> str:
-        terms = [
-            f"{term.sql} = {self._new_value(term)} COLLATE {quote(term.collation)}" for term in unique.terms
-        ]
-        if unique.where:
-            terms.append(f"({unique.where})")
+        # The condition stands first: an expression may raise for rows that the index leaves out.
+        terms = [f"({unique.where})"] if unique.where else []
+        for term in unique.terms:
+            value = self._new_value(term, unique.where)
+            terms.append(f"{term.sql} = {value} COLLATE {quote(term.collation)}")
         return " AND ".join(terms)
 
-    def _new_value(self, term: Term) -> str:
+    def _new_value(self, term: Term, where: str | None) -> str:
         if term.column is None:
             row = ", ".join(f"NEW.{quote(column)} AS {quote(column)}" for column in self._table.columns)
-            return f"(SELECT {term.sql} FROM (SELECT {row}))"
+            value = f"CASE WHEN {where} THEN {term.sql} END" if where else term.sql
+            return f"(SELECT {value} FROM (SELECT {row}))"
         value = f"NEW.{quote(term.column)}"
         default = self._table.defaults.get(term.column)
         return f"coalesce({value}, ({default}))" if default is not None else value
@@ -233,6 +248,8 @@ class Triggers:
     # --- keys -------------------------------------------------------------------------------------------
 
     def _key(self, row: str) -> str:
+        if self._table.rowid_key:
+            return f"('i' || {of(row)(self._table.key[0])} || ';')"
         return fields(of(row), self._table.key)
 
     def _same(self, row: str, other: str) -> str:

@@ -141,7 +141,9 @@ class Writer:
         if not isinstance(error, ConstraintViolated):
             return error
         attributes = {found.name: found.attribute for found in table_source(write.source).fields.values()}
-        return ConstraintViolated(error.kind, [attributes[name] for name in error.fields if name in attributes])
+        return ConstraintViolated(
+            error.kind, [attributes[name] for name in error.fields if name in attributes]
+        )
 
     # --- one write ------------------------------------------------------------------------------------------
 
