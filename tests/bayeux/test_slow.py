@@ -1,0 +1,143 @@
+"""A client that stops reading, on real sockets: what it costs, and that it costs nobody else anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_socket
+
+from livecollections.bayeux import Limits, Server
+from livecollections.bayeux.transports.websocket import FRAME
+
+from ..serving import served, wait_until
+from .wire import Log, Open, connect, handshake, seqs, subscribe
+
+HIGH_WATER = 65_536
+"""What asyncio and uvloop let wait in a transport before it says so."""
+TEXT = "x" * 1_000
+
+
+class Watched:
+    """The server, seen from below: the transports that uvicorn writes to."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.protocols: list[Any] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            self.protocols.append(send.__self__)
+        await self.server(scope, receive, send)
+
+    @property
+    def buffered(self) -> int:
+        """The most that waits in one transport."""
+        return max(int(protocol.transport.get_write_buffer_size()) for protocol in self.protocols)
+
+
+@asynccontextmanager
+async def listening(url: str, client_id: str, channel: str) -> AsyncIterator[ClientConnection]:
+    """A socket that has connected and subscribed; it takes no more than it is asked to read."""
+    async with open_socket(
+        url.replace("http", "ws"), max_queue=1, ping_interval=None, compression=None, close_timeout=0.1
+    ) as socket:
+        for message in (connect(client_id, "websocket"), subscribe(client_id, channel)):
+            await socket.send(json.dumps([message]))
+            assert json.loads(await socket.recv())[0]["successful"]
+        yield socket
+
+
+async def read_seqs(socket: ClientConnection) -> list[str]:
+    return seqs(json.loads(await asyncio.wait_for(socket.recv(), 5)))
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server(timeout=30, policy=Open(), limits=Limits(stall=0.1))
+
+
+async def test_g5_a_resource_subscriber_is_only_a_position(server: Server) -> None:
+    log = Log(server)
+    watched = Watched(server)
+    async with served(watched) as url:
+        slow_id, quick_id = await handshake(server), await handshake(server)
+        async with (
+            listening(url, slow_id, log.channel) as slow,
+            listening(url, quick_id, log.channel) as quick,
+        ):
+            session = server._exchange.sessions[slow_id]
+            position = session.positions[log.channel]
+            heard = 0
+            while not position.is_behind or heard < 20_000:
+                for _ in range(50):
+                    log.add(heard % 7)
+                    heard += 1
+                assert session.size <= server.limits.queue_bytes
+                assert watched.buffered <= HIGH_WATER + FRAME + 1_000
+                got = 0
+                while got < 50:
+                    got += len(await read_seqs(quick))
+            begun = server._exchange.clock()
+            await wait_until(lambda: server._exchange.clock() - begun > 0.15)
+            found: list[str] = []
+            while not found or found[-1] != log.position():
+                found += await read_seqs(slow)
+            assert found == sorted(set(found))
+            assert len(found) < heard
+            assert any(squash for _, squash in log.reads)
+            seq = log.add(1)
+            assert await read_seqs(slow) == [seq]
+
+
+async def test_g5_a_plain_subscriber_ends_and_costs_its_bound(server: Server) -> None:
+    watched = Watched(server)
+    async with served(watched) as url:
+        slow_id, quick_id = await handshake(server), await handshake(server)
+        async with listening(url, slow_id, "/chat") as slow, listening(url, quick_id, "/chat") as quick:
+            session = server._exchange.sessions[slow_id]
+            sent = 0
+            while not session.has_ended:
+                await server.publish("/chat", TEXT)
+                sent += 1
+                assert session.size <= server.limits.queue_bytes
+                assert watched.buffered <= HIGH_WATER + FRAME + 1_000
+                assert json.loads(await asyncio.wait_for(quick.recv(), 5))[0]["data"] == TEXT
+                assert sent < 50_000
+            assert session.size == 0
+            assert list(server._exchange.sessions) == [quick_id]
+            got = 0
+            await slow.send(json.dumps([connect(slow_id, "websocket", id="again")]))
+            while True:
+                messages = json.loads(await asyncio.wait_for(slow.recv(), 5))
+                got += len([message for message in messages if "data" in message])
+                if "error" in messages[-1]:
+                    break
+            assert messages[-1]["advice"] == {"reconnect": "handshake", "interval": 0}
+            assert 0 < got < sent
+
+
+async def test_one_that_asks_and_never_reads_is_not_heard_further(server: Server) -> None:
+    watched = Watched(server)
+    async with served(watched) as url:
+        client_id = await handshake(server)
+        async with listening(url, client_id, "/chat") as socket:
+            link = server._exchange.sessions[client_id].link
+            question = json.dumps([subscribe(client_id, ["/chat"] * 200)] * 20)
+            asked = 0
+            while True:
+                try:
+                    async with asyncio.timeout(0.5):
+                        await socket.send(question)
+                        asked += 1
+                except TimeoutError:
+                    break
+                assert asked < 5_000
+            assert link is not None
+            assert vars(link)["_size"] < FRAME + 2_000
+            assert watched.buffered <= HIGH_WATER + 2 * FRAME
