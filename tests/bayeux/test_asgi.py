@@ -319,7 +319,8 @@ async def test_one_socket_speaks_for_one_session_while_that_lives(server: Server
         await socket.wait(lambda: socket.closed == 1008)
 
 
-async def test_a_second_socket_takes_the_session_over(server: Server) -> None:
+async def test_a_second_socket_takes_the_session_over() -> None:
+    server = Server(timeout=0.2, policy=Open())
     client_id = await handshake(server)
     async with Socket(server) as first, Socket(server) as second:
         await first.reply(connect(client_id, "websocket"))
@@ -328,6 +329,10 @@ async def test_a_second_socket_takes_the_session_over(server: Server) -> None:
         await server.publish("/chat", 1)
         assert (await second.receive())[0]["data"] == 1
         assert not first.frames
+        while first.closed is None:
+            await second.reply(connect(client_id, "websocket"))
+        assert first.closed == 1008
+        assert second.closed is None
 
 
 async def test_a_socket_without_a_session_is_closed_after_a_time() -> None:

@@ -140,9 +140,10 @@ class Exchange:
     def attach(self, session: Session, link: Link) -> None:
         """Send the session's messages to this link from now on; another that it had is given up."""
         if session.link is not link:
-            if session.link is not None:
+            if (old := session.link) is not None:
                 self.answer(session)
-                self.detach(session.link)
+                self.detach(old)
+                old.ended()
             if link.session is not session:
                 self.detach(link)
             session.link, session.flowing = link, True

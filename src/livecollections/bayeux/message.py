@@ -55,12 +55,20 @@ class Limits:
 class Message:
     """One published message: encoded once, shared by all who receive it."""
 
-    __slots__ = ("body", "channel", "seq")
+    __slots__ = ("_frame", "body", "channel", "seq")
 
     def __init__(self, channel: str, data: Any, seq: str | None = None) -> None:
         self.channel = channel
         self.body = orjson.dumps({"channel": channel, "data": data})
         self.seq = seq
+        self._frame: str | None = None
+
+    @property
+    def frame(self) -> str:
+        """The message alone in an array, as text, made once for all sockets."""
+        if self._frame is None:
+            self._frame = encode([self.body]).decode()
+        return self._frame
 
     def __repr__(self) -> str:
         return f"Message({self.body.decode()})"

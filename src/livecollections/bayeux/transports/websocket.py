@@ -52,6 +52,7 @@ class WebSocket:
         self._size = 0
         self._errors = 0
         self._code: int | None = None
+        self._patience: asyncio.Timeout | None = None
         self._work: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
 
@@ -64,6 +65,7 @@ class WebSocket:
         except TimeoutError:
             self.close(1008)
         finally:
+            self._patience = None
             self._exchange.detach(self)
             if self._code is None or writer.done():
                 writer.cancel()
@@ -76,7 +78,7 @@ class WebSocket:
         self._give(0)
 
     def _give(self, patience: float) -> None:
-        if not self._patience.expired():
+        if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(asyncio.get_running_loop().time() + patience)
 
     # The link.
@@ -112,7 +114,7 @@ class WebSocket:
         while (event := await self._receive())["type"] != "websocket.disconnect":
             text = event.get("text")
             await self._handle(text.encode() if text is not None else event.get("bytes") or b"")
-            if self.session is not None and self.session.link is self:
+            if self.session is not None and self.session.link is self and self._patience is not None:
                 self._patience.reschedule(None)
 
     async def _handle(self, raw: bytes) -> None:
@@ -128,6 +130,7 @@ class WebSocket:
             # Old Faye clients and Halley send [] as a ping and want it back.
             await self.wait_room()
             self._replies.append(b"")
+            self._size += len(b"[]")
             self.wake()
             return
         await self._engine.receive(received, self)
@@ -139,6 +142,8 @@ class WebSocket:
         clock, stall = self._exchange.clock, self._exchange.limits.stall
         while True:
             session = self.session
+            if session is not None and session.link is not self:
+                session = None
             frame = self._frame(session)
             if frame is None:
                 if self._code is not None:
@@ -169,17 +174,17 @@ class WebSocket:
                     self._exchange.wake(session)
 
     def _frame(self, session: Session | None) -> str | None:
-        bodies: list[bytes] = []
-        if self._replies:
-            bodies, self._replies, self._size = self._replies, [], 0
-            self._release_room()
-            if b"" in bodies:
-                bodies = [body for body in bodies if body]
-                if not bodies:
-                    return "[]"
-        if session is not None and session.queue and session.link is self:
-            bodies += [message.body for message in session.take(FRAME)]
-        return messages.encode(bodies).decode() if bodies else None
+        """What to send next: all replies, and some messages; None if nothing waits."""
+        taken = session.take(FRAME) if session is not None and session.queue else []
+        if not self._replies:
+            if len(taken) == 1:
+                return taken[0].frame
+            return messages.encode([message.body for message in taken]).decode() if taken else None
+        replies, self._replies, self._size = self._replies, [], 0
+        self._release_room()
+        # An empty one stands for the answer to a ping, which is an array by itself.
+        bodies = [reply for reply in replies if reply] + [message.body for message in taken]
+        return messages.encode(bodies).decode()
 
     def _release_room(self) -> None:
         if self._room is not None and not self._room.done():
