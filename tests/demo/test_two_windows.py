@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from tests.scale import scaled
+
 from .conftest import Open
 from .serving import DemoServer, Line, wait_until
 from .window import OUTPUT, Window
@@ -124,6 +126,8 @@ def test_filters_follow(pair: Pair, server: DemoServer) -> None:
     pair[0].toggle("call home")
     pair[0].expect_rows("buy milk", "write")
     pair[1].expect_rows("[x] call home")
+    pair[0].picture("active")
+    pair[1].picture("completed")
     server.shell("update todo set completed = not completed")
     pair[0].expect_rows("call home")
     pair[1].expect_rows("[x] buy milk", "[x] write")
@@ -135,14 +139,15 @@ def test_filters_follow(pair: Pair, server: DemoServer) -> None:
 
 
 def test_adding_in_both_at_once_doubles_nothing(pair: Pair, server: DemoServer) -> None:
-    for number in range(8):
+    count = scaled(8, 60)
+    for number in range(count):
         pair[0].add(f"left {number}")
         pair[1].add(f"right {number}")
-    wait_until(lambda: len(server.todos()) == 16)
+    wait_until(lambda: len(server.todos()) == 2 * count)
     wanted = sorted(truth(server))
     for window in pair:
         wait_until(lambda window=window: sorted(title for title, _ in window.shown()) == wanted)  # type: ignore[misc]
-        assert window.seen()["most"] == 16
+        assert window.seen()["most"] == 2 * count
         texts = [text for texts in window.seen()["texts"].values() for text in texts]
         assert len(texts) == len(set(texts)), "no title was in two rows"
 
@@ -228,26 +233,25 @@ def test_a_tab_that_was_asleep(open_window: Open, server: DemoServer, line: Line
 def test_server_killed_and_started_again(pair: Pair, server: DemoServer, path: str) -> None:
     pair[1].page.goto(server.address + path)
     pair[0].add("buy milk", "call home", "write")
-    for window in pair:
-        window.expect_rows("buy milk", "call home", "write")
-    server.kill()
-    for window in pair:
-        window.expect_light("reconnecting")
-    server.shell(
-        "update todo set title = 'buy oat milk' where title = 'buy milk'; delete from todo where title = 'call home';"
-        "insert into todo (title, completed, \"order\") values ('sleep', 0, 9)"
-    )
-    accepted = server.start()
-    for window in pair:
-        window.expect_rows("buy oat milk", "write", "sleep", within=TO_TRUTH)
-    seconds = time.monotonic() - accepted
-    note(f"killed and started again, {path}", seconds)
-    assert seconds < TO_TRUTH
-    for window in pair:
-        window.expect_light("live")
+    expect_both(pair, "buy milk", "call home", "write")
+    for number in range(scaled(1, 10)):
+        server.kill()
+        for window in pair:
+            window.expect_light("reconnecting")
+        server.shell(
+            f"update todo set title = 'write {number}' where title like 'write%';"
+            "delete from todo where title in ('call home', 'sleep');"
+            "insert into todo (title, completed, \"order\") values ('sleep', 0, 9)"
+        )
+        accepted = server.start()
+        expect_both(pair, "buy milk", f"write {number}", "sleep", within=TO_TRUTH)
+        seconds = time.monotonic() - accepted
+        note(f"killed and started again, {path}", seconds)
+        assert seconds < TO_TRUTH
+        for window in pair:
+            window.expect_light("live")
     pair[0].add("and on")
-    for window in pair:
-        window.expect_rows("buy oat milk", "write", "sleep", "and on")
+    expect_both(pair, "buy milk", f"write {number}", "sleep", "and on")
 
 
 def note(what: str, seconds: float) -> None:
