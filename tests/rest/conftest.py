@@ -24,6 +24,7 @@ class Api:
     def __init__(self, live: Live, path: Path) -> None:
         self.live = live
         self.path = path
+        self._outside: sqlite3.Connection | None = None
         transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
@@ -33,15 +34,20 @@ class Api:
             return connection.execute(statement, parameters).fetchall()
 
     def held(self) -> list[Any]:
-        """Every row of every table, and the log."""
-        names = [*(str(model.__tablename__) for model in TABLES), "live_changes"]
-        return [
-            self.sql(f"SELECT *, {', '.join(f'typeof({c})' for c in self._columns(name))} FROM {name}")
-            for name in names
-        ]
+        """Every row of every table, and the log, byte for byte."""
+        if self._outside is None:
+            self._outside = sqlite3.connect(self.path)
+            self._dump = [self._select(name) for name in (*map(table_of, TABLES), "live_changes")]
+        return [self._outside.execute(statement).fetchall() for statement in self._dump]
 
-    def _columns(self, table: str) -> list[str]:
-        return [f'"{row[1]}"' for row in self.sql(f"PRAGMA table_info({table})")]
+    def _select(self, table: str) -> str:
+        columns = self.sql(f"PRAGMA table_info({table})")
+        return f"SELECT {', '.join(f'quote({chr(34)}{row[1]}{chr(34)})' for row in columns)} FROM {table}"
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._outside is not None:
+            self._outside.close()
 
     async def todo(self, **values: Any) -> dict[str, Any]:
         """Create a todo."""
@@ -67,6 +73,12 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
         found = Api(live, path)
         async with found.client:
             yield found
+        found.close()
+
+
+def table_of(model: type[Any]) -> str:
+    """The name of a model's table."""
+    return str(model.__tablename__)
 
 
 def is_problem(answer: httpx.Response, status: int) -> dict[str, Any]:

@@ -378,7 +378,7 @@ async def test_a_malformed_origin_is_refused(api: Api, method: str, token: str) 
     await api.todo()
     before = api.held()
     path = "/api/todos" if method == "POST" else "/api/todos/1"
-    headers = {"Live-Origin": token.encode("latin-1"), "Content-Type": "application/json"}
+    headers = {b"Live-Origin": token.encode("latin-1"), b"Content-Type": b"application/json"}
     answer = await api.client.request(method, path, content=b'{"title": "x"}', headers=headers)
     assert "Live-Origin" in is_problem(answer, 400)["detail"]
     assert api.held() == before
@@ -404,7 +404,7 @@ async def test_a_repeated_post_is_done_once(api: Api) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "\u00e9", "a\tb"])
 async def test_a_malformed_idempotency_key_is_refused(api: Api, key: str) -> None:
-    headers = {"Idempotency-Key": key.encode("latin-1")}
+    headers = {b"Idempotency-Key": key.encode("latin-1")}
     answer = await api.client.post("/api/todos", json={"title": "x"}, headers=headers)
     assert "Idempotency-Key" in is_problem(answer, 400)["detail"]
     assert api.sql("SELECT count(*) FROM rest_todo") == [(0,)]

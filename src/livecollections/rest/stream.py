@@ -37,14 +37,12 @@ _HEADERS: list[Header] = [
 def is_asked_for(request: Request) -> bool:
     """Whether the client would rather have a stream than JSON."""
     accept = request.headers.get("accept", "")
-    return "text/event-stream" in accept and _quality(accept, "text/event-stream") >= max(
+    return "text/event-stream" in accept.lower() and _quality(accept, "text/event-stream") >= max(
         _quality(accept, "application/json"), 0.001
     )
 
 
-async def open_stream(
-    request: Request, resource: Resource, server: Server, heartbeat: float = HEARTBEAT
-) -> EventStream:
+async def open_stream(request: Request, resource: Resource, server: Server) -> EventStream:
     """Begin a stream at ``Last-Event-ID``, else at ``?since=``, else now. Raises MalformedRequest, StoreUnavailable."""
     since = request.headers.get("last-event-id")
     for name, value in request.parameters():
@@ -59,17 +57,16 @@ async def open_stream(
         stream = await stack.enter_async_context(server.stream(resource.channel, since or None))
     except BayeuxError:
         raise StoreUnavailable(f"{resource.path} is not being published yet; try again") from None
-    return EventStream(stream, stack, heartbeat)
+    return EventStream(stream, stack)
 
 
 class EventStream:
     """A stream that has begun; sending it ends it."""
 
-    def __init__(self, stream: Stream, stack: AsyncExitStack, heartbeat: float) -> None:
+    def __init__(self, stream: Stream, stack: AsyncExitStack) -> None:
         self.headers: Sequence[Header] = ()
         self._stream = stream
         self._stack = stack
-        self._heartbeat = heartbeat
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._stack:
@@ -87,9 +84,7 @@ class EventStream:
         following = asyncio.ensure_future(anext(self._stream, None))
         try:
             while True:
-                await asyncio.wait(
-                    (gone, following), timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait((gone, following), timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():
                     return
                 if not following.done():
@@ -98,8 +93,9 @@ class EventStream:
                 message = following.result()
                 if message is None:
                     return
-                following = asyncio.ensure_future(anext(self._stream, None))
                 await send(_part(event(message["data"], message["data"]["seq"])))
+                # Not before: the time until the next is pulled tells the stream that this reader is slow.
+                following = asyncio.ensure_future(anext(self._stream, None))
         finally:
             gone.cancel()
             following.cancel()

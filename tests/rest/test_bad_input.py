@@ -1,0 +1,215 @@
+"""Bad input: a clear error, nothing changed in tables and log, and the server goes on (promise G7)."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from tests.models import Everything, Todo
+from tests.rest.conftest import Api, is_problem
+from tests.scale import scaled
+
+JSON = {"Content-Type": "application/json"}
+
+VALUES: dict[str, Any] = {
+    "null": None, "true": True, "zero": 0, "negative": -1, "fraction": 1.5, "big": 2**53, "huge": 2**63,
+    "exponent": 1e308,
+    "empty": "", "word": "word", "digits": "12", "long": "x" * 5_000, "control": "\u0000\u001f", "list": [],
+    "nested list": [[1]], "object": {}, "nested object": {"a": {"b": [1]}}, "date": "2020-13-45",
+    "moment": "2020-01-01T00:00:00Z",
+}  # fmt: skip
+
+
+async def attempt(api: Api, method: str, path: str, **request: Any) -> httpx.Response:
+    """Send; check that it is either done, or refused with nothing changed."""
+    before = api.held()
+    answer = await api.client.request(method, path, **request)
+    if answer.status_code >= 400:
+        assert answer.status_code < 500, answer.text
+        is_problem(answer, answer.status_code)
+        assert api.held() == before, f"{method} {path} was refused, and yet something changed"
+    return answer
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("model", [Todo, Everything])
+async def test_each_field_with_each_type(api: Api, model: type[Todo | Everything], value: Any) -> None:
+    path = "/api/todos" if model is Todo else "/api/everything"
+    base = {"title": "x"} if model is Todo else {}
+    created = (await api.client.post(path, json=base)).json()
+    for field in model.model_fields:
+        content = orjson.dumps({**base, field: value})
+        for method, where in (("POST", path), ("PUT", f"{path}/1"), ("PATCH", f"{path}/1")):
+            answer = await attempt(api, method, where, content=content, headers=JSON)
+            if answer.status_code == 422:
+                pointers = [fault["pointer"] for fault in answer.json()["errors"]]
+                assert any(pointer == f"/{field}" or pointer.startswith(f"/{field}/") for pointer in pointers)
+            else:
+                assert answer.status_code in (200, 201)
+                assert (await api.client.get(answer.headers.get("location", where))).json() == answer.json()
+    assert (await api.client.put(f"{path}/1", json=created)).status_code == 200
+
+
+NOT_JSON = {
+    "empty": b"", "space": b" ", "word": b"hello", "unfinished": b'{"title": "x"', "trailing": b'{"title": "x"} x',
+    "two": b'{"title": "x"}{"title": "y"}', "single quotes": b"{'title': 'x'}", "comment": b'{"title": "x" /* */}',
+    "nan": b'{"title": "x", "order": NaN}', "infinity": b'{"order": Infinity}', "beyond a double": b'{"order": 1e999}',
+    "not utf-8": b'{"title": "\xff"}', "lone surrogate": rb'{"title": "\ud800"}',
+    "utf-16": '{"title": "x"}'.encode("utf-16"),
+    "mark": b'\xef\xbb\xbf{"title": "x"}', "control": b'{"title": "a\x01"}', "bad escape": rb'{"title": "\x41"}',
+    "deep lists": b"[" * 100_000, "deep objects": b'{"a":' * 100_000,
+    "closed deep": b'{"title": ' + b"[" * 40 + b"]" * 40 + b"}",
+    "form": b"title=x", "ten thousand digits": b'{"order": ' + b"9" * 10_000 + b"}",
+}  # fmt: skip
+NO_OBJECT = {
+    "list": b'[{"title": "x"}]',
+    "text": b'"title"',
+    "number": b"5",
+    "null": b"null",
+    "true": b"true",
+}
+METHODS = [("POST", "/api/todos"), ("PUT", "/api/todos/1"), ("PATCH", "/api/todos/1")]
+
+
+@pytest.mark.parametrize(("method", "path"), METHODS)
+@pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
+async def test_what_is_not_json(api: Api, method: str, path: str, body: bytes) -> None:
+    await api.todo()
+    answer = await attempt(api, method, path, content=body, headers=JSON)
+    assert answer.status_code in (400, 422)
+
+
+@pytest.mark.parametrize(("method", "path"), METHODS)
+@pytest.mark.parametrize("body", NO_OBJECT.values(), ids=NO_OBJECT)
+async def test_what_is_no_object(api: Api, method: str, path: str, body: bytes) -> None:
+    await api.todo()
+    answer = await attempt(api, method, path, content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == ""
+
+
+@pytest.mark.parametrize(("method", "path"), METHODS)
+@pytest.mark.parametrize(
+    "kind",
+    [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json",
+     "application/jsonx", "application/json-patch+json", "application/json; charset=utf-16", "json"],
+)  # fmt: skip
+async def test_bodies_of_other_types(api: Api, method: str, path: str, kind: str | None) -> None:
+    await api.todo()
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = await attempt(api, method, path, content=b'{"title": "y"}', headers=headers)
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json",
+     'application/json;charset="UTF-8"'],
+)  # fmt: skip
+async def test_bodies_of_json_types(api: Api, kind: str) -> None:
+    await api.todo()
+    answer = await api.client.patch("/api/todos/1", content=b'{"title": "y"}', headers={"Content-Type": kind})
+    assert answer.json()["title"] == "y"
+
+
+async def test_a_body_over_the_limit(api: Api) -> None:
+    await api.todo()
+    body = orjson.dumps({"title": "x" * 1024 * 1024})
+    for method, path in METHODS:
+        assert (await attempt(api, method, path, content=body, headers=JSON)).status_code == 413
+
+    async def chunks() -> Any:
+        for _ in range(40):
+            yield b"x" * 65_536
+
+    before = api.held()
+    answer = await api.client.post("/api/todos", content=chunks(), headers=JSON)
+    assert answer.status_code == 413
+    assert api.held() == before
+
+
+@pytest.mark.parametrize("size", ["-1", "1e3", "many"])
+async def test_a_length_that_lies_is_not_believed(api: Api, size: str) -> None:
+    headers = {**JSON, "Content-Length": size}
+    answer = await api.client.post("/api/todos", content=b'{"title": "x"}', headers=headers)
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["wrong=1", "limit=x", "limit=-1", "skip=x", "sort=wrong", "completed=maybe", "order=1.5", "order=" + "9" * 40,
+     "%FF=1", "title=%FF", "title=a&title=b", "limit=1&limit=2", "select=title", "conditions={}", "since=x",
+     "order[$gt]=1", "&".join(["a=1"] * 200), "sort=" + "title," * 3 + "$where"],
+)  # fmt: skip
+async def test_bad_query_values(api: Api, query: str) -> None:
+    await api.todo()
+    for method in ("GET", "HEAD"):
+        before = api.held()
+        answer = await api.client.request(method, f"/api/todos?{query}")
+        assert answer.status_code == 400
+        assert api.held() == before
+    is_problem(await api.client.get(f"/api/todos?{query}"), 400)
+
+
+@pytest.mark.parametrize(("method", "path"), [*METHODS, ("DELETE", "/api/todos/1"), ("GET", "/api/todos/1")])
+@pytest.mark.parametrize("query", ["limit=0", "wrong=1", "select=%2Bx", "count=true"])
+async def test_nothing_is_written_where_a_parameter_is_wrong(
+    api: Api, method: str, path: str, query: str
+) -> None:
+    await api.todo()
+    body = {"json": {"title": "y"}} if method in ("POST", "PUT", "PATCH") else {}
+    assert (await attempt(api, method, f"{path}?{query}", **body)).status_code == 400
+
+
+async def test_all_faults_are_told_at_once(api: Api) -> None:
+    body = {"id": 5, "title": "", "completed": "perhaps", "order": [], "extra": 1, "a/b~c": 2}
+    problem = is_problem(await attempt(api, "POST", "/api/todos", json=body), 422)
+    pointers = {fault["pointer"] for fault in problem["errors"]}
+    assert pointers == {"/id", "/title", "/completed", "/order", "/extra", "/a~1b~0c"}
+
+
+async def test_values_are_not_repeated_in_errors(api: Api) -> None:
+    secret = "hunter2-hunter2"
+    answer = await attempt(
+        api, "POST", "/api/todos", json={"title": "x", "order": secret, "completed": secret}
+    )
+    assert secret not in answer.text
+
+
+async def test_random_requests_change_nothing_where_they_fail(api: Api) -> None:
+    rng = random.Random(8)
+    refused = 0
+    rounds = scaled(150, 1500)
+    for _ in range(rounds):
+        method = rng.choice(["POST", "PUT", "PATCH", "DELETE"])
+        path = rng.choice(
+            ["/api/todos", "/api/everything", "/api/books", "/api/seats", "/api/people", "/api/tokens"]
+        )
+        if method != "POST":
+            path += "/" + rng.choice(["1", "2", "a", "a,1", "%2C", "99999999999999999999"])
+        names = [
+            "id",
+            "title",
+            "completed",
+            "order",
+            "isbn",
+            "pages",
+            "after",
+            "row",
+            "place",
+            "name",
+            "age",
+            "number",
+            "meta",
+            "x",
+        ]
+        keys = rng.sample(names, rng.randint(0, 6))
+        body = {key: rng.choice([*VALUES.values(), 1, 2, "a", "x"]) for key in keys}
+        answer = await attempt(api, method, path, content=orjson.dumps(body), headers=JSON)
+        refused += answer.status_code >= 400
+    assert rounds // 4 < refused < rounds
+    assert (await api.client.get("/api/todos")).status_code == 200

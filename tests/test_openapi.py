@@ -1,0 +1,192 @@
+"""The OpenAPI document: its structure, what each resource has in it, and how it joins a host's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from livecollections.openapi import document, merge
+from livecollections.resource import Resource
+from tests.models import Book, Everything, Person, Seat, Stamped, Todo, Token, resource_of
+
+VERBS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture
+def resources() -> list[Resource]:
+    return [
+        resource_of(Todo, "/api/todos", tags=["todos"], limit=50),
+        resource_of(Everything, "/api/everything"),
+        resource_of(Person, "/api/people"),
+        resource_of(Book, "/api/books"),
+        resource_of(Seat, "/api/seats"),
+        resource_of(Token, "/api/tokens", methods=["GET"]),
+        resource_of(Stamped, "/api/stamped", read_only=["touched"]),
+    ]
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for each in part.values():
+            yield from references(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from references(each)
+
+
+def check(described: dict[str, Any]) -> None:
+    """Check the structure that OpenAPI 3.1 demands, as far as we use it."""
+    assert described["openapi"].startswith("3.1.")
+    assert {"title", "version"} <= described["info"].keys()
+    schemas = described["components"]["schemas"]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in schemas)
+    for reference in references(described):
+        assert reference.removeprefix("#/components/schemas/") in schemas, reference
+    assert "$defs" not in str(described)
+    identities = []
+    for path, item in described["paths"].items():
+        assert path.startswith("/")
+        shared = item.get("parameters", [])
+        assert item.keys() <= VERBS | {"parameters"}
+        for verb in item.keys() & VERBS:
+            operation = item[verb]
+            identities.append(operation["operationId"])
+            parameters = shared + operation.get("parameters", [])
+            places = [(each["in"], each["name"].lower()) for each in parameters]
+            assert len(places) == len(set(places))
+            in_path = {each["name"] for each in parameters if each["in"] == "path"}
+            assert in_path == set(re.findall(r"\{(\w+)\}", path))
+            for each in parameters:
+                assert each["in"] in ("query", "header", "path")
+                assert each["schema"]
+                assert each["in"] != "path" or each["required"] is True
+            assert operation["responses"]
+            for status, answer in operation["responses"].items():
+                assert re.fullmatch(r"[1-5]\d\d", status)
+                assert answer["description"]
+                for media in answer.get("content", {}).values():
+                    assert "schema" in media
+            if "requestBody" in operation:
+                assert verb in ("post", "put", "patch")
+                assert "application/json" in operation["requestBody"]["content"]
+    assert len(identities) == len(set(identities))
+
+
+def schema(described: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = described["components"]["schemas"][name]
+    return found
+
+
+def test_its_structure(resources: list[Resource]) -> None:
+    described = document(resources, title="Shop", version="2")
+    check(described)
+    assert described["info"]["title"] == "Shop"
+    assert {"/api/todos", "/api/todos/{id}", "/api/books/{isbn}", "/api/seats/{key}"} <= described[
+        "paths"
+    ].keys()
+
+
+def test_a_resource_has_its_methods_and_answers(resources: list[Resource]) -> None:
+    paths = document(resources)["paths"]
+    assert paths["/api/todos"].keys() == {"get", "post"}
+    assert paths["/api/todos/{id}"].keys() == {"get", "put", "patch", "delete", "parameters"}
+    assert paths["/api/tokens"].keys() == {"get"}
+    assert paths["/api/tokens/{id}"].keys() == {"get", "parameters"}
+    listed = paths["/api/todos"]["get"]
+    assert listed["tags"] == ["todos"]
+    assert listed["responses"]["200"]["content"].keys() == {"application/json", "text/event-stream"}
+    assert {"Live-Seq", "Live-Channel", "Live-Signal"} <= listed["responses"]["200"]["headers"].keys()
+    assert {"sort", "skip", "limit", "since", "Last-Event-ID", "id", "title", "completed", "order"} == {
+        each["name"] for each in listed["parameters"]
+    }
+    (limit,) = (each for each in listed["parameters"] if each["name"] == "limit")
+    assert limit["schema"] == {"type": "integer", "minimum": 0, "maximum": 50, "default": 50}
+    created = paths["/api/todos"]["post"]
+    assert created["responses"]["201"]["headers"].keys() == {"Live-Seq", "Location"}
+    assert {each["name"] for each in created["parameters"]} == {"Live-Origin", "Idempotency-Key"}
+    assert {"400", "409", "413", "415", "422", "503"} <= created["responses"].keys()
+    problem = created["responses"]["422"]["content"]["application/problem+json"]["schema"]
+    assert problem == {"$ref": "#/components/schemas/Problem"}
+    patch = paths["/api/todos/{id}"]["patch"]["requestBody"]["content"]
+    assert patch.keys() == {"application/json", "application/merge-patch+json"}
+    assert "content" not in paths["/api/todos/{id}"]["delete"]["responses"]["204"]
+
+
+def test_schemas_are_those_of_documents_and_bodies(resources: list[Resource]) -> None:
+    described = document(resources)
+    shown = schema(described, "Person")
+    assert shown["properties"].keys() == {"id", "name", "age", "eMail", "seen", "initial"}
+    assert set(shown["required"]) == shown["properties"].keys()
+    create = schema(described, "PersonCreate")
+    assert create["properties"].keys() == {"name", "age", "eMail", "seen"}
+    assert create["required"] == ["name"]
+    assert create["additionalProperties"] is False
+    assert create["properties"]["name"]["maxLength"] == 20
+    assert schema(described, "PersonUpdate")["properties"].keys() == {"id", "name", "age", "eMail", "seen"}
+    assert "required" not in schema(described, "PersonPatch")
+    assert "touched" not in schema(described, "StampedCreate")["properties"]
+    assert "touched" in schema(described, "Stamped")["properties"]
+    assert schema(described, "BookCreate")["properties"]["title"]["maxLength"] == 10
+    assert set(schema(described, "BookCreate")["required"]) == {"isbn", "title"}
+    assert schema(described, "Everything.Colour")["enum"] == ["red", "blue"]
+
+
+def test_a_name_that_is_taken_gets_a_number() -> None:
+    described = document(
+        [resource_of(Todo, "/a"), resource_of(Todo, "/b"), resource_of(Todo, "/c", exclude=["order"])]
+    )
+    check(described)
+    schemas = described["components"]["schemas"]
+    assert {"Todo", "Todo2"} <= schemas.keys()
+    assert "Todo3" not in schemas
+    assert "order" not in schemas["Todo2"]["properties"]
+
+
+def test_a_type_without_a_schema_may_be_anything() -> None:
+    class Odd(BaseModel):
+        model_config = {"arbitrary_types_allowed": True}
+        id: int
+        title: Resource
+
+    check(document([resource_of(Todo, read=Odd)]))
+
+
+def test_it_joins_a_hosts_document_and_leaves_it_as_it_was(resources: list[Resource]) -> None:
+    app = FastAPI(title="Host")
+
+    class Todo(BaseModel):
+        text: str
+
+    @app.post("/own")
+    async def own(todo: Todo) -> Todo:
+        return todo
+
+    host = app.openapi()
+    before = deepcopy(host)
+    merged = merge(host, resources)
+    assert host == before
+    check(merged)
+    assert merged["info"]["title"] == "Host"
+    assert {"/own", "/api/todos"} <= merged["paths"].keys()
+    assert schema(merged, "Todo") == schema(host, "Todo")
+    assert schema(merged, "Todo2")["properties"].keys() == {"id", "title", "completed", "order"}
+    assert merge(host, resources) == merged
+
+
+def test_what_a_host_says_of_a_path_stays() -> None:
+    host = {
+        "openapi": "3.1.0",
+        "info": {"title": "x", "version": "1"},
+        "paths": {"/api/things": {"get": {"summary": "mine"}}},
+    }
+    merged = merge(host, [resource_of(Todo)])
+    assert merged["paths"]["/api/things"]["get"] == {"summary": "mine"}
+    assert "post" in merged["paths"]["/api/things"]
