@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from livecollections.stores.base import Log
-from livecollections.stores.sqlite_capture import Capture, layouts
-from livecollections.stores.sqlite_log import stored_value
+from livecollections.stores.sqlite_capture import Capture
+from livecollections.stores.sqlite_log import layouts, stored_value
 from livecollections.stores.sqlite_schema import read_table
 from livecollections.stores.sqlite_triggers import Triggers, fields, image, layout_of, of
 

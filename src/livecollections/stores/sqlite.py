@@ -27,7 +27,7 @@ from ..query import Query
 from ..source import Source
 from .base import Batch, Log, Run, Snapshot, Store, Write, Written
 from .sql import Field, TableSource, compile_query, decode_row, describe, referenced_tables, table_source
-from .sqlite_capture import Capture, has_log
+from .sqlite_capture import Capture, has_log, is_paused
 from .sqlite_connection import Synchronous, connect, database_path, reading, transaction, translated
 from .sqlite_install import install, install_sql, new_epoch, uninstall
 from .sqlite_log import ChangeLog, Images, layouts
@@ -147,22 +147,25 @@ class SQLiteStore(Store):
         self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect)
 
     def _make_tables(self, writer: sqlite3.Connection) -> None:
-        found = {name.lower() for (name,) in writer.execute("SELECT name FROM sqlite_master").fetchall()}
-        if "alembic_version" in found:
-            return
-        tables = referenced_tables(source.table for source in self._sources)
-        missing = [table for table in tables if table.name.lower() not in found]
-        if not missing:
-            return
         engine = sa.create_engine("sqlite://", creator=lambda: writer, poolclass=sa.pool.StaticPool)
-        with engine.begin() as connection:
-            missing[0].metadata.create_all(connection, tables=missing)
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                if not sa.inspect(connection).has_table("alembic_version"):
+                    tables = referenced_tables(source.table for source in self._sources)
+                    for metadata in {table.metadata for table in tables}:
+                        metadata.create_all(
+                            connection, [each for each in tables if each.metadata is metadata]
+                        )
+                connection.commit()
+        except sa.exc.DBAPIError as error:
+            raise translated(cast(Exception, error.orig), f"the database {self._path}") from error
 
     def _secure(self, writer: sqlite3.Connection, now: float) -> None:
         """Put capture right, or say what is missing; within the caller's transaction."""
         if not self._installs and (stale := self._capture.stale(writer, now)):
             raise CaptureMissing(stale)
-        if self._installs and self._capture.install(writer, now):
+        if self._installs and not is_paused(writer, self._log, now) and self._capture.install(writer, now):
             self._shapes = {}
         if has_log(writer, self._log):
             self._capture.beat(writer, now)
@@ -349,7 +352,9 @@ class SQLiteStore(Store):
         def function(connection: sqlite3.Connection) -> list[str]:
             now = time.time()
             stale = self._capture.stale(connection, now)
-            if stale and not self._capture.is_paused(connection, now):
+            if is_paused(connection, self._log, now):
+                return []
+            if stale:
                 self._secure(connection, now)
             return stale
 

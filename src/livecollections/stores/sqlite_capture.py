@@ -16,7 +16,7 @@ from typing import Any
 
 from ..version import __version__
 from .base import Log
-from .sqlite_log import TABLES, Names, layouts, statements
+from .sqlite_log import TABLES, Names, statements
 from .sqlite_schema import Connection, Table, literal, quote, read_table
 from .sqlite_triggers import KINDS, Triggers, layout_of, trigger_name
 
@@ -140,11 +140,6 @@ class Capture:
         installed = self._installed(connection, name)
         return list(installed.columns) if installed else []
 
-    def is_paused(self, connection: Connection, now: float) -> bool:
-        """Whether a migration holds capture off."""
-        row = connection.execute(f"SELECT value FROM {self._names.meta} WHERE name = 'paused'").fetchone()
-        return row is not None and float(row[0]) > now
-
     # --- remembering ----------------------------------------------------------------------------------------
 
     def _installed(self, connection: Connection, name: str) -> Installed | None:
@@ -212,6 +207,33 @@ def has_log(connection: Connection, log: Log) -> bool:
     return bool(count == len(TABLES))
 
 
+def captured(connection: Connection, log: Log) -> dict[str, Sequence[str]]:
+    """The sources that a log captures, and the columns that it keeps of each."""
+    rows = connection.execute(
+        f"SELECT name, value FROM {Names(log.prefix).meta} WHERE name LIKE 'source:%'"
+    ).fetchall()
+    return {name.partition(":")[2]: tuple(json.loads(value)["columns"]) for name, value in rows}
+
+
+def pause(connection: Connection, log: Log, until: float) -> None:
+    """Ask running stores to leave capture alone until a time."""
+    meta = Names(log.prefix).meta
+    connection.execute(f"INSERT OR REPLACE INTO {meta} VALUES ('paused', ?)", (str(until),))
+
+
+def resume(connection: Connection, log: Log) -> None:
+    """End a pause."""
+    connection.execute(f"DELETE FROM {Names(log.prefix).meta} WHERE name = 'paused'")
+
+
+def is_paused(connection: Connection, log: Log, now: float) -> bool:
+    """Whether a migration holds capture off."""
+    if not has_log(connection, log):
+        return False
+    row = connection.execute(f"SELECT value FROM {Names(log.prefix).meta} WHERE name = 'paused'").fetchone()
+    return row is not None and float(row[0]) > now
+
+
 def fingerprint(triggers: Mapping[str, str]) -> str:
     """A digest of triggers' texts."""
     text = "\0".join(f"{name}\0{triggers[name]}" for name in sorted(triggers))
@@ -265,6 +287,3 @@ def _in_order(table: Table, columns: Iterable[str]) -> tuple[str, ...]:
     """The columns that the table has, in its own order and spelling; its key is always among them."""
     wanted = {column.lower() for column in (*columns, *table.key)}
     return tuple(column for column in table.columns if column.lower() in wanted)
-
-
-__all__ = ["Capture", "drop_triggers", "fingerprint", "has_log", "layouts", "remove"]

@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -25,12 +25,14 @@ logger = logging.getLogger("livecollections.store")
 
 EMPTY = "0" * 20
 """Place and check of an empty log."""
-_SEQ = re.compile(r"[0-9a-f]{28}")
+_SEQ = re.compile(r"[0-9a-f]{8}[0-7][0-9a-f]{19}")  # the place is a positive 64-bit integer
 _PLACE = slice(EPOCH_WIDTH, EPOCH_WIDTH + 16)
 IDEMPOTENT_FOR = 24 * 3600.0
 """Seconds for which the answer to an Idempotency-Key is kept."""
 CURSORS_HOLD = 10
 """Durable cursors keep the log from trimming up to this many times ``Log.changes``."""
+LAYOUT_WIDTH = 8
+"""Characters of a layout's name, with which an image begins."""
 TRIM = 5_000
 """Entries trimmed in one transaction, so that writers wait for no more."""
 
@@ -118,15 +120,19 @@ class Images:
         """Tell which columns a layout holds."""
         self._layouts.update(layouts)
 
+    def is_new(self, image: str | None) -> bool:
+        """Whether an image is of a layout that was not learnt."""
+        return image is not None and image[:LAYOUT_WIDTH] not in self._layouts
+
     def knows(self, source: str) -> bool:
         """Whether rows of a source can be read."""
         return source in self._sources
 
     def row(self, source: str, image: str) -> dict[str, Any]:
         """The row. Raises Undecodable."""
-        layout, _, text = image.partition(":")
+        layout = image[:LAYOUT_WIDTH]
         columns = self._layouts.get(layout)
-        fields = text.split(";")
+        fields = image[LAYOUT_WIDTH + 1 :].split(";")
         fields.pop()
         if columns is None or len(columns) != len(fields):
             raise Undecodable(f"the layout {layout!r} is not known")
@@ -201,6 +207,8 @@ class ChangeLog:
             "ORDER BY seq LIMIT ?",
             (place_of(after), limit) if source is None else (place_of(after), source, limit),
         ).fetchall()
+        if any(self._images.is_new(image) for row in rows for image in row[5:7]):
+            self._images.learn(layouts(connection, self.log))
         changes = [self._change(epoch, row) for row in rows if self._images.knows(row[2])]
         upto = end if len(rows) < limit else f"{epoch}{rows[-1][0]:016x}{rows[-1][1]}"
         return Batch(changes, upto)
@@ -358,13 +366,9 @@ def append_reset(connection: Connection, log: Log, source: str) -> None:
     )
 
 
-def layouts(connection: Connection, log: Log, known: Collection[str] = ()) -> dict[str, list[str]]:
+def layouts(connection: Connection, log: Log) -> dict[str, list[str]]:
     """Every layout that images of this log may have: its name and its columns in lower case."""
     rows = connection.execute(
         f"SELECT name, value FROM {Names(log.prefix).meta} WHERE name LIKE 'layout:%'"
     ).fetchall()
-    return {
-        name.partition(":")[2]: [column.lower() for column in json.loads(value)]
-        for name, value in rows
-        if name.partition(":")[2] not in known
-    }
+    return {name.partition(":")[2]: [column.lower() for column in json.loads(value)] for name, value in rows}
