@@ -78,7 +78,7 @@ setup-test: setup .venv/.tested
 .venv/.npm: package.json package-lock.json | .venv/.made
 	@command -v npm >/dev/null || { echo 'Node 20 or newer, with npm, is needed for the browser files of the demo'; exit 1; }
 	@echo 'installing npm packages'
-	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 .venv/.vendored: .venv/.npm .venv/.installed hatch_build.py $(VENDOR)
