@@ -29,14 +29,18 @@ PATIENCE = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is published: messages, and how many of them in one frame."""
+    """What is published: messages, and how many of them in one frame (0: one each, without waiting)."""
 
     name: str
     messages: int
     together: int
 
 
-LOADS = (Load("one at a time", 100, 1), Load("50 in one frame", 400, 50))
+LOADS = (
+    Load("one, then the next", 100, 1),
+    Load("one after the other", 100, 0),
+    Load("50 in one frame", 400, 50),
+)
 PORT = "{port}"
 SERVERS = {
     "livecollections": (

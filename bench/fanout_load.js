@@ -2,7 +2,8 @@
 //
 //   node fanout_load.js URL SUBSCRIBERS MESSAGES TOGETHER
 //
-// TOGETHER messages are published in one frame, the next when they are answered. Prints one line of JSON.
+// TOGETHER messages are published in one frame, the next when they are answered; 0: each in a frame of its own,
+// without waiting. Prints one line of JSON.
 'use strict';
 
 const WebSocket = require('ws');
@@ -27,7 +28,7 @@ function open() {
   });
 }
 
-function ask(socket, asked, wanted = 1) {
+function ask(socket, asked, wanted = 1, frames = [asked]) {
   return new Promise((resolve, reject) => {
     const replies = [];
     const listen = (frame) => {
@@ -39,7 +40,7 @@ function ask(socket, asked, wanted = 1) {
       else resolve(replies);
     };
     socket.on('message', listen);
-    socket.send(JSON.stringify(asked));
+    for (const frame of frames) socket.send(JSON.stringify(frame));
   });
 }
 
@@ -53,12 +54,11 @@ async function connect(socket) {
 }
 
 async function publish(socket, clientId) {
+  const message = (number) => ({ channel: '/bench', clientId, data: DATA, id: `p${number}` });
+  const all = Array.from({ length: messages }, (_, number) => message(number));
+  if (!together) return ask(socket, all, messages, all.map((each) => [each]));
   for (let sent = 0; sent < messages; sent += together) {
-    const batch = [];
-    for (let at = sent; at < sent + together; at += 1) {
-      batch.push({ channel: '/bench', clientId, data: DATA, id: `p${at}` });
-    }
-    await ask(socket, batch, batch.length);
+    await ask(socket, all.slice(sent, sent + together), together);
   }
 }
 

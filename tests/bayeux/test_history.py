@@ -300,8 +300,9 @@ async def test_a_history_whose_queue_is_full_of_other_messages_is_read_later() -
     found = await poll(server, client_id)
     assert [message["channel"] for message in found[1:4]] == ["/chat"] * 3
     found = seqs(found)[3:] if len(found) > 4 else []
-    while len(found) < 3:
-        found += seqs(await poll(server, client_id))
+    async with asyncio.timeout(5):
+        while len(found) < 3:
+            found += seqs(await poll(server, client_id))
     assert found == written
 
 

@@ -282,6 +282,9 @@ class Log:
         upto = entries[-1][0] if entries else self.seq(len(self.entries))
         if squash:
             entries = sorted({key: (seq, key) for seq, key in entries}.values())
+        if self.pause is not None:
+            # What is published meanwhile is not in this page.
+            await self.pause()
         return Page(list(self._told(entries, after)), upto)
 
     def _told(self, entries: list[tuple[str, int]], after: str) -> Iterator[tuple[str, Any]]:
