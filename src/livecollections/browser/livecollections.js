@@ -307,6 +307,9 @@
 
       if (reset) collection.reset(entries, setting);
       else if (entries.length || this.list || this.gone.size) collection.set(entries, setting);
+      this.named.forEach(function(id, model) {
+        if (batch.gone.has(model) && collection._byId[id] === model) delete collection._byId[id];
+      });
       this.shown.forEach(prune);
       this.adopted.forEach(function(create) {
         create.model.set(batch.attributes(create.model), setting);
@@ -401,9 +404,16 @@
       var waiting = collection._waiting;
       if (state === 'live' || state === 'refused') collection._waiting = [];
       collection.trigger('live', collection, state);
+      if (state === 'refused' || state === 'stale') this.warn(state);
       if (state === 'refused') collection.trigger('error', collection, this.stream.refused, {live: true});
       if (state === 'live') _.each(waiting, function(waiter) { waiter.resolve(collection); });
       if (state === 'refused') _.invoke(waiting, 'reject', this.stream.refused);
+    },
+
+    // Never silently stale.
+    warn: function(state) {
+      var why = state === 'refused' ? this.stream.refused : this.link.stale || 'the server names no channel for it';
+      if (root.console) root.console.warn('LiveCollection ' + _.result(this.collection, 'url') + ' is ' + state + ': ' + why);
     },
 
     // Tombstones
@@ -475,7 +485,7 @@
         this.joined = true;
         this.needed = false;
       }
-      this.unread();
+      if (!this.reading()) this.unread();
     },
 
     resume: function() {
@@ -621,9 +631,6 @@
         this.join(this.guess);
       }
       this.orphan = !this.stream || !!seq && !named && !signal;
-      if (this.orphan && root.console) {
-        root.console.warn('LiveCollection: the server names no channel for ' + _.result(this.collection, 'url'));
-      }
       var label = request.label, other = label && this.position && !sameLog(label, this.position);
       if (other) {
         this.collection.each(function(model) { stateOf(model).version = null; });
@@ -776,10 +783,15 @@
           request.seq = request.header('Live-Seq');
           if (failed) request.failed = {status: first && first.status || 0};
           if (listener.stream) listener.stream.flush();
-          listener[kind](request, failed ? void 0 : first, options, function(attrs) {
-            if (attrs) deliver(model, attrs, options, callback, context, args);
-            else if (callback) callback.apply(context, args);
-          });
+          listener.settle(request);
+          try {
+            listener[kind](request, failed ? void 0 : first, options, function(attrs) {
+              if (attrs) deliver(model, attrs, options, callback, context, args);
+              else if (callback) callback.apply(context, args);
+            });
+          } finally {
+            if (!list) listener.end(request);
+          }
         };
       };
       request.whole = !!options.reread || options.data == null && options.url == null;
@@ -795,10 +807,15 @@
       return request;
     },
 
-    end: function(request) {
+    // It is answered: what it sent is not protected any more.
+    settle: function(request) {
       var state = stateOf(request.model);
       if (request.save) state.saves = _.without(state.saves, request.save);
       if (request.create) request.create.pending = false;
+    },
+
+    end: function(request) {
+      this.settle(request);
       this.requests.delete(request);
       this.forgetTombs();
       this.update();
@@ -817,13 +834,13 @@
       request.id = model.id;
       request.save = {sent: sent, values: _.pick(body, _.keys(sent)), wait: options.wait && !create};
       state.saves = state.saves.concat(request.save);
-      if (!create || this.stream && this.stream.legacy) return;
+      if (!create) return;
       request.create = _.find(Array.from(this.creates.values()), function(one) {
         return one.model === model && !one.pending;
       }) || {origin: token(), model: model, listener: this};
       var origin = request.create.origin;
       this.creates.set(origin, _.extend(request.create, {pending: true, options: options}));
-      options.headers = _.extend({'Live-Origin': origin, 'Idempotency-Key': origin}, options.headers);
+      if (!this.stream || !this.stream.legacy) options.headers = _.extend({'Live-Origin': origin, 'Idempotency-Key': origin}, options.headers);
     },
 
     // The answer to a save: known, if it is not older than what is known.
@@ -831,7 +848,6 @@
     save: function(request, resp, options, proceed) {
       var model = request.model, state = stateOf(model), create = request.create;
       var body = _.isObject(resp) ? resp : null, label = request.seq || request.at, sent = request.save.sent;
-      this.end(request);
       if (request.failed) {
         this.failed(request);
         proceed();
@@ -845,7 +861,7 @@
           if (!request.seq) state.stamp = ++clock;
         }
         keep(model, _.omit(state.kept, _.keys(sent)));
-        state.barred = fate === 'gone';
+        state.barred = fate === 'gone' || fate === 'old';
         proceed(fate === 'gone' ? null : known(model) ? view(model) : body && _.pick(body, model.idAttribute));
         state.barred = false;
         if (fate === 'gone') this.drop(model, label);
@@ -883,9 +899,14 @@
       if (id == null || model.id != null && model.id === request.id) return null;
       key = String(id);
       var other = collection.get(id), held = this.held.has(key), batched = {live: true, seq: label};
-      if (create.origin) this.creates.delete(create.origin);
+      if (!this.counts(request, label)) {
+        this.needed = true;
+        if (this.floor) this.unread();
+        return 'old';
+      }
+      this.creates.delete(create.origin);
       if (model.id != null && model.id !== id) {
-        if (this.counts(request, label)) batch.state(id, body, label, true);
+        batch.state(id, body, label, true);
         batch.commit(batched);
         return 'other';
       }
@@ -895,11 +916,6 @@
           if (home._listener) new Batch(home._listener).identify(create, id, batched);
         });
         if (collection.get(id) !== model) batch.identify(create, id, batched);
-      } else if (!this.counts(request, label)) {
-        if (this.floor) {
-          this.needed = true;
-          this.unread();
-        }
       } else if (this.buried(key, label) || request.seq && this.floor && !older(this.floor, label)) {
         return 'gone';
       }
@@ -909,7 +925,6 @@
     // A read of one model. An old answer shows what is known instead.
     fetch: function(request, resp, options, proceed) {
       var model = request.model, label = request.seq || request.at, state = stateOf(model);
-      this.end(request);
       if (request.failed || !request.whole || !_.isObject(resp) || !this.on) {
         proceed();
         if (request.failed && request.failed.status === 404) this.absent(model, request.seq);
@@ -939,16 +954,14 @@
     // again since. Where a push has removed it, it is not hidden any more.
     destroy: function(request, resp, options, proceed) {
       var listener = this, model = request.model, state = stateOf(model), gone = !request.failed || request.failed.status === 404;
-      var counts = this.counts(request, request.seq), put = [];
+      var counts = this.counts(request, request.seq);
       _.each(request.homes, function(home) {
         var hidden = home.hidden.get(request.id);
         var again = state.version != null && (counts ? older(request.seq, state.version) : gone);
         home.hidden.delete(request.id);
         if (gone && counts) home.bury(request.id, request.seq);
-        if (hidden && (!gone || again)) put.push(hidden);
         if (hidden && (!gone || again) && home.on) home.putBack(hidden);
       });
-      this.end(request);
       proceed();
       if (options.wait && request.failed && gone) this.absent(model, request.seq);
       if (!listener.on) return;
