@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, closing
 from pathlib import Path
@@ -199,7 +200,7 @@ async def test_a_slow_reader_is_squashed_and_converges(tmp_path: Path) -> None:
     path = tmp_path / "slow.db"
     live = Live(f"sqlite:///{path}", bayeux=Server(limits=Limits(stall=0.05)), synchronous="NORMAL")
     live.add_resource("/api/todos", Todo)
-    writes = 150
+    writes = 4_000
     async with served(live.app) as address, httpx.AsyncClient(base_url=address) as client:
         await client.post("/api/todos", json={"title": "first"})
         narrow = socket.socket()
@@ -209,13 +210,21 @@ async def test_a_slow_reader_is_squashed_and_converges(tmp_path: Path) -> None:
         writer.write(b"GET /api/todos HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n")
         await reader.readuntil(b"id: ")
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        with closing(sqlite3.connect(path)) as shell:
-            for count in range(writes):
-                with shell:
-                    shell.execute("UPDATE rest_todo SET title = ?", (f"{count:05}" + "x" * 50_000,))
-                await asyncio.sleep(0)
+        with closing(sqlite3.connect(path)) as shell, shell:
+            titles = ((f"{count:05}" + "x" * 2_000,) for count in range(writes))
+            shell.executemany("UPDATE rest_todo SET title = ?", titles)
         final = (await client.patch("/api/todos/1", json={"title": "last"})).headers["live-seq"]
-        await asyncio.sleep(0.06)
+        (session,) = live.bayeux._exchange.sessions.values()
+        given = [(session.positions["/api/todos"].sent, time.monotonic())]
+
+        def is_stuck() -> bool:
+            """Whether nothing more has gone into the socket for a while."""
+            sent, now = session.positions["/api/todos"].sent, time.monotonic()
+            if sent != given[0][0]:
+                given[0] = (sent, now)
+            return now - given[0][1] > 0.3
+
+        await wait_until(is_stuck, within=20)
         writer.transport.resume_reading()  # type: ignore[attr-defined]
         heard = await asyncio.wait_for(reader.readuntil(f"id: {final}\n".encode()), 20)
         writer.close()
