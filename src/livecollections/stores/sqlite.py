@@ -27,7 +27,7 @@ from ..query import Query
 from ..source import Source
 from .base import Batch, Log, Run, Snapshot, Store, Write, Written
 from .sql import Field, TableSource, compile_query, decode_row, describe, referenced_tables, table_source
-from .sqlite_capture import Capture, has_log, is_paused
+from .sqlite_capture import Capture, has_log, is_paused, remember_journal
 from .sqlite_connection import Synchronous, connect, database_path, reading, transaction, translated
 from .sqlite_install import install, install_sql, new_epoch, uninstall
 from .sqlite_log import ChangeLog, Images, layouts
@@ -86,6 +86,7 @@ class SQLiteStore(Store):
         self._path = self._given_path or ""
         self._started = False
         self._connections: dict[str, sqlite3.Connection] = {}
+        self._capture = Capture(self._log, {})
         self._shapes: dict[int, Shape] = {}
         self._waiting: list[tuple[Write, asyncio.Future[Written]]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -119,6 +120,7 @@ class SQLiteStore(Store):
     def _open(self) -> None:
         writer = self._connections["write"] = connect(self._path, self._synchronous)
         try:
+            (mode,) = writer.execute("PRAGMA journal_mode").fetchone()
             writer.execute("PRAGMA journal_mode = WAL")
         except sqlite3.Error as error:
             raise translated(error, f"the database {self._path}") from error
@@ -141,6 +143,7 @@ class SQLiteStore(Store):
         self._shapes = {}
         with transaction(writer, "BEGIN IMMEDIATE"):
             self._secure(writer, time.time())
+            remember_journal(writer, self._log, mode)
         self._connections["read"] = connect(self._path, self._synchronous)
         poll = self._connections["poll"] = connect(self._path, self._synchronous)
         poll.execute("PRAGMA busy_timeout = 0")

@@ -234,6 +234,22 @@ def is_paused(connection: Connection, log: Log, now: float) -> bool:
     return row is not None and float(row[0]) > now
 
 
+def remember_journal(connection: Connection, log: Log, mode: str) -> None:
+    """Keep the journal mode that the database had before it was ours, for ``uninstall``."""
+    if mode != "wal" and has_log(connection, log):
+        meta = Names(log.prefix).meta
+        connection.execute(f"INSERT OR IGNORE INTO {meta} VALUES ('journal', ?)", (mode,))
+
+
+def earlier_journal(connection: Connection, log: Log) -> str | None:
+    """The journal mode that the database had before."""
+    if not has_log(connection, log):
+        return None
+    meta = Names(log.prefix).meta
+    row = connection.execute(f"SELECT value FROM {meta} WHERE name = 'journal'").fetchone()
+    return None if row is None else str(row[0])
+
+
 def fingerprint(triggers: Mapping[str, str]) -> str:
     """A digest of triggers' texts."""
     text = "\0".join(f"{name}\0{triggers[name]}" for name in sorted(triggers))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from ..errors import ConfigurationError
 from . import sqlite_log
 from .base import Log
-from .sqlite_capture import Capture, has_log, remove
+from .sqlite_capture import Capture, earlier_journal, has_log, remove
 from .sqlite_connection import connect, database_path, transaction
 from .sqlite_log import TABLES, Names
 from .sqlite_schema import read_table, table_names
@@ -36,8 +36,14 @@ def install(url: str, tables: Sequence[str] = (), log: Log | None = None) -> boo
 
 def uninstall(url: str, log: Log | None = None) -> list[str]:
     """Remove every trace of livecollections; the answer names what was dropped."""
-    with _opened(url) as connection, transaction(connection, "BEGIN IMMEDIATE"):
-        return remove(connection, log or Log())
+    log = log or Log()
+    with _opened(url) as connection:
+        with transaction(connection, "BEGIN IMMEDIATE"):
+            journal = earlier_journal(connection, log)
+            removed = remove(connection, log)
+        if journal is not None:
+            connection.execute(f"PRAGMA journal_mode = {journal}")
+    return removed
 
 
 def new_epoch(url: str, log: Log | None = None) -> str:
