@@ -471,7 +471,9 @@ def test_38_a_save_sends_only_what_changed(window: Window, server: DemoServer) -
     window.page.route(f"**/api/todos/{key}", answer_late)
     window.toggle("buy milk")
     window.expect_rows("[x] buy soy milk")
-    assert [(row["title"], row["completed"]) for row in server.todos()] == [("buy soy milk", True)]
+    wait_until(lambda: states(server) == [True])
+    assert titles(server) == ["buy soy milk"]
+    window.expect_calm()
 
 
 def test_39_what_is_done_to_a_todo_being_created_waits_for_it(window: Window, server: DemoServer) -> None:
