@@ -12,7 +12,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AliasPath, BaseModel, ConfigDict, computed_field, field_validator
+from pydantic import AliasPath, BaseModel, ConfigDict, computed_field, field_validator, model_validator
 from pydantic import Field as PydanticField
 
 from livecollections.errors import ConfigurationError, DocumentNotFound, InvalidDocument
@@ -381,6 +381,16 @@ def test_fields_that_a_client_may_not_set() -> None:
     assert refused(people.patch_values, person, {"secret": "Z"}).keys() == {"/secret"}
 
 
+class Counted(BaseModel):
+    title: str
+    order: int | None = None
+
+    @model_validator(mode="after")
+    def count(self) -> Counted:
+        self.order = (self.order or 0) + 1
+        return self
+
+
 class Rename(BaseModel):
     title: str
 
@@ -439,6 +449,31 @@ def test_a_stored_value_that_the_model_refuses_is_named() -> None:
         "/order"
     }
     assert resource_of(Todo).patch_values({**TODO, "order": "abc"}, {"order": 1}) == {"order": 1}
+
+
+def test_odd_stored_values_that_a_request_does_not_touch_stay() -> None:
+    everything = resource_of(Everything)
+    odd = {
+        "id": 1, "text": "", "number": "12", "real": 3, "flag": 1, "moment": None, "day": None, "price": 1.5,
+        "token": None, "colour": "red", "blob": "text", "meta": None, "words": None,
+    }  # fmt: skip
+    assert everything.patch_values(odd, {"text": "new"}) == {"text": "new"}
+    shown = {**everything.document(odd), "text": "new"}
+    assert everything.replace_values(odd, shown) == {"text": "new"}
+    assert everything.patch_values(odd, {"blob": "__4="}) == {"blob": b"\xff\xfe"}
+
+
+@pytest.mark.parametrize("text", ["a", "!!!!", "a===", "\u00e9", "aa a"])
+def test_bytes_are_base64(text: str) -> None:
+    assert refused(resource_of(Everything).create_values, {"blob": text}) == {"/blob": "base64 is needed"}
+    assert resource_of(Everything).create_values({"blob": "_-8="})["blob"] == b"\xff\xef"
+    assert resource_of(Everything).create_values({"blob": "/+8="})["blob"] == b"\xff\xef"
+
+
+def test_a_validator_may_set_what_was_not_sent() -> None:
+    counted = resource_of(Todo, update=Counted)
+    assert counted.patch_values({**TODO, "order": 4}, {"title": "x"}) == {"title": "x", "order": 5}
+    assert counted.patch_values(TODO, {"title": "x"}) == {"title": "x", "order": 1}
 
 
 def test_same_tells_one_from_true_and_one_point_zero() -> None:

@@ -57,12 +57,16 @@ def modelled(read: type[BaseModel], validated: bool, otherwise: Document) -> Doc
                 return read.model_validate(known)
         return read.model_construct(**row)
 
+    told = False
+
     def document(row: Row) -> dict[str, Any]:
+        nonlocal told
         try:
             shown = serializer.to_python(instance(row), mode="json", by_alias=True, warnings=False)
         except Exception:
             # A user's own serializer or computed field, on a row that the model would not have accepted.
-            logger.debug("a row is shown without its serializers", exc_info=True)
+            level, told = logging.DEBUG if told else logging.WARNING, True
+            logger.log(level, "%s can't show a row: its columns are shown", read.__name__, exc_info=True)
             return otherwise(row)
         return {portable_name(name): portable(value) for name, value in shown.items()}
 

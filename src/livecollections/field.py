@@ -6,7 +6,7 @@ Text comes from URLs: keys and filters. What a document shows of a value is what
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
@@ -88,7 +88,7 @@ def parser(kind: Any) -> Callable[[str], Any] | None:
         int: _integer,
         bool: _boolean,
         float: _number,
-        bytes: urlsafe_b64decode,
+        bytes: base64_bytes,
     }
     if kind in own:
         return own[kind]
@@ -96,6 +96,14 @@ def parser(kind: Any) -> Callable[[str], Any] | None:
         return TypeAdapter(kind).validate_strings
     except PydanticSchemaGenerationError:
         return None
+
+
+def base64_bytes(text: str) -> bytes:
+    """Bytes from base64 of either alphabet. Raises ValueError."""
+    try:
+        return b64decode(text.translate({ord("-"): "+", ord("_"): "/"}), validate=True)
+    except ValueError:
+        raise ValueError("base64 is needed") from None
 
 
 def _integer(text: str) -> int:

@@ -6,8 +6,8 @@ row and no HTTP.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -21,7 +21,7 @@ from pydantic_core import to_jsonable_python
 
 from .derived import names_read
 from .errors import InvalidDocument
-from .field import LARGEST_INTEGER, bare, is_json, parser
+from .field import LARGEST_INTEGER, bare, base64_bytes, is_json, parser
 from .portable import SAFE_INTEGER
 
 Fault = dict[str, Any]
@@ -68,16 +68,26 @@ class Input:
         info = self.model.model_fields.get(attribute)
         return info is None or (info.default is None and info.default_factory is None)
 
-    def validate(self, values: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
-        """The validated attributes; ``faults`` are those already found.
+    def validate(
+        self, sent: Mapping[str, Any], faults: list[Fault], kept: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The validated attributes.
 
+        sent: values of JSON, by attribute.  faults: those already found.  kept: values of the row beside them.
         Raises InvalidDocument with all faults.
         """
         body = {
-            self._names[attribute][0]: self._read(attribute, value)
-            for attribute, value in values.items()
+            self._names[attribute][0]: value
+            for attribute, value in (kept or {}).items()
             if attribute in self._names
         }
+        for attribute, value in sent.items():
+            name = self._names[attribute][0]
+            try:
+                body[name] = self._read(attribute, value)
+            except ValueError as error:
+                body[name] = b""  # so that the class has no more to say of it
+                faults = [*faults, {"pointer": pointer((name,)), "detail": str(error)}]
         try:
             validated = dict(vars(self._validator.validate_python(body)))
         except ValidationError as error:
@@ -100,12 +110,7 @@ class Input:
         return validated
 
     def _read(self, attribute: str, value: Any) -> Any:
-        if isinstance(value, str) and attribute in self._readers:
-            try:
-                return self._readers[attribute](value)
-            except ValueError:
-                return value
-        return value
+        return self._readers[attribute](value) if attribute in self._readers else value
 
 
 def pointer(path: Iterable[Any]) -> str:
@@ -113,25 +118,42 @@ def pointer(path: Iterable[Any]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
-def _reader(info: FieldInfo, strict: bool) -> Callable[[str], Any] | None:
-    """What makes of a JSON string the value that a class expects of Python."""
+def _reader(info: FieldInfo, strict: bool) -> Callable[[Any], Any] | None:
+    """What makes of a value of JSON the one that a class expects of Python."""
     kind = bare(info.annotation)
     if kind is bytes:
-        return urlsafe_b64decode
+        return _bytes
     for mark in info.metadata:
         if isinstance(mark, Strict):
             strict = mark.strict
     if strict and kind is int:
         return _big_integer
     if strict and isinstance(kind, type) and issubclass(kind, WRITTEN_AS_TEXT):
-        return parser(kind)
+        return _strictly(parser(kind))
     return None
 
 
-def _big_integer(text: str) -> int:
-    if abs(int(text)) <= SAFE_INTEGER:
-        raise ValueError("only integers that JSON readers would round travel as strings")
-    return int(text)
+def _bytes(value: Any) -> Any:
+    return base64_bytes(value) if isinstance(value, str) else value
+
+
+def _big_integer(value: Any) -> Any:
+    """Integers that JSON readers would round travel as strings."""
+    if isinstance(value, str) and value.lstrip("-").isdecimal() and abs(int(value)) > SAFE_INTEGER:
+        return int(value)
+    return value
+
+
+def _strictly(parse: Callable[[str], Any] | None) -> Callable[[Any], Any] | None:
+    """What a strict class would have made of JSON's strings itself; what it can't read, it refuses itself."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str) and parse is not None:
+            with suppress(ValueError):
+                return parse(value)
+        return value
+
+    return read
 
 
 def _is_storable(value: Any) -> bool:

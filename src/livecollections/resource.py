@@ -166,59 +166,70 @@ class Resource:
         Fields that a client may not set are passed over, since a client that saves a whole document sends them too,
         perhaps as they were. Raises InvalidDocument.
         """
-        sent, faults = self._sent(row, body, whole=True)
-        known = {
+        sent, unchanged, faults = self._sent(row, body, whole=True)
+        kept = {
             column.attribute: row[column.attribute]
             for column in self.source.columns
-            if column.attribute in self._untouchable
+            if column.attribute in unchanged | self._untouchable
             or (column.is_filled and self.updates.leaves_out(column.attribute))
         }
-        return self._changed(row, {**known, **sent}, sent, faults)
+        return self._changed(row, kept, sent, faults)
 
     def patch_values(self, row: Row, body: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes that a merge-patch (RFC 7396) changes in a row. Raises InvalidDocument."""
-        sent, faults = self._sent(row, body, whole=False)
+        sent, _, faults = self._sent(row, body, whole=False)
+        kept = {attribute: value for attribute, value in row.items() if attribute not in sent}
         nullable = {column.attribute for column in self.source.columns if column.nullable}
-        values = dict(row)
-        for attribute, value in sent.items():
-            if value is None and attribute not in nullable:
-                values.pop(attribute, None)
-            else:
-                values[attribute] = _merged(row.get(attribute), value)
-        return self._changed(row, values, sent, faults)
+        merged = {
+            attribute: _merged(row.get(attribute), value)
+            for attribute, value in sent.items()
+            if value is not None or attribute in nullable
+        }
+        return self._changed(row, kept, merged, faults)
 
     def _sent(
         self, row: Row, body: Mapping[str, Any], whole: bool
-    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """What a body sets, by attribute, and its faults; what is as GET shows it is taken from the row."""
+    ) -> tuple[dict[str, Any], set[str], list[dict[str, Any]]]:
+        """What a body sets, by attribute; the attributes that it shows as GET does; its faults."""
         shown = self.document(row)
         sent: dict[str, Any] = {}
+        unchanged: set[str] = set()
         faults = []
         for name, value in body.items():
             attribute = self.updates.attribute(name)
             field = self.fields.get(name)
-            unchanged = name in shown and same(value, shown[name])
+            is_unchanged = name in shown and same(value, shown[name])
             if field and field.attribute in self.source.key:
-                if not unchanged and not field.equals(value, row[field.attribute]):
+                if not is_unchanged and not field.equals(value, row[field.attribute]):
                     faults.append(_fault(name, "this is not the key in the URL, and a key can't be changed"))
             elif attribute in self._untouchable or (attribute is None and name in shown):
-                if not unchanged and not whole:
+                if not is_unchanged and not whole:
                     faults.append(_fault(name, "this is read-only"))
             elif attribute is None:
                 faults.append(self._unknown(name))
+            elif is_unchanged and attribute in row:
+                unchanged.add(attribute)
             else:
-                sent[attribute] = row[attribute] if unchanged and attribute in row else value
-        return sent, faults
+                sent[attribute] = value
+        return sent, unchanged, faults
 
     def _changed(
-        self, row: Row, values: dict[str, Any], sent: Collection[str], faults: list[dict[str, Any]]
+        self, row: Row, kept: dict[str, Any], sent: dict[str, Any], faults: list[dict[str, Any]]
     ) -> dict[str, Any]:
-        return {
-            attribute: value
-            for attribute, value in self.updates.validate(values, faults).items()
-            if attribute not in self._untouchable
-            and (not same(value, row[attribute]) if attribute in row else attribute in sent)
-        }
+        """What differs from the row once the model has seen the whole."""
+        changed = {}
+        for attribute, value in self.updates.validate(sent, faults, kept).items():
+            if attribute in self._untouchable:
+                continue
+            if attribute not in row:
+                is_changed = attribute in sent
+            elif attribute in kept and not _is_like(value, row[attribute]):
+                is_changed = False
+            else:
+                is_changed = not same(value, row[attribute])
+            if is_changed:
+                changed[attribute] = value
+        return changed
 
     @cached_property
     def _untouchable(self) -> frozenset[str]:
@@ -357,6 +368,12 @@ def _check_create(resource: Resource, hidden: frozenset[str]) -> None:
 
 def _fault(name: str, detail: str) -> dict[str, Any]:
     return {"pointer": pointer((name,)), "detail": detail}
+
+
+def _is_like(value: Any, stored: Any) -> bool:
+    """Whether a stored value may be replaced by what a validator makes of it: one of another type is of a stranger's
+    making, and none of this request's business."""
+    return value is None or stored is None or type(value) is type(stored)
 
 
 def _merged(target: Any, patch: Any) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import computed_field, field_validator
+from sqlmodel import Field, SQLModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -502,3 +505,72 @@ async def test_a_stopped_store_is_503(tmp_path: Any) -> None:
                 is_problem(answered, 503)
                 assert answered.headers["retry-after"] == "1"
         is_problem(await client.get("/api/todos"), 503)
+
+
+async def test_each_type_is_found_by_what_its_document_shows(api: Api) -> None:
+    body = {
+        "text": "a&b", "number": 2**60, "real": 0.1, "flag": True, "moment": "2020-01-02T03:04:05Z",
+        "day": "2020-01-02", "price": "1.10", "token": str(uuid.UUID(int=7)), "colour": "blue", "blob": "__4=",
+    }  # fmt: skip
+    created = (await api.client.post("/api/everything", json=body)).json()
+    await api.client.post("/api/everything", json={})
+    for field in ("id", *body):
+        found = await api.client.get(
+            "/api/everything", params={field: str(created[field]).replace("True", "true")}
+        )
+        assert [document["id"] for document in found.json()] == [1], (field, found.text)
+        is_null = await api.client.get("/api/everything", params={field: "null"})
+        assert is_null.status_code == (400 if field in ("id", "number", "real", "flag") else 200)
+        if is_null.status_code == 200 and field not in ("text", "blob"):
+            assert [document["id"] for document in is_null.json()] == [2]
+
+
+async def test_a_path_of_other_characters(tmp_path: Path) -> None:
+    live = Live("sqlite://")
+    live.add_resource("/api/order.items/\u00e9 x", Todo)
+    async with (
+        live,
+        httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://t") as client,
+    ):
+        created = await client.post("/api/order.items/%C3%A9%20x", json={"title": "x"})
+        assert created.headers["location"] == "/api/order.items/%C3%A9%20x/1"
+        assert (await client.get(created.headers["location"])).json() == created.json()
+        listed = await client.get("/api/order.items/\u00e9 x/")
+        assert listed.headers["live-channel"] == "/api/order~2Eitems/~C3~A9~20x"
+        assert (await client.get("/api/order.items/%C3%A9%20x%0A")).status_code == 404
+
+
+class Fragile(SQLModel, table=True):
+    """Its rules fail, rather than refuse."""
+
+    __tablename__ = "rest_fragile"
+    id: int | None = Field(default=None, primary_key=True)
+    text: str = ""
+
+    @field_validator("text")
+    @classmethod
+    def check_text(cls, value: str) -> str:
+        if value == "boom":
+            raise KeyError("a fault in the application")
+        return value
+
+    @computed_field
+    def first(self) -> str:
+        return self.text[0]
+
+
+async def test_a_rule_that_fails_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    live = Live("sqlite://")
+    live.add_resource("/api/fragile", Fragile)
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        await client.post("/api/fragile", json={"text": "ok"})
+        for method, path in (("POST", ""), ("PUT", "/1"), ("PATCH", "/1")):
+            problem = is_problem(
+                await client.request(method, f"/api/fragile{path}", json={"text": "boom"}), 500
+            )
+            assert "fault" not in problem["detail"]
+        assert (await client.get("/api/fragile")).json() == [{"id": 1, "text": "ok", "first": "o"}]
+        emptied = await client.patch("/api/fragile/1", json={"text": ""})
+        assert emptied.json() == {"id": 1, "text": ""}
+        assert "Fragile can't show a row" in caplog.text

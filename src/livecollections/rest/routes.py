@@ -50,11 +50,11 @@ def routes(
     document = Document(resource, store, cors, body_limit)
     name = resource.path.strip("/").replace("/", "_")
     return [
-        ResourceRoute(resource.path, collection, rf"^{re.escape(resource.path)}/?$", name),
+        ResourceRoute(resource.path, collection, rf"^{re.escape(resource.path)}/?\Z", name),
         ResourceRoute(
             f"{resource.path}/{{key}}",
             document,
-            rf"^{re.escape(resource.path)}/(?P<key>.+?)/?$",
+            rf"^{re.escape(resource.path)}/(?P<key>.+?)/?\Z",
             f"{name}_key",
         ),
     ]
