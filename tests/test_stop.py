@@ -11,8 +11,9 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -45,6 +46,7 @@ async def running(folder: Path, *options: str) -> AsyncIterator[tuple[Process, s
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "uvicorn", "stop_application:app", "--port", str(port), *options,
         cwd=folder, stdout=PIPE, stderr=PIPE, env={**os.environ, "PYTHONPATH": str(folder)},
+        start_new_session=True,
     )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:
@@ -58,8 +60,9 @@ async def running(folder: Path, *options: str) -> AsyncIterator[tuple[Process, s
                     await asyncio.sleep(0.05)
         yield process, address
     finally:
-        if process.returncode is None:
-            process.kill()
+        # Its children too: they hold the pipes open.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.communicate()
 
 
@@ -78,8 +81,12 @@ async def hold(address: str) -> str:
             "connectionType": "long-polling",
         }
         await client.post(f"{address}/faye", json=[connecting])
-        HELD.append(address)
-        answer = await client.post(f"{address}/faye", json=[connecting])
+
+        async def sent(event: str, info: dict[str, Any]) -> None:
+            if event == "http11.send_request_body.complete":
+                HELD.append(address)
+
+        answer = await client.post(f"{address}/faye", json=[connecting], extensions={"trace": sent})
         if answer.status_code == 503:
             return "too late"
         return str(answer.json()[0]["advice"]["reconnect"])
@@ -110,6 +117,8 @@ async def test_it_is_gone_within_two_seconds_behind_held_polls(tmp_path: Path, n
             await websocket.recv()
             await wait_until(lambda: len(HELD) == POLLS, 30)
             await stream_open.wait()
+            async with httpx.AsyncClient() as client:
+                await client.get(f"{address}/live/health")
             started = time.monotonic()
             process.send_signal(number)
             await asyncio.wait_for(process.wait(), 10)
