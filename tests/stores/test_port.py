@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,7 +151,7 @@ async def test_answer_list_and_log_hold_the_same_values(rig: SQLiteRig) -> None:
     assert (await rig.store.find(rig.sources[Everything], Query())).rows == [written.row]
     (logged,) = await changes(rig, before)
     assert logged.after is not None
-    assert {name: logged.after[name] for name in written.row} == written.row
+    assert logged.after == written.row
     assert [type(logged.after[name]) for name in written.row] == [type(v) for v in written.row.values()]
 
 
@@ -629,6 +630,14 @@ def test_a_store_starts_again_on_another_loop(rig: SQLiteRig) -> None:
     first, second = asyncio.run(live()), asyncio.run(live())
     assert first[:8] == second[:8]
     assert first < second
+
+
+async def test_stores_may_start_together(rig: SQLiteRig, tmp_path: Path) -> None:
+    together = [SQLiteRig(tmp_path / "together.db") for _ in range(4)]
+    await asyncio.gather(*(each.start() for each in together))
+    await asyncio.gather(*(create(each, Todo, {"title": str(n)}) for n, each in enumerate(together)))
+    assert len({await each.store.head() for each in together}) == 1
+    await asyncio.gather(*(each.store.stop() for each in together))
 
 
 async def test_two_stores_hear_each_other(rig: SQLiteRig) -> None:

@@ -28,7 +28,7 @@ from ..source import Source
 from .base import Batch, Log, Run, Snapshot, Store, Write, Written
 from .sql import Field, TableSource, compile_query, decode_row, describe, referenced_tables, table_source
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
-from .sqlite_connection import Synchronous, connect, database_path, reading, transaction, translated
+from .sqlite_connection import Synchronous, connect, database_path, reading, transaction, translated, use_wal
 from .sqlite_install import install, install_sql, new_epoch, uninstall
 from .sqlite_log import ChangeLog, Images, layouts
 from .sqlite_schema import read_table
@@ -119,11 +119,7 @@ class SQLiteStore(Store):
 
     def _open(self) -> None:
         writer = self._connections["write"] = connect(self._path, self._synchronous)
-        try:
-            (mode,) = writer.execute("PRAGMA journal_mode").fetchone()
-            writer.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.Error as error:
-            raise translated(error, f"the database {self._path}") from error
+        mode = use_wal(writer, self._path)
         if self._create_tables:
             self._make_tables(writer)
         needed: dict[str, list[str]] = {}
@@ -134,7 +130,7 @@ class SQLiteStore(Store):
                 raise ConfigurationError(f"the database has no table {source.name!r}")
             needed.setdefault(source.name, []).extend(found.name for found in source.shown)
             shown = fields.setdefault(source.name, {})
-            for found in source.fields.values():
+            for found in source.shown:
                 shown.setdefault(found.name.lower(), []).append(found)
             keys.setdefault(source.name, source.key_fields)
         self._images = Images(fields)
@@ -242,16 +238,15 @@ class SQLiteStore(Store):
             return Snapshot([], await self.head())
 
         def function(connection: sqlite3.Connection) -> Snapshot:
-            shape = self._shape(described)
+            shape = self._shape(described, connection)
             found = shape.found(connection.execute(shape.select, stored).fetchone())
             return Snapshot([] if found is None else [found.row], self._changes.head(connection))
 
         return await self._read(function)
 
-    def _shape(self, source: TableSource) -> Shape:
+    def _shape(self, source: TableSource, connection: sqlite3.Connection) -> Shape:
         shape = self._shapes.get(id(source))
         if shape is None or shape.source is not source:
-            connection = self._connections["write"]
             table = read_table(connection, source.name)
             if table is None:
                 raise StoreUnavailable(f"the table {source.name} is gone")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
@@ -79,6 +80,22 @@ def prepare(execute: Callable[[str], Any], synchronous: Synchronous) -> None:
     """The settings that every connection of ours has."""
     execute("PRAGMA foreign_keys = ON")
     execute(f"PRAGMA synchronous = {synchronous}")
+
+
+def use_wal(connection: sqlite3.Connection, path: str) -> str:
+    """Switch the file to a write-ahead log; the answer is the mode that it had. Raises StoreError."""
+    deadline = time.monotonic() + BUSY
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            if mode != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
+            return str(mode)
+        except sqlite3.Error as error:
+            # SQLite asks no busy handler here: processes that start together must wait by themselves.
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise translated(error, f"the database {path}") from error
+            time.sleep(0.01)
 
 
 def _escaped(path: str) -> str:

@@ -114,6 +114,10 @@ class Images:
 
     def __init__(self, sources: Mapping[str, Mapping[str, Sequence[Field]]]) -> None:
         self._sources = sources
+        self._absent = {
+            source: {found.attribute: None for fields in columns.values() for found in fields}
+            for source, columns in sources.items()
+        }
         self._layouts: dict[str, list[str]] = {}
 
     def learn(self, layouts: Mapping[str, list[str]]) -> None:
@@ -137,7 +141,7 @@ class Images:
         if columns is None or len(columns) != len(fields):
             raise Undecodable(f"the layout {layout!r} is not known")
         shown = self._sources[source]
-        row = {}
+        row = dict(self._absent[source])
         try:
             for column, field in zip(columns, fields, strict=True):
                 value = stored_value(field)
@@ -145,9 +149,6 @@ class Images:
                     row[found.attribute] = found.decode(value)
         except (ValueError, IndexError) as error:
             raise Undecodable(str(error)) from error
-        for missing in shown.values():
-            for found in missing:
-                row.setdefault(found.attribute, None)
         return row
 
     def key(self, source: str, fields: Sequence[Field], key: str) -> tuple[Any, ...]:

@@ -209,16 +209,17 @@ class Triggers:
     def _note(self, matches: Sequence[str]) -> list[str]:
         kept = self._table.key[:NOTED_KEYS]
         places = "".join(f", k{place}" for place in range(len(kept)))
-        values = "".join(f", {quote(column)}" for column in kept)
+        values = "".join(f", r.{quote(column)}" for column in kept)
         key = ", ".join(quote(column) for column in self._table.key)
         found = " UNION ".join(f"SELECT {key} FROM {self._name} WHERE {match}" for match in matches)
-        rows = f"FROM {self._name} WHERE ({key}) IN ({found}) AND {self._has_key(self._name)}"
-        name = self._key(self._name)
+        same = " AND ".join(f"r.{quote(column)} = f.{quote(column)}" for column in self._table.key)
+        rows = f"FROM ({found}) AS f CROSS JOIN {self._name} AS r ON {same}"
+        name = self._key("r")
         return [
             f"DELETE FROM {self._notes} WHERE id <= (SELECT max(id) FROM {self._notes}) - {NOTES}",
             f"DELETE FROM {self._notes} WHERE source = {self._source} AND key IN (SELECT {name} {rows})",
             f"INSERT INTO {self._notes} (source, key, image{places}) "
-            f"SELECT {self._source}, {name}, {image(of(self._name), self._columns)}{values} {rows}",
+            f"SELECT {self._source}, {name}, {image(of('r'), self._columns)}{values} {rows}",
         ]
 
     def _shares(self, unique: UniqueKey) -> str:

@@ -62,14 +62,14 @@ class Shape:
 
 
 class Writer:
-    """Does writes on one connection. shapes: by source; begun: tells whether capture is sound."""
+    """Does writes on one connection. shape: gives the statements for a source."""
 
     def __init__(
         self,
         connection: sqlite3.Connection,
         log: ChangeLog,
         images: Images,
-        shape: Callable[[TableSource], Shape],
+        shape: Callable[[TableSource, sqlite3.Connection], Shape],
         dialect: Dialect,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -148,7 +148,7 @@ class Writer:
     # --- one write ------------------------------------------------------------------------------------------
 
     def _do(self, write: Write) -> Written:
-        shape = self._shape(table_source(write.source))
+        shape = self._shape(table_source(write.source), self._connection)
         if write.idempotency and (remembered := self._remembered(write)):
             return remembered
         start = place_of(self._log.head(self._connection))
