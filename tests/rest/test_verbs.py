@@ -57,17 +57,17 @@ async def test_create_read_replace_patch_delete(api: Api) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("key", ["99", "abc", "07", str(2**70), "a%2Fb", "%FF", "null"])
-async def test_404_says_up_to_which_seq_it_holds(api: Api, method: str, key: str) -> None:
+async def test_404_says_up_to_which_seq_it_holds(api: Api, method: str) -> None:
     await api.todo()
     head = (await api.client.get("/api/todos")).headers["live-seq"]
     before = api.held()
     body = {"json": {"title": "x"}} if method in ("PUT", "PATCH") else {}
-    answer = await api.client.request(method, f"/api/todos/{key}", **body)  # type: ignore[arg-type]
-    assert answer.status_code == 404
-    assert answer.headers["live-seq"] == head
-    if method != "HEAD":
-        is_problem(answer, 404)
+    for key in ("99", "abc", "07", str(2**70), "a%2Fb", "%FF", "null"):
+        answer = await api.client.request(method, f"/api/todos/{key}", **body)  # type: ignore[arg-type]
+        assert answer.status_code == 404
+        assert answer.headers["live-seq"] == head
+        if method != "HEAD":
+            is_problem(answer, 404)
     assert api.held() == before
 
 
@@ -192,36 +192,23 @@ async def test_a_long_list_is_whole_and_in_order(api: Api) -> None:
 # Keys
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "a",
-        "a b",
-        "a/b",
-        "a,b",
-        "a%b",
-        "a?b#c",
-        "\u00e9\u4e2d",
-        "a+b",
-        "..x",
-        "a\\b",
-        "a&b=c",
-        "\U0001f600",
-        "a/",
-        "~",
-        "null",
-    ],
-)
-async def test_string_keys_of_any_characters(api: Api, key: str) -> None:
-    created = await api.client.post("/api/books", json={"isbn": key, "title": "t"})
-    assert created.status_code == 201
-    assert created.headers["location"] == f"/api/books/{quote(key, safe='')}"
-    path = created.headers["location"]
-    assert (await api.client.get(path)).json() == created.json()
-    put = await api.client.put(path, json={**created.json(), "pages": 7})
-    assert (put.status_code, put.json()["pages"]) == (200, 7)
-    assert (await api.client.delete(path)).status_code == 204
-    assert (await api.client.get("/api/books")).json() == []
+KEYS = [
+    "a", "a b", "a/b", "a,b", "a%b", "a?b#c", "\u00e9\u4e2d", "a+b", "..x", "a\\b", "a&b=c", "\U0001f600", "a/",
+    "~", "null",
+]  # fmt: skip
+
+
+async def test_string_keys_of_any_characters(api: Api) -> None:
+    for key in KEYS:
+        created = await api.client.post("/api/books", json={"isbn": key, "title": "t"})
+        assert created.status_code == 201
+        path = created.headers["location"]
+        assert path == f"/api/books/{quote(key, safe='')}"
+        assert (await api.client.get(path)).json() == created.json()
+        put = await api.client.put(path, json={**created.json(), "pages": 7})
+        assert (put.status_code, put.json()["pages"]) == (200, 7)
+        assert (await api.client.delete(path)).status_code == 204
+        assert (await api.client.get("/api/books")).json() == []
 
 
 async def test_uuid_and_composite_keys(api: Api) -> None:
@@ -375,15 +362,15 @@ async def test_the_origin_is_stamped_on_the_documents_change(api: Api, token: st
     ]
 
 
-@pytest.mark.parametrize("token", ["", " ", "a b", "x" * 65, "\u00e9", "a/b"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_a_malformed_origin_is_refused(api: Api, method: str, token: str) -> None:
+async def test_a_malformed_origin_is_refused(api: Api, method: str) -> None:
     await api.todo()
     before = api.held()
     path = "/api/todos" if method == "POST" else "/api/todos/1"
-    headers = {b"Live-Origin": token.encode("latin-1"), b"Content-Type": b"application/json"}
-    answer = await api.client.request(method, path, content=b'{"title": "x"}', headers=headers)
-    assert "Live-Origin" in is_problem(answer, 400)["detail"]
+    for token in ("", " ", "a b", "x" * 65, "\u00e9", "a/b"):
+        headers = {b"Live-Origin": token.encode("latin-1"), b"Content-Type": b"application/json"}
+        answer = await api.client.request(method, path, content=b'{"title": "x"}', headers=headers)
+        assert "Live-Origin" in is_problem(answer, 400)["detail"]
     assert api.held() == before
 
 
