@@ -54,12 +54,13 @@
   // Each model *object* has one state, for all collections that hold it:
   // `known` is the newest server state whole, `version` its seq, `saves` are
   // the saves still unanswered, `kept` the attributes of failed ones, `stray`
-  // the attributes that an earlier known state had and the newest has not.
+  // the attributes that the server has had and may have no more, `local` those
+  // that it was sent and did not take.
   var states = new WeakMap();
   var stateOf = function(model) {
     var state = states.get(model);
     if (!state) {
-      state = {version: null, body: null, known: null, saves: [], kept: {}, stray: {}, homes: new Set(), stamp: 0};
+      state = {version: null, body: null, known: null, saves: [], kept: {}, stray: {}, local: {}, homes: new Set(), stamp: 0};
       states.set(model, state);
     }
     return state;
@@ -81,6 +82,12 @@
     state.body = attrs ? null : body;
     state.known = attrs || null;
     state.version = seq == null ? null : seq;
+  };
+
+  // An old state still tells which attributes are the server's.
+  var recall = function(model, body) {
+    var attrs = body && model.parse(_.clone(body), {parse: true});
+    _.each(attrs, function(value, name) { stateOf(model).stray[name] = true; });
   };
 
   // A model reports itself `unsaved` while attributes of a failed save are
@@ -105,20 +112,16 @@
     var state = stateOf(model);
     var attrs = _.clone(known(model)) || {};
     if (state.known) _.each(state.stray, function(yes, name) { if (!_.has(attrs, name)) attrs[name] = void 0; });
-    _.each(mine(model), function(yes, name) {
-      if (_.has(model.attributes, name)) attrs[name] = model.attributes[name];
-      else delete attrs[name];
-    });
+    _.each(mine(model), function(yes, name) { attrs[name] = model.attributes[name]; });
     return attrs;
   };
 
   // `set` has announced the vanished attributes as `undefined`; now drop them.
   var prune = function(model) {
     var state = stateOf(model), own = mine(model);
-    _.each(_.keys(state.stray), function(name) {
-      if (own[name]) return;
-      delete state.stray[name];
-      if (!_.has(known(model) || {}, name) && model.attributes[name] === void 0) delete model.attributes[name];
+    _.each(_.extend({}, own, state.stray), function(yes, name) {
+      if (!own[name] && state.known) delete state.stray[name];
+      if (model.attributes[name] === void 0) delete model.attributes[name];
     });
   };
 
@@ -227,11 +230,17 @@
       stateOf(model).version = seq;
       this.shown.delete(model);
       this.gone.add(model);
+      // Another collection may hold this very model, and have read past this.
+      stateOf(model).homes.forEach(function(home) {
+        var other = home._listener;
+        if (other && other !== listener && !older(other.position, seq)) home.remove(model, {live: true, seq: other.latest(seq)});
+      });
     },
 
     // The document `id` *is* this created model. Another object that stands
     // for it goes; what was known of that one is not lost.
     identify: function(create, id, options) {
+      create.id = id;
       var model = create.model, collection = this.collection, other = collection.get(id), held = this.listener.held.get(String(id));
       if (held) {
         this.listener.held.delete(String(id));
@@ -239,6 +248,7 @@
       }
       if (other && other !== model) {
         var state = stateOf(other);
+        options = _.extend({}, options, older(options.seq, state.version) && {seq: state.version});
         if (known(other) && !older(state.version, stateOf(model).version)) learn(model, null, state.version, state.known);
         this.shown.delete(other);
         collection.remove(other, options);
@@ -333,13 +343,14 @@
     this.options = options;
     this.on = true;
     this.era = 0;
-    this.position = this.from = this.floor = null;
+    this.position = this.from = this.floor = this.top = null;
     this.tombs = new Map();     // id → {seq, stamp}
     this.hidden = new Map();    // id → {model, index}: destroys that are unanswered
     this.held = new Map();      // id → {body, seq, parse}: rows that wait for creates
     this.waited = new Set();    // the creates for which they wait
     this.creates = new Map();   // origin → {model, options, pending}
     this.requests = new Set();
+    this.later = [];            // answers that wait for the stream
     this.hold = null;           // a list that waits for its `Live-Until`
     this.joined = this.signal = this.orphan = this.again = this.behind = false;
     this.needed = options.fetch === void 0 ? options.seq == null : !!options.fetch;
@@ -375,6 +386,7 @@
       this.on = false;
       clearTimeout(this.timer);
       this.endHold();
+      this.reached(true);
       if (this.stream) this.stream.leave(this);
       this.stream = null;
       this.update();
@@ -449,7 +461,7 @@
       var commit = function() {
         var done = batch;
         batch = new Batch(listener);
-        done.commit({live: true, seq: listener.position});
+        done.commit({live: true, seq: listener.latest(listener.position)});
       };
       _.each(items, function(item) {
         if (!listener.on) return;
@@ -463,6 +475,7 @@
         }
       });
       commit();
+      this.reached();
       this.forgetTombs();
       this.update();
     },
@@ -475,7 +488,8 @@
       if (start != null) {
         if (this.position == null) this.position = start;
         if (this.from == null || older(start, this.from)) this.from = start;
-        if (!sameLog(this.position, start) || this.position < start) {
+        if (!sameLog(this.position, start)) return this.reset(start);
+        if (this.position < start) {
           this.from = this.position;
           return this.resume();
         }
@@ -546,7 +560,8 @@
       if (mine) this.creates.delete(data.origin);
       if ((mine || here) && other !== model && (model.id == null || model.id === id)) {
         if (!repeat || other || this.held.has(String(id))) {
-          batch.identify(create, id, {live: true, seq: this.position});
+          recall(model, data.body);
+          batch.identify(create, id, {live: true, seq: this.latest(this.position)});
         } else if (here) {
           batch.gone.add(model);
         }
@@ -574,13 +589,14 @@
     // *first*, then read again.
     reset: function(start) {
       this.era++;
-      this.floor = null;
+      this.floor = this.top = null;
       this.tombs.clear();
       this.held.clear();
       this.position = this.from = start;
       this.collection.each(function(model) { stateOf(model).version = null; });
       this.hidden.forEach(function(hidden) { stateOf(hidden.model).version = null; });
       this.endHold();
+      this.reached(true);
       this.joined = false;
       this.needed = true;
       this.update();
@@ -593,7 +609,7 @@
     // A read of the whole list that is under way and still counts.
     reading: function() {
       var era = this.era;
-      return _.find(Array.from(this.requests), function(request) { return request.whole && request.era === era; });
+      return _.find(Array.from(this.requests), function(request) { return request.list && request.whole && request.era === era; });
     },
 
     read: function(options) {
@@ -621,9 +637,11 @@
     // when it was asked for.
     admit: function(request) {
       var header = request.header, seq = request.seq, named = header('Live-Channel'), signal = header('Live-Signal');
+      var top = request.until || seq || request.at;
       request.label = seq || request.at;
-      if (request.era !== this.era || older(request.label, this.floor)) return void (request.useless = true);
-      if (!request.whole) return;
+      request.useless = request.era !== this.era || older(request.label, this.floor) || request.whole && older(top, this.top);
+      if (request.useless || !request.whole) return;
+      this.top = top;
       if (named || signal) {
         this.signal = !named;
         if (!this.stream || this.stream.channel !== (named || signal)) this.join(named || signal);
@@ -633,6 +651,7 @@
       this.orphan = !this.stream || !!seq && !named && !signal;
       var label = request.label, other = label && this.position && !sameLog(label, this.position);
       if (other) {
+        request.era = ++this.era;
         this.collection.each(function(model) { stateOf(model).version = null; });
         this.tombs.clear();
       }
@@ -656,7 +675,7 @@
       var listener = this;
       var finish = function() {
         if (request.joins && !request.useless) listener.joined = true;
-        if (options.live) options.seq = request.label;
+        if (options.live) options.seq = listener.latest(request.label);
         reads.set(options, request);
         try { proceed(); } finally { listener.listRead(request); }
       };
@@ -669,7 +688,8 @@
       request.until = request.header('Live-Until');
       this.follow(request, options, request.header, function() {
         listener.admit(request);
-        if (request.useless || !request.whole) return finish();
+        if (!request.whole) return listener.after(request.until, finish);
+        if (request.useless) return finish();
         var old = listener.hold;
         request.messages = old ? old.messages : [];
         if (old) {
@@ -681,12 +701,29 @@
       });
     },
 
+    // What is still to be read is read at once; where a list in which pushes
+    // are not applied was older than what it lacks, it is read again later.
     listRead: function(request) {
+      var lagging = this.needed && this.joined;
       this.end(request);
-      this.tries = 0;
+      if (!lagging) this.tries = 0;
       if (this.again) this.needed = true;
-      if (this.stream && this.stream.confirmed) this.unread();
+      if (lagging && !this.again) this.retry();
+      else if (this.stream && this.stream.confirmed) this.unread();
       this.update();
+    },
+
+    // Wait until the stream has reached what an answer may show already.
+    after: function(until, run) {
+      if (this.signal || !older(this.position, until)) return run();
+      this.later.push({until: until, run: run});
+    },
+
+    reached: function(all) {
+      var position = this.position;
+      var ripe = _.filter(this.later, function(one) { return all || !older(position, one.until); });
+      this.later = _.difference(this.later, ripe);
+      _.invoke(ripe, 'run');
     },
 
     // Follow `Link: <…>; rel="next"` as long as the list says that it is whole.
@@ -737,10 +774,13 @@
       if (request.whole && options.remove !== false) {
         var listed = _.object(batch.list, batch.list);
         collection.each(function(model) {
-          var state = stateOf(model);
-          if (_.has(listed, model.id) || model.isNew() || older(request.label, state.version)) return;
-          if (state.stamp > request.stamp || state.version == null && state.saves.length) return;
-          batch.gone.add(model);
+          var state = stateOf(model), newer = older(request.label, state.version) || state.stamp > request.stamp;
+          if (_.has(listed, model.id) || model.isNew() || state.version == null && state.saves.length) return;
+          if (!newer) batch.gone.add(model);
+          else if (listener.signal) listener.needed = true;
+        });
+        this.hidden.forEach(function(hidden, key) {
+          if (!_.has(listed, key) && !older(request.label, stateOf(hidden.model).version)) listener.hidden.delete(key);
         });
       }
       _.each(request.messages, function(data) { listener.apply(data, batch); });
@@ -794,8 +834,9 @@
           }
         };
       };
+      request.list = list;
       request.whole = !!options.reread || options.data == null && options.url == null;
-      if (!list) request.one = true;
+      if (!list && request.whole) this.address(model, options);
       if (kind === 'destroy') this.hide(request, options);
       if (kind === 'save') this.sends(request, options);
       if (this.link && this.link.withCredentials) {
@@ -805,6 +846,14 @@
       options.error = wrap(options.error, true);
       this.requests.add(request);
       return request;
+    },
+
+    // The query of a collection's URL is no part of its models' URLs.
+    address: function(model, options) {
+      var url = model.url === Backbone.Model.prototype.url && !model.urlRoot && _.result(model.collection, 'url');
+      if (!/\?/.test(url || '')) return;
+      options.url = url.replace(/\?.*/, '').replace(/[^\/]$/, model.isNew() ? '$&' : '$&/');
+      if (!model.isNew()) options.url += encodeURIComponent(model.id);
     },
 
     // It is answered: what it sent is not protected any more.
@@ -821,14 +870,15 @@
       this.update();
     },
 
-    // A PUT sends what differs from the known state, a PATCH its body, a POST
-    // everything. A POST has its own origin; a repeat after a lost answer has
+    // A PUT sends what differs from the known state or from what an earlier
+    // save is about to make of it, a PATCH its body, a POST everything. A POST has its own origin; a repeat after a lost answer has
     // the one that it had.
     sends: function(request, options) {
       var model = request.model, create = request.method === 'create', state = stateOf(model), sent = {};
       var body = options.attrs || model.attributes, base = request.method === 'update' && known(model);
+      var before = mine(model);
       _.each(body, function(value, name) {
-        if (!base || !_.has(base, name) || !_.isEqual(base[name], value)) sent[name] = true;
+        if (!base || before[name] || !_.has(base, name) || !_.isEqual(base[name], value)) sent[name] = true;
       });
       if (base && !options.attrs) _.each(base, function(value, name) { if (!_.has(body, name)) sent[name] = true; });
       request.id = model.id;
@@ -859,12 +909,19 @@
           if (request.seq && body) learn(model, body, label, options.parse ? null : body);
           else learn(model, null, label, _.extend({}, known(model), body ? parsed : request.save.values));
           if (!request.seq) state.stamp = ++clock;
+        } else {
+          recall(model, body);
         }
         keep(model, _.omit(state.kept, _.keys(sent)));
+        if (body && known(model)) {
+          _.each(request.save.values, function(value, name) {
+            if (value != null && !_.has(known(model), name)) state.local[name] = true;
+          });
+        }
+        if (fate === 'gone') this.drop(model, label);
         state.barred = fate === 'gone' || fate === 'old';
         proceed(fate === 'gone' ? null : known(model) ? view(model) : body && _.pick(body, model.idAttribute));
         state.barred = false;
-        if (fate === 'gone') this.drop(model, label);
       }
       if (create) this.release(create);
     },
@@ -878,15 +935,17 @@
     // for what is known to be so anyhow, and what `wait` has never shown. A
     // create that was refused will not come back; one that was lost may.
     failed: function(request) {
-      var model = request.model, status = request.failed.status, create = request.create, names = {};
+      var model = request.model, state = stateOf(model), names = {};
+      var status = request.failed.status, create = request.create;
       var definite = status >= 400 && status < 500 && !_.contains([408, 425, 429], status);
       if (create && definite) this.creates.delete(create.origin);
       if (!request.save.wait) {
         _.each(request.save.sent, function(yes, name) {
           if (!_.isEqual((known(model) || {})[name], model.attributes[name])) names[name] = true;
+          if (!state.local[name]) state.stray[name] = true;
         });
       }
-      keep(model, _.extend(names, stateOf(model).kept), request.method === 'create' && model.id == null);
+      keep(model, _.extend(names, state.kept), request.method === 'create' && model.id == null);
       show(model);
     },
 
@@ -894,12 +953,17 @@
     // of a document that has been removed since: by a tombstone, or because a
     // list as new as the answer had no such row.
     created: function(request, body, label) {
-      var model = request.model, collection = this.collection, key, batch = new Batch(this);
-      var id = collection.modelId(body), create = request.create || {model: model};
+      var model = request.model, collection = this.collection, create = request.create, batch = new Batch(this);
+      var id = collection.modelId(body), key = String(id), other = collection.get(id);
+      var here = collection.get(model.cid) === model, options = {live: true, seq: this.latest(label)};
+      var adopt = function() {
+        stateOf(model).homes.forEach(function(home) {
+          if (home._listener) new Batch(home._listener).identify(create, id, options);
+        });
+      };
       if (id == null || model.id != null && model.id === request.id) return null;
-      key = String(id);
-      var other = collection.get(id), held = this.held.has(key), batched = {live: true, seq: label};
       if (!this.counts(request, label)) {
+        if (other && here) adopt();
         this.needed = true;
         if (this.floor) this.unread();
         return 'old';
@@ -907,19 +971,23 @@
       this.creates.delete(create.origin);
       if (model.id != null && model.id !== id) {
         batch.state(id, body, label, true);
-        batch.commit(batched);
+        batch.commit(options);
         return 'other';
       }
-      if (other === model) return null;
-      if (other || held) {
-        stateOf(model).homes.forEach(function(home) {
-          if (home._listener) new Batch(home._listener).identify(create, id, batched);
-        });
-        if (collection.get(id) !== model) batch.identify(create, id, batched);
+      if (create.id != null) return here ? null : 'old';
+      if (other || this.held.has(key)) {
+        adopt();
+        if (collection.get(id) !== model) batch.identify(create, id, options);
       } else if (this.buried(key, label) || request.seq && this.floor && !older(this.floor, label)) {
         return 'gone';
       }
       return null;
+    },
+
+    // The seq that an event about a state tells: it never falls.
+    latest: function(seq) {
+      if (older(seq, this.position)) seq = this.position;
+      return this.stream && older(seq, this.stream.last) ? this.stream.last : seq;
     },
 
     // A read of one model. An old answer shows what is known instead.
@@ -986,7 +1054,7 @@
     },
 
     drop: function(model, seq) {
-      stateOf(model).homes.forEach(function(home) { home.remove(model, {live: true, seq: seq}); });
+      stateOf(model).homes.forEach(function(home) { if (home._listener) home.remove(model, {live: true, seq: home._listener.latest(seq)}); });
     }
 
   });
@@ -1108,7 +1176,7 @@
         if (wait) wait.then(function() { callback(message); });
         else callback(message);
       },
-      incoming: function(message, callback) { link.incoming(message); callback(message); }
+      incoming: function(message, callback) { callback(link.incoming(message) ? message : null); }
     };
     this.down = function() { link.lost(true); };
     this.offline = function() { link.lost(); };
@@ -1238,22 +1306,25 @@
       }
     },
 
-    // What the server says.
+    // What the server says. Returns whether the client is to hear it: Faye's
+    // forgets a subscription that failed, also where it was only its session
+    // that is unknown and that it is about to shake hands again.
     incoming: function(message) {
       var live = message.ext && message.ext.live, stream = this.streams.get(message.subscription);
       if (message.channel === '/meta/handshake') {
-        if (!message.successful) return;
+        if (!message.successful) return true;
         this.asked.clear();
         this.stale = live && live.error || null;
         this.streams.forEach(function(one) { one.lost(); });
       } else if (message.channel === '/meta/subscribe') {
         var asked = this.asked.get(message.id);
         this.asked.delete(message.id);
-        if (!message.successful && message.advice && /^401/.test(message.error)) delete message.advice;
         if (stream) stream.answered(message, asked && asked.since);
+        if (stream && !message.successful && /^401/.test(message.error)) return false;
       } else if (message.channel === '/meta/connect' && live && live.last) {
         this.streams.forEach(function(one) { if (live.last[one.channel]) one.push({last: live.last[one.channel]}); });
       }
+      return true;
     }
 
   });
@@ -1385,8 +1456,10 @@
     },
 
     _removeReference: function(model) {
-      stateOf(model).homes.delete(this);
-      return Collection._removeReference.apply(this, arguments);
+      var homes = stateOf(model).homes;
+      homes.delete(this);
+      Collection._removeReference.apply(this, arguments);
+      if (!model.collection && homes.size) model.collection = homes.values().next().value;
     }
 
   }, {
