@@ -635,6 +635,29 @@ async def test_the_users_own_engine_names_the_file(tmp_path: Path) -> None:
         SQLiteStore(sa.create_engine("sqlite://"))
 
 
+async def test_statements_run_where_they_are_told_to(tmp_path: Path) -> None:
+    """A simulation runs them at once, on the loop, and keeps its own time."""
+    lanes: list[str] = []
+
+    async def at_once(lane: str, function: Any) -> Any:
+        lanes.append(lane)
+        return function()
+
+    store = SQLiteStore(f"sqlite:///{tmp_path / 'x.db'}", run=at_once, clock=lambda: 1000.0)
+    source = store.describe(Item)
+    await store.start([source])
+    head = await store.head()
+    waiting = asyncio.create_task(store.wait_changed(head))
+    answers = await asyncio.gather(
+        *(store.write(Write(source, None, lambda row, n=n: {"n": n})) for n in range(3))  # type: ignore[misc]
+    )
+    await waiting
+    assert (await store.find(source, Query())).seq == answers[-1].seq
+    await store.maintain(1001.0)
+    await store.stop()
+    assert set(lanes) == {"read", "write"}
+
+
 # --- installing ---------------------------------------------------------------------------------------------
 
 

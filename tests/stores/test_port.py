@@ -595,8 +595,9 @@ async def test_a_durable_cursor_keeps_the_log_within_bounds_15(
         await create(rig, Tag, {"name": str(number)})
     await store.maintain(time.time())
     assert (await store.read(start, 100)).trimmed
-    assert "mail" in caplog.text
     assert sum((await store.backlog(start[:8] + "0" * 20)).values()) == 20
+    await store.maintain(time.time())
+    assert caplog.text.count("mail") == 1
 
 
 async def test_a_cursor_has_one_owner_at_a_time(rig: SQLiteRig) -> None:

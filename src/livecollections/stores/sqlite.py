@@ -54,6 +54,7 @@ class SQLiteStore(Store):
     database: a URL, an Engine or an AsyncEngine (only its file is used).
     capture: "install" puts missing or old triggers right, "check" raises CaptureMissing.
     synchronous: "NORMAL" loses the last commits in a power cut.  run: where statements run; threads if None.
+    clock: gives the seconds since 1970.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class SQLiteStore(Store):
         capture: Literal["install", "check"] = "install",
         synchronous: Synchronous = "FULL",
         run: Run | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._log = log or Log()
         if self._log.schema:
             raise ConfigurationError("log: a schema is for PostgreSQL; SQLite has none")
@@ -138,12 +141,12 @@ class SQLiteStore(Store):
         self._capture = Capture(self._log, needed)
         self._shapes = {}
         with transaction(writer, "BEGIN IMMEDIATE"):
-            self._secure(writer, time.time())
+            self._secure(writer, self._clock())
             remember_journal(writer, self._log, mode)
         self._connections["read"] = connect(self._path, self._synchronous)
         poll = self._connections["poll"] = connect(self._path, self._synchronous)
         poll.execute("PRAGMA busy_timeout = 0")
-        self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect)
+        self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect, self._clock)
 
     def _make_tables(self, writer: sqlite3.Connection) -> None:
         engine = sa.create_engine("sqlite://", creator=lambda: writer, poolclass=sa.pool.StaticPool)
@@ -348,7 +351,7 @@ class SQLiteStore(Store):
         """Look at the triggers again, since the schema changed; what is lost is installed, with a RESET."""
 
         def function(connection: sqlite3.Connection) -> list[str]:
-            now = time.time()
+            now = self._clock()
             stale = self._capture.stale(connection, now)
             if is_paused(connection, self._log, now):
                 return []
@@ -373,6 +376,7 @@ class SQLiteStore(Store):
     # --- keeping house --------------------------------------------------------------------------------------
 
     async def maintain(self, now: float) -> None:
+        self._look()  # at the schema too, where nobody waits for changes
         while await self._write(lambda connection: self._changes.trim(connection, now)):
             pass
         if abs(now - self._slow_beat) >= SLOW_BEAT:

@@ -316,14 +316,15 @@ class ChangeLog:
             f"SELECT seq FROM {changes} WHERE at >= ? ORDER BY seq LIMIT 1", (now - self.log.days * 86400,)
         ).fetchone()
         wanted = max(top - self.log.changes, top if young is None else young[0] - 1)
-        epoch = connection.execute(self._bounds).fetchone()[0]
+        epoch, trimmed_to, _ = connection.execute(self._bounds).fetchone()
         cursors = connection.execute(f"SELECT name, seq FROM {self.names.cursors}").fetchall()
         held = [(place_of(seq), name) for name, seq in cursors if seq and seq[:EPOCH_WIDTH] == epoch]
-        if not held or min(held)[0] >= wanted:
+        held = [(place, name) for place, name in held if int(trimmed_to[:16], 16) <= place < wanted]
+        if not held:
             return int(wanted)
         place, name = min(held)
         furthest = top - CURSORS_HOLD * self.log.changes
-        if place < furthest:
+        if place < min(wanted, furthest):
             logger.warning("the durable listener %s is too far behind: the log is trimmed past it", name)
         return int(min(wanted, max(place, furthest)))
 
