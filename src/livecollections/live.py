@@ -69,7 +69,7 @@ class LiveRouter:
     def resource(self, path: str, **options: Any) -> Callable[[M], M]:
         """Offer the decorated model at ``path``; the class is returned unchanged.
 
-        options: ``read create update exclude read_only methods by sort limit tags`` (see ``Resource.build``).
+        options: ``read create update exclude read_only methods sort limit tags`` (see ``Resource.build``).
         Raises ConfigurationError that names a wrong option.
         """
 
@@ -335,7 +335,11 @@ class Live(LiveRouter):
     def match(self, scope: Scope) -> tuple[Match, Scope]:
         """Which of our routes serves a scope; before the start, whether one will."""
         if self._started is None:
-            return (Match.FULL, {"live.route": None}) if self._will_claim(route_path(scope)) else (Match.NONE, {})
+            return (
+                (Match.FULL, {"live.route": None})
+                if self._will_claim(route_path(scope))
+                else (Match.NONE, {})
+            )
         partial: tuple[Match, Scope] = (Match.NONE, {})
         for route in self._started.routes:
             match, child = route.matches(scope)

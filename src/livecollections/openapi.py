@@ -32,7 +32,7 @@ _LIST_HEADERS: Schema = {
         "description": "The Bayeux channel on which something is heard that may concern this list, a part.",
         "schema": {"type": "string"},
     },
-    "Link": {"description": '`rel="next"` where there is more.', "schema": {"type": "string"}},
+    "Link": {"description": 'rel="next" where there is more.', "schema": {"type": "string"}},
 }
 _LOCATION: Schema = {"Location": {"description": "Where the document is.", "schema": {"type": "string"}}}
 _ORIGIN = {
@@ -86,7 +86,7 @@ _PROBLEMS = {
 }
 _DESCRIPTION = (
     "Integers beyond ±(2^53 − 1) travel as strings, NaN and the infinities as null. "
-    "Every list is live: subscribe to its `Live-Channel` after its `Live-Seq`."
+    "Every list is live: subscribe to its Live-Channel from its Live-Seq on."
 )
 
 
@@ -277,12 +277,12 @@ def _list_content(shown: Schema) -> Schema:
 
 
 def _list_parameters(resource: Resource) -> list[Schema]:
-    fields = "|".join(resource.fields)
+    fields = ", ".join(resource.fields)
     limit: Schema = {"type": "integer", "minimum": 0}
     if resource.limit is not None:
         limit = {**limit, "maximum": resource.limit, "default": resource.limit}
     known: list[tuple[str, Schema, str]] = [
-        ("sort", {"type": "string"}, f"Fields by commas, `-` before those that fall: {fields}."),
+        ("sort", {"type": "string"}, f"Fields with commas between, and - before those that fall: {fields}."),
         ("skip", {"type": "integer", "minimum": 0}, "How many to pass over."),
         ("limit", limit, "The most to show."),
         ("since", {"type": "string"}, "Streams only: begin after this seq."),
