@@ -361,10 +361,8 @@ const courses = {
     const op = own[pick(['create', 'save', 'destroy'], step.b)](world, { ...step, b: step.b >> 2 });
     await world.drain();
     await served(world, op);
-    if (step.b % 2 && op && op.kind === 'save' && world.log.rows.has(op.model.id)) {
-      other.update(world, { b: rowIds(world).indexOf(op.model.id), c: step.c });
-      if (rowIds(world).indexOf(op.model.id) < 0) return;
-    }
+    const row = op && op.kind === 'save' ? rowIds(world).indexOf(op.model.id) : -1;
+    if (step.b % 2 && row >= 0) other.update(world, { b: row, c: step.c });
     await wire.pushes(world);
     if (step.b % 3) await answered(world, op);
   },

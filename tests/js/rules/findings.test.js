@@ -37,7 +37,7 @@ async function world(config, body) {
     await body(it);
     it.oracle.finish();
   } finally {
-    it.stop();
+    await it.stop();
   }
 }
 

@@ -96,7 +96,7 @@ async function play(config, { transcript = false } = {}) {
     error.trace = world.trace;
     throw error;
   } finally {
-    world.stop();
+    await world.stop();
   }
   return world;
 }

@@ -4,6 +4,8 @@
 // each direction, so only its first parcel may be. A lost parcel is a broken connection to its sender.
 'use strict';
 
+const MOST = 400;
+
 class Parcel {
   // kind: request answer | poll reply | up down | open.
   constructor(kind, label, deliver, lose, about = {}) {
@@ -29,7 +31,7 @@ class Network {
   }
 
   add(parcel) {
-    this.parcels.push(parcel);
+    if (this.parcels.push(parcel) > MOST) throw new Error(`more than ${MOST} parcels wait`);
     return parcel;
   }
 

@@ -49,7 +49,7 @@ class Oracle {
       `${options.live ? ' live' : ''}`);
     if (event !== 'remove') this.checkOrder(watched, model);
     this.checkPending(model, event);
-    if (!options.live) return;
+    if (!options.live || event === 'remove') return;
     if (typeof options.seq !== 'string') this.fail(`${event} by a push without options.seq`);
     const before = watched.seqs.get(model.id);
     const key = `${this.world.log.era}${options.seq}`;
@@ -73,7 +73,7 @@ class Oracle {
   // While saves of a model are unanswered, what they send shows what the user said.
   checkPending(model, when) {
     const saves = this.world.ops.filter((op) =>
-      op.model === model && (op.kind === 'save' || op.kind === 'create') && op.exchange);
+      op.model === model && (op.kind === 'save' || op.kind === 'create') && !op.unsent);
     const first = saves.find((op) => !op.settled);
     if (!first) return;
     const since = saves.filter((op) => op.n >= first.n);
@@ -81,7 +81,7 @@ class Oracle {
       const pending = since.filter((op) => !op.settled && name in op.sent);
       if (!pending.length) continue;
       const said = since.filter((op) => name in op.sent && op.n >= pending[0].n);
-      const shownNow = said.filter((op) => !op.wait);
+      const shownNow = said.filter((op) => !op.wait || op.kind === 'create');
       const allowed = said.filter((op) => op.wait && op.settled).map((op) => op.sent[name]);
       if (shownNow.length) allowed.push(shownNow[shownNow.length - 1].sent[name]);
       if (!shownNow.length) allowed.push(pending[0].frozen[name]);

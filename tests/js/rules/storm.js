@@ -8,6 +8,8 @@ const { parseArgs } = require('node:util');
 const fc = require('fast-check');
 const { history, play } = require('./history');
 
+const SHRINKS = 400;  // smaller histories tried after a failure
+
 const { values } = parseArgs({
   options: {
     histories: { type: 'string', default: '200' },
@@ -28,8 +30,10 @@ async function main() {
   const writers = [];
   const started = process.hrtime.bigint();
   let failed = false;
+  let shrinks = 0;
   const property = fc.asyncProperty(history, async (config) => {
     let world;
+    if (failed && ++shrinks > SHRINKS) return;
     try {
       world = await play(config);
     } catch (error) {
@@ -57,7 +61,7 @@ async function main() {
       path: result.counterexamplePath, config: result.counterexample[0]
     };
   }
-  process.stdout.write(JSON.stringify(report) + '\n');
+  process.stdout.write(JSON.stringify(report) + '\n', () => process.exit());
 }
 
 main();

@@ -18,13 +18,15 @@ const ELSEWHERE = ['restore', 'backup', 'trim', 'resetEntry', 'unset', 'begin', 
 
 async function main() {
   const configs = fc.sample(history, { seed: Number(values.seed), numRuns: Number(values.histories) });
+  const lines = [];
   for (const config of configs) {
     const world = await play({
       ...config, postgres: false, lagging: false, nullable: true,
       steps: config.steps.filter((step) => !ELSEWHERE.includes(step.op))
     }, { transcript: true });
-    process.stdout.write(JSON.stringify({ steps: world.transcript, heard: world.heardByReceivers() }) + '\n');
+    lines.push(JSON.stringify({ steps: world.transcript, heard: world.heardByReceivers() }) + '\n');
   }
+  process.stdout.write(lines.join(''), () => process.exit());
 }
 
 main();

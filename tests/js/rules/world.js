@@ -19,6 +19,8 @@ const LIBRARY = process.env.LIVE_LIBRARY ||
 const LiveCollection = require(LIBRARY);
 
 const Todo = Backbone.Model.extend({
+  urlRoot: CHANNEL,
+
   // `ui` is this page's own.
   toJSON() {
     const { ui, ...sent } = this.attributes;
@@ -74,8 +76,9 @@ class World {
     await this.drain();
   }
 
-  stop() {
+  async stop() {
     for (const { collection } of this.live) collection.unlisten();
+    await settled();
     this.clock.uninstall();
     Backbone.ajax = this.ajax;
     console.warn = this.warn;
@@ -108,12 +111,13 @@ class World {
 
   // Everything that can happen without a parcel's arrival has happened.
   async drain() {
-    for (;;) {
+    for (let i = 0; i < 200; i++) {
       await settled();
       const timer = this.clock.next(this.clock.now + 10);
       if (!timer) return;
       this.clock.run(timer);
     }
+    this.oracle.fail('it spins');
   }
 
   // Run the timer that is due next.
@@ -235,7 +239,7 @@ class World {
     this.note(`${watched.name}: ${kind} ${model ? model.id || model.cid : ''} ${JSON.stringify(sent)} ` +
       `${JSON.stringify(options)}`);
     op.model = make({ ...options, op }) || model;
-    if (!op.exchange) op.settled = true;
+    if (!op.exchange) op.settled = op.unsent = true;
     return op;
   }
 
