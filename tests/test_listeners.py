@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlmodel import Field, SQLModel
 
-from livecollections import Change, ConfigurationError, Live
-from livecollections.stores.base import Write
+from livecollections import Change, ConfigurationError, Live, Log, StoreUnavailable, listeners
+from livecollections.stores.base import Batch, Write
 from tests.serving import wait_until
 
 
@@ -156,3 +158,72 @@ async def test_a_listener_needs_no_resource(tmp_path: Path) -> None:
         source = live._store.describe(Order)
         await live._store.write(Write(source, None, lambda row: {"text": "a"}))
         await wait_until(lambda: heard)
+
+
+class Noise(SQLModel, table=True):
+    __tablename__ = "listeners_noise"
+    id: int | None = Field(default=None, primary_key=True)
+
+
+async def test_the_cursor_of_a_quiet_listener_follows_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "LEASE", 0.3)
+    heard: list[str] = []
+
+    def build() -> Live:
+        live = Live(f"sqlite:///{tmp_path / 'a.db'}", log=Log(changes=10))
+        live.add_resource("/orders", Order)
+        live.add_resource("/noises", Noise)
+
+        @live.on(Order, "create", durable="mail")
+        async def hear(change: Change) -> None:
+            assert change.after is not None
+            heard.append(change.after["text"])
+
+        return live
+
+    def execute(sql: str) -> list[tuple[int]]:
+        with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None, timeout=5)) as connection:
+            return connection.execute(sql).fetchall()
+
+    noises = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) "
+    async with build() as live:
+        await insert(live, "a")
+        await wait_until(lambda: heard == ["a"])
+        execute(noises + "INSERT INTO listeners_noise (id) SELECT i FROM n")
+        await wait_until(lambda: execute("SELECT count(*) FROM live_changes") == [(10,)])
+        await asyncio.sleep(0.3)
+    execute("INSERT INTO listeners_order (text) VALUES ('made while nobody listened')")
+    async with build():
+        await wait_until(lambda: heard == ["a", "made while nobody listened"])
+
+
+async def test_a_listener_goes_on_after_the_log_could_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "RETRY", 0.01)
+    live = make(tmp_path / "a.db")
+    heard: list[str] = []
+
+    @live.on(Order)
+    async def hear(change: Change) -> None:
+        assert change.after is not None
+        heard.append(change.after["text"])
+
+    store = live._store
+    read, failing = store.read, [True]
+
+    async def sometimes(after: str, limit: int, source: str | None = None) -> Batch:
+        if source is not None and failing[0]:
+            await asyncio.sleep(0.2)
+            raise StoreUnavailable("not now")
+        return await read(after, limit, source)
+
+    monkeypatch.setattr(store, "read", sometimes)
+    async with live:
+        await insert(live, "a")
+        await asyncio.sleep(0.4)
+        failing[0] = False
+        await insert(live, "b")
+        await wait_until(lambda: heard == ["a", "b"])

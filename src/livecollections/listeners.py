@@ -14,6 +14,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -84,11 +85,14 @@ class Run:
         self._owner = secrets.token_hex(8)
         self._task: asyncio.Task[None] | None = None
         self._busy = self._stopping = False
+        self._position = ""
+        self._held_at = 0.0
 
     def start(self) -> None:
         """Begin: at what is published from now on, or where the cursor stands."""
         self._stopping = False
-        self._task = asyncio.create_task(self._listen(self._progress.position()))
+        self._position = self._progress.position()
+        self._task = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
         """End after the call that runs, and give the lease back."""
@@ -103,34 +107,35 @@ class Run:
             now = self._clock()
             await self._store.hold_cursor(self._listener.durable, self._owner, now, now)
 
-    async def _listen(self, position: str) -> None:
+    async def _listen(self) -> None:
         while not self._stopping:
             try:
                 if self._listener.durable:
-                    await self._hear_durably(self._listener.durable, position)
+                    await self._hear_durably(self._listener.durable)
                 else:
-                    await self._hear(position, self._keep)
+                    await self._hear(self._keep)
             except StoreError:
                 self._busy = False
                 logger.exception("a listener can't read the log; trying again")
                 await asyncio.sleep(RETRY)
-                position = self._progress.position()
 
-    async def _hear_durably(self, name: str, position: str) -> None:
+    async def _hear_durably(self, name: str) -> None:
         while not await self._hold(name):  # noqa: ASYNC110  # another process's lease gives no signal
             await asyncio.sleep(LEASE / 5)
         start = await self._store.cursor(name)
         if start is None:
-            await self._store.move_cursor(name, self._owner, position)
-        await self._hear(start or position, lambda seq: self._advance(name, seq))
+            await self._store.move_cursor(name, self._owner, self._position)
+        else:
+            self._position = start
+        await self._hear(lambda seq: self._advance(name, seq))
 
-    async def _hear(self, position: str, done: Callable[[str], Awaitable[bool]]) -> None:
+    async def _hear(self, done: Callable[[str], Awaitable[bool]]) -> None:
         while True:
-            batch = await self._store.read(position, BATCH, self._source)
+            batch = await self._store.read(self._position, BATCH, self._source)
             if batch.trimmed:
-                logger.error("a listener missed changes that were trimmed", extra={"seq": position})
-                position = await self._store.head()
-                await done(position)
+                logger.error("a listener missed changes that were trimmed", extra={"seq": self._position})
+                self._position = await self._store.head()
+                await done(self._position)
                 continue
             for change in batch.changes:
                 self._busy = True
@@ -140,9 +145,9 @@ class Run:
                 self._busy = False
                 if self._stopping or not kept:
                     return
-                position = change.seq
-            position = max(position, batch.upto)
-            if not batch.changes and not await self._wait(position):
+                self._position = change.seq
+            self._position = max(self._position, batch.upto)
+            if not batch.changes and not await self._wait(done):
                 return
 
     async def _call(self, change: Change) -> None:
@@ -164,22 +169,24 @@ class Run:
         except Exception:
             logger.exception("a listener failed", extra={"seq": change.seq})
 
-    async def _wait(self, position: str) -> bool:
-        """Wait for more; False where the lease was lost meanwhile."""
+    async def _wait(self, done: Callable[[str], Awaitable[bool]]) -> bool:
+        """Wait for more; False where the lease was lost meanwhile.
+
+        The cursor follows, though nothing was for this listener: else it would keep the log from being trimmed.
+        """
         if not self._listener.durable:
-            await self._progress.wait_past(position)
+            await self._progress.wait_past(self._position)
             return True
-        while True:
-            try:
-                await asyncio.wait_for(self._progress.wait_past(position), LEASE / 3)
-                return await self._hold(self._listener.durable)
-            except TimeoutError:
-                if not await self._hold(self._listener.durable):
-                    return False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._progress.wait_past(self._position), LEASE / 3)
+        return self._clock() < self._held_at + LEASE / 3 or await done(self._position)
 
     async def _hold(self, name: str) -> bool:
         now = self._clock()
-        return await self._store.hold_cursor(name, self._owner, now + LEASE, now)
+        is_held = await self._store.hold_cursor(name, self._owner, now + LEASE, now)
+        if is_held:
+            self._held_at = now
+        return is_held
 
     async def _advance(self, name: str, seq: str) -> bool:
         return await self._store.move_cursor(name, self._owner, seq) and await self._hold(name)
