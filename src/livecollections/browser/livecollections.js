@@ -212,7 +212,8 @@
         this.gone.delete(model);
         this.shown.add(model);
       } else if (!listener.buried(key, seq) && !older(seq, listed && listener.floor)) {
-        var before = this.fresh.get(key);
+        var before = this.fresh.get(key), held = listener.held.get(key);
+        if (held && !older(seq, held.seq)) listener.held.delete(key);
         if (!before || !older(seq, before.seq)) this.fresh.set(key, {body: body, seq: seq, parse: parse});
       }
     },
@@ -530,7 +531,7 @@
       this.position = seq;
       if (data.method === 'RESET') {
         commit();
-        return this.reset(seq);
+        return this.reset(seq, true);
       }
       if (!this.hold) return this.apply(data, batch);
       this.hold.messages.push(data);
@@ -558,7 +559,8 @@
       var model = create.model, mine = create.listener === this, here = collection.get(model.cid) === model;
       var id = collection.modelId(data.body), other = collection.get(id);
       if (mine) this.creates.delete(data.origin);
-      if ((mine || here) && other !== model && (model.id == null || model.id === id)) {
+      if (mine && create.id == null) create.id = id;
+      if ((here || mine && !repeat) && other !== model && (model.id == null || model.id === id)) {
         if (!repeat || other || this.held.has(String(id))) {
           recall(model, data.body);
           batch.identify(create, id, {live: true, seq: this.latest(this.position)});
@@ -566,7 +568,7 @@
           batch.gone.add(model);
         }
       }
-      if (mine) this.release(create);
+      if (mine) this.release(create, batch);
     },
 
     // Another server's messages have no seq: they apply as they come. Whether
@@ -586,15 +588,22 @@
     },
 
     // What happened can't be told: forget versions, tombstones and floor
-    // *first*, then read again.
-    reset: function(start) {
+    // *first*, then read again. Of RESET itself we know where in the log it
+    // stands: what is known to be after it stays.
+    reset: function(start, told) {
+      var forget = function(model) {
+        var state = stateOf(model);
+        if (!told || !older(start, state.version)) state.version = null;
+      };
       this.era++;
       this.floor = this.top = null;
-      this.tombs.clear();
+      this.tombs.forEach(function(tomb, key, tombs) {
+        if (!told || !older(start, tomb.seq)) tombs.delete(key);
+      });
       this.held.clear();
       this.position = this.from = start;
-      this.collection.each(function(model) { stateOf(model).version = null; });
-      this.hidden.forEach(function(hidden) { stateOf(hidden.model).version = null; });
+      this.collection.each(forget);
+      this.hidden.forEach(function(hidden) { forget(hidden.model); });
       this.endHold();
       this.reached(true);
       this.joined = false;
@@ -640,6 +649,8 @@
       var top = request.until || seq || request.at;
       request.label = seq || request.at;
       request.useless = request.era !== this.era || older(request.label, this.floor) || request.whole && older(top, this.top);
+      var other = request.label && this.position && !sameLog(request.label, this.position);
+      if (!request.whole && other) request.useless = true;
       if (request.useless || !request.whole) return;
       this.top = top;
       if (named || signal) {
@@ -649,10 +660,9 @@
         this.join(this.guess);
       }
       this.orphan = !this.stream || !!seq && !named && !signal;
-      var label = request.label, other = label && this.position && !sameLog(label, this.position);
+      var label = request.label;
       if (other) {
         request.era = ++this.era;
-        this.collection.each(function(model) { stateOf(model).version = null; });
         this.tombs.clear();
       }
       this.listed = true;
@@ -674,6 +684,7 @@
     list: function(request, resp, options, proceed) {
       var listener = this;
       var finish = function() {
+        if (request.era !== listener.era) request.useless = true;
         if (request.joins && !request.useless) listener.joined = true;
         if (options.live) options.seq = listener.latest(request.label);
         reads.set(options, request);
@@ -745,7 +756,6 @@
       var hold = this.hold;
       this.hold = null;
       if (!hold) return;
-      if (hold.request.era !== this.era) hold.request.useless = true;
       hold.finish();
     },
 
@@ -759,23 +769,27 @@
       batch.list.whole = request.whole;
       _.each(request.pages, function(page, index) {
         var rows = index ? page.body : resp;
+        var seq = listener.signal && request.until || page.seq;
         if (parse) rows = collection.parse(rows, options) || [];
         _.each(_.isArray(rows) ? rows : [rows], function(row) {
           var body = collection._isModel(row) ? row.attributes : row, id = collection.modelId(body);
           var key = id == null ? _.uniqueId('row') : String(id);
           batch.list.push(key);
-          if (listener.holds() && id != null && !collection.get(id) && !listener.hidden.has(key)) {
-            listener.held.set(key, {body: body, seq: page.seq, parse: parse});
+          if (id != null && !collection.get(id) && !listener.hidden.has(key) && listener.holds() && !listener.buried(key, seq)) {
+            listener.held.set(key, {body: body, seq: seq, parse: parse});
           } else {
-            batch.state(id == null ? key : id, body, page.seq, parse, true);
+            batch.state(id == null ? key : id, body, seq, parse, true);
           }
         });
       });
+      if (request.whole) {
+        this.held.forEach(function(row, key, held) { if (older(row.seq, request.label)) held.delete(key); });
+      }
       if (request.whole && options.remove !== false) {
         var listed = _.object(batch.list, batch.list);
         collection.each(function(model) {
           var state = stateOf(model), newer = older(request.label, state.version) || state.stamp > request.stamp;
-          if (_.has(listed, model.id) || model.isNew() || state.version == null && state.saves.length) return;
+          if (_.has(listed, model.id) || model.isNew() || !known(model) && state.saves.length) return;
           if (!newer) batch.gone.add(model);
           else if (listener.signal) listener.needed = true;
         });
@@ -796,15 +810,15 @@
       return this.waited.size > 0;
     },
 
-    release: function(create) {
-      var listener = this, batch = new Batch(this), held = this.held;
+    release: function(create, open) {
+      var listener = this, batch = open || new Batch(this), held = this.held;
       if (!this.waited.delete(create) || this.waited.size || !held.size) return;
       this.held = new Map();
       held.forEach(function(row) {
         if (older(row.seq, listener.floor)) return;
         batch.state(listener.collection.modelId(row.body), row.body, row.seq, row.parse, true);
       });
-      batch.commit({});
+      if (!open) batch.commit({});
     },
 
     // Own requests
@@ -901,7 +915,7 @@
       if (request.failed) {
         this.failed(request);
         proceed();
-        if (request.failed.status === 404) this.absent(model, request.seq);
+        if (request.failed.status === 404) this.absent(model, request.seq || request.at);
       } else {
         var parsed = body && options.parse && !request.seq ? model.parse(_.clone(body), options) : body;
         var fate = body && request.method === 'create' && this.on ? this.created(request, body, label) : null;
@@ -938,7 +952,8 @@
       var model = request.model, state = stateOf(model), names = {};
       var status = request.failed.status, create = request.create;
       var definite = status >= 400 && status < 500 && !_.contains([408, 425, 429], status);
-      if (create && definite) this.creates.delete(create.origin);
+      if (create && !definite) create.lost = true;
+      if (create && !create.lost) this.creates.delete(create.origin);
       if (!request.save.wait) {
         _.each(request.save.sent, function(yes, name) {
           if (!_.isEqual((known(model) || {})[name], model.attributes[name])) names[name] = true;
@@ -956,6 +971,7 @@
       var model = request.model, collection = this.collection, create = request.create, batch = new Batch(this);
       var id = collection.modelId(body), key = String(id), other = collection.get(id);
       var here = collection.get(model.cid) === model, options = {live: true, seq: this.latest(label)};
+      var hidden = this.hidden.get(key), past = hidden && hidden.model !== model && !older(stateOf(hidden.model).version, label);
       var adopt = function() {
         stateOf(model).homes.forEach(function(home) {
           if (home._listener) new Batch(home._listener).identify(create, id, options);
@@ -978,7 +994,7 @@
       if (other || this.held.has(key)) {
         adopt();
         if (collection.get(id) !== model) batch.identify(create, id, options);
-      } else if (this.buried(key, label) || request.seq && this.floor && !older(this.floor, label)) {
+      } else if (past || this.buried(key, label) || request.seq && this.floor && !older(this.floor, label)) {
         return 'gone';
       }
       return null;
@@ -995,7 +1011,7 @@
       var model = request.model, label = request.seq || request.at, state = stateOf(model);
       if (request.failed || !request.whole || !_.isObject(resp) || !this.on) {
         proceed();
-        if (request.failed && request.failed.status === 404) this.absent(model, request.seq);
+        if (request.failed && request.failed.status === 404) this.absent(model, request.seq || request.at);
         return;
       }
       if (this.counts(request, label) && !older(label, state.version)) {
@@ -1027,11 +1043,11 @@
         var hidden = home.hidden.get(request.id);
         var again = state.version != null && (counts ? older(request.seq, state.version) : gone);
         home.hidden.delete(request.id);
-        if (gone && counts) home.bury(request.id, request.seq);
+        if (gone && counts) home.bury(request.id, request.seq || request.at || state.version);
         if (hidden && (!gone || again) && home.on) home.putBack(hidden);
       });
       proceed();
-      if (options.wait && request.failed && gone) this.absent(model, request.seq);
+      if (options.wait && request.failed && gone) this.absent(model, request.seq || request.at);
       if (!listener.on) return;
       if (options.wait && !request.failed && older(request.seq, state.version)) {
         _.each(request.homes, function(home) { home.putBack({model: model}); });
