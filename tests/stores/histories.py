@@ -94,7 +94,7 @@ class Draw:
         self.key = KEYS[self.kind][0]
 
     def history(self) -> History:
-        chosen = self.random.sample(USER_TRIGGERS, self.random.choice((0, 1, 2, 3)))
+        chosen = self.random.sample(USER_TRIGGERS, self.random.choice((0, 1, 2, 3, 4)))
         cut = self.random.randint(0, len(chosen))
         # What a trigger stops that came after ours is told by the RESET when it is noticed, not by entries.
         self.noticed = cut == len(chosen) or self.random.random() < 0.5
@@ -112,7 +112,7 @@ class Draw:
                 f"PRAGMA recursive_triggers = {self.random.choice(('ON', 'OFF'))}",
                 f"PRAGMA foreign_keys = {self.random.choice(('ON', 'OFF'))}",
             ],
-            writes=self.writes(self.random.randint(20, 40)),
+            writes=self.writes(self.random.randint(25, 45)),
             excluded=self.random.choice((None, None, "w", "u")),
             noticed=self.noticed,
         )
@@ -226,9 +226,7 @@ class Draw:
         )()
 
     def conflict(self) -> str:
-        chosen = self.random.choice(
-            ("", "", "OR REPLACE", "OR REPLACE", "OR IGNORE", "OR FAIL", "OR ROLLBACK")
-        )
+        chosen = self.random.choice(("", *["OR REPLACE"] * 4, "OR IGNORE", "OR FAIL", "OR ROLLBACK"))
         return chosen if self.noticed or chosen != "OR FAIL" else "OR ABORT"
 
     def row(self) -> tuple[str, str, list[Any]]:

@@ -179,7 +179,7 @@ def test_applications_see_no_difference_12(block: int) -> None:
         if ours != seen(history, None):
             exceptions += 1
             assert ours == seen(history, idly), seed
-    assert exceptions < BLOCK / 10
+    assert exceptions < BLOCK * 0.15
 
 
 def test_histories_are_hostile_enough() -> None:
