@@ -563,6 +563,17 @@ async def test_a_lock_that_is_held_too_long_is_told(rig: Rig) -> None:
     assert (await rig.create(n=1)).row["n"] == 1
 
 
+async def test_all_that_wait_hear_of_a_lock_together(rig: Rig) -> None:
+    rig.store._connections["write"].execute("PRAGMA busy_timeout = 200")
+    other = sqlite3.connect(rig.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    outcomes = await asyncio.gather(*(rig.create(n=n) for n in range(40)), return_exceptions=True)
+    assert time.monotonic() - began < 2, "each waited for the lock as long again"
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 40
+    other.close()
+
+
 async def test_a_full_disk_is_told_and_changes_nothing(rig: Rig) -> None:
     await rig.create(n=1)
     writer = rig.store._connections["write"]
@@ -688,6 +699,13 @@ async def test_uninstall_leaves_no_trace(rig: Rig) -> None:
     assert uninstall(rig.url) == []
     await rig.start()
     assert (await rig.rows())[0]["n"] == 5
+
+
+async def test_what_is_in_use_is_not_uninstalled(rig: Rig) -> None:
+    with pytest.raises(StoreUnavailable, match="in use"):
+        uninstall(rig.url)
+    head = await rig.store.head()
+    assert ((await rig.create(name="a")).seq or "") > head
 
 
 async def test_tables_are_never_made_where_alembic_rules(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StoreUnavailable
 from . import sqlite_log
 from .base import Log
 from .sqlite_capture import Capture, earlier_journal, has_log, remove
@@ -35,15 +35,22 @@ def install(url: str, tables: Sequence[str] = (), log: Log | None = None) -> boo
 
 
 def uninstall(url: str, log: Log | None = None) -> list[str]:
-    """Remove every trace of livecollections; the answer names what was dropped."""
+    """Remove every trace of livecollections; the answer names what was dropped.
+
+    Raises ConfigurationError, and StoreUnavailable while others use the database; then nothing was removed.
+    """
     log = log or Log()
     with _opened(url) as connection:
-        with transaction(connection, "BEGIN IMMEDIATE"):
+        with transaction(connection):
             journal = earlier_journal(connection, log)
-            removed = remove(connection, log)
         if journal is not None:
-            connection.execute(f"PRAGMA journal_mode = {journal}")
-    return removed
+            try:
+                connection.execute(f"PRAGMA journal_mode = {journal}")
+            except sqlite3.OperationalError as error:
+                message = f"the database {database_path(url)} is in use: stop what uses it first"
+                raise StoreUnavailable(message) from error
+        with transaction(connection, "BEGIN IMMEDIATE"):
+            return remove(connection, log)
 
 
 def new_epoch(url: str, log: Log | None = None) -> str:

@@ -32,6 +32,10 @@ class _Spoilt(Exception):
     """The transaction that several writes share can't stand."""
 
 
+class _NotBegun(_Spoilt):
+    """There was no transaction to be had, and for one write alone there would be none either."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A row as it is stored, and its key as the log writes it."""
@@ -85,6 +89,9 @@ class Writer:
         if len(writes) > 1:
             try:
                 return self._together(writes)
+            except _NotBegun as error:
+                # Each would wait for the lock as long again, and all others behind it.
+                return [_cause(error) for _ in writes]
             except _Spoilt:
                 pass
         return [self._alone(write) for write in writes]
@@ -93,12 +100,15 @@ class Writer:
         try:
             return self._together([write])[0]
         except _Spoilt as error:
-            return translated(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+            return _cause(error)
 
     def _together(self, writes: Sequence[Write]) -> list[Outcome]:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _NotBegun from error
+        try:
             outcomes = [self._in_savepoint(write) for write in writes]
             connection.execute("COMMIT")
         except _Spoilt:
@@ -234,6 +244,10 @@ class Writer:
                 self._clock(),
             ),
         )
+
+
+def _cause(error: _Spoilt) -> Exception:
+    return translated(error.__cause__ if isinstance(error.__cause__, Exception) else error)
 
 
 def _differs(row: Row, attribute: str, value: Any) -> bool:
