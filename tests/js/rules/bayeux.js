@@ -86,7 +86,7 @@ class Bayeux {
     }
     session.positions.set(channel, place);
     live.seq = log.seqAt(Math.max(place, log.trimmed.place));
-    this.onSubscribe(channel, since, live, place);
+    this.onSubscribe(channel, since, live, place, held);
     return { ...reply, subscription: channel, ext: { live } };
   }
 

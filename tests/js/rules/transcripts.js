@@ -9,6 +9,7 @@
 const { parseArgs } = require('node:util');
 const fc = require('fast-check');
 const { history, play } = require('./history');
+const { CHANNEL } = require('./log');
 
 const { values } = parseArgs({
   options: { histories: { type: 'string', default: '200' }, seed: { type: 'string', default: '1' } }
@@ -24,7 +25,8 @@ async function main() {
       ...config, postgres: false, lagging: false, nullable: true,
       steps: config.steps.filter((step) => !ELSEWHERE.includes(step.op))
     }, { transcript: true });
-    lines.push(JSON.stringify({ steps: world.transcript, heard: world.heardByReceivers() }) + '\n');
+    const all = world.log.messages(CHANNEL, 0, false).map(({ data }) => data);
+    lines.push(JSON.stringify({ steps: world.transcript, heard: world.heardByReceivers(), all }) + '\n');
   }
   process.stdout.write(lines.join(''), () => process.exit());
 }

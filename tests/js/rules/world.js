@@ -332,7 +332,9 @@ class World {
     this.log.onDraw = ({ method, channel, id, body }) => {
       if (!this.serving) this.record({ step: 'write', method, channel, id, body });
     };
-    this.bayeux.onSubscribe = (channel, since, live, place) => {
+    this.bayeux.onSubscribe = (channel, since, live, place, held) => {
+      // What a session goes on with depends on what it was sent before: a replay has sessions of its own.
+      if (held !== undefined && live.seq !== since) return;
       this.receivers.push({ channel, place });
       this.record({ step: 'subscribe', receiver: this.receivers.length - 1, channel, since, live });
     };
