@@ -255,6 +255,9 @@ async def test_a_session_as_a_dependency_carries_origin_and_seq(url: str) -> Non
         await wait_until(lambda: heard)
         assert heard[0]["origin"] == "mine"
         assert bought.headers["Live-Seq"] == heard[0]["seq"]
+        refused = await client.post("/buy/eggs", headers={"Live-Origin": "no token"})
+        assert refused.status_code == 400
+        assert "Live-Origin" in refused.text
         assert (await client.post("/fail")).status_code == 500
         assert [task["title"] for task in (await client.get("/api/tasks")).json()] == ["milk"]
         await local.disconnect()
@@ -305,6 +308,25 @@ def test_it_starts_again_on_another_loop(url: str) -> None:
 
     assert asyncio.run(once("a")) == ["a"]
     assert asyncio.run(once("b")) == ["a", "b"]
+
+
+async def test_a_list_may_lie_below_another(url: str) -> None:
+    live = make(url)
+    live.add_resource("/api/tasks/tags", Tag)
+    async with client_of(live.app) as client:
+        assert (await client.post("/api/tasks/tags", json={"name": "red"})).status_code == 201
+        assert (await client.get("/api/tasks/tags")).json() == [{"name": "red"}]
+        assert (await client.get("/api/tasks/tags/red")).json() == {"name": "red"}
+        assert (await client.get("/api/tasks/1")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api/tasks", "/faye", "/live"])
+async def test_a_path_that_is_taken_is_named_at_the_start(url: str, path: str) -> None:
+    live, router = make(url), LiveRouter()
+    router.add_resource(path, Tag)
+    live.include_router(router)
+    with pytest.raises(ConfigurationError, match=path):
+        await live.__aenter__()
 
 
 async def test_before_the_start_requests_are_told_what_helps() -> None:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
@@ -25,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import openapi, rest, status
 from .bayeux import Server
-from .errors import ConfigurationError, StoreUnavailable
+from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed
 from .lifespan import Signals, Wrapped
 from .listeners import Handler, Listener
@@ -192,7 +193,11 @@ class Live(LiveRouter):
             await started.exit.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> Started:
-        described = {declared.path: self._describe(declared) for declared in self.declarations()}
+        described: dict[str, Resource] = {}
+        for declared in self.declarations():
+            if declared.path in (*described, self.faye, "/live"):
+                raise ConfigurationError(f"path: {declared.path} is taken already")
+            described[declared.path] = self._describe(declared)
         sources = {resource.source.name: resource.source for resource in described.values()}
         heard = {
             listener.model: self._store.describe(listener.model, Resource.excluded(listener.model))
@@ -227,9 +232,12 @@ class Live(LiveRouter):
         return Resource.build(self._prefix + declared.path, source, **declared.options)
 
     def _routes(self, resources: dict[str, Resource], feed: Feed) -> list[BaseRoute]:
-        served: list[BaseRoute] = []
-        for resource in resources.values():
-            served += rest.routes(resource, self._store, self.bayeux, allowed_origins=self._allowed_origins)
+        pairs = [
+            rest.routes(resource, self._store, self.bayeux, allowed_origins=self._allowed_origins)
+            for resource in resources.values()
+        ]
+        # All lists first: a list may lie where another resource's documents do.
+        served = [*(route for route, _ in pairs), *(route for _, route in pairs)]
         served += status.routes(self._prefix, self._prefix + self.faye, list(resources.values()), feed)
         served.append(BayeuxRoute(self._prefix + self.faye, self.bayeux))
         return served
@@ -304,8 +312,17 @@ class Live(LiveRouter):
         return SessionContext(self._sessions(request, response))
 
     async def _sessions(self, request: Request, response: Response) -> AsyncGenerator[Any, None]:
-        self._require_start()
-        origin = rest.origin_of(request.headers) if request is not None else None
+        origin = None
+        try:
+            self._require_start()
+            if request is not None:
+                origin = rest.origin_of(request.headers)
+        except (MalformedRequest, StoreUnavailable) as error:
+            if request is None:
+                raise
+            # The host's handlers know no error of ours.
+            status = error.status if isinstance(error, MalformedRequest) else 503
+            raise HTTPException(status, str(error)) from error
 
         def committed(seq: str) -> None:
             if response is not None:
