@@ -54,13 +54,12 @@
   // Each model *object* has one state, for all collections that hold it:
   // `known` is the newest server state whole, `version` its seq, `saves` are
   // the saves still unanswered, `kept` the attributes of failed ones, `stray`
-  // the attributes that the server has had and may have no more, `local` those
-  // that it was sent and did not take.
+  // the attributes that the server may have had and has no more.
   var states = new WeakMap();
   var stateOf = function(model) {
     var state = states.get(model);
     if (!state) {
-      state = {version: null, body: null, known: null, saves: [], kept: {}, stray: {}, local: {}, homes: new Set(), stamp: 0};
+      state = {version: null, body: null, known: null, saves: [], kept: {}, stray: {}, homes: new Set(), stamp: 0};
       states.set(model, state);
     }
     return state;
@@ -191,6 +190,7 @@
     this.gone = new Set();      // models to be removed
     this.fresh = new Map();     // id → a document that no model stands for yet
     this.named = new Map();     // model → the id that it is to get
+    this.byName = new Map();
     this.adopted = new Map();   // id → a create whose model is not in the collection yet
     this.list = null;           // the ids of a list, in its order
   };
@@ -203,7 +203,7 @@
     state: function(id, body, seq, parse, listed) {
       var key = String(id), listener = this.listener, hidden = listener.hidden.get(key);
       var adopted = this.adopted.get(key);
-      var model = this.collection.get(id) || hidden && hidden.model || adopted && adopted.model;
+      var model = this.find(id) || hidden && hidden.model || adopted && adopted.model;
       if (model) {
         var version = stateOf(model).version;
         var newer = !older(seq, version) && (listed || seq == null || seq !== version);
@@ -220,7 +220,7 @@
 
     // The document is gone. Of what is not known a tombstone stays.
     remove: function(id, seq) {
-      var key = String(id), listener = this.listener, model = this.collection.get(id);
+      var key = String(id), listener = this.listener, model = this.find(id);
       var hidden = listener.hidden.get(key), held = listener.held.get(key);
       listener.bury(key, seq);
       this.fresh.delete(key);
@@ -242,7 +242,7 @@
     // for it goes; what was known of that one is not lost.
     identify: function(create, id, options) {
       create.id = id;
-      var model = create.model, collection = this.collection, other = collection.get(id), held = this.listener.held.get(String(id));
+      var model = create.model, collection = this.collection, other = this.find(id), held = this.listener.held.get(String(id));
       if (held) {
         this.listener.held.delete(String(id));
         if (!older(held.seq, stateOf(model).version)) learn(model, held.body, held.seq, held.parse ? null : held.body);
@@ -252,12 +252,17 @@
         options = _.extend({}, options, older(options.seq, state.version) && {seq: state.version});
         if (known(other) && !older(state.version, stateOf(model).version)) learn(model, null, state.version, state.known);
         this.shown.delete(other);
+        this.byName.delete(String(id));
         collection.remove(other, options);
       }
       this.named.set(model, id);
       if (collection.get(model.cid) !== model) return this.adopted.set(String(id), create);
-      collection._byId[id] = model;
+      this.byName.set(String(id), model);
       this.shown.add(model);
+    },
+
+    find: function(id) {
+      return this.collection.get(id) || this.byName.get(String(id));
     },
 
     // What `set` is given for a model that is to be shown.
@@ -295,6 +300,10 @@
         if (!batch.shown.has(model)) return model;
         return reset ? batch.remake(model, options) : batch.attributes(model);
       };
+
+      this.named.forEach(function(id, model) {
+        if (batch.shown.has(model)) collection._byId[id] = model;
+      });
 
       // A list comes in its order, then what it lacks and stays. Where only
       // pushes came and nothing goes, Backbone need not look at the others.
@@ -376,9 +385,8 @@
       hook(collection);
       if (!url) this.needed = false;
       this.joined = !this.needed;
-      if (/\?/.test(url)) this.signal = true;
-      else if (channel) this.join(channel);
-      this.guess = channel;
+      this.signal = /\?/.test(url);
+      if (channel) this.join(channel);
       this.update();
       if (this.needed && !this.reading()) this.read();
     },
@@ -535,7 +543,9 @@
       }
       if (!this.hold) return this.apply(data, batch);
       this.hold.messages.push(data);
-      if (!older(seq, this.hold.until)) this.endHold();
+      if (older(seq, this.hold.until)) return;
+      commit();
+      this.endHold();
     },
 
     apply: function(data, batch) {
@@ -557,7 +567,7 @@
       var collection = this.collection, create = data.origin && this.stream.create(data.origin);
       if (!create || data.method === 'DELETE') return;
       var model = create.model, mine = create.listener === this, here = collection.get(model.cid) === model;
-      var id = collection.modelId(data.body), other = collection.get(id);
+      var id = collection.modelId(data.body), other = batch.find(id);
       if (mine) this.creates.delete(data.origin);
       if (mine && create.id == null) create.id = id;
       if ((here || mine && !repeat) && other !== model && (model.id == null || model.id === id)) {
@@ -656,8 +666,6 @@
       if (named || signal) {
         this.signal = !named;
         if (!this.stream || this.stream.channel !== (named || signal)) this.join(named || signal);
-      } else if (!this.stream && this.guess) {
-        this.join(this.guess);
       }
       this.orphan = !this.stream || !!seq && !named && !signal;
       var label = request.label;
@@ -889,7 +897,7 @@
     // the one that it had.
     sends: function(request, options) {
       var model = request.model, create = request.method === 'create', state = stateOf(model), sent = {};
-      var body = options.attrs || model.attributes, base = request.method === 'update' && known(model);
+      var json = options.attrs || model.toJSON(options), body = options.attrs || _.pick(model.attributes, _.keys(json)), base = request.method === 'update' && known(model);
       var before = mine(model);
       _.each(body, function(value, name) {
         if (!base || before[name] || !_.has(base, name) || !_.isEqual(base[name], value)) sent[name] = true;
@@ -927,14 +935,9 @@
           recall(model, body);
         }
         keep(model, _.omit(state.kept, _.keys(sent)));
-        if (body && known(model)) {
-          _.each(request.save.values, function(value, name) {
-            if (value != null && !_.has(known(model), name)) state.local[name] = true;
-          });
-        }
         if (fate === 'gone') this.drop(model, label);
         state.barred = fate === 'gone' || fate === 'old';
-        proceed(fate === 'gone' ? null : known(model) ? view(model) : body && _.pick(body, model.idAttribute));
+        proceed(fate === 'gone' || !body && !known(model) ? null : _.extend(_.pick(body, model.idAttribute), view(model)));
         state.barred = false;
       }
       if (create) this.release(create);
@@ -957,7 +960,7 @@
       if (!request.save.wait) {
         _.each(request.save.sent, function(yes, name) {
           if (!_.isEqual((known(model) || {})[name], model.attributes[name])) names[name] = true;
-          if (!state.local[name]) state.stray[name] = true;
+          state.stray[name] = true;
         });
       }
       keep(model, _.extend(names, state.kept), request.method === 'create' && model.id == null);
