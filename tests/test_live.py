@@ -51,6 +51,13 @@ async def client_of(app: Any) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@asynccontextmanager
+async def client_of_started(live: Live) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(Starlette(routes=[live.router]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://live") as client:
+        yield client
+
+
 async def test_the_ten_lines_work() -> None:
     async with client_of(make().app) as client:
         created = await client.post("/api/tasks", json={"title": "milk"})
@@ -273,6 +280,34 @@ async def test_a_session_reads_its_writes_and_rolls_back(url: str) -> None:
             await session.rollback()
         async with live.session() as session:
             assert [task.title for task in (await session.exec(select(Task))).all()] == ["a"]
+
+
+async def test_a_session_that_reads_keeps_nobody_from_writing(url: str) -> None:
+    live = make(url)
+    async with live, client_of_started(live) as client:
+        async with live.session() as reading:
+            assert (await reading.exec(select(Task))).all() == []
+            assert (await client.post("/api/tasks", json={"title": "a"})).status_code == 201
+            assert (await reading.exec(select(Task))).all() == []
+            reading.add(Task(title="b"))
+            await reading.commit()
+            titles = [task.title for task in (await reading.exec(select(Task).order_by("id"))).all()]
+        assert titles == ["a", "b"]
+        assert [task["title"] for task in (await client.get("/api/tasks")).json()] == ["a", "b"]
+
+
+async def test_a_session_undoes_to_a_savepoint(url: str) -> None:
+    live = make(url)
+    async with live:
+        async with live.session() as session:
+            session.add(Task(title="kept"))
+            await session.flush()
+            savepoint = await session.begin_nested()
+            session.add(Task(title="undone"))
+            await session.flush()
+            await savepoint.rollback()
+            await session.commit()
+        assert [document["title"] for document in (await live.snapshot(Task))[0]] == ["kept"]
 
 
 async def test_a_snapshot_gives_documents_and_their_seq(url: str) -> None:

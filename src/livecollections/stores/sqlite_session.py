@@ -1,7 +1,9 @@
 """Sessions of SQLAlchemy on the store's file, whose commits carry an origin and are heard at once.
 
-Their transactions begin IMMEDIATE: one that reads and then writes would otherwise fail as soon as somebody else
-has written in between, whatever the busy timeout. This module knows the log's tables, and no source.
+What a transaction reads before it writes is one snapshot, and holds no lock; with its first write it begins anew,
+IMMEDIATE, and sees what was committed meanwhile. A deferred transaction that went on to write would fail as soon as
+somebody else had written, whatever the busy timeout; one that began IMMEDIATE for a read would keep all others from
+writing. Reading ``with_for_update`` begins IMMEDIATE too. This module knows the log's tables, and no source.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ try:
     from sqlmodel.ext.asyncio.session import AsyncSession as Session
 except ImportError:  # SQLModel is not there: SQLAlchemy's own
     Session = AsyncSession  # type: ignore[misc,assignment]
+
+
+READS = ("SELECT", "VALUES", "PRAGMA", "EXPLAIN")
+"""How statements begin that need no lock."""
 
 
 @dataclass(slots=True)
@@ -67,8 +73,10 @@ class Sessions:
         engine = self._opened().execution_options(livecollections=ticket)
 
         def after_commit(_: Any) -> None:
+            if ticket.head is None:
+                return
             self._committed()
-            if committed is not None and ticket.head is not None:
+            if committed is not None:
                 committed(ticket.head)
 
         async with Session(engine, expire_on_commit=False) as session:
@@ -92,6 +100,7 @@ class Sessions:
             sync = self._engine.sync_engine
             sa.event.listen(sync, "connect", self._connected)
             sa.event.listen(sync, "begin", self._begun)
+            sa.event.listen(sync, "before_cursor_execute", self._executing)
             sa.event.listen(sync, "commit", self._committing)
         return self._engine
 
@@ -101,14 +110,38 @@ class Sessions:
         cursor.close()
 
     def _begun(self, connection: sa.Connection) -> None:
+        connection.info["is_writing"] = True
+        connection.exec_driver_sql("BEGIN")
+        connection.info["is_writing"] = False
+        if ticket := _ticket(connection):
+            ticket.head = None
+
+    def _executing(self, connection: sa.Connection, cursor: Any, statement: str, *rest: Any) -> None:
+        if connection.info.get("is_writing") or _is_read(statement, rest[1]):
+            return
+        connection.info["is_writing"] = True
+        connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        ticket = connection.get_execution_options().get("livecollections")
-        if isinstance(ticket, Ticket):
+        if ticket := _ticket(connection):
             ticket.start = connection.exec_driver_sql(self._top).scalar_one()
 
     def _committing(self, connection: sa.Connection) -> None:
-        ticket = connection.get_execution_options().get("livecollections")
-        if isinstance(ticket, Ticket):
-            if ticket.origin is not None:
-                connection.exec_driver_sql(self._stamp, (ticket.origin, ticket.start))
-            ticket.head = connection.exec_driver_sql(self._head).scalar_one()
+        ticket = _ticket(connection)
+        if ticket is None or not connection.info["is_writing"]:
+            return
+        if ticket.origin is not None:
+            connection.exec_driver_sql(self._stamp, (ticket.origin, ticket.start))
+        ticket.head = connection.exec_driver_sql(self._head).scalar_one()
+
+
+def _ticket(connection: sa.Connection) -> Ticket | None:
+    ticket = connection.get_execution_options().get("livecollections")
+    return ticket if isinstance(ticket, Ticket) else None
+
+
+def _is_read(statement: str, context: Any) -> bool:
+    """Whether a statement needs no lock; one that reads FOR UPDATE asks for it."""
+    selected = getattr(getattr(context, "compiled", None), "statement", None)
+    if getattr(selected, "is_select", False):
+        return getattr(selected, "_for_update_arg", None) is None
+    return statement.lstrip().upper().startswith(READS)
