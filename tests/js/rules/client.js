@@ -12,23 +12,25 @@ const Class = require('faye/src/util/class');
 const sockets = require('faye/src/util/websocket');
 const { Parcel, Socket, summary } = require('./network');
 
-// Where the sockets and polls of clients made now go: {network, server}.
-let place;
+// Where the sockets and polls of each client go, by the number at the end of its endpoint.
+const places = new Map();
+let clients = 0;
 let count = 0;
+
+const placeOf = (url) => places.get(url.slice(url.lastIndexOf('/') + 1));
 
 const Polling = Object.assign(Class(Transport, {
   encode: (messages) => JSON.stringify(messages),
 
   request(messages) {
-    const { network, server } = this.place || (this.place = place);
-    const sent = JSON.parse(JSON.stringify(messages));
+    const { network, server, owner, afresh } = placeOf(this.endpoint.href);
+    const sent = afresh(JSON.parse(JSON.stringify(messages)));
     const carrier = {
       kind: 'poll',
       send: (replies) => {
-        const text = JSON.stringify(replies);
         carrier.parcel = network.add(new Parcel('reply', `← ${summary(replies)}`, () => {
-          if (network.polls.delete(carrier)) this._receive(JSON.parse(text));
-        }, () => carrier.fail(), { messages: replies }));
+          if (network.polls.delete(carrier)) this._receive(JSON.parse(JSON.stringify(replies)));
+        }, () => carrier.fail(), { messages: replies, owner }));
       },
       close() {
         network.drop(carrier.parcel);
@@ -49,7 +51,7 @@ const Polling = Object.assign(Class(Transport, {
   isUsable: (dispatcher, endpoint, callback, context) => callback.call(context, true)
 });
 
-sockets.create = () => new Socket(place.network, place.server, ++count);
+sockets.create = (url) => new Socket(placeOf(url), ++count);
 Transport._transports.length = 0;
 Transport.register('websocket', WebSocketTransport);
 Transport.register('long-polling', Polling);
@@ -59,11 +61,20 @@ const asMeant = function (name) { return this._channels.has(name); };
 
 // transport: 'websocket' or 'long-polling'. single: a channel that is held is not subscribed to a second
 // time, as Faye's authors mean it (1.4.3 asks a Map for an own property, and so always subscribes).
-function createClient(where, { transport = 'websocket', single = false } = {}) {
-  place = where;
-  const client = new FayeClient('http://server/faye', { retry: 1 });
+function createClient(where, { transport = 'websocket', single = false, mute = false } = {}) {
+  const number = String(++clients);
+  const client = new FayeClient(`http://server/faye/${number}`, { retry: 1 });
+  const compose = (message) => {
+    if (message.channel === Channel.CONNECT) client.pipeThroughExtensions('outgoing', message, null, () => {});
+  };
+  const afresh = (messages) => {
+    if (mute) messages.forEach(compose);
+    return messages;
+  };
+  places.set(number, { ...where, owner: client, afresh });
   if (transport === 'long-polling') client.disable('websocket');
   client._channels.hasSubscription = single ? asMeant : asWritten;
+  if (mute) client.bind = client.unbind = undefined;
   return client;
 }
 

@@ -66,6 +66,7 @@ const own = {
   fetch(world, { a, c }) {
     const { collection, name } = pick(world.live, a);
     world.note(`${name}: fetch`);
+    if (c % 8 === 0) world.remade = true;
     collection.fetch(c % 8 === 0 ? { reset: true } : {});
   },
 
@@ -87,14 +88,18 @@ const own = {
     if (world.config.setup !== 'twin') return;
     const [main, twin] = world.live.map(({ collection }) => collection);
     const models = main.models.filter((model) => !model.isNew() && !twin.get(model.id));
-    if (models.length) twin.add(pick(models, b));
+    if (!models.length) return;
+    world.shared = true;
+    twin.add(pick(models, b));
   },
 
   // As an application does it that hands one collection's models to the next.
   shareAll(world) {
     if (world.config.setup !== 'twin') return;
     const [main, twin] = world.live.map(({ collection }) => collection);
-    if (world.pending().length === 0) twin.reset(main.models.filter((model) => !model.isNew()));
+    if (world.pending().length) return;
+    world.shared = world.remade = true;
+    twin.reset(main.models.filter((model) => !model.isNew()));
   },
 
   // A mark of this page's own, which no server knows.
@@ -246,11 +251,19 @@ const wire = {
     if (ready.length) await world.lose(pick(ready, b));
   },
 
+  thin: (world, { b }) => {
+    const ready = deliverable(world, ['down']).filter((parcel) => world.messagesOf(parcel).some((one) => one.data));
+    if (ready.length) world.thin(pick(ready, b));
+  },
+
   cut: (world) => world.cut(),
   tick: (world) => world.tick(),
   publish: (world) => { world.bayeux.publish(); },
   stall: (world) => { world.bayeux.stall(); },
-  unstall: (world) => { world.bayeux.unstall(); },
+  unstall: (world) => {
+    world.squashed = true;
+    world.bayeux.unstall();
+  },
 
   // The sessions have expired.
   forget: (world) => {
@@ -413,7 +426,7 @@ const WEIGHTS = {
   other: { insert: 3, update: 7, bulk: 2, remove: 3, unset: 3, elsewhere: 2, begin: 3, commit: 2, trim: 1,
     resetEntry: 1 },
   wire: { serve: 9, answer: 9, push: 12, up: 6, any: 9, pushes: 2, all: 1, loseRequest: 1, loseAnswer: 2,
-    losePoll: 1, cut: 2, tick: 4, publish: 2, stall: 1, unstall: 1, forget: 1, restart: 1, backup: 1,
+    losePoll: 1, thin: 2, cut: 2, tick: 4, publish: 2, stall: 1, unstall: 1, forget: 1, restart: 1, backup: 1,
     restore: 1 },
   courses: { createThenDeleted: 3, createThenRead: 3, createLost: 2, refused: 6, lost: 3, early: 3,
     reversed: 3, staleList: 3, quiet: 1, again: 2 }

@@ -28,7 +28,7 @@ async function scripted(body) {
 
 async function world(config, body) {
   const it = new World({
-    seed: 1, postgres: false, lagging: false, replyFirst: true, single: false, nullable: true,
+    seed: 1, postgres: false, lagging: false, replyFirst: true, single: false, mute: false, nullable: true,
     transport: 'websocket', setup: 'one', rows: 2, ...config
   });
   try {

@@ -13,7 +13,7 @@ const { MUTANTS } = require('./mutants');
 
 const LIBRARY = path.join(__dirname, '../../../src/livecollections/browser/livecollections.js');
 const FULL = Boolean(process.env.LIVE_FULL);
-const HISTORIES = 3000;  // within which each must be noticed
+const HISTORIES = 1500;  // within which each must be noticed
 
 const firstOfRule = MUTANTS.filter((one, i) => MUTANTS.findIndex((two) => two.rule === one.rule) === i);
 

@@ -62,12 +62,18 @@ class Network {
   lose(parcel) {
     if (this.drop(parcel)) parcel.lose();
   }
+
+  // What a parcel says on channels gets lost on the way, and nobody is told.
+  thin(parcel) {
+    const { messages } = parcel.about;
+    messages.splice(0, messages.length, ...messages.filter((message) => !message.data));
+  }
 }
 
 // One WebSocket, with the face that Faye's transport expects.
 class Socket {
-  constructor(network, server, number) {
-    Object.assign(this, { network, server, number, readyState: 0, kind: 'socket' });
+  constructor({ network, server, owner, afresh }, number) {
+    Object.assign(this, { network, server, owner, afresh, number, readyState: 0, kind: 'socket' });
     network.sockets.add(this);
     network.add(new Parcel('open', `socket ${number} opens`, () => {
       this.readyState = 1;
@@ -77,8 +83,7 @@ class Socket {
 
   // From the client.
   send(text) {
-    if (this.serverSide) throw new Error('the carrier is the server side');
-    const messages = JSON.parse(text);
+    const messages = this.afresh(JSON.parse(text));
     this.network.add(new Parcel('up', `→ ${summary(messages)}`, () => {
       this.server.receive(messages, this.carrier);
     }, () => this.cut(), { socket: this, messages }));
@@ -92,10 +97,9 @@ class Socket {
   // From the server.
   down(messages) {
     if (this.readyState !== 1) return;
-    const data = JSON.stringify(messages);
     this.network.add(new Parcel('down', `← ${summary(messages)}`, () => {
-      if (this.onmessage) this.onmessage({ data });
-    }, () => this.cut(), { socket: this, messages }));
+      if (this.onmessage) this.onmessage({ data: JSON.stringify(messages) });
+    }, () => this.cut(), { socket: this, messages, owner: this.owner }));
   }
 
   close() { this.cut(); }

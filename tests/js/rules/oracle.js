@@ -115,6 +115,36 @@ class Oracle {
       if (view.size !== collection.length) this.fail(`${name}: events tell ${view.size} models, ` +
         `it has ${collection.length}`);
     }
+    this.checkUnanswered();
+  }
+
+  // While a destroy is unanswered, what it destroys stays hidden; while a create is, its row is no second model.
+  checkUnanswered() {
+    const { log } = this.world;
+    for (const op of this.world.pending()) {
+      const { collection, name } = op.watched;
+      const shown = op.kind === 'destroy' ? collection.get(op.id) : op.entry && collection.get(op.entry.id);
+      if (!shown || op.wait || op.era !== log.era) continue;
+      if (op.kind === 'destroy' && !this.world.shared && !this.isAnother(op)) {
+        this.fail(`${name} shows ${op.id} while it is being destroyed`);
+      }
+      if (op.kind === 'create' && shown !== op.model && collection.get(op.model.cid) === op.model &&
+        shown.get('v') === op.entry.body.v && !this.isReused(op.entry) && op.model.isNew()) {
+        this.fail(`${name} shows ${op.entry.id} beside ${op.model.cid}, which is it`);
+      }
+    }
+  }
+
+  // Whether another document had the id before.
+  isReused({ id, place }) {
+    return this.world.squashed || this.world.log.entries.some((entry) => entry.id === id && entry.place < place);
+  }
+
+  // Whether the id that is being destroyed may by now be another document's.
+  isAnother({ id, frozen }) {
+    return this.world.log.entries.some((entry) => entry.method === 'RESET' ||
+      (entry.id === id && entry.method !== 'PUT' && entry.body && entry.body.v >= frozen.v &&
+        (entry.method === 'DELETE' || entry.body.v > frozen.v)));
   }
 
   // When everything has been delivered.
@@ -124,9 +154,16 @@ class Oracle {
       if (watched.collection.live !== 'live') this.fail(`${watched.name} is ${watched.collection.live}`);
       this.compare(watched);
     }
+    for (const { kind, wait, model, entry, failedAt, watched } of this.world.ops) {
+      if (kind !== 'create' || wait || entry || failedAt === undefined || this.world.remade) continue;
+      if (model.isNew() && !watched.collection.get(model.cid)) {
+        this.fail(`${watched.name} has dropped ${model.cid}, whose create failed`);
+      }
+    }
   }
 
-  compare({ name, collection, holds }) {
+  compare(watched) {
+    const { name, collection, holds } = watched;
     const { log, ops } = this.world;
     const rows = new Map([...log.rows].filter(([, row]) => holds(row)));
     const seen = new Set();
@@ -134,7 +171,7 @@ class Oracle {
       const failures = ops.filter((op) => op.model === model && op.failedAt !== undefined);
       if (model.isNew()) {
         if (!failures.length) this.fail(`${name} holds ${model.cid}, new and never refused`);
-        this.checkLost(name, model, failures);
+        this.checkLost(watched, model, failures);
         continue;
       }
       seen.add(model.id);
@@ -153,10 +190,13 @@ class Oracle {
   }
 
   // A create whose answer was lost is its row as soon as the push with its origin is heard.
-  checkLost(name, model, failures) {
-    const { log, heard } = this.world;
+  checkLost({ name, client }, model, failures) {
+    const { log, heardBy, counts } = this.world;
+    const heard = heardBy.get(client) || new Set();
     for (const { entry, seq } of failures) {
-      if (entry && log.rows.has(entry.id) && heard.has(seq) && !this.world.counts.reset) {
+      const gone = entry && log.entries.some((one) => one.method === 'DELETE' && one.id === entry.id &&
+        one.place > entry.place);
+      if (entry && !gone && log.rows.has(entry.id) && heard.has(seq) && !counts.reset) {
         this.fail(`${name}: ${model.cid} is still new, though the push of its row ${entry.id} was heard`);
       }
     }

@@ -26,6 +26,6 @@ const SITUATIONS = [
   'list with Live-Until'
 ];
 
-const OTHERS = ['session lost', 'log went back in its epoch'];
+const OTHERS = ['session lost', 'log went back in its epoch', 'messages lost on a line that stays up'];
 
 module.exports = { SITUATIONS, OTHERS };

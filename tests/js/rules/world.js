@@ -29,7 +29,7 @@ const Todo = Backbone.Model.extend({
 });
 
 class World {
-  // config: {seed, postgres, lagging, replyFirst, transport, single, setup, rows, nullable}
+  // config: {seed, postgres, lagging, replyFirst, transport, single, mute, setup, rows, nullable}
   constructor(config) {
     this.config = config;
     this.trace = [];
@@ -37,6 +37,7 @@ class World {
     this.errors = [];
     this.ops = [];
     this.heard = new Set();
+    this.heardBy = new Map();   // client → seqs
     this.lost = new Set();
     this.values = 0;
     this.writers = new Set();
@@ -97,8 +98,8 @@ class World {
   }
 
   client() {
-    const { transport, single } = this.config;
-    return createClient({ network: this.network, server: this.bayeux }, { transport, single });
+    const { transport, single, mute } = this.config;
+    return createClient({ network: this.network, server: this.bayeux }, { transport, single, mute });
   }
 
   watch(name, client, url, holds = () => true) {
@@ -232,7 +233,7 @@ class World {
   write(kind, watched, model, sent, options, make) {
     const op = {
       n: this.ops.length, kind, watched, model, sent, wait: Boolean(options.wait), settled: false,
-      frozen: model ? { ...model.attributes } : {}
+      frozen: model ? { ...model.attributes } : {}, id: model && model.id, place: this.log.place, era: this.log.era
     };
     this.ops.push(op);
     this.writers.add(watched.client);
@@ -277,6 +278,18 @@ class World {
     await this.drain();
   }
 
+  // Messages get lost on a line that stays up. Returns whether there were any.
+  thin(parcel) {
+    const pushes = this.messagesOf(parcel).filter(({ data }) => data);
+    if (!pushes.length) return false;
+    this.note(`LOST ON THE WAY ${parcel.label}`);
+    this.forget([parcel]);
+    this.network.thin(parcel);
+    this.thinned = true;
+    this.count('messages lost on a line that stays up');
+    return true;
+  }
+
   async cut() {
     this.note('CUT');
     this.forget(this.network.parcels);
@@ -298,12 +311,14 @@ class World {
     for (const message of this.messagesOf(parcel)) {
       const live = message.ext && message.ext.live;
       if (live && live.reset) this.count('reset');
-      if (message.data) this.countPush(message.data);
+      if (message.data) this.countPush(message.data, parcel.about.owner);
     }
   }
 
-  countPush(data) {
+  countPush(data, owner) {
     this.heard.add(data.seq);
+    if (!this.heardBy.has(owner)) this.heardBy.set(owner, new Set());
+    this.heardBy.get(owner).add(data.seq);
     if (data.method === 'RESET') this.count('reset');
     for (const parcel of this.network.parcels) {
       if (parcel.about.exchange) parcel.about.exchange.pushes.push(data.seq);
