@@ -14,6 +14,12 @@ function saved(world, a) {
   return { watched, models: watched.collection.models.filter((model) => !model.isNew()) };
 }
 
+// Whether a model shows what the server has: to hand on an old one would be the user's own doing.
+function isCurrent(world, model) {
+  const row = world.log.rows.get(model.id);
+  return row !== undefined && row.v === model.get('v') && model.get('era') === world.log.era;
+}
+
 // ---- the user
 
 const own = {
@@ -87,7 +93,7 @@ const own = {
   share(world, { b }) {
     if (world.config.setup !== 'twin') return;
     const [main, twin] = world.live.map(({ collection }) => collection);
-    const models = main.models.filter((model) => !model.isNew() && !twin.get(model.id));
+    const models = main.models.filter((model) => isCurrent(world, model) && !twin.get(model.id));
     if (!models.length) return;
     world.shared = true;
     twin.add(pick(models, b));
@@ -97,7 +103,8 @@ const own = {
   shareAll(world) {
     if (world.config.setup !== 'twin') return;
     const [main, twin] = world.live.map(({ collection }) => collection);
-    if (world.pending().length) return;
+    if (world.pending().length || !main.every((model) => isCurrent(world, model)) ||
+      twin.some((model) => !main.get(model.id))) return;
     world.shared = world.remade = true;
     twin.reset(main.models.filter((model) => !model.isNew()));
   },

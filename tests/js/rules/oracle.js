@@ -64,7 +64,7 @@ class Oracle {
     if (v === undefined || model.isNew()) return;
     const now = [model.get('era'), v];
     const before = watched.shown.get(model.id);
-    if (before && (now[0] < before[0] || (now[0] === before[0] && now[1] < before[1]))) {
+    if (before && now[1] !== before[1] && (now[0] < before[0] || (now[0] === before[0] && now[1] < before[1]))) {
       this.fail(`${watched.name} shows an older state of ${model.id}: ${before} then ${now}`);
     }
     watched.shown.set(model.id, now);
@@ -137,7 +137,7 @@ class Oracle {
 
   // Whether another document had the id before.
   isReused({ id, place }) {
-    return this.world.squashed || this.world.log.entries.some((entry) => entry.id === id && entry.place < place);
+    return this.world.squashed || this.world.log.era > 1 || this.world.log.entries.some((entry) => entry.id === id && entry.place < place);
   }
 
   // Whether the id that is being destroyed may by now be another document's.
