@@ -35,6 +35,7 @@
   // compared: of two such, neither is older.
   const sameLog = (a, b) => a.slice(0, 8) === b.slice(0, 8);
   const older = (a, b) => a != null && b != null && sameLog(a, b) && a < b;
+  const supersedes = (seq, state) => state && !older(seq, state.seq);
   const later = (a, b) => (b != null && (a == null || older(a, b)) ? b : a);
 
   // Counts requests and tombstones, so that one can say which came first.
@@ -53,17 +54,15 @@
   // had and has no more.
   const states = new WeakMap();
   const stateOf = (model) => {
-    if (!states.has(model)) {
-      states.set(model, {version: null, known: null, body: null, saves: [], kept: {}, stray: {}, homes: new Set(), stamp: 0});
-    }
-    return states.get(model);
+    const fresh = () => ({version: null, known: null, body: null, saves: [], kept: {}, stray: {}, homes: new Set(), stamp: 0});
+    return states.get(model) || states.set(model, fresh()).get(model);
   };
   const known = (model) => {
     const state = stateOf(model);
     if (state.body && !state.known) state.known = model.parse(_.clone(state.body), {parse: true}) || {};
     return state.known;
   };
-  const homesOf = (model) => [...stateOf(model).homes].map((home) => home._listener).filter((listener) => listener && listener.on);
+  const homesOf = (model) => _.pluck([...stateOf(model).homes], '_listener').filter((listener) => listener && listener.on);
 
   // Take a newer state as known. What a failed save has kept gives way to it.
   const learn = (model, body, seq, parse) => {
@@ -76,10 +75,9 @@
 
   // A model reports itself `unsaved` while attributes of a failed save are kept
   // in it, or while the create that should have given its id has failed.
-  const keep = (model, names, created) => {
-    stateOf(model).kept = names;
-    if (created || !_.isEmpty(names)) model.unsaved = true;
-    else if (model.unsaved) model.unsaved = false;
+  const keep = (model, kept, created) => {
+    if (created || !_.isEmpty(kept) || model.unsaved) model.unsaved = !!created || !_.isEmpty(kept);
+    stateOf(model).kept = kept;
   };
 
   // What an unanswered or failed save has sent shows what the user put there.
@@ -114,12 +112,8 @@
     const own = _.has(model, 'parse') && model.parse;
     const restore = () => { if (own) model.parse = own; else delete model.parse; };
     if (options.parse) model.parse = () => { restore(); return attrs; };
-    try {
-      callback.apply(context, options.parse ? args : [attrs, ...args.slice(1)]);
-    } finally {
-      if (options.parse) restore();
-      prune(model);
-    }
+    try { callback.apply(context, options.parse ? args : [attrs, ...args.slice(1)]); } finally { if (options.parse) restore(); }
+    prune(model);
   };
 
   // Models and collections are hooked where Backbone lets anybody hook them, at
@@ -131,7 +125,8 @@
     if (before && hooks.get(object) === before) return;
     const value = function(method, model, options) {
       const inner = before || Object.getPrototypeOf(object).sync;
-      const home = object instanceof Backbone.Collection ? object : object.collection, listener = home && home._listener;
+      const home = object instanceof Backbone.Collection ? object : object.collection;
+      const listener = home ? home._listener : homesOf(object)[0];
       if (model !== object || !listener || !listener.on || options && options.page) return inner.apply(this, arguments);
       const request = listener.request(method, model, options || (options = {}));
       try { return inner.call(this, method, model, options); } catch (error) { listener.end(request); throw error; }
@@ -155,14 +150,15 @@
   class Batch {
 
     constructor(listener) {
-      this.listener = listener;
-      this.collection = listener.collection;
-      this.shown = new Set();     // models whose known state is to be shown
-      this.gone = new Set();      // models to be removed
-      this.fresh = new Map();     // id → {body, seq, parse} that no model stands for yet
-      this.named = new Map();     // model → the id that it is to get
-      this.adopted = new Map();   // id → a create whose model is to be added
-      this.list = null;           // the ids of a list, in its order
+      Object.assign(this, {
+        listener, collection: listener.collection,
+        shown: new Set(),     // models whose known state is to be shown
+        gone: new Set(),      // models to be removed
+        fresh: new Map(),     // id → {body, seq, parse} that no model stands for yet
+        named: new Map(),     // model → the id that it is to get
+        adopted: new Map(),   // id → a create whose model is to be added
+        list: null            // the ids of a list, in its order
+      });
     }
 
     find(id) {
@@ -182,9 +178,8 @@
         this.gone.delete(model);
         this.shown.add(model);
       } else if (!listener.buried(key, seq) && !older(seq, listed && listener.floor)) {
-        const before = this.fresh.get(key), held = listener.held.get(key);
-        if (held && !older(seq, held.seq)) listener.held.delete(key);
-        if (!before || !older(seq, before.seq)) this.fresh.set(key, {body, seq, parse});
+        for (const waiting of [listener.held, this.fresh]) if (supersedes(seq, waiting.get(key))) waiting.delete(key);
+        if (!this.fresh.has(key)) this.fresh.set(key, {body, seq, parse});
       }
     }
 
@@ -192,11 +187,11 @@
     // collection may hold the very model, and have read past this.
     remove(id, seq) {
       const key = String(id), {listener} = this, model = this.find(id);
-      const hidden = listener.hidden.get(key), held = listener.held.get(key);
+      const hidden = listener.hidden.get(key);
       listener.bury(key, seq);
       this.fresh.delete(key);
       this.adopted.delete(key);
-      if (held && !older(seq, held.seq)) listener.held.delete(key);
+      if (supersedes(seq, listener.held.get(key))) listener.held.delete(key);
       if (hidden && !older(seq, stateOf(hidden.model).version)) listener.hidden.delete(key);
       if (!model || older(seq, stateOf(model).version)) return;
       stateOf(model).version = seq;
@@ -225,14 +220,11 @@
       else this.adopted.set(key, create);
     }
 
-    // What `set` is given for a model that is to be shown.
+    // What `set` is given for a model that is to be shown, and for a new document.
     attributes(model) {
-      const attrs = view(model), name = model.idAttribute;
-      if (this.named.has(model)) attrs[name] = this.named.get(model);
-      else if (attrs[name] == null && model.id != null) attrs[name] = model.id;
-      return attrs;
+      const id = this.named.has(model) ? this.named.get(model) : model.id;
+      return _.extend({}, id != null && {[model.idAttribute]: id}, _.omit(view(model), id != null && model.idAttribute));
     }
-
     make(key, options) {
       const {body, seq, parse} = this.fresh.get(key);
       this.fresh.delete(key);
@@ -271,8 +263,7 @@
       else setting.remove = false;
       shown.forEach(add);
       for (const key of [...fresh.keys()]) entries.push(this.make(key, options));
-      if (reset) collection.reset(_.compact(entries), setting);
-      else if (entries.length || list || gone.size) collection.set(_.compact(entries), setting);
+      if (entries.length || list || gone.size) collection[reset ? 'reset' : 'set'](_.compact(entries), setting);
       shown.forEach(prune);
       for (const {model, options: {at}} of adopted.values()) {
         model.set(this.attributes(model), setting);
@@ -325,9 +316,8 @@
       this.signal = /\?/.test(url);
       this.join(channel);
       this.update();
-      if (this.needed && !this.reading()) this.read();
+      if (!this.reading()) this.unread();
     }
-
     stop() {
       this.on = false;
       clearTimeout(this.timer);
@@ -356,9 +346,7 @@
       const waiting = collection._waiting;
       collection.live = state;
       if (state === 'live' || state === 'refused') collection._waiting = [];
-      if (state === 'stale' || state === 'refused') {
-        root.console.warn(`LiveCollection ${_.result(collection, 'url')} is ${state}: ${why}`);
-      }
+      if (/^[sr]/.test(state)) root.console.warn(`LiveCollection ${_.result(collection, 'url')} is ${state}: ${why}`);
       collection.trigger('live', collection, state);
       if (state === 'refused') collection.trigger('error', collection, why, {live: true});
       if (state === 'live') _.invoke(waiting, 'resolve', collection);
@@ -373,11 +361,8 @@
     }
     buried(key, seq) { return this.tombs.has(key) && !older(this.tombs.get(key).seq, seq); }
     forgetTombs() {
-      const first = Math.min(...[...this.requests].map((request) => request.stamp));
-      if (this.held.size || this.hold) return;
-      this.tombs.forEach(({seq, stamp}, key) => {
-        if (stamp < first && !older(this.position, seq)) this.tombs.delete(key);
-      });
+      const first = this.held.size || this.hold ? 0 : Math.min(..._.pluck([...this.requests], 'stamp'));
+      for (const [key, {seq, stamp}] of this.tombs) if (stamp < first && !older(this.position, seq)) this.tombs.delete(key);
     }
 
     // The stream
@@ -386,11 +371,7 @@
     // Take what the stream has brought, in its order.
     take(items) {
       let batch = new Batch(this);
-      const commit = () => {
-        const done = batch;
-        batch = new Batch(this);
-        done.commit({live: true, seq: this.latest(this.position)});
-      };
+      const commit = () => [batch, batch = new Batch(this)][0].commit({live: true, seq: this.latest(this.position)});
       for (const {reply, last, data} of items) {
         if (!this.on) return;
         if (reply) commit();
@@ -412,11 +393,9 @@
         if (this.position == null) this.position = start;
         if (this.from == null || older(start, this.from)) this.from = start;
         if (older(this.position, start)) return this.resume();
-      } else if (again) {
-        this.needed = true;
-      } else if (this.listed) {
-        this.joined = true;
-        this.needed = false;
+      } else {
+        this.needed = again || this.needed && !this.listed;
+        this.joined = this.joined || !!this.listed;
       }
       if (!this.reading()) this.unread();
     }
@@ -441,8 +420,7 @@
     message(data, batch, commit) {
       if (!data || !data.method || this.link.stale) return;
       const {method, seq, prev} = data, {position} = this;
-      if (seq == null) return void (this.stream.legacy && this.unnumbered(data, batch));
-      if (position == null) return;
+      if (seq == null || position == null) return void (seq == null && this.stream.legacy && this.unnumbered(data, batch));
       const repeat = sameLog(seq, position) && seq <= position;
       if (!sameLog(seq, position) || repeat && method === 'RESET' || older(position, prev)) return this.resume();
       if (repeat) return this.origin(data, batch, true);
@@ -463,13 +441,9 @@
     apply(data, batch) {
       const id = data.body && this.collection.modelId(data.body);
       this.origin(data, batch);
-      if (this.signal) {
-        this.needed = true;
-        this.unread();
-      } else if (id != null) {
-        if (data.method === 'DELETE') batch.remove(id, data.seq);
-        else batch.state(id, data.body, data.seq, true);
-      }
+      if (this.signal) this.unread(true);
+      else if (id != null && data.method === 'DELETE') batch.remove(id, data.seq);
+      else if (id != null) batch.state(id, data.body, data.seq, true);
     }
 
     // A push that bears the origin of one of our creates *is* its model. A repeat
@@ -514,9 +488,8 @@
       }
       this.reached(true);
       this.joined = false;
-      this.needed = true;
       this.update();
-      this.unread();
+      this.unread(true);
     }
 
     // The seq that an event tells: it never falls.
@@ -530,18 +503,14 @@
     // A read of the whole list that is under way and still counts.
     reading() { return [...this.requests].some(({list, whole, era}) => list && whole && era === this.era); }
 
-    read(options) {
-      clearTimeout(this.timer);
-      this.timer = null;
-      this.again = false;
-      this.collection.fetch(_.extend({reread: true}, options));
-    }
-
     // Read if there is need, one at a time; where a read has failed, later.
-    unread() {
+    unread(needed) {
+      this.needed = this.needed || !!needed;
       if (!this.on || !this.needed || this.link.stale) return;
-      if (this.reading()) this.again = true;
-      else this.read(this.joined ? {live: true} : {});
+      this.again = !!this.reading();
+      if (this.again) return;
+      this.timer = clearTimeout(this.timer);
+      this.collection.fetch(this.joined ? {reread: true, live: true} : {reread: true});
     }
     retry() {
       if (this.timer || !this.on || !this.needed || this.reading() || this.stream.refused) return;
@@ -559,13 +528,9 @@
       if (request.useless || !whole) return;
       if (name) this.signal = !header('Live-Channel');
       if (name && this.stream.channel !== name) this.join(name);
-      this.orphan = !!request.seq && !name;
-      this.listed = true;
-      this.top = top;
-      if (other) {
-        request.era = ++this.era;
-        this.tombs.clear();
-      }
+      Object.assign(this, {orphan: !!request.seq && !name, listed: true, top});
+      if (other) this.tombs.clear();
+      if (other) request.era = ++this.era;
       if (label) {
         this.floor = label;
         const early = older(label, this.from);
@@ -613,10 +578,9 @@
     listRead(request) {
       const lagging = this.needed && this.joined && !this.again;
       this.end(request);
-      if (!lagging) this.tries = 0;
-      if (this.again) this.needed = true;
-      if (lagging) this.retry();
-      else if (this.stream && this.stream.confirmed) this.unread();
+      if (lagging) return this.retry();
+      this.tries = 0;
+      if (this.stream && this.stream.confirmed) this.unread(this.again);
       this.update();
     }
 
@@ -733,12 +697,12 @@
       return request;
     }
 
-    // The query of a collection's URL is no part of its models' URLs.
+    // The query of a collection's URL is no part of its models' URLs; a model that
+    // another collection has left behind here has our URL.
     address(model, options) {
-      const url = model.url === Backbone.Model.prototype.url && !model.urlRoot && _.result(model.collection, 'url');
-      if (!/\?/.test(url || '')) return;
-      options.url = url.replace(/\?.*/, '').replace(/([^\/])$/, model.isNew() ? '$1' : '$1/');
-      if (!model.isNew()) options.url += encodeURIComponent(model.id);
+      const url = model.url === Backbone.Model.prototype.url && !model.urlRoot && _.result(this.collection, 'url');
+      if (!url || model.collection && !/\?/.test(url)) return;
+      options.url = url.replace(/\?.*/, '') + (model.isNew() ? '' : `/${encodeURIComponent(model.id)}`);
     }
 
     // It is answered: what it has sent is protected no more.
@@ -942,8 +906,7 @@
           listener.take(items);
         } catch (error) {
           setTimeout(() => { throw error; });
-          listener.needed = true;
-          listener.unread();
+          listener.unread(true);
         }
       }
     }
@@ -976,15 +939,16 @@
 
     constructor(client) {
       const cometd = !client.addExtension && !!client.registerExtension;
-      const through = (message, next, wait) => { if (wait) wait.then(() => next(message)); else next(message); };
       Object.assign(this, {
         client, cometd, extended: cometd || !!client.addExtension, streams: new Map(), asked: new Map(),
-        extension: cometd ? {
-          outgoing: (message) => { this.outgoing(message); return message; },
-          incoming: (message) => { this.incoming(message); return message; }
-        } : {
-          outgoing: (message, next) => through(message, next, this.outgoing(message)),
-          incoming: (message, next) => next(this.incoming(message) ? message : null)
+        extension: {
+          outgoing: (message, next = _.noop) => {
+            const wait = this.outgoing(message);
+            if (wait) wait.then(() => next(message));
+            else next(message);
+            return message;
+          },
+          incoming: (message, next = _.noop) => { next(this.incoming(message) ? message : null); return message; }
         },
         down: () => { this.lost(); this.resume(); },
         offline: () => this.lost(),
@@ -993,39 +957,26 @@
     }
 
     // Begin with the first stream; end with the last.
-    open() {
-      const {client, cometd, extension} = this;
-      if (this.opened) return;
-      this.opened = true;
-      if (cometd) client.registerExtension('live', extension);
-      else if (client.addExtension) client.addExtension(extension);
-      if (cometd) {
-        this.heard = [
-          client.addListener('/meta/connect', ({successful}) => { if (!successful) this.lost(); }),
-          client.addListener('/meta/handshake', ({successful}) => { if (successful) this.resume(); })
-        ];
-      } else if (client.bind) {
-        client.bind('transport:down', this.down, this);
-      }
-      for (const name of root.addEventListener ? ['offline', 'online'] : []) root.addEventListener(name, this[name]);
-    }
-    close() {
-      const {client, cometd, extension} = this;
-      if (this.kept || this.streams.size) return;
-      this.opened = false;
+    open(on) {
+      const {client, cometd, extension} = this, verb = on ? 'add' : 'remove';
+      if (this.opened === on || !on && (this.kept || this.streams.size)) return;
+      this.opened = on;
       this.asked.clear();
-      if (cometd) client.unregisterExtension('live');
-      else if (client.addExtension) client.removeExtension(extension);
-      if (cometd) for (const handle of this.heard) client.removeListener(handle);
-      else if (client.unbind) client.unbind('transport:down', this.down, this);
-      for (const name of root.removeEventListener ? ['offline', 'online'] : []) root.removeEventListener(name, this[name]);
+      for (const name of root.addEventListener ? ['offline', 'online'] : []) root[`${verb}EventListener`](name, this[name]);
+      if (!cometd && client.addExtension) client[`${verb}Extension`](extension);
+      if (!cometd && client.bind) client[on ? 'bind' : 'unbind']('transport:down', this.down, this);
+      if (!cometd) return;
+      client[on ? 'registerExtension' : 'unregisterExtension']('live', extension);
+      if (!on) return this.heard.forEach((handle) => client.removeListener(handle));
+      const when = (channel, said, then) => client.addListener(channel, ({successful}) => { if (successful === said) then(); });
+      this.heard = [when('/meta/connect', false, this.offline), when('/meta/handshake', true, this.online)];
     }
 
     join(channel, listener) {
       const before = this.streams.get(channel), stream = before || new Stream(this, channel);
       stream.listeners.push(listener);
       if (before) return stream;
-      this.open();
+      this.open(true);
       this.streams.set(channel, stream);
       this.subscribe(stream);
       return stream;
@@ -1034,7 +985,7 @@
     drop(stream) {
       this.streams.delete(stream.channel);
       this.unsubscribe(stream);
-      this.close();
+      this.open(false);
     }
 
     // Subscribe, or subscribe again to be set back. Faye's client is told by `true`
@@ -1077,8 +1028,7 @@
         say(since ? {since} : {});
         this.asked.set(id, since);
       } else if (channel === '/meta/connect') {
-        const at = {};
-        this.streams.forEach((one) => { if (one.since()) at[one.channel] = one.since(); });
+        const at = _.pick(_.object([...this.streams].map(([name, one]) => [name, one.since()])), _.identity);
         if (!_.isEmpty(at)) say({at});
       }
       return null;
@@ -1218,18 +1168,15 @@
       return model;
     },
 
-    // A model knows its homes; when it leaves the first, the next one is its
-    // `collection`, without which it would have no URL.
+    // A model knows its homes.
     _addReference(model) {
       hook(model);
       stateOf(model).homes.add(this);
       Collection._addReference.apply(this, arguments);
     },
     _removeReference(model) {
-      const {homes} = stateOf(model);
-      homes.delete(this);
+      stateOf(model).homes.delete(this);
       Collection._removeReference.apply(this, arguments);
-      if (!model.collection && homes.size) [model.collection] = homes;
     }
 
   }, {
@@ -1243,10 +1190,8 @@
       if (Faye === null || Faye === void 0) throw new Error('LiveCollection.connect: a URL needs Faye; or give a client');
       const client = Faye ? new Faye.Client(urlOrClient, {retry: 1}) : urlOrClient, link = linkOf(client);
       _.extend(link, _.pick(options || {}, 'token', 'withCredentials'));
-      if (link.token) {
-        link.kept = true;
-        link.open();
-      }
+      link.kept = !!link.token;
+      if (link.kept) link.open(true);
       connections.set(this, link);
       return client;
     }
