@@ -524,13 +524,15 @@
       const {header, whole} = request, label = request.seq || request.at, top = request.until || label;
       const name = header('Live-Channel') || header('Live-Signal'), other = label && this.position && !sameLog(label, this.position);
       request.label = label;
-      request.useless = request.era !== this.era || older(label, this.floor) || (whole ? older(top, this.top) : other);
+      const late = other && request.stamp < this.entered;
+      request.useless = request.era !== this.era || late || older(label, this.floor) || (whole ? older(top, this.top) : other);
       if (request.useless || !whole) return;
       if (name) this.signal = !header('Live-Channel');
       if (name && this.stream.channel !== name) this.join(name);
       Object.assign(this, {orphan: !!request.seq && !name, listed: true, top});
       if (other) this.tombs.clear();
       if (other) request.era = ++this.era;
+      if (other || this.position == null) this.entered = ++clock;
       if (label) {
         this.floor = label;
         const early = older(label, this.from);

@@ -9,7 +9,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { after, before, describe, it } = require('node:test');
-const { MUTANTS } = require('./mutants');
+const { MUTANTS, mutate } = require('./mutants');
 
 const LIBRARY = path.join(__dirname, '../../../src/livecollections/browser/livecollections.js');
 const FULL = Boolean(process.env.LIVE_FULL);
@@ -27,11 +27,6 @@ function storm(library) {
       else resolve(JSON.parse(stdout));
     });
   });
-}
-
-function mutate(source, { find, replace }) {
-  assert.equal(source.split(find).length, 2, 'the place to break stands once in the library');
-  return source.replace(find, () => replace);
 }
 
 describe('a broken rule is noticed', { concurrency: os.availableParallelism() }, () => {
