@@ -1,16 +1,14 @@
 //     livecollections.js 0.1.0
 
-//     Distributed under the MIT license, as Backbone is. A `LiveCollection` is
-//     a Backbone.Collection that stays equal to the server's rows: REST goes
-//     up, Bayeux (Faye's client or CometD's) comes down.
+//     Distributed under the MIT license, as Backbone is. A `LiveCollection` is a
+//     Backbone.Collection that stays equal to the server's rows: REST goes up,
+//     Bayeux (Faye's client or CometD's) comes down.
 
 (function(factory) {
+  const root = typeof globalThis === 'object' ? globalThis : self, global = () => root.Faye;
 
-  const root = typeof globalThis === 'object' ? globalThis : self;
-  const global = () => root.Faye;
-
-  // Set up for AMD first, then for Node.js, CommonJS and bundlers. Faye is
-  // asked for only when `connect` is given a URL.
+  // Set up for AMD first, then for Node.js, CommonJS and bundlers. Faye is asked
+  // for only when `connect` is given a URL.
   if (typeof define === 'function' && define.amd) {
     define(['backbone', 'underscore'], (Backbone, _) => factory(root, Backbone, _, global));
   } else if (typeof module === 'object' && module.exports) {
@@ -24,7 +22,6 @@
     root[Symbol.for('livecollections')] = factory;
     if (root.Backbone) root.LiveCollection = factory(root, root.Backbone, root._, global);
   }
-
 })(function(root, Backbone, _, findFaye) {
 
   // Seqs
@@ -35,8 +32,8 @@
   // compared: of two such, neither is older.
   const sameLog = (a, b) => a.slice(0, 8) === b.slice(0, 8);
   const older = (a, b) => a != null && b != null && sameLog(a, b) && a < b;
-  const supersedes = (seq, state) => state && !older(seq, state.seq);
   const later = (a, b) => (b != null && (a == null || older(a, b)) ? b : a);
+  const supersedes = (seq, state) => state && !older(seq, state.seq);
 
   // Counts requests and tombstones, so that one can say which came first.
   let clock = 0;
@@ -49,65 +46,64 @@
 
   // Each model *object* has one state, for all collections that hold it (its
   // `homes`). `known` is the newest server state whole, parsed from `body` when
-  // first needed, and `version` its seq; `saves` are those still unanswered,
-  // `kept` the attributes of failed ones, `stray` those that the server may have
-  // had and has no more.
+  // first needed, and `version` its seq; `saves` are those still unanswered, `kept`
+  // the attributes of failed ones, `stray` those that the server may have had and
+  // has no more.
   const states = new WeakMap();
   const stateOf = (model) => {
     const fresh = () => ({version: null, known: null, body: null, saves: [], kept: {}, stray: {}, homes: new Set(), stamp: 0});
     return states.get(model) || states.set(model, fresh()).get(model);
   };
+  const versionOf = (model) => stateOf(model).version;
+  const homesOf = (model) => _.pluck([...stateOf(model).homes], '_listener').filter((listener) => listener && listener.on);
+  const parsed = (model, body) => model.parse(_.clone(body), {parse: true}) || {};
   const known = (model) => {
     const state = stateOf(model);
-    if (state.body && !state.known) state.known = model.parse(_.clone(state.body), {parse: true}) || {};
+    if (state.body && !state.known) state.known = parsed(model, state.body);
     return state.known;
   };
-  const homesOf = (model) => _.pluck([...stateOf(model).homes], '_listener').filter((listener) => listener && listener.on);
 
   // Take a newer state as known. What a failed save has kept gives way to it.
-  const learn = (model, body, seq, parse) => {
-    const state = stateOf(model);
+  const learn = (model, body, version = null, parse) => {
     stray(model, known(model));
-    if (seq == null || seq !== state.version) keep(model, {});
-    Object.assign(state, {body: parse ? body : null, known: parse ? null : body, version: seq == null ? null : seq});
+    if (version == null || version !== versionOf(model)) keep(model, {});
+    Object.assign(stateOf(model), {body: parse ? body : null, known: parse ? null : body, version});
   };
   const stray = (model, attrs) => { for (const name in attrs) stateOf(model).stray[name] = true; };
 
-  // A model reports itself `unsaved` while attributes of a failed save are kept
-  // in it, or while the create that should have given its id has failed.
+  // A model reports itself `unsaved` while attributes of a failed save are kept in
+  // it, or while the create that should have given its id has failed.
   const keep = (model, kept, created) => {
     if (created || !_.isEmpty(kept) || model.unsaved) model.unsaved = !!created || !_.isEmpty(kept);
     stateOf(model).kept = kept;
   };
 
   // What an unanswered or failed save has sent shows what the user put there.
-  const mine = (model) => Object.assign({}, stateOf(model).kept, ...stateOf(model).saves.map((save) => save.sent));
+  const mine = (model) => Object.assign({}, stateOf(model).kept, ..._.pluck(stateOf(model).saves, 'sent'));
 
-  // What `set` is given so that a model shows what is known of it: the known
-  // state, `undefined` for what has vanished from it, and the user's own values
-  // where they are protected. Local attributes stay.
+  // What `set` is given so that a model shows what is known of it: the known state,
+  // `undefined` for what has vanished from it, and the user's own values where they
+  // are protected. Local attributes stay. Then `prune` drops what has vanished.
   const view = (model) => {
-    const state = stateOf(model), attrs = Object.assign({}, known(model));
-    if (state.known) for (const name in state.stray) if (!_.has(attrs, name)) attrs[name] = void 0;
+    const attrs = Object.assign({}, known(model));
+    if (known(model)) for (const name in stateOf(model).stray) if (!_.has(attrs, name)) attrs[name] = void 0;
     for (const name in mine(model)) attrs[name] = model.attributes[name];
     return attrs;
   };
-
-  // `set` has announced the vanished attributes as `undefined`; now drop them.
   const prune = (model) => {
-    const state = stateOf(model), own = mine(model);
-    for (const name in Object.assign({}, own, state.stray)) {
-      if (!own[name] && state.known) delete state.stray[name];
+    const {stray: names, known: attrs} = stateOf(model), own = mine(model);
+    for (const name in Object.assign({}, own, names)) {
+      if (!own[name] && attrs) delete names[name];
       if (model.attributes[name] === void 0) delete model.attributes[name];
     }
   };
   const show = (model) => {
-    if (known(model)) model.set(view(model), {seq: stateOf(model).version});
+    if (known(model)) model.set(view(model), {seq: versionOf(model)});
     prune(model);
   };
 
-  // Hand an answer to Backbone's own callback, which asks `parse` what to `set`.
-  // The user's callbacks still get the response itself.
+  // Hand an answer to Backbone's own callback, which asks `parse` what to `set`. The
+  // user's callbacks still get the response itself.
   const deliver = (model, attrs, options, callback, context, args) => {
     const own = _.has(model, 'parse') && model.parse;
     const restore = () => { if (own) model.parse = own; else delete model.parse; };
@@ -148,7 +144,6 @@
   // What came together is shown together. A batch takes states and deletions in
   // their order, learns them at once, and then makes one `set` of them.
   class Batch {
-
     constructor(listener) {
       Object.assign(this, {
         listener, collection: listener.collection,
@@ -160,109 +155,91 @@
         list: null            // the ids of a list, in its order
       });
     }
-
     find(id) {
       const named = [...this.named].find(([model, name]) => String(name) === String(id) && this.shown.has(model));
       return this.collection.get(id) || named && named[0];
     }
-
-    // A state of the document `id`. Of a list, one as new as the known state is
-    // shown too, and the known one where the list's is older: a `fetch` is a wish.
+    // A state of the document `id`. Of a list, one as new as the known state is shown
+    // too, and the known one where the list's is older: a `fetch` is a wish.
     state(id, body, seq, parse, listed) {
-      const key = String(id), {listener} = this, away = listener.hidden.get(key) || this.adopted.get(key);
-      const model = this.find(id) || away && away.model;
-      if (model) {
-        const {version} = stateOf(model), newer = !older(seq, version) && (listed || seq == null || seq !== version);
-        if (newer) learn(model, body, seq, parse);
-        if (away || !newer && !listed) return;
+      const key = String(id), {listener, fresh} = this, away = listener.hidden.get(key) || this.adopted.get(key);
+      const model = this.find(id) || away && away.model, version = model && versionOf(model);
+      const newer = !older(seq, version) && (listed || seq == null || seq !== version);
+      if (model && newer) learn(model, body, seq, parse);
+      if (model && !away && (newer || listed)) {
         this.gone.delete(model);
         this.shown.add(model);
-      } else if (!listener.buried(key, seq) && !older(seq, listed && listener.floor)) {
-        for (const waiting of [listener.held, this.fresh]) if (supersedes(seq, waiting.get(key))) waiting.delete(key);
-        if (!this.fresh.has(key)) this.fresh.set(key, {body, seq, parse});
+      } else if (!model && !listener.buried(key, seq) && !older(seq, listed && listener.floor)) {
+        for (const waiting of [listener.held, fresh]) if (supersedes(seq, waiting.get(key))) waiting.delete(key);
+        if (!fresh.has(key)) fresh.set(key, {body, seq, parse});
       }
     }
-
-    // The document is gone. Of what is not known a tombstone stays. Another
-    // collection may hold the very model, and have read past this.
+    // The document is gone. Of what is not known a tombstone stays. Another collection
+    // may hold the very model, and have read past this.
     remove(id, seq) {
-      const key = String(id), {listener} = this, model = this.find(id);
-      const hidden = listener.hidden.get(key);
+      const key = String(id), {listener} = this, model = this.find(id), hidden = listener.hidden.get(key);
       listener.bury(key, seq);
       this.fresh.delete(key);
       this.adopted.delete(key);
       if (supersedes(seq, listener.held.get(key))) listener.held.delete(key);
-      if (hidden && !older(seq, stateOf(hidden.model).version)) listener.hidden.delete(key);
-      if (!model || older(seq, stateOf(model).version)) return;
+      if (hidden && !older(seq, versionOf(hidden.model))) listener.hidden.delete(key);
+      if (!model || older(seq, versionOf(model))) return;
       stateOf(model).version = seq;
       this.shown.delete(model);
       this.gone.add(model);
-      for (const other of homesOf(model)) {
-        if (other !== listener && !older(other.position, seq)) other.collection.remove(model, {live: true, seq: other.latest(seq)});
-      }
+      listener.drop(model, seq, (other) => other !== listener && !older(other.position, seq));
     }
-
-    // The document `id` *is* this created model. Another object that stands for
-    // it goes; what is known of that one is not lost.
+    // The document `id` *is* this created model. Another object that stands for it
+    // goes; what is known of that one is not lost.
     identify(create, id, seq) {
-      const {model} = create, {collection, listener} = this, key = String(id), other = this.find(id), held = listener.held.get(key);
+      const {model} = create, {collection, listener: {held}} = this, key = String(id), other = this.find(id), row = held.get(key);
       create.id = id;
-      listener.held.delete(key);
-      if (held && !older(held.seq, stateOf(model).version)) learn(model, held.body, held.seq, held.parse);
+      held.delete(key);
+      if (row && !older(row.seq, versionOf(model))) learn(model, row.body, row.seq, row.parse);
       if (other && other !== model) {
-        const {version} = stateOf(other);
-        if (known(other) && !older(version, stateOf(model).version)) learn(model, known(other), version);
+        if (known(other) && !older(versionOf(other), versionOf(model))) learn(model, known(other), versionOf(other));
         this.shown.delete(other);
-        collection.remove(other, {live: true, seq: later(seq, version)});
+        collection.remove(other, {live: true, seq: later(seq, versionOf(other))});
       }
       this.named.set(model, id);
       if (collection.get(model.cid) === model) this.shown.add(model);
       else this.adopted.set(key, create);
     }
-
     // What `set` is given for a model that is to be shown, and for a new document.
     attributes(model) {
       const id = this.named.has(model) ? this.named.get(model) : model.id;
-      return _.extend({}, id != null && {[model.idAttribute]: id}, _.omit(view(model), id != null && model.idAttribute));
+      return _.extend(view(model), id != null && {[model.idAttribute]: id});
     }
     make(key, options) {
-      const {body, seq, parse} = this.fresh.get(key);
+      const {body, seq, parse} = this.fresh.get(key), model = this.collection._prepareModel(body, _.extend({}, options, {parse}));
       this.fresh.delete(key);
-      const model = this.collection._prepareModel(body, _.extend({}, options, {parse}));
       if (model) learn(model, body, seq, parse);
       return model;
     }
-
-    // For `reset`, as Backbone does, another object for each document, but where
-    // a save of the old one is unanswered or has failed.
+    // For `reset`, as Backbone does, another object for each document, but where a
+    // save of the old one is unanswered or has failed.
     remake(model, options) {
-      const attrs = this.attributes(model), {saves, version} = stateOf(model);
-      if (saves.length || model.unsaved) return model.set(attrs, options);
-      const other = this.collection._prepareModel(attrs, _.extend({}, options, {parse: false}));
-      if (other) learn(other, known(model), version);
+      const attrs = this.attributes(model), keeps = stateOf(model).saves.length || model.unsaved;
+      const other = keeps ? model.set(attrs, options) : this.collection._prepareModel(attrs, _.extend({}, options, {parse: false}));
+      if (other && !keeps) learn(other, known(model), versionOf(model));
       return other;
     }
-
-    // A list comes in its order, then what it lacks and stays. Where only pushes
-    // came and nothing goes, Backbone need not look at the others.
+    // A list comes in its order, then what it lacks and stays. Where only pushes came
+    // and nothing goes, Backbone need not look at the others.
     commit(options, reset) {
       const {collection, list, shown, gone, fresh, named, adopted} = this, seen = new Set(), entries = [];
-      if (!list && !shown.size && !gone.size && !fresh.size && !adopted.size) return;
       const setting = _.extend({}, options, {parse: false});
       const add = (model) => {
-        if (seen.has(model) || gone.has(model)) return;
+        if (!model || seen.has(model) || gone.has(model)) return;
         seen.add(model);
         entries.push(!shown.has(model) ? model : reset ? this.remake(model, options) : this.attributes(model));
       };
       for (const [model, id] of named) if (shown.has(model)) collection._byId[id] = model;
-      for (const key of list || []) {
-        if (fresh.has(key)) entries.push(this.make(key, options));
-        else if (collection.get(key)) add(collection.get(key));
-      }
+      for (const key of list || []) add(fresh.has(key) ? this.make(key, options) : collection.get(key));
       if (gone.size || list && list.whole || reset) collection.models.forEach(add);
       else setting.remove = false;
       shown.forEach(add);
-      for (const key of [...fresh.keys()]) entries.push(this.make(key, options));
+      for (const key of [...fresh.keys()]) add(this.make(key, options));
       if (entries.length || list || gone.size) collection[reset ? 'reset' : 'set'](_.compact(entries), setting);
       shown.forEach(prune);
       for (const {model, options: {at}} of adopted.values()) {
@@ -271,20 +248,17 @@
         collection.add(model, at == null ? options : _.extend({at}, options));
       }
     }
-
   }
 
   // Listeners
   // ---------
 
-  // A **listener** is what makes one collection live, from `listen` to
-  // `unlisten`. It keeps the collection's `position` (up to where it has
-  // everything), `from` (where its stream began), the `floor` (the seq of its
-  // last whole list; `top` is how far that may have looked ahead) and the
-  // tombstones. `era` counts resets: answers to requests of an earlier era only
-  // tell ids.
+  // A **listener** is what makes one collection live, from `listen` to `unlisten`. It
+  // keeps the collection's `position` (up to where it has everything), `from` (where
+  // its stream began), the `floor` (the seq of its last whole list; `top` is how far
+  // that may have looked ahead) and the tombstones. `era` counts resets: answers to
+  // requests of an earlier era only tell ids.
   class Listener {
-
     constructor(collection, options) {
       const {seq = null, fetch = seq == null} = options;
       Object.assign(this, {
@@ -292,24 +266,19 @@
         tombs: new Map(),     // id → {seq, stamp}
         hidden: new Map(),    // id → {model, at}: destroys that are unanswered
         held: new Map(),      // id → {body, seq, parse}: rows that wait for creates
-        waited: new Set(),    // the creates that they wait for
         creates: new Map(),   // origin → {model, listener, options, pending, id}
         requests: new Set(),
-        later: [],            // {until, run}: answers that wait for the stream
-        hold: null            // such a list, with the messages that came meanwhile
+        waiting: []           // {until, run}: answers that wait for the stream; of a whole list also `messages`
       });
-      if (seq == null) return;
-      collection.each((model) => { if (!model.isNew()) learn(model, _.clone(model.attributes), seq); });
+      collection.each((model) => { if (seq != null && !model.isNew()) learn(model, _.clone(model.attributes), seq); });
     }
-
     // Begin: subscribe, and read.
     start() {
-      const {collection, options} = this;
-      if (!this.on) return;
-      this.link = findLink(collection, options);
-      const url = this.link && _.result(collection, 'url');
-      const channel = options.channel || _.result(collection, 'channel') || guess(url);
-      if (!channel) return void (this.on = false);
+      const {collection, options} = this, link = this.link = this.on ? findLink(collection, options) : null;
+      const url = link && _.result(collection, 'url');
+      const channel = link && (options.channel || _.result(collection, 'channel') || guess(url));
+      this.on = !!channel;
+      if (!channel) return;
       hook(collection);
       this.needed = this.needed && !!url;
       this.joined = !this.needed;
@@ -326,7 +295,6 @@
       this.stream = null;
       this.update();
     }
-
     // The stream may already be under way: then this is where ours begins.
     join(channel) {
       if (this.stream) this.stream.leave(this);
@@ -334,34 +302,30 @@
       this.stream = this.link.join(channel, this);
       if (this.stream.last != null) this.begin({start: this.stream.last});
     }
-
     // What `collection.live` says, and who wants to know. Never silently stale.
     update() {
-      const {collection, link, stream} = this, before = collection.live;
-      const state = !this.on || !link ? 'off' : link.stale || this.orphan ? 'stale'
-        : stream.refused && !this.reading() ? 'refused'
+      const {collection, link, stream, on} = this, waiting = collection._waiting;
+      const refused = on && stream && !this.reading() && stream.refused;
+      const stale = on && link && (link.stale || this.orphan && 'the server names no channel for it');
+      const state = !on || !link ? 'off' : stale ? 'stale' : refused ? 'refused'
         : stream.confirmed && this.joined && !this.behind ? 'live' : 'connecting';
-      if (collection._listener !== this || before === state) return;
-      const why = state === 'refused' ? stream.refused : link && link.stale || 'the server names no channel for it';
-      const waiting = collection._waiting;
+      if (collection._listener !== this || collection.live === state) return;
       collection.live = state;
       if (state === 'live' || state === 'refused') collection._waiting = [];
-      if (/^[sr]/.test(state)) root.console.warn(`LiveCollection ${_.result(collection, 'url')} is ${state}: ${why}`);
+      if (stale || refused) root.console.warn(`LiveCollection ${_.result(collection, 'url')} is ${state}: ${stale || refused}`);
       collection.trigger('live', collection, state);
-      if (state === 'refused') collection.trigger('error', collection, why, {live: true});
+      if (state === 'refused') collection.trigger('error', collection, refused, {live: true});
       if (state === 'live') _.invoke(waiting, 'resolve', collection);
-      if (state === 'refused') _.invoke(waiting, 'reject', why);
+      if (state === 'refused') _.invoke(waiting, 'reject', refused);
     }
-
-    // A tombstone is kept while an answer may still come that knows less, or
-    // while the stream may tell again what came before it.
+    // A tombstone is kept while an answer may still come that knows less, or while the
+    // stream may tell again what came before it.
     bury(key, seq) {
-      const tomb = this.tombs.get(key);
-      if (seq != null && !(tomb && older(seq, tomb.seq))) this.tombs.set(key, {seq, stamp: ++clock});
+      if (seq != null && !older(seq, (this.tombs.get(key) || {}).seq)) this.tombs.set(key, {seq, stamp: ++clock});
     }
     buried(key, seq) { return this.tombs.has(key) && !older(this.tombs.get(key).seq, seq); }
     forgetTombs() {
-      const first = this.held.size || this.hold ? 0 : Math.min(..._.pluck([...this.requests], 'stamp'));
+      const first = this.held.size || this.waiting.length ? 0 : Math.min(..._.pluck([...this.requests], 'stamp'));
       for (const [key, {seq, stamp}] of this.tombs) if (stamp < first && !older(this.position, seq)) this.tombs.delete(key);
     }
 
@@ -373,8 +337,8 @@
       let batch = new Batch(this);
       const commit = () => [batch, batch = new Batch(this)][0].commit({live: true, seq: this.latest(this.position)});
       for (const {reply, last, data} of items) {
-        if (!this.on) return;
         if (reply) commit();
+        if (!this.on) return;
         if (reply) this.begin(reply);
         else if (last) this.compare(last);
         else this.message(data, batch, commit);
@@ -384,60 +348,51 @@
       this.forgetTombs();
       this.update();
     }
-
     // Our subscription is confirmed: this is where the stream begins.
     begin({start, reset, again}) {
       this.behind = false;
       if (reset || start != null && this.position != null && !sameLog(this.position, start)) return this.reset(start);
-      if (start != null) {
+      if (start == null) {
+        this.needed = again || this.needed && !this.listed;
+        this.joined = this.joined || !!this.listed;
+      } else {
         if (this.position == null) this.position = start;
         if (this.from == null || older(start, this.from)) this.from = start;
         if (older(this.position, start)) return this.resume();
-      } else {
-        this.needed = again || this.needed && !this.listed;
-        this.joined = this.joined || !!this.listed;
       }
       if (!this.reading()) this.unread();
     }
-
     resume() {
       this.behind = true;
       this.from = this.position;
       this.stream.resume();
     }
-
-    // The server says what it has sent last. That comes with the answer to a
-    // connect, and what it sends again on it may come after: only what is still
-    // missing by the next answer has been lost.
+    // The server says what it has sent last. That comes with the answer to a connect,
+    // and what it sends again on it may come after: only what is still missing by the
+    // next answer has been lost.
     compare(last) {
       const behind = older(this.position, last);
       if (behind && this.missed === this.position) this.resume();
       this.missed = behind ? this.position : null;
     }
-
-    // One message of the stream. There is a gap if and only if `prev` is after
-    // our position; what is not after our position is a repeat.
+    // One message of the stream. There is a gap if and only if `prev` is after our
+    // position; what is not after our position is a repeat.
     message(data, batch, commit) {
-      if (!data || !data.method || this.link.stale) return;
-      const {method, seq, prev} = data, {position} = this;
-      if (seq == null || position == null) return void (seq == null && this.stream.legacy && this.unnumbered(data, batch));
-      const repeat = sameLog(seq, position) && seq <= position;
-      if (!sameLog(seq, position) || repeat && method === 'RESET' || older(position, prev)) return this.resume();
+      const {method, seq, prev} = data || {}, {position} = this, hold = this.waiting.find((one) => one.messages);
+      if (!method || this.link.stale) return;
+      if (seq == null && this.stream.legacy) return this.unnumbered(data, batch);
+      if (seq == null || position == null) return;
+      const repeat = sameLog(seq, position) && seq <= position, gap = older(position, prev);
+      if (!sameLog(seq, position) || repeat && method === 'RESET' || gap) return this.resume();
       if (repeat) return this.origin(data, batch, true);
       this.position = seq;
-      if (method === 'RESET') {
-        commit();
-        this.reset(seq, true);
-      } else if (!this.hold) {
-        this.apply(data, batch);
-      } else {
-        this.hold.messages.push(data);
-        if (older(seq, this.hold.until)) return;
-        commit();
-        this.endHold();
-      }
+      if (method !== 'RESET' && !hold) return this.apply(data, batch);
+      if (method !== 'RESET') hold.messages.push(data);
+      if (method !== 'RESET' && older(seq, hold.until)) return;
+      commit();
+      if (method === 'RESET') this.reset(seq, true);
+      else this.reached();
     }
-
     apply(data, batch) {
       const id = data.body && this.collection.modelId(data.body);
       this.origin(data, batch);
@@ -445,9 +400,8 @@
       else if (id != null && data.method === 'DELETE') batch.remove(id, data.seq);
       else if (id != null) batch.state(id, data.body, data.seq, true);
     }
-
-    // A push that bears the origin of one of our creates *is* its model. A repeat
-    // tells at least that: where its document is not here, it is gone already.
+    // A push that bears the origin of one of our creates *is* its model. A repeat tells
+    // at least that: where its document is not here, it is gone already.
     origin(data, batch, repeat) {
       const {collection} = this, create = data.origin && data.method !== 'DELETE' && this.stream.create(data.origin);
       if (!create) return;
@@ -456,58 +410,48 @@
       if (own) this.creates.delete(data.origin);
       if (own && create.id == null) create.id = id;
       if ((here || own && !repeat) && other !== model && (model.id == null || model.id === id)) {
-        stray(model, model.parse(_.clone(data.body), {parse: true}));
+        stray(model, parsed(model, data.body));
         if (!repeat || other || this.held.has(String(id))) batch.identify(create, id, this.latest(this.position));
         else batch.gone.add(model);
       }
-      if (own) this.release(create, batch);
+      if (own) this.release(batch);
     }
-
-    // Another server's messages have no seq: they apply as they come. Whether an
-    // unknown document is one of our creates shows when these are answered.
+    // Another server's messages have no seq: they apply as they come. Whether an unknown
+    // document is one of our creates shows when these are answered.
     unnumbered(data, batch) {
-      const id = data.body && this.collection.modelId(data.body), unknown = data.method !== 'DELETE' && !batch.find(id);
+      const {method, body} = data, id = body && this.collection.modelId(body), waits = method !== 'DELETE' && !batch.find(id);
       if (id == null) return;
-      if (unknown && !this.signal && this.holds()) return void this.held.set(String(id), {body: data.body, seq: null, parse: true});
+      if (waits && !this.signal && this.holds()) return void this.held.set(String(id), {body, seq: null, parse: true});
       this.held.delete(String(id));
       this.apply(data, batch);
     }
-
-    // What happened can't be told: forget versions, tombstones and floor *first*,
-    // then read again. Of RESET itself we know where in the log it stands: what is
-    // known to be after it stays.
+    // What happened can't be told: forget versions, tombstones and floor *first*, then
+    // read again. Of RESET itself we know where in the log it stands: what is known to
+    // be after it stays.
     reset(start, told) {
-      const stays = (seq) => told && older(start, seq);
-      this.era++;
-      this.floor = this.top = null;
-      this.position = this.from = start;
+      const stays = (seq) => told && older(start, seq), hidden = _.pluck([...this.hidden.values()], 'model');
+      Object.assign(this, {era: this.era + 1, floor: null, top: null, position: start, from: start});
       this.held.clear();
-      this.tombs.forEach((tomb, key) => { if (!stays(tomb.seq)) this.tombs.delete(key); });
-      for (const model of [...this.collection.models, ..._.pluck([...this.hidden.values()], 'model')]) {
-        if (!stays(stateOf(model).version)) stateOf(model).version = null;
-      }
+      for (const [key, {seq}] of this.tombs) if (!stays(seq)) this.tombs.delete(key);
+      for (const model of this.collection.models.concat(hidden)) if (!stays(versionOf(model))) stateOf(model).version = null;
       this.reached(true);
       this.joined = false;
       this.update();
       this.unread(true);
     }
-
     // The seq that an event tells: it never falls.
-    latest(seq) {
-      return [this.position, this.stream && this.stream.last].reduce((last, one) => (older(last, one) ? one : last), seq);
-    }
+    latest(seq) { return [this.position, this.stream && this.stream.last].reduce((a, b) => (older(a, b) ? b : a), seq); }
 
     // Reading
     // -------
 
     // A read of the whole list that is under way and still counts.
     reading() { return [...this.requests].some(({list, whole, era}) => list && whole && era === this.era); }
-
     // Read if there is need, one at a time; where a read has failed, later.
     unread(needed) {
       this.needed = this.needed || !!needed;
       if (!this.on || !this.needed || this.link.stale) return;
-      this.again = !!this.reading();
+      this.again = this.reading();
       if (this.again) return;
       this.timer = clearTimeout(this.timer);
       this.collection.fetch(this.joined ? {reread: true, live: true} : {reread: true});
@@ -517,39 +461,30 @@
       const delay = Math.min(10000, 500 * Math.pow(2, this.tries++));
       this.timer = setTimeout(() => this.unread(), delay * (0.5 + Math.random() / 2));
     }
-
-    // What the answer to a read of the list means for the collection as a whole.
-    // One without `Live-Seq` counts at the position that we had when we asked.
+    // What the answer to a read of the list means for the collection as a whole. One
+    // without `Live-Seq` counts at the position that we had when we asked.
     admit(request) {
-      const {header, whole} = request, label = request.seq || request.at, top = request.until || label;
+      const {header, whole, seq, label} = request, top = request.until || label, early = older(label, this.from);
       const name = header('Live-Channel') || header('Live-Signal'), other = label && this.position && !sameLog(label, this.position);
-      request.label = label;
-      const late = other && request.stamp < this.entered;
-      request.useless = request.era !== this.era || late || older(label, this.floor) || (whole ? older(top, this.top) : other);
+      request.useless = request.era !== this.era || older(label, this.floor) || (whole ? older(top, this.top) : other);
       if (request.useless || !whole) return;
       if (name) this.signal = !header('Live-Channel');
       if (name && this.stream.channel !== name) this.join(name);
-      Object.assign(this, {orphan: !!request.seq && !name, listed: true, top});
+      request.joins = !!label || this.stream.legacy;
+      Object.assign(this, {orphan: !!seq && !name, listed: true, top, floor: label || this.floor});
       if (other) this.tombs.clear();
       if (other) request.era = ++this.era;
-      if (other || this.position == null) this.entered = ++clock;
-      if (label) {
-        this.floor = label;
-        const early = older(label, this.from);
-        if (other || early || older(this.position, label) || !this.position) this.position = label;
-        if (other || early) this.resume();
-      }
-      request.joins = !!label || this.stream.legacy;
+      if (label && (other || early || !this.position || older(this.position, label))) this.position = label;
+      if (other || early || older(label, this.from)) this.resume();
       if (request.joins) this.needed = this.again;
     }
-
-    // The answer to a read of the list. Its further pages are read first, and
-    // count as of the first. What the rows may show already of what the stream has
-    // not told yet (`Live-Until`) they show together with it.
+    // The answer to a read of the list. Its further pages are read first, and count as
+    // of the first. What the rows may show already of what the stream has not told yet
+    // (`Live-Until`) they show together with it.
     list(request, resp, options, proceed) {
-      const finish = () => {
-        if (request.era !== this.era) request.useless = true;
-        if (request.joins && !request.useless) this.joined = true;
+      const run = () => {
+        request.useless = request.useless || request.era !== this.era;
+        this.joined = this.joined || request.joins && !request.useless;
         if (options.live) options.seq = this.latest(request.label);
         reads.set(options, request);
         try { proceed(); } finally { this.listRead(request); }
@@ -559,24 +494,21 @@
         proceed();
         return void (request.whole && this.on && this.retry());
       }
-      request.pages = [{body: resp, seq: request.seq || request.at}];
+      request.pages = [{body: resp, seq: request.label}];
       request.until = request.header('Live-Until');
       this.follow(request, options, request.header, () => {
-        const old = this.hold, {until} = request;
+        const {until} = request, old = this.waiting.find((one) => one.messages);
         this.admit(request);
-        if (request.whole && !request.useless) {
-          request.messages = old ? old.messages : [];
-          if (old) old.request.useless = true;
-          this.endHold();
-        }
-        if (this.signal || !older(this.position, until)) return finish();
-        if (!request.whole || request.useless) return void this.later.push({until, run: finish});
-        this.hold = {request, until, messages: request.messages, run: finish};
+        const counts = request.whole && !request.useless;
+        if (counts && old) old.request.useless = true;
+        if (counts) request.messages = old ? old.messages.splice(0) : [];
+        if (counts && old) this.reached(false, old);
+        if (this.signal || !older(this.position, until)) run();
+        else this.waiting.push({request, until, run, messages: counts && request.messages});
       });
     }
-
-    // What is still to be read is read at once; but later, where a list in which
-    // pushes are not applied was older than what it lacks.
+    // What is still to be read is read at once; but later, where a list in which pushes
+    // are not applied was older than what it lacks.
     listRead(request) {
       const lagging = this.needed && this.joined && !this.again;
       this.end(request);
@@ -585,7 +517,6 @@
       if (this.stream && this.stream.confirmed) this.unread(this.again);
       this.update();
     }
-
     // Follow `Link: <…>; rel="next"` as long as the list says that it is whole.
     follow(request, options, header, done) {
       const next = /<([^>]*)>[^,]*;\s*rel="?next\b/.exec(header('Link') || '');
@@ -599,64 +530,51 @@
       };
       this.collection.sync('read', this.collection, page);
     }
-
-    endHold() {
-      const {hold} = this;
-      this.hold = null;
-      if (hold) hold.run();
+    // What has waited for the stream goes on when that is there, or can't get there.
+    reached(all, only) {
+      const ripe = this.waiting.filter((one) => all || one === only || !older(this.position, one.until));
+      this.waiting = _.difference(this.waiting, ripe);
+      _.invoke(_.sortBy(ripe, (one) => !one.messages), 'run');
     }
-    reached(all) {
-      const ripe = this.later.filter(({until}) => all || !older(this.position, until));
-      if (all) this.endHold();
-      this.later = _.difference(this.later, ripe);
-      _.invoke(ripe, 'run');
-    }
-
-    // Backbone is about to `set` or `reset` what a read has brought. Rows go by
-    // rule; only a whole list removes what it lacks, and nothing that is newer than
-    // it, or that the server can't know of yet.
+    // Backbone is about to `set` or `reset` what a read has brought. Rows go by rule;
+    // only a whole list removes what it lacks, and nothing that is newer than it, or
+    // that the server can't know of yet.
     reconcile(resp, options, request, reset) {
-      const {collection, held, hidden} = this, {label, whole} = request, batch = new Batch(this), {parse} = options;
+      const {collection, held, hidden} = this, {label, whole, pages, messages = []} = request, {parse} = options;
+      const batch = new Batch(this), list = batch.list = _.extend([], {whole});
       if (request.useless) return collection.models;
-      batch.list = [];
-      batch.list.whole = whole;
-      request.pages.forEach((page, index) => {
+      pages.forEach((page, index) => {
         const body = index ? page.body : resp, rows = parse ? collection.parse(body, options) || [] : body;
         const seq = this.signal && request.until || page.seq;
         for (const one of _.isArray(rows) ? rows : [rows]) {
           const row = collection._isModel(one) ? one.attributes : one, id = collection.modelId(row);
           const key = id == null ? _.uniqueId('row') : String(id);
           const unknown = id != null && !collection.get(id) && !hidden.has(key) && !this.buried(key, seq);
-          batch.list.push(key);
+          list.push(key);
           if (unknown && this.holds()) held.set(key, {body: row, seq, parse});
           else batch.state(id == null ? key : id, row, seq, parse, true);
         }
       });
+      const listed = new Set(list), lacks = (id, model) => !listed.has(String(id)) && !older(label, versionOf(model));
       if (whole) {
-        const lacks = (id) => !_.contains(batch.list, String(id));
         held.forEach((row, key) => { if (older(row.seq, label)) held.delete(key); });
-        hidden.forEach(({model}, key) => { if (lacks(key) && !older(label, stateOf(model).version)) hidden.delete(key); });
-        for (const model of options.remove === false ? [] : collection.models) {
-          const {version, stamp, saves} = stateOf(model);
-          if (model.isNew() || !known(model) && saves.length || !lacks(model.id)) continue;
-          if (!older(label, version) && stamp <= request.stamp) batch.gone.add(model);
-          else if (this.signal) this.needed = true;
-        }
+        hidden.forEach(({model}, key) => { if (lacks(key, model)) hidden.delete(key); });
       }
-      for (const data of request.messages || []) this.apply(data, batch);
+      for (const model of whole && options.remove !== false ? collection.models : []) {
+        if (model.isNew() || listed.has(String(model.id)) || !known(model) && stateOf(model).saves.length) continue;
+        if (lacks(model.id, model) && stateOf(model).stamp <= request.stamp) batch.gone.add(model);
+        else if (this.signal) this.needed = true;
+      }
+      for (const data of messages) this.apply(data, batch);
       batch.commit(options, reset);
       return collection.models;
     }
-
-    // While creates are unanswered, unknown rows of a read wait for them: one of
-    // them may be a create's. Those of an older list have been told since.
-    holds() {
-      this.creates.forEach((create) => { if (create.pending) this.waited.add(create); });
-      return this.waited.size > 0;
-    }
-    release(create, open) {
+    // While creates are unanswered, unknown rows of a read wait for them: one of them
+    // may be a create's. Those of an older list have been told since.
+    holds() { return [...this.creates.values()].some((create) => create.pending); }
+    release(open) {
       const batch = open || new Batch(this), {held} = this;
-      if (!this.waited.delete(create) || this.waited.size || !held.size) return;
+      if (!held.size || this.holds()) return;
       this.held = new Map();
       held.forEach(({body, seq, parse}) => {
         if (!older(seq, this.floor)) batch.state(this.collection.modelId(body), body, seq, parse, true);
@@ -667,16 +585,14 @@
     // Own requests
     // ------------
 
-    // Each request is noted as it leaves: what it sends, and what we knew. Its
-    // callbacks are wrapped, so that Backbone sees by rule what came.
+    // Each request is noted as it leaves: what it sends, and what we knew. Its callbacks
+    // are wrapped, so that Backbone sees by rule what came.
     request(method, model, options) {
-      const listener = this, list = model === this.collection;
-      const kind = list ? 'list' : method === 'read' ? 'fetch' : method === 'delete' ? 'destroy' : 'save';
-      const request = {list, method, model, options, id: model.id, stamp: ++clock, era: this.era, at: this.position};
+      const listener = this, list = model === this.collection, kind = list ? 'list' : method === 'delete' ? 'destroy' : 'save';
+      const request = {list, method, model, id: model.id, stamp: ++clock, era: this.era, at: this.position};
       const wrap = (callback = _.noop, failed) => function(...args) {
-        request.header = reader(options, args);
-        request.seq = request.header('Live-Seq');
-        if (failed) request.failed = args[0] && args[0].status || -1;
+        const header = reader(options, args), seq = header('Live-Seq');
+        Object.assign(request, {header, seq, label: seq || request.at, failed: failed && (args[0] && args[0].status || -1)});
         if (listener.stream) listener.stream.flush();
         listener.settle(request);
         try {
@@ -693,12 +609,10 @@
       if (kind === 'destroy') this.hide(request, options);
       if (kind === 'save') this.sends(request, options);
       if (this.link && this.link.withCredentials) options.xhrFields = _.extend({withCredentials: true}, options.xhrFields);
-      options.success = wrap(options.success);
-      options.error = wrap(options.error, true);
+      _.extend(options, {success: wrap(options.success), error: wrap(options.error, true)});
       this.requests.add(request);
       return request;
     }
-
     // The query of a collection's URL is no part of its models' URLs; a model that
     // another collection has left behind here has our URL.
     address(model, options) {
@@ -706,7 +620,6 @@
       if (!url || model.collection && !/\?/.test(url)) return;
       options.url = url.replace(/\?.*/, '') + (model.isNew() ? '' : `/${encodeURIComponent(model.id)}`);
     }
-
     // It is answered: what it has sent is protected no more.
     settle({model, save, create}) {
       if (save) stateOf(model).saves = _.without(stateOf(model).saves, save);
@@ -718,74 +631,71 @@
       this.forgetTombs();
       this.update();
     }
-
     // Whether an answer is of our era and our log.
     counts({era}, label) { return era === this.era && (!label || !this.position || sameLog(label, this.position)); }
-
-    // A PUT sends what differs from the known state or from what an earlier save
-    // is about to make of it, a PATCH its body, a POST everything. A POST has its
-    // own origin; a repeat after a lost answer has the one that it had.
+    // A PUT sends what differs from the known state or from what an earlier save is about
+    // to make of it, a PATCH its body, a POST everything. A POST has its own origin; a
+    // repeat after a lost answer has the one that it had.
     sends(request, options) {
-      const {model, method} = request, create = method === 'create', before = mine(model), sent = {};
-      const body = options.attrs || _.pick(model.attributes, _.keys(model.toJSON(options))), base = method === 'update' && known(model);
+      const {model, method} = request, before = mine(model), base = method === 'update' && known(model), sent = {};
+      const json = method === 'read' ? {} : options.attrs || model.toJSON(options);
+      const body = options.attrs ? json : _.pick(model.attributes, _.keys(json)), same = (name) => _.isEqual(base[name], body[name]);
       for (const name in Object.assign({}, !options.attrs && base, body)) {
-        if (!base || before[name] || _.has(base, name) !== _.has(body, name) || !_.isEqual(base[name], body[name])) sent[name] = true;
+        if (!base || before[name] || _.has(base, name) !== _.has(body, name) || !same(name)) sent[name] = true;
       }
-      request.save = {sent, values: _.pick(body, _.keys(sent)), wait: options.wait && !create};
+      request.save = {sent, values: _.pick(body, _.keys(sent)), wait: options.wait && method !== 'create'};
       stateOf(model).saves.push(request.save);
-      if (!create) return;
+      if (method !== 'create') return;
       const lost = [...this.creates.values()].find((one) => one.model === model && !one.pending);
       const {origin} = request.create = _.extend(lost || {origin: token(), model, listener: this}, {pending: true, options});
       this.creates.set(origin, request.create);
       if (this.stream && this.stream.legacy) return;
       options.headers = _.extend({'Live-Origin': origin, 'Idempotency-Key': origin}, options.headers);
     }
-
-    // The answer to a save is known, if it is not older than what is known.
-    // Backbone is given what is to be shown, whichever it is.
+    // The answer to a save, or to the read of a model, is known if it is not older than
+    // what is known. Backbone is given what is to be shown, whichever it is.
     save(request, resp, options, proceed) {
-      const {model, create, seq, save} = request, state = stateOf(model), label = seq || request.at;
-      const body = _.isObject(resp) ? resp : null;
+      const {model, create, seq, save, label, method} = request, state = stateOf(model), body = _.isObject(resp) ? resp : null;
       if (request.failed) {
         this.refuse(request);
         proceed();
         if (request.failed === 404) this.absent(model, label);
+      } else if (method === 'read' && (!body || !request.whole)) {
+        proceed();
       } else {
-        const parsed = body && options.parse ? model.parse(_.clone(body), options) : body;
+        const attrs = body && options.parse ? model.parse(_.clone(body), options) : body;
         const fate = create && body && this.on && this.created(request, body, label);
         if (!fate && this.counts(request, label) && !older(label, state.version)) {
-          learn(model, seq && body ? parsed : _.extend({}, known(model), body ? parsed : save.values), label);
+          learn(model, seq && body ? attrs : _.extend({}, known(model), body ? attrs : save.values), label);
           if (!seq) state.stamp = ++clock;
         } else {
-          stray(model, parsed);
+          stray(model, attrs);
         }
         keep(model, _.omit(state.kept, _.keys(save.sent)));
         if (fate === 'gone') this.drop(model, label);
         state.barred = fate === 'gone' || fate === 'old';
-        proceed(fate !== 'gone' && (body || known(model)) && _.extend(_.pick(parsed, model.idAttribute), view(model)));
+        proceed(fate !== 'gone' && (body || known(model)) && _.extend(_.pick(attrs, model.idAttribute), view(model)));
         state.barred = false;
       }
-      if (create) this.release(create);
+      if (create) this.release();
     }
-
-    // After a failure the attributes that it sent keep the user's values, but for
-    // what is known to be so anyhow, and what `wait` has never shown. A create that
-    // was refused will not come back; one whose answer was lost may.
+    // After a failure the attributes that it sent keep the user's values, but for what is
+    // known to be so anyhow, and what `wait` has never shown. A create that was refused
+    // will not come back; one whose answer was lost may.
     refuse({model, save, create, failed}) {
-      const names = _.clone(stateOf(model).kept), definite = failed >= 400 && failed < 500 && ![408, 425, 429].includes(failed);
+      const kept = _.clone(stateOf(model).kept), definite = failed >= 400 && failed < 500 && ![408, 425, 429].includes(failed);
       if (create) create.lost = create.lost || !definite;
       if (create && !create.lost) this.creates.delete(create.origin);
+      if (!save.wait) stray(model, save.sent);
       for (const name in save.wait ? {} : save.sent) {
-        stateOf(model).stray[name] = true;
-        if (!_.isEqual((known(model) || {})[name], model.attributes[name])) names[name] = true;
+        if (!_.isEqual((known(model) || {})[name], model.attributes[name])) kept[name] = true;
       }
-      keep(model, names, create && model.id == null);
+      keep(model, kept, create && model.id == null);
       show(model);
     }
-
-    // The answer to a create tells its id. That may be another model's, or that of
-    // a document that has gone since: by a tombstone, or because a list as new as
-    // the answer had no such row.
+    // The answer to a create tells its id. That may be another model's, or that of a
+    // document that has gone since: by a tombstone, or because a list as new as the
+    // answer had no such row.
     created(request, body, label) {
       const {model, create, seq} = request, {collection, floor} = this, batch = new Batch(this), at = this.latest(label);
       const id = collection.modelId(body), key = String(id), other = collection.get(id), hidden = this.hidden.get(key);
@@ -802,7 +712,7 @@
         for (const home of homesOf(model)) new Batch(home).identify(create, id, at);
         if (collection.get(id) !== model) batch.identify(create, id, at);
       } else if (counts) {
-        const past = hidden && hidden.model !== model && !older(stateOf(hidden.model).version, label);
+        const past = hidden && hidden.model !== model && !older(versionOf(hidden.model), label);
         if (past || this.buried(key, label) || seq && floor && !older(floor, seq)) return 'gone';
       }
       if (counts) return null;
@@ -810,61 +720,43 @@
       if (floor) this.unread();
       return 'old';
     }
-
-    // A read of one model. An old answer shows what is known instead.
-    fetch(request, resp, options, proceed) {
-      const {model} = request, label = request.seq || request.at;
-      if (request.failed || !request.whole || !_.isObject(resp) || !this.on) {
-        proceed();
-        if (request.failed === 404) this.absent(model, label);
-      } else {
-        if (this.counts(request, label) && !older(label, stateOf(model).version)) learn(model, resp, label, options.parse);
-        proceed(known(model) && view(model));
-      }
-    }
-
-    // While a destroy is unanswered its document stays hidden, whatever comes.
-    hide(request, options) {
-      const {model} = request;
+    // While a destroy is unanswered its document stays hidden, whatever comes. If it
+    // fails, the document is put back; so it is if it has been made again since. Where a
+    // push has removed it, it is hidden no more.
+    hide(request, {wait}) {
+      const {model} = request, hide = (home) => home.hidden.set(String(model.id), {model, at: home.collection.indexOf(model)});
       request.homes = homesOf(model);
-      if (options.wait) return;
-      for (const home of request.homes) home.hidden.set(String(model.id), {model, at: home.collection.indexOf(model)});
+      if (!wait) request.homes.forEach(hide);
     }
-
-    // If it fails, the document is put back; so it is if it has been made again
-    // since. Where a push has removed it, it is hidden no more.
-    destroy(request, resp, options, proceed) {
-      const {model, seq, failed, homes} = request, {version} = stateOf(model), key = String(request.id);
+    destroy(request, resp, {wait}, proceed) {
+      const {model, seq, failed, homes, label} = request, version = versionOf(model), key = String(request.id);
       const gone = !failed || failed === 404, counts = this.counts(request, seq);
       const again = version != null && (counts ? older(seq, version) : gone);
-      const hidden = new Map(homes.map((home) => [home, home.hidden.get(key)]));
       for (const home of homes) {
+        const hidden = home.hidden.get(key);
         home.hidden.delete(key);
-        if (gone && counts) home.bury(key, seq || request.at || version);
-        if (hidden.get(home) && (!gone || again)) home.putBack(hidden.get(home));
+        if (gone && counts) home.bury(key, label || version);
+        if (hidden && (!gone || again)) home.putBack(hidden);
       }
       proceed();
-      if (options.wait && failed === 404) this.absent(model, seq || request.at);
-      if (options.wait && !failed && older(seq, version)) for (const home of homes) home.putBack({model});
+      if (wait && failed === 404) this.absent(model, label);
+      if (wait && !failed && older(seq, version)) for (const home of homes) home.putBack({model});
     }
-
     putBack({model, at}) {
       const {collection} = this;
       if (!this.on || collection.get(model.id)) return;
       show(model);
       collection.add(model, collection.comparator || at == null ? {} : {at});
     }
-
     // The server says that it has no such document.
     absent(model, seq) {
-      if (!this.on || !seq || older(seq, stateOf(model).version)) return;
+      if (!this.on || !seq || older(seq, versionOf(model))) return;
       this.bury(String(model.id), seq);
       this.drop(model, seq);
     }
-    drop(model, seq) {
-      for (const home of homesOf(model)) home.collection.remove(model, {live: true, seq: home.latest(seq)});
+    drop(model, seq, which = _.constant(true)) {
+      for (const home of homesOf(model).filter(which)) home.collection.remove(model, {live: true, seq: home.latest(seq)});
     }
-
   }
 
   // Streams
@@ -874,35 +766,26 @@
   // collections that listen there, each from its own position, and begins at the
   // earliest of these.
   class Stream {
-
     constructor(link, channel) {
       const legacy = !link.extended;
       Object.assign(this, {link, channel, legacy, listeners: [], items: [], last: null, refused: null, confirmed: false});
     }
-
     leave(listener) {
       this.listeners = _.without(this.listeners, listener);
       if (!this.listeners.length) this.link.drop(this);
     }
-
-    create(origin) { return this.listeners.reduce((found, listener) => found || listener.creates.get(origin), null); }
-
-    since() {
-      return this.listeners.reduce((first, {position}) => (first == null || older(position, first) ? position : first), null);
-    }
-
+    create(origin) { return this.listeners.reduce((found, {creates}) => found || creates.get(origin), null); }
+    since() { return _.pluck(this.listeners, 'position').reduce((a, b) => (a == null || older(b, a) ? b : a), null); }
     resume() { if (!this.asking) this.link.subscribe(this); }
-
-    // What arrives together is taken together, in the next microtask. An error in
-    // a user's handler is the user's: the others go on, and what it has kept from
-    // being shown is read again.
+    // What arrives together is taken together, in the next microtask. An error in a user's
+    // handler is the user's: the others go on, and what it has kept from being shown is
+    // read again.
     push(item) {
       if (item.data && item.data.seq != null && !older(item.data.seq, this.last)) this.last = item.data.seq;
       if (this.items.push(item) === 1) Promise.resolve().then(() => this.flush());
     }
     flush() {
-      const {items} = this;
-      this.items = [];
+      const items = this.items.splice(0);
       for (const listener of items.length ? this.listeners.slice() : []) {
         try {
           listener.take(items);
@@ -912,13 +795,11 @@
         }
       }
     }
-
     // The server's answer to a subscription that asked for `since`.
     answered({successful, error, failure, ext}, since) {
-      const live = ext && ext.live, again = this.known;
+      const live = ext && ext.live, start = live ? !live.reset && since || live.seq : null, again = this.known;
       this.asking = false;
       if (successful) {
-        const start = live ? !live.reset && since || live.seq : null;
         Object.assign(this, {refused: null, legacy: !live, confirmed: true, known: true, last: start});
         this.push({reply: {start, reset: live && live.reset, again}});
       } else if (!/^40[12]/.test(error) && !failure) {
@@ -926,42 +807,35 @@
       }
       _.invoke(this.listeners, 'update');
     }
-
     lost() {
       this.confirmed = this.asking = false;
       _.invoke(this.listeners, 'update');
     }
-
   }
 
-  // A **link** is what we add to one Bayeux client: an extension that puts our
-  // positions into its handshakes, connects and subscriptions, also into those
-  // that it sends by itself, and hears what the server says to them.
+  // A **link** is what we add to one Bayeux client: an extension that puts our positions
+  // into its handshakes, connects and subscriptions, also into those that it sends by
+  // itself, and hears what the server says to them.
   class Link {
-
     constructor(client) {
       const cometd = !client.addExtension && !!client.registerExtension;
+      const outgoing = (message, next = _.noop) => {
+        const wait = this.outgoing(message);
+        if (wait) wait.then(() => next(message));
+        else next(message);
+        return message;
+      };
+      const incoming = (message, next = _.noop) => { next(this.incoming(message) ? message : null); return message; };
       Object.assign(this, {
-        client, cometd, extended: cometd || !!client.addExtension, streams: new Map(), asked: new Map(),
-        extension: {
-          outgoing: (message, next = _.noop) => {
-            const wait = this.outgoing(message);
-            if (wait) wait.then(() => next(message));
-            else next(message);
-            return message;
-          },
-          incoming: (message, next = _.noop) => { next(this.incoming(message) ? message : null); return message; }
-        },
-        down: () => { this.lost(); this.resume(); },
-        offline: () => this.lost(),
-        online: () => this.resume()
+        client, cometd, extended: cometd || !!client.addExtension, extension: {outgoing, incoming},
+        streams: new Map(), asked: new Map(),
+        down: () => { this.lost(); this.resume(); }, offline: () => this.lost(), online: () => this.resume()
       });
     }
-
     // Begin with the first stream; end with the last.
     open(on) {
       const {client, cometd, extension} = this, verb = on ? 'add' : 'remove';
-      if (this.opened === on || !on && (this.kept || this.streams.size)) return;
+      if (!!this.opened === on || !on && (this.kept || this.streams.size)) return;
       this.opened = on;
       this.asked.clear();
       for (const name of root.addEventListener ? ['offline', 'online'] : []) root[`${verb}EventListener`](name, this[name]);
@@ -973,51 +847,45 @@
       const when = (channel, said, then) => client.addListener(channel, ({successful}) => { if (successful === said) then(); });
       this.heard = [when('/meta/connect', false, this.offline), when('/meta/handshake', true, this.online)];
     }
-
     join(channel, listener) {
       const before = this.streams.get(channel), stream = before || new Stream(this, channel);
       stream.listeners.push(listener);
       if (before) return stream;
-      this.open(true);
       this.streams.set(channel, stream);
+      this.open(true);
       this.subscribe(stream);
       return stream;
     }
-
     drop(stream) {
       this.streams.delete(stream.channel);
       this.unsubscribe(stream);
       this.open(false);
     }
-
-    // Subscribe, or subscribe again to be set back. Faye's client is told by `true`
-    // to send even though it holds the channel.
+    // Subscribe, or subscribe again to be set back. Faye's client is told by `true` to
+    // send even though it holds the channel.
     subscribe(stream) {
-      const {client, cometd} = this;
+      const {client, cometd, extended} = this, {channel, subscription} = stream;
       if (cometd && client.isDisconnected && client.isDisconnected()) return;
       stream.asking = true;
-      if (stream.subscription && client._receiveMessage) return void client.subscribe(stream.channel, true);
+      if (subscription && client._receiveMessage) return void client.subscribe(channel, true);
       this.unsubscribe(stream);
-      stream.subscription = client.subscribe(stream.channel, (message) => stream.push({data: cometd ? message.data : message}));
-      if (this.extended || !stream.subscription || !stream.subscription.then) return;
-      stream.subscription.then(() => stream.answered({successful: true}), (error) => stream.answered({error: String(error)}));
+      const made = stream.subscription = client.subscribe(channel, (message) => stream.push({data: cometd ? message.data : message}));
+      if (extended || !made || !made.then) return;
+      made.then(() => stream.answered({successful: true}), (error) => stream.answered({error: String(error)}));
     }
     unsubscribe(stream) {
       const {subscription} = stream;
       stream.subscription = null;
-      if (!subscription) return;
-      if (this.cometd) this.client.unsubscribe(subscription);
-      else if (subscription.cancel) subscription.cancel();
+      if (subscription && this.cometd) this.client.unsubscribe(subscription);
+      else if (subscription && subscription.cancel) subscription.cancel();
     }
-
-    // The way to the server is cut. A session may outlive its socket, and then
-    // nobody would tell that we are heard again: so ask.
+    // The way to the server is cut. A session may outlive its socket, and then nobody
+    // would tell that we are heard again: so ask.
     lost() { this.streams.forEach((stream) => stream.lost()); }
     resume() { this.streams.forEach((stream) => stream.resume()); }
-
     // What the client sends. Returns a promise where the token is awaited.
     outgoing(message) {
-      const {channel, subscription, id} = message, stream = this.streams.get(subscription);
+      const {channel, subscription, id} = message, stream = this.streams.get(subscription), positions = {};
       const say = (live) => { message.ext = _.extend({}, message.ext, {live}); };
       if (channel === '/meta/handshake') {
         say({version: 1});
@@ -1026,47 +894,40 @@
         if (value && value.then && !this.cometd) return value.then(put, _.noop);
         put(value);
       } else if (channel === '/meta/subscribe' && stream) {
-        const since = stream.since();
-        say(since ? {since} : {});
-        this.asked.set(id, since);
+        this.asked.set(id, stream.since());
+        say(stream.since() ? {since: stream.since()} : {});
       } else if (channel === '/meta/connect') {
-        const at = _.pick(_.object([...this.streams].map(([name, one]) => [name, one.since()])), _.identity);
-        if (!_.isEmpty(at)) say({at});
+        this.streams.forEach((one, name) => { if (one.since()) positions[name] = one.since(); });
+        if (!_.isEmpty(positions)) say({at: positions});
       }
       return null;
     }
-
-    // What the server says. Returns whether the client is to hear it: Faye's
-    // forgets a subscription that failed, also where it was only its session that
-    // is unknown, and it is about to shake hands again.
+    // What the server says. Returns whether the client is to hear it: Faye's forgets a
+    // subscription that failed, also where it was only its session that is unknown, and it
+    // is about to shake hands again.
     incoming(message) {
       const {channel, subscription, id, successful, error} = message, stream = this.streams.get(subscription);
-      const live = message.ext && message.ext.live;
+      const live = message.ext && message.ext.live || {};
       if (channel === '/meta/handshake' && successful) {
         this.asked.clear();
-        this.stale = live && live.error || null;
+        this.stale = live.error || null;
         this.lost();
       } else if (channel === '/meta/subscribe' && stream) {
-        const since = this.asked.get(id);
+        stream.answered(message, this.asked.get(id));
         this.asked.delete(id);
-        stream.answered(message, since);
         return successful || !/^401/.test(error);
-      } else if (channel === '/meta/connect' && live && live.last) {
-        this.streams.forEach((one) => { if (live.last[one.channel]) one.push({last: live.last[one.channel]}); });
+      } else if (channel === '/meta/connect' && live.last) {
+        this.streams.forEach((one, name) => { if (live.last[name]) one.push({last: live.last[name]}); });
       }
       return true;
     }
-
   }
 
   const attempt = (callback) => { try { return callback(); } catch (error) { return null; } };
 
-  // Which client
-  // ------------
-
-  // The client is that of the options, else `client` on the prototype chain, else
-  // that of the nearest ancestor on which `connect` was called. That is kept
-  // aside, since `extend` would copy it.
+  // The client is that of the options, else `client` on the prototype chain, else that of
+  // the nearest ancestor on which `connect` was called. That is kept aside, since `extend`
+  // would copy it.
   const links = new WeakMap(), connections = new WeakMap();
   const linkOf = (client) => links.get(client) || links.set(client, new Link(client)).get(client);
   const findLink = (collection, options) => {
@@ -1078,12 +939,12 @@
     return null;
   };
 
-  // The channel of a URL, until the server names it: its path, in which what
-  // Bayeux does not allow is written `~XX`.
+  // The channel of a URL, until the server names it: its path, in which what Bayeux does
+  // not allow is written `~XX`.
   const guess = (url) => {
     if (!url) return null;
     let path = String(url).replace(/[?#].*$/, '').replace(/^([a-z][a-z0-9+.-]*:)?\/\/[^\/]*/i, '');
-    if (path.charAt(0) !== '/') path = root.location && root.location.href ? new URL(path, root.location.href).pathname : `/${path}`;
+    if (path[0] !== '/') path = root.location && root.location.href ? new URL(path, root.location.href).pathname : `/${path}`;
     path = attempt(() => decodeURIComponent(path)) || path;
     return path.replace(/\/+$/, '').replace(/[^A-Za-z0-9\-_!~()$@\/]/gu, (character) => {
       const code = encodeURIComponent(character);
@@ -1101,16 +962,15 @@
     if (request) reads.delete(options);
     return request;
   };
-
   const Collection = Backbone.Collection.prototype;
 
-  // Change one line: `LiveCollection.extend` for `Backbone.Collection.extend`.
-  // Options: `live: false` for a plain collection, `client`, `channel`, `seq` with
-  // bootstrapped rows, `fetch: false` where nothing is to be read.
+  // Change one line: `LiveCollection.extend` for `Backbone.Collection.extend`. Options:
+  // `live: false` for a plain collection, `client`, `channel`, `seq` with bootstrapped
+  // rows, `fetch: false` where nothing is to be read.
   const LiveCollection = Backbone.Collection.extend({
 
-    // One of `off`, `connecting`, `live`, `stale`, `refused`. Each change of it is
-    // an event `live`, with the collection and the state.
+    // One of `off`, `connecting`, `live`, `stale`, `refused`. Each change of it is an event
+    // `live`, with the collection and the state.
     live: 'off',
 
     constructor: function(models, options) {
@@ -1122,8 +982,8 @@
       Promise.resolve().then(() => { if (this._listener === listener) listener.start(); });
     },
 
-    // Begin to listen; a live collection does so by itself on the microtask after
-    // its construction.
+    // Begin to listen; a live collection does so by itself on the microtask after its
+    // construction.
     listen() {
       const before = this._listener;
       if (before && before.on) return this;
@@ -1140,8 +1000,8 @@
       return this;
     },
 
-    // A promise of the collection, when the server has confirmed and the read has
-    // been joined. It is rejected where the subscription is refused.
+    // A promise of the collection, when the server has confirmed and the read has been
+    // joined. It is rejected where the subscription is refused.
     whenLive() {
       if (this.live === 'live') return Promise.resolve(this);
       return new Promise((resolve, reject) => { this._waiting.push({resolve, reject}); });
@@ -1150,8 +1010,7 @@
     set(models, options) {
       const request = answerOf(options);
       if (request) return this._listener.reconcile(models, options, request);
-      if (states.has(models) && stateOf(models).barred) return models;
-      return Collection.set.apply(this, arguments);
+      return states.has(models) && stateOf(models).barred ? models : Collection.set.apply(this, arguments);
     },
 
     reset(models, options) {
@@ -1164,18 +1023,19 @@
       return new this.constructor(this.models, {model: this.model, comparator: this.comparator, live: false});
     },
 
+    // A model knows its homes.
     _prepareModel() {
       const model = Collection._prepareModel.apply(this, arguments);
       if (model) hook(model);
       return model;
     },
 
-    // A model knows its homes.
     _addReference(model) {
       hook(model);
       stateOf(model).homes.add(this);
       Collection._addReference.apply(this, arguments);
     },
+
     _removeReference(model) {
       stateOf(model).homes.delete(this);
       Collection._removeReference.apply(this, arguments);
@@ -1183,16 +1043,15 @@
 
   }, {
 
-    // Connect this class, and those below it that have no connection of their own,
-    // to a server: by the URL of its Bayeux endpoint, for which Faye is needed, or
-    // by a client. Options: `token`, a value or a function of one (or of a promise
-    // of one) that is asked at each handshake; `withCredentials`. Returns the client.
+    // Connect this class, and those below it that have no connection of their own, to a
+    // server: by the URL of its Bayeux endpoint, for which Faye is needed, or by a client.
+    // Options: `token`, a value or a function of one (or of a promise of one) that is asked
+    // at each handshake; `withCredentials`. Returns the client.
     connect(urlOrClient, options) {
-      const Faye = _.isString(urlOrClient) && findFaye();
-      if (Faye === null || Faye === void 0) throw new Error('LiveCollection.connect: a URL needs Faye; or give a client');
+      const Faye = _.isString(urlOrClient) ? findFaye() : null;
+      if (_.isString(urlOrClient) && !Faye) throw new Error('LiveCollection.connect: a URL needs Faye; or give it a client');
       const client = Faye ? new Faye.Client(urlOrClient, {retry: 1}) : urlOrClient, link = linkOf(client);
-      _.extend(link, _.pick(options || {}, 'token', 'withCredentials'));
-      link.kept = !!link.token;
+      _.extend(link, _.pick(options || {}, 'token', 'withCredentials'), {kept: !!(options && options.token)});
       if (link.kept) link.open(true);
       connections.set(this, link);
       return client;
