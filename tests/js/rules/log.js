@@ -12,6 +12,7 @@ class Log {
     this.random = random;
     this.epoch = this.hex(8);
     this.entries = [];        // {place, check, channel, method, id, body, origin, committed}
+    this.all = [];            // those that were trimmed or undone since as well
     this.place = 0;           // the last that was drawn
     this.trimmed = { place: 0, check: '0000' };
     this.published = 0;
@@ -56,6 +57,7 @@ class Log {
       place: ++this.place, check: this.hex(4), channel, method, id, body, origin, committed: true
     };
     this.entries.push(entry);
+    this.all.push(entry);
     this.onDraw(entry);
     return entry;
   }

@@ -137,12 +137,12 @@ class Oracle {
 
   // Whether another document had the id before.
   isReused({ id, place }) {
-    return this.world.squashed || this.world.log.era > 1 || this.world.log.entries.some((entry) => entry.id === id && entry.place < place);
+    return this.world.squashed || this.world.log.era > 1 || this.world.log.all.some((entry) => entry.id === id && entry.place < place);
   }
 
   // Whether the id that is being destroyed may by now be another document's.
   isAnother({ id, frozen }) {
-    return this.world.log.entries.some((entry) => entry.method === 'RESET' ||
+    return this.world.log.all.some((entry) => entry.method === 'RESET' ||
       (entry.id === id && entry.method !== 'PUT' && entry.body && entry.body.v >= frozen.v &&
         (entry.method === 'DELETE' || entry.body.v > frozen.v)));
   }
@@ -194,7 +194,7 @@ class Oracle {
     const { log, heardBy, counts } = this.world;
     const heard = heardBy.get(client) || new Set();
     for (const { entry, seq } of failures) {
-      const gone = entry && log.entries.some((one) => one.method === 'DELETE' && one.id === entry.id &&
+      const gone = entry && log.all.some((one) => one.method === 'DELETE' && one.id === entry.id &&
         one.place > entry.place);
       if (entry && !gone && log.rows.has(entry.id) && heard.has(seq) && !counts.reset) {
         this.fail(`${name}: ${model.cid} is still new, though the push of its row ${entry.id} was heard`);
