@@ -7,8 +7,8 @@
 (function(factory) {
   const root = typeof globalThis === 'object' ? globalThis : self, global = () => root.Faye;
 
-  // Set up for AMD first, then for Node.js, CommonJS and bundlers. Faye is asked
-  // for only when `connect` is given a URL.
+  // Set up for AMD first, then for Node.js, CommonJS and bundlers. Faye is asked for only when `connect` is given a
+  // URL.
   if (typeof define === 'function' && define.amd) {
     define(['backbone', 'underscore'], (Backbone, _) => factory(root, Backbone, _, global));
   } else if (typeof module === 'object' && module.exports) {
@@ -16,8 +16,8 @@
       try { return root.Faye || require('faye'); } catch (error) { return null; }
     });
 
-  // Finally, as a browser global. The factory is left under a symbol, where
-  // `livecollections.mjs` finds it when it has imported Backbone itself.
+  // Finally, as a browser global. The factory is left under a symbol, where `livecollections.mjs` finds it when it
+  // has imported Backbone itself.
   } else {
     root[Symbol.for('livecollections')] = factory;
     if (root.Backbone) root.LiveCollection = factory(root, root.Backbone, root._, global);
@@ -27,9 +27,8 @@
   // Seqs
   // ----
 
-  // A **seq** is a change's place in the server's log: a string of fixed width
-  // whose first eight characters name the log. Seqs of different logs are never
-  // compared: of two such, neither is older.
+  // A **seq** is a change's place in the server's log: a string of fixed width whose first eight characters name the
+  // log. Seqs of different logs are never compared: of two such, neither is older.
   const sameLog = (a, b) => a.slice(0, 8) === b.slice(0, 8);
   const older = (a, b) => a != null && b != null && sameLog(a, b) && a < b;
   const later = (a, b) => (b != null && (a == null || older(a, b)) ? b : a);
@@ -44,16 +43,12 @@
   // What the server knows of a model
   // --------------------------------
 
-  // Each model *object* has one state, for all collections that hold it (its
-  // `homes`). `known` is the newest server state whole, parsed from `body` when
-  // first needed, and `version` its seq; `saves` are those still unanswered, `kept`
-  // the attributes of failed ones, `stray` those that the server may have had and
-  // has no more.
+  // Each model *object* has one state, for all collections that hold it (its `homes`). `known` is the newest server
+  // state whole, parsed from `body` when first needed, and `version` its seq; `saves` are those still unanswered,
+  // `kept` the attributes of failed ones, `stray` those that the server may have had and has no more.
   const states = new WeakMap();
-  const stateOf = (model) => {
-    const fresh = () => ({version: null, known: null, body: null, saves: [], kept: {}, stray: {}, homes: new Set(), stamp: 0});
-    return states.get(model) || states.set(model, fresh()).get(model);
-  };
+  const blank = () => ({version: null, known: null, body: null, saves: [], kept: {}, stray: {}, homes: new Set(), stamp: 0});
+  const stateOf = (model) => states.get(model) || states.set(model, blank()).get(model);
   const versionOf = (model) => stateOf(model).version;
   const homesOf = (model) => _.pluck([...stateOf(model).homes], '_listener').filter((listener) => listener && listener.on);
   const parsed = (model, body) => model.parse(_.clone(body), {parse: true}) || {};
@@ -71,8 +66,8 @@
   };
   const stray = (model, attrs) => { for (const name in attrs) stateOf(model).stray[name] = true; };
 
-  // A model reports itself `unsaved` while attributes of a failed save are kept in
-  // it, or while the create that should have given its id has failed.
+  // A model reports itself `unsaved` while attributes of a failed save are kept in it, or while the create that
+  // should have given its id has failed.
   const keep = (model, kept, created) => {
     if (created || !_.isEmpty(kept) || model.unsaved) model.unsaved = !!created || !_.isEmpty(kept);
     stateOf(model).kept = kept;
@@ -81,9 +76,9 @@
   // What an unanswered or failed save has sent shows what the user put there.
   const mine = (model) => Object.assign({}, stateOf(model).kept, ..._.pluck(stateOf(model).saves, 'sent'));
 
-  // What `set` is given so that a model shows what is known of it: the known state,
-  // `undefined` for what has vanished from it, and the user's own values where they
-  // are protected. Local attributes stay. Then `prune` drops what has vanished.
+  // What `set` is given so that a model shows what is known of it: the known state, `undefined` for what has vanished
+  // from it, and the user's own values where they are protected. Local attributes stay. Then `prune` drops what has
+  // vanished.
   const view = (model) => {
     const attrs = Object.assign({}, known(model));
     if (known(model)) for (const name in stateOf(model).stray) if (!_.has(attrs, name)) attrs[name] = void 0;
@@ -91,19 +86,13 @@
     return attrs;
   };
   const prune = (model) => {
-    const {stray: names, known: attrs} = stateOf(model), own = mine(model);
-    for (const name in Object.assign({}, own, names)) {
-      if (!own[name] && attrs) delete names[name];
-      if (model.attributes[name] === void 0) delete model.attributes[name];
-    }
-  };
-  const show = (model) => {
-    if (known(model)) model.set(view(model), {seq: versionOf(model)});
-    prune(model);
+    const state = stateOf(model), own = mine(model), names = Object.assign({}, own, state.stray);
+    for (const name in names) if (model.attributes[name] === void 0) delete model.attributes[name];
+    if (state.known) state.stray = _.pick(state.stray, _.keys(own));
   };
 
-  // Hand an answer to Backbone's own callback, which asks `parse` what to `set`. The
-  // user's callbacks still get the response itself.
+  // Hand an answer to Backbone's own callback, which asks `parse` what to `set`. The user's callbacks still get the
+  // response itself.
   const deliver = (model, attrs, options, callback, context, args) => {
     const own = _.has(model, 'parse') && model.parse;
     const restore = () => { if (own) model.parse = own; else delete model.parse; };
@@ -112,9 +101,8 @@
     prune(model);
   };
 
-  // Models and collections are hooked where Backbone lets anybody hook them, at
-  // `sync`, each object by itself, so that classes and globals stay as they are.
-  // Whatever `sync` the object would have used is called.
+  // Models and collections are hooked where Backbone lets anybody hook them, at `sync`, each object by itself, so
+  // that classes and globals stay as they are. Whatever `sync` the object would have used is called.
   const hooks = new WeakMap();
   const hook = (object) => {
     const before = _.has(object, 'sync') && object.sync;
@@ -141,26 +129,21 @@
   // Batches
   // -------
 
-  // What came together is shown together. A batch takes states and deletions in
-  // their order, learns them at once, and then makes one `set` of them.
+  // What came together is shown together. A batch takes states and deletions in their order, learns them at once, and
+  // then makes one `set` of them: of the models `shown` in their known state and those `gone`, of `fresh` documents that
+  // no model stands for yet (id → {body, seq, parse}), of models that are `named` (→ id), of creates whose models are
+  // `adopted` (id →), and of a `list`, the ids in its order.
   class Batch {
     constructor(listener) {
-      Object.assign(this, {
-        listener, collection: listener.collection,
-        shown: new Set(),     // models whose known state is to be shown
-        gone: new Set(),      // models to be removed
-        fresh: new Map(),     // id → {body, seq, parse} that no model stands for yet
-        named: new Map(),     // model → the id that it is to get
-        adopted: new Map(),   // id → a create whose model is to be added
-        list: null            // the ids of a list, in its order
-      });
+      const {collection} = listener, [fresh, named, adopted] = _.times(3, () => new Map());
+      Object.assign(this, {listener, collection, shown: new Set(), gone: new Set(), fresh, named, adopted, list: null});
     }
     find(id) {
-      const named = [...this.named].find(([model, name]) => String(name) === String(id) && this.shown.has(model));
-      return this.collection.get(id) || named && named[0];
+      const named = ([model, name]) => String(name) === String(id) && this.shown.has(model);
+      return this.collection.get(id) || ([...this.named].find(named) || [])[0];
     }
-    // A state of the document `id`. Of a list, one as new as the known state is shown
-    // too, and the known one where the list's is older: a `fetch` is a wish.
+    // A state of the document `id`. Of a list, one as new as the known state is shown too, and the known one where
+    // the list's is older: a `fetch` is a wish.
     state(id, body, seq, parse, listed) {
       const key = String(id), {listener, fresh} = this, away = listener.hidden.get(key) || this.adopted.get(key);
       const model = this.find(id) || away && away.model, version = model && versionOf(model);
@@ -174,8 +157,8 @@
         if (!fresh.has(key)) fresh.set(key, {body, seq, parse});
       }
     }
-    // The document is gone. Of what is not known a tombstone stays. Another collection
-    // may hold the very model, and have read past this.
+    // The document is gone. Of what is not known a tombstone stays. Another collection may hold the very model, and
+    // have read past this.
     remove(id, seq) {
       const key = String(id), {listener} = this, model = this.find(id), hidden = listener.hidden.get(key);
       listener.bury(key, seq);
@@ -189,8 +172,8 @@
       this.gone.add(model);
       listener.drop(model, seq, (other) => other !== listener && !older(other.position, seq));
     }
-    // The document `id` *is* this created model. Another object that stands for it
-    // goes; what is known of that one is not lost.
+    // The document `id` *is* this created model. Another object that stands for it goes; what is known of that one is
+    // not lost.
     identify(create, id, seq) {
       const {model} = create, {collection, listener: {held}} = this, key = String(id), other = this.find(id), row = held.get(key);
       create.id = id;
@@ -216,16 +199,16 @@
       if (model) learn(model, body, seq, parse);
       return model;
     }
-    // For `reset`, as Backbone does, another object for each document, but where a
-    // save of the old one is unanswered or has failed.
+    // For `reset`, as Backbone does, another object for each document, but where a save of the old one is unanswered
+    // or has failed.
     remake(model, options) {
-      const attrs = this.attributes(model), keeps = stateOf(model).saves.length || model.unsaved;
-      const other = keeps ? model.set(attrs, options) : this.collection._prepareModel(attrs, _.extend({}, options, {parse: false}));
-      if (other && !keeps) learn(other, known(model), versionOf(model));
-      return other;
+      const attrs = this.attributes(model);
+      if (stateOf(model).saves.length || model.unsaved) return model.set(attrs, options);
+      this.fresh.set(model, {body: attrs, seq: versionOf(model), parse: false});
+      return this.make(model, options);
     }
-    // A list comes in its order, then what it lacks and stays. Where only pushes came
-    // and nothing goes, Backbone need not look at the others.
+    // A list comes in its order, then what it lacks and stays. Where only pushes came and nothing goes, Backbone need
+    // not look at the others.
     commit(options, reset) {
       const {collection, list, shown, gone, fresh, named, adopted} = this, seen = new Set(), entries = [];
       const setting = _.extend({}, options, {parse: false});
@@ -243,8 +226,7 @@
       if (entries.length || list || gone.size) collection[reset ? 'reset' : 'set'](_.compact(entries), setting);
       shown.forEach(prune);
       for (const {model, options: {at}} of adopted.values()) {
-        model.set(this.attributes(model), setting);
-        prune(model);
+        prune(model.set(this.attributes(model), setting));
         collection.add(model, at == null ? options : _.extend({at}, options));
       }
     }
@@ -253,36 +235,27 @@
   // Listeners
   // ---------
 
-  // A **listener** is what makes one collection live, from `listen` to `unlisten`. It
-  // keeps the collection's `position` (up to where it has everything), `from` (where
-  // its stream began), the `floor` (the seq of its last whole list; `top` is how far
-  // that may have looked ahead) and the tombstones. `era` counts resets: answers to
-  // requests of an earlier era only tell ids.
+  // A **listener** is what makes one collection live, from `listen` to `unlisten`. It keeps the collection's
+  // `position` (up to where it has everything), `from` (where its stream began), the `floor` (the seq of its last
+  // whole list; `top` is how far that may have looked ahead) and the tombstones. `era` counts resets: answers to
+  // requests of an earlier era only tell ids. `hidden` is what is being destroyed (id → {model, at}), `held` are rows
+  // that wait for `creates` (id → {body, seq, parse}; origin → {model, listener, options, pending, id}), `waiting` are
+  // answers that wait for the stream ({until, run}; a whole list collects `messages`).
   class Listener {
     constructor(collection, options) {
-      const {seq = null, fetch = seq == null} = options;
-      Object.assign(this, {
-        collection, options, on: true, era: 0, tries: 0, needed: !!fetch, position: seq, floor: seq, from: null, top: null,
-        tombs: new Map(),     // id → {seq, stamp}
-        hidden: new Map(),    // id → {model, at}: destroys that are unanswered
-        held: new Map(),      // id → {body, seq, parse}: rows that wait for creates
-        creates: new Map(),   // origin → {model, listener, options, pending, id}
-        requests: new Set(),
-        waiting: []           // {until, run}: answers that wait for the stream; of a whole list also `messages`
-      });
+      const {seq = null, fetch = seq == null} = options, [tombs, hidden, held, creates] = _.times(4, () => new Map());
+      Object.assign(this, {collection, options, on: true, era: 0, tries: 0, needed: !!fetch, from: null, top: null});
+      Object.assign(this, {position: seq, floor: seq, tombs, hidden, held, creates, requests: new Set(), waiting: []});
       collection.each((model) => { if (seq != null && !model.isNew()) learn(model, _.clone(model.attributes), seq); });
     }
     // Begin: subscribe, and read.
     start() {
-      const {collection, options} = this, link = this.link = this.on ? findLink(collection, options) : null;
-      const url = link && _.result(collection, 'url');
+      const {collection, options} = this, link = this.on ? findLink(collection, options) : null;
+      const url = link && _.result(collection, 'url'), needed = this.needed && !!url;
       const channel = link && (options.channel || _.result(collection, 'channel') || guess(url));
-      this.on = !!channel;
+      Object.assign(this, {link, on: !!channel, needed, joined: !needed, signal: /\?/.test(url)});
       if (!channel) return;
       hook(collection);
-      this.needed = this.needed && !!url;
-      this.joined = !this.needed;
-      this.signal = /\?/.test(url);
       this.join(channel);
       this.update();
       if (!this.reading()) this.unread();
@@ -310,16 +283,16 @@
       const state = !on || !link ? 'off' : stale ? 'stale' : refused ? 'refused'
         : stream.confirmed && this.joined && !this.behind ? 'live' : 'connecting';
       if (collection._listener !== this || collection.live === state) return;
+      const settle = state === 'live' ? 'resolve' : state === 'refused' && 'reject';
       collection.live = state;
-      if (state === 'live' || state === 'refused') collection._waiting = [];
+      if (settle) collection._waiting = [];
       if (stale || refused) root.console.warn(`LiveCollection ${_.result(collection, 'url')} is ${state}: ${stale || refused}`);
       collection.trigger('live', collection, state);
       if (state === 'refused') collection.trigger('error', collection, refused, {live: true});
-      if (state === 'live') _.invoke(waiting, 'resolve', collection);
-      if (state === 'refused') _.invoke(waiting, 'reject', refused);
+      if (settle) _.invoke(waiting, settle, refused || collection);
     }
-    // A tombstone is kept while an answer may still come that knows less, or while the
-    // stream may tell again what came before it.
+    // A tombstone is kept while an answer may still come that knows less, or while the stream may tell again what
+    // came before it.
     bury(key, seq) {
       if (seq != null && !older(seq, (this.tombs.get(key) || {}).seq)) this.tombs.set(key, {seq, stamp: ++clock});
     }
@@ -367,16 +340,15 @@
       this.from = this.position;
       this.stream.resume();
     }
-    // The server says what it has sent last. That comes with the answer to a connect,
-    // and what it sends again on it may come after: only what is still missing by the
-    // next answer has been lost.
+    // The server says what it has sent last. That comes with the answer to a connect, and what it sends again on it
+    // may come after: only what is still missing by the next answer has been lost.
     compare(last) {
       const behind = older(this.position, last);
       if (behind && this.missed === this.position) this.resume();
       this.missed = behind ? this.position : null;
     }
-    // One message of the stream. There is a gap if and only if `prev` is after our
-    // position; what is not after our position is a repeat.
+    // One message of the stream. There is a gap if and only if `prev` is after our position; what is not after our
+    // position is a repeat.
     message(data, batch, commit) {
       const {method, seq, prev} = data || {}, {position} = this, hold = this.waiting.find((one) => one.messages);
       if (!method || this.link.stale) return;
@@ -400,8 +372,8 @@
       else if (id != null && data.method === 'DELETE') batch.remove(id, data.seq);
       else if (id != null) batch.state(id, data.body, data.seq, true);
     }
-    // A push that bears the origin of one of our creates *is* its model. A repeat tells
-    // at least that: where its document is not here, it is gone already.
+    // A push that bears the origin of one of our creates *is* its model. A repeat tells at least that: where its
+    // document is not here, it is gone already.
     origin(data, batch, repeat) {
       const {collection} = this, create = data.origin && data.method !== 'DELETE' && this.stream.create(data.origin);
       if (!create) return;
@@ -416,8 +388,8 @@
       }
       if (own) this.release(batch);
     }
-    // Another server's messages have no seq: they apply as they come. Whether an unknown
-    // document is one of our creates shows when these are answered.
+    // Another server's messages have no seq: they apply as they come. Whether an unknown document is one of our
+    // creates shows when these are answered.
     unnumbered(data, batch) {
       const {method, body} = data, id = body && this.collection.modelId(body), waits = method !== 'DELETE' && !batch.find(id);
       if (id == null) return;
@@ -425,9 +397,8 @@
       this.held.delete(String(id));
       this.apply(data, batch);
     }
-    // What happened can't be told: forget versions, tombstones and floor *first*, then
-    // read again. Of RESET itself we know where in the log it stands: what is known to
-    // be after it stays.
+    // What happened can't be told: forget versions, tombstones and floor *first*, then read again. Of RESET itself we
+    // know where in the log it stands: what is known to be after it stays.
     reset(start, told) {
       const stays = (seq) => told && older(start, seq), hidden = _.pluck([...this.hidden.values()], 'model');
       Object.assign(this, {era: this.era + 1, floor: null, top: null, position: start, from: start});
@@ -451,18 +422,17 @@
     unread(needed) {
       this.needed = this.needed || !!needed;
       if (!this.on || !this.needed || this.link.stale) return;
-      this.again = this.reading();
-      if (this.again) return;
       this.timer = clearTimeout(this.timer);
-      this.collection.fetch(this.joined ? {reread: true, live: true} : {reread: true});
+      this.again = this.reading();
+      if (!this.again) this.collection.fetch(this.joined ? {reread: true, live: true} : {reread: true});
     }
     retry() {
       if (this.timer || !this.on || !this.needed || this.reading() || this.stream.refused) return;
       const delay = Math.min(10000, 500 * Math.pow(2, this.tries++));
       this.timer = setTimeout(() => this.unread(), delay * (0.5 + Math.random() / 2));
     }
-    // What the answer to a read of the list means for the collection as a whole. One
-    // without `Live-Seq` counts at the position that we had when we asked.
+    // What the answer to a read of the list means for the collection as a whole. One without `Live-Seq` counts at the
+    // position that we had when we asked.
     admit(request) {
       const {header, whole, seq, label} = request, top = request.until || label, early = older(label, this.from);
       const name = header('Live-Channel') || header('Live-Signal'), other = label && this.position && !sameLog(label, this.position);
@@ -478,9 +448,8 @@
       if (other || early || older(label, this.from)) this.resume();
       if (request.joins) this.needed = this.again;
     }
-    // The answer to a read of the list. Its further pages are read first, and count as
-    // of the first. What the rows may show already of what the stream has not told yet
-    // (`Live-Until`) they show together with it.
+    // The answer to a read of the list. Its further pages are read first, and count as of the first. What the rows
+    // may show already of what the stream has not told yet (`Live-Until`) they show together with it.
     list(request, resp, options, proceed) {
       const run = () => {
         request.useless = request.useless || request.era !== this.era;
@@ -507,8 +476,8 @@
         else this.waiting.push({request, until, run, messages: counts && request.messages});
       });
     }
-    // What is still to be read is read at once; but later, where a list in which pushes
-    // are not applied was older than what it lacks.
+    // What is still to be read is read at once; but later, where a list in which pushes are not applied was older
+    // than what it lacks.
     listRead(request) {
       const lagging = this.needed && this.joined && !this.again;
       this.end(request);
@@ -536,12 +505,12 @@
       this.waiting = _.difference(this.waiting, ripe);
       _.invoke(_.sortBy(ripe, (one) => !one.messages), 'run');
     }
-    // Backbone is about to `set` or `reset` what a read has brought. Rows go by rule;
-    // only a whole list removes what it lacks, and nothing that is newer than it, or
-    // that the server can't know of yet.
+    // Backbone is about to `set` or `reset` what a read has brought. Rows go by rule; only a whole list removes what
+    // it lacks, and nothing that is newer than it, or that the server can't know of yet.
     reconcile(resp, options, request, reset) {
       const {collection, held, hidden} = this, {label, whole, pages, messages = []} = request, {parse} = options;
       const batch = new Batch(this), list = batch.list = _.extend([], {whole});
+      reads.delete(options);
       if (request.useless) return collection.models;
       pages.forEach((page, index) => {
         const body = index ? page.body : resp, rows = parse ? collection.parse(body, options) || [] : body;
@@ -569,8 +538,8 @@
       batch.commit(options, reset);
       return collection.models;
     }
-    // While creates are unanswered, unknown rows of a read wait for them: one of them
-    // may be a create's. Those of an older list have been told since.
+    // While creates are unanswered, unknown rows of a read wait for them: one of them may be a create's. Those of an
+    // older list have been told since.
     holds() { return [...this.creates.values()].some((create) => create.pending); }
     release(open) {
       const batch = open || new Batch(this), {held} = this;
@@ -585,8 +554,8 @@
     // Own requests
     // ------------
 
-    // Each request is noted as it leaves: what it sends, and what we knew. Its callbacks
-    // are wrapped, so that Backbone sees by rule what came.
+    // Each request is noted as it leaves: what it sends, and what we knew. Its callbacks are wrapped, so that
+    // Backbone sees by rule what came.
     request(method, model, options) {
       const listener = this, list = model === this.collection, kind = list ? 'list' : method === 'delete' ? 'destroy' : 'save';
       const request = {list, method, model, id: model.id, stamp: ++clock, era: this.era, at: this.position};
@@ -613,8 +582,8 @@
       this.requests.add(request);
       return request;
     }
-    // The query of a collection's URL is no part of its models' URLs; a model that
-    // another collection has left behind here has our URL.
+    // The query of a collection's URL is no part of its models' URLs; a model that another collection has left behind
+    // here has our URL.
     address(model, options) {
       const url = model.url === Backbone.Model.prototype.url && !model.urlRoot && _.result(this.collection, 'url');
       if (!url || model.collection && !/\?/.test(url)) return;
@@ -633,9 +602,8 @@
     }
     // Whether an answer is of our era and our log.
     counts({era}, label) { return era === this.era && (!label || !this.position || sameLog(label, this.position)); }
-    // A PUT sends what differs from the known state or from what an earlier save is about
-    // to make of it, a PATCH its body, a POST everything. A POST has its own origin; a
-    // repeat after a lost answer has the one that it had.
+    // A PUT sends what differs from the known state or from what an earlier save is about to make of it, a PATCH its
+    // body, a POST everything. A POST has its own origin; a repeat after a lost answer has the one that it had.
     sends(request, options) {
       const {model, method} = request, before = mine(model), base = method === 'update' && known(model), sent = {};
       const json = method === 'read' ? {} : options.attrs || model.toJSON(options);
@@ -652,8 +620,8 @@
       if (this.stream && this.stream.legacy) return;
       options.headers = _.extend({'Live-Origin': origin, 'Idempotency-Key': origin}, options.headers);
     }
-    // The answer to a save, or to the read of a model, is known if it is not older than
-    // what is known. Backbone is given what is to be shown, whichever it is.
+    // The answer to a save, or to the read of a model, is known if it is not older than what is known. Backbone is
+    // given what is to be shown, whichever it is.
     save(request, resp, options, proceed) {
       const {model, create, seq, save, label, method} = request, state = stateOf(model), body = _.isObject(resp) ? resp : null;
       if (request.failed) {
@@ -679,9 +647,8 @@
       }
       if (create) this.release();
     }
-    // After a failure the attributes that it sent keep the user's values, but for what is
-    // known to be so anyhow, and what `wait` has never shown. A create that was refused
-    // will not come back; one whose answer was lost may.
+    // After a failure the attributes that it sent keep the user's values, but for what is known to be so anyhow, and
+    // what `wait` has never shown. A create that was refused will not come back; one whose answer was lost may.
     refuse({model, save, create, failed}) {
       const kept = _.clone(stateOf(model).kept), definite = failed >= 400 && failed < 500 && ![408, 425, 429].includes(failed);
       if (create) create.lost = create.lost || !definite;
@@ -691,11 +658,11 @@
         if (!_.isEqual((known(model) || {})[name], model.attributes[name])) kept[name] = true;
       }
       keep(model, kept, create && model.id == null);
-      show(model);
+      if (known(model)) model.set(view(model), {seq: versionOf(model)});
+      prune(model);
     }
-    // The answer to a create tells its id. That may be another model's, or that of a
-    // document that has gone since: by a tombstone, or because a list as new as the
-    // answer had no such row.
+    // The answer to a create tells its id. That may be another model's, or that of a document that has gone since: by
+    // a tombstone, or because a list as new as the answer had no such row.
     created(request, body, label) {
       const {model, create, seq} = request, {collection, floor} = this, batch = new Batch(this), at = this.latest(label);
       const id = collection.modelId(body), key = String(id), other = collection.get(id), hidden = this.hidden.get(key);
@@ -720,9 +687,8 @@
       if (floor) this.unread();
       return 'old';
     }
-    // While a destroy is unanswered its document stays hidden, whatever comes. If it
-    // fails, the document is put back; so it is if it has been made again since. Where a
-    // push has removed it, it is hidden no more.
+    // While a destroy is unanswered its document stays hidden, whatever comes. If it fails, the document is put back;
+    // so it is if it has been made again since. Where a push has removed it, it is hidden no more.
     hide(request, {wait}) {
       const {model} = request, hide = (home) => home.hidden.set(String(model.id), {model, at: home.collection.indexOf(model)});
       request.homes = homesOf(model);
@@ -745,7 +711,8 @@
     putBack({model, at}) {
       const {collection} = this;
       if (!this.on || collection.get(model.id)) return;
-      show(model);
+      if (known(model)) model.set(view(model), {seq: versionOf(model)});
+      prune(model);
       collection.add(model, collection.comparator || at == null ? {} : {at});
     }
     // The server says that it has no such document.
@@ -762,13 +729,11 @@
   // Streams
   // -------
 
-  // A **stream** is one subscription: of one client, to one channel. It feeds all
-  // collections that listen there, each from its own position, and begins at the
-  // earliest of these.
+  // A **stream** is one subscription: of one client, to one channel. It feeds all collections that listen there, each
+  // from its own position, and begins at the earliest of these.
   class Stream {
     constructor(link, channel) {
-      const legacy = !link.extended;
-      Object.assign(this, {link, channel, legacy, listeners: [], items: [], last: null, refused: null, confirmed: false});
+      Object.assign(this, {link, channel, legacy: !link.extended, listeners: [], items: [], last: null, confirmed: false});
     }
     leave(listener) {
       this.listeners = _.without(this.listeners, listener);
@@ -777,9 +742,8 @@
     create(origin) { return this.listeners.reduce((found, {creates}) => found || creates.get(origin), null); }
     since() { return _.pluck(this.listeners, 'position').reduce((a, b) => (a == null || older(b, a) ? b : a), null); }
     resume() { if (!this.asking) this.link.subscribe(this); }
-    // What arrives together is taken together, in the next microtask. An error in a user's
-    // handler is the user's: the others go on, and what it has kept from being shown is
-    // read again.
+    // What arrives together is taken together, in the next microtask. An error in a user's handler is the user's: the
+    // others go on, and what it has kept from being shown is read again.
     push(item) {
       if (item.data && item.data.seq != null && !older(item.data.seq, this.last)) this.last = item.data.seq;
       if (this.items.push(item) === 1) Promise.resolve().then(() => this.flush());
@@ -787,9 +751,7 @@
     flush() {
       const items = this.items.splice(0);
       for (const listener of items.length ? this.listeners.slice() : []) {
-        try {
-          listener.take(items);
-        } catch (error) {
+        try { listener.take(items); } catch (error) {
           setTimeout(() => { throw error; });
           listener.unread(true);
         }
@@ -813,24 +775,16 @@
     }
   }
 
-  // A **link** is what we add to one Bayeux client: an extension that puts our positions
-  // into its handshakes, connects and subscriptions, also into those that it sends by
-  // itself, and hears what the server says to them.
+  // A **link** is what we add to one Bayeux client: an extension that puts our positions into its handshakes,
+  // connects and subscriptions, also into those that it sends by itself, and hears what the server says to them.
   class Link {
     constructor(client) {
       const cometd = !client.addExtension && !!client.registerExtension;
-      const outgoing = (message, next = _.noop) => {
-        const wait = this.outgoing(message);
-        if (wait) wait.then(() => next(message));
-        else next(message);
-        return message;
-      };
+      const outgoing = (message, next = _.noop) => { this.outgoing(message, () => next(message)); return message; };
       const incoming = (message, next = _.noop) => { next(this.incoming(message) ? message : null); return message; };
-      Object.assign(this, {
-        client, cometd, extended: cometd || !!client.addExtension, extension: {outgoing, incoming},
-        streams: new Map(), asked: new Map(),
-        down: () => { this.lost(); this.resume(); }, offline: () => this.lost(), online: () => this.resume()
-      });
+      Object.assign(this, {client, cometd, extended: cometd || !!client.addExtension, extension: {outgoing, incoming}});
+      Object.assign(this, {streams: new Map(), asked: new Map(), offline: () => this.lost(), online: () => this.resume()});
+      this.down = () => [this.lost(), this.resume()];
     }
     // Begin with the first stream; end with the last.
     open(on) {
@@ -861,8 +815,8 @@
       this.unsubscribe(stream);
       this.open(false);
     }
-    // Subscribe, or subscribe again to be set back. Faye's client is told by `true` to
-    // send even though it holds the channel.
+    // Subscribe, or subscribe again to be set back. Faye's client is told by `true` to send even though it holds the
+    // channel.
     subscribe(stream) {
       const {client, cometd, extended} = this, {channel, subscription} = stream;
       if (cometd && client.isDisconnected && client.isDisconnected()) return;
@@ -879,19 +833,18 @@
       if (subscription && this.cometd) this.client.unsubscribe(subscription);
       else if (subscription && subscription.cancel) subscription.cancel();
     }
-    // The way to the server is cut. A session may outlive its socket, and then nobody
-    // would tell that we are heard again: so ask.
+    // The way to the server is cut. A session may outlive its socket, and then nobody would tell that we are heard: ask.
     lost() { this.streams.forEach((stream) => stream.lost()); }
     resume() { this.streams.forEach((stream) => stream.resume()); }
-    // What the client sends. Returns a promise where the token is awaited.
-    outgoing(message) {
+    // What the client sends. It goes on when a token that is awaited has come.
+    outgoing(message, next) {
       const {channel, subscription, id} = message, stream = this.streams.get(subscription), positions = {};
       const say = (live) => { message.ext = _.extend({}, message.ext, {live}); };
       if (channel === '/meta/handshake') {
         say({version: 1});
         const put = (value) => { if (value != null && !value.then) message.ext.token = value; };
         const value = _.isFunction(this.token) ? attempt(this.token) : this.token;
-        if (value && value.then && !this.cometd) return value.then(put, _.noop);
+        if (value && value.then && !this.cometd) return void value.then(put, _.noop).then(next);
         put(value);
       } else if (channel === '/meta/subscribe' && stream) {
         this.asked.set(id, stream.since());
@@ -900,11 +853,10 @@
         this.streams.forEach((one, name) => { if (one.since()) positions[name] = one.since(); });
         if (!_.isEmpty(positions)) say({at: positions});
       }
-      return null;
+      next();
     }
-    // What the server says. Returns whether the client is to hear it: Faye's forgets a
-    // subscription that failed, also where it was only its session that is unknown, and it
-    // is about to shake hands again.
+    // What the server says. Returns whether the client is to hear it: Faye's forgets a subscription that failed, also
+    // where it was only its session that is unknown, and it is about to shake hands again.
     incoming(message) {
       const {channel, subscription, id, successful, error} = message, stream = this.streams.get(subscription);
       const live = message.ext && message.ext.live || {};
@@ -925,22 +877,15 @@
 
   const attempt = (callback) => { try { return callback(); } catch (error) { return null; } };
 
-  // The client is that of the options, else `client` on the prototype chain, else that of
-  // the nearest ancestor on which `connect` was called. That is kept aside, since `extend`
-  // would copy it.
+  // The client is that of the options, else `client` on the prototype chain, else that of the nearest ancestor on
+  // which `connect` was called. That is kept aside, since `extend` would copy it.
   const links = new WeakMap(), connections = new WeakMap();
   const linkOf = (client) => links.get(client) || links.set(client, new Link(client)).get(client);
-  const findLink = (collection, options) => {
-    const client = options.client || collection.client;
-    if (client) return linkOf(client);
-    for (let proto = collection; proto; proto = Object.getPrototypeOf(proto)) {
-      if (_.has(proto, 'constructor') && connections.has(proto.constructor)) return connections.get(proto.constructor);
-    }
-    return null;
-  };
+  const ancestors = (object) => (object ? [object, ...ancestors(Object.getPrototypeOf(object))] : []);
+  const findLink = (collection, {client = collection.client}) => (client ? linkOf(client)
+    : ancestors(collection).map((one) => _.has(one, 'constructor') && connections.get(one.constructor)).find(Boolean));
 
-  // The channel of a URL, until the server names it: its path, in which what Bayeux does
-  // not allow is written `~XX`.
+  // The channel of a URL, until the server names it: its path, in which what Bayeux does not allow is written `~XX`.
   const guess = (url) => {
     if (!url) return null;
     let path = String(url).replace(/[?#].*$/, '').replace(/^([a-z][a-z0-9+.-]*:)?\/\/[^\/]*/i, '');
@@ -957,20 +902,13 @@
 
   // The answer that Backbone is about to `set`, by the options of its read.
   const reads = new WeakMap();
-  const answerOf = (options) => {
-    const request = options && reads.get(options);
-    if (request) reads.delete(options);
-    return request;
-  };
   const Collection = Backbone.Collection.prototype;
 
-  // Change one line: `LiveCollection.extend` for `Backbone.Collection.extend`. Options:
-  // `live: false` for a plain collection, `client`, `channel`, `seq` with bootstrapped
-  // rows, `fetch: false` where nothing is to be read.
+  // Change one line: `LiveCollection.extend` for `Backbone.Collection.extend`. Options: `live: false` for a plain
+  // collection, `client`, `channel`, `seq` with bootstrapped rows, `fetch: false` where nothing is to be read.
   const LiveCollection = Backbone.Collection.extend({
-
-    // One of `off`, `connecting`, `live`, `stale`, `refused`. Each change of it is an event
-    // `live`, with the collection and the state.
+    // One of `off`, `connecting`, `live`, `stale`, `refused`. Each change of it is an event `live`, with the
+    // collection and the state.
     live: 'off',
 
     constructor: function(models, options) {
@@ -981,9 +919,7 @@
       const listener = this._listener = new Listener(this, _.pick(options || {}, 'client', 'channel', 'seq', 'fetch'));
       Promise.resolve().then(() => { if (this._listener === listener) listener.start(); });
     },
-
-    // Begin to listen; a live collection does so by itself on the microtask after its
-    // construction.
+    // Begin to listen; a live collection does so by itself on the microtask after its construction.
     listen() {
       const before = this._listener;
       if (before && before.on) return this;
@@ -993,60 +929,49 @@
       this._listener.start();
       return this;
     },
-
     // Stop, and keep nothing: no subscription, no listener, no timer.
     unlisten() {
       if (this._listener) this._listener.stop();
       return this;
     },
-
-    // A promise of the collection, when the server has confirmed and the read has been
-    // joined. It is rejected where the subscription is refused.
+    // A promise of the collection, when the server has confirmed and the read has been joined. It is rejected where
+    // the subscription is refused.
     whenLive() {
       if (this.live === 'live') return Promise.resolve(this);
       return new Promise((resolve, reject) => { this._waiting.push({resolve, reject}); });
     },
-
     set(models, options) {
-      const request = answerOf(options);
+      const request = reads.get(options);
       if (request) return this._listener.reconcile(models, options, request);
       return states.has(models) && stateOf(models).barred ? models : Collection.set.apply(this, arguments);
     },
-
     reset(models, options) {
-      const request = answerOf(options);
+      const request = reads.get(options);
       return request ? this._listener.reconcile(models, options, request, true) : Collection.reset.apply(this, arguments);
     },
-
     // A clone is a plain collection.
     clone() {
       return new this.constructor(this.models, {model: this.model, comparator: this.comparator, live: false});
     },
-
     // A model knows its homes.
     _prepareModel() {
       const model = Collection._prepareModel.apply(this, arguments);
       if (model) hook(model);
       return model;
     },
-
     _addReference(model) {
       hook(model);
       stateOf(model).homes.add(this);
       Collection._addReference.apply(this, arguments);
     },
-
     _removeReference(model) {
       stateOf(model).homes.delete(this);
       Collection._removeReference.apply(this, arguments);
     }
-
   }, {
-
-    // Connect this class, and those below it that have no connection of their own, to a
-    // server: by the URL of its Bayeux endpoint, for which Faye is needed, or by a client.
-    // Options: `token`, a value or a function of one (or of a promise of one) that is asked
-    // at each handshake; `withCredentials`. Returns the client.
+    // Connect this class, and those below it that have no connection of their own, to a server: by the URL of its
+    // Bayeux endpoint, for which Faye is needed, or by a client. Options: `token`, a value or a function of one (or
+    // of a promise of one) that is asked at each handshake; `withCredentials`. Returns the client.
     connect(urlOrClient, options) {
       const Faye = _.isString(urlOrClient) ? findFaye() : null;
       if (_.isString(urlOrClient) && !Faye) throw new Error('LiveCollection.connect: a URL needs Faye; or give it a client');
@@ -1056,7 +981,6 @@
       connections.set(this, link);
       return client;
     }
-
   });
 
   // `require` gives the class itself; it bears the names that others take.
