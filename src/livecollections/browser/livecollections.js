@@ -5,22 +5,18 @@
 //     Bayeux (Faye's client or CometD's) comes down.
 
 (function(factory) {
-  const root = typeof globalThis === 'object' ? globalThis : self, global = () => root.Faye;
+  const root = typeof globalThis === 'object' ? globalThis : self, faye = () => root.Faye;
+  const load = () => { try { return root.Faye || require('faye'); } catch (error) { return null; } };
 
-  // Set up for AMD first, then for Node.js, CommonJS and bundlers. Faye is asked for only when `connect` is given a
-  // URL.
+  // AMD first, then Node.js, CommonJS and bundlers; Faye is asked for only when `connect` is given a URL. As a browser
+  // global the factory is also left under a symbol, for `livecollections.mjs`, which imports Backbone itself.
   if (typeof define === 'function' && define.amd) {
-    define(['backbone', 'underscore'], (Backbone, _) => factory(root, Backbone, _, global));
+    define(['backbone', 'underscore'], (Backbone, _) => factory(root, Backbone, _, faye));
   } else if (typeof module === 'object' && module.exports) {
-    module.exports = factory(root, require('backbone'), require('underscore'), () => {
-      try { return root.Faye || require('faye'); } catch (error) { return null; }
-    });
-
-  // Finally, as a browser global. The factory is left under a symbol, where `livecollections.mjs` finds it when it
-  // has imported Backbone itself.
+    module.exports = factory(root, require('backbone'), require('underscore'), load);
   } else {
     root[Symbol.for('livecollections')] = factory;
-    if (root.Backbone) root.LiveCollection = factory(root, root.Backbone, root._, global);
+    if (root.Backbone) root.LiveCollection = factory(root, root.Backbone, root._, faye);
   }
 })(function(root, Backbone, _, findFaye) {
 
@@ -90,6 +86,7 @@
     for (const name in names) if (model.attributes[name] === void 0) delete model.attributes[name];
     if (state.known) state.stray = _.pick(state.stray, _.keys(own));
   };
+  const show = (model) => prune(known(model) ? model.set(view(model), {seq: versionOf(model)}) : model);
 
   // Hand an answer to Backbone's own callback, which asks `parse` what to `set`. The user's callbacks still get the
   // response itself.
@@ -336,8 +333,7 @@
       if (!this.reading()) this.unread();
     }
     resume() {
-      this.behind = true;
-      this.from = this.position;
+      Object.assign(this, {behind: true, from: this.position});
       this.stream.resume();
     }
     // The server says what it has sent last. That comes with the answer to a connect, and what it sends again on it
@@ -351,19 +347,19 @@
     // position is a repeat.
     message(data, batch, commit) {
       const {method, seq, prev} = data || {}, {position} = this, hold = this.waiting.find((one) => one.messages);
-      if (!method || this.link.stale) return;
-      if (seq == null && this.stream.legacy) return this.unnumbered(data, batch);
-      if (seq == null || position == null) return;
+      if (method && seq == null && this.stream.legacy) this.unnumbered(data, batch);
+      if (!method || this.link.stale || seq == null || position == null) return;
       const repeat = sameLog(seq, position) && seq <= position, gap = older(position, prev);
       if (!sameLog(seq, position) || repeat && method === 'RESET' || gap) return this.resume();
       if (repeat) return this.origin(data, batch, true);
       this.position = seq;
-      if (method !== 'RESET' && !hold) return this.apply(data, batch);
-      if (method !== 'RESET') hold.messages.push(data);
-      if (method !== 'RESET' && older(seq, hold.until)) return;
+      if (method === 'RESET') commit();
+      if (method === 'RESET') return this.reset(seq, true);
+      if (!hold) return this.apply(data, batch);
+      hold.messages.push(data);
+      if (older(seq, hold.until)) return;
       commit();
-      if (method === 'RESET') this.reset(seq, true);
-      else this.reached();
+      this.reached();
     }
     apply(data, batch) {
       const id = data.body && this.collection.modelId(data.body);
@@ -421,13 +417,13 @@
     // Read if there is need, one at a time; where a read has failed, later.
     unread(needed) {
       this.needed = this.needed || !!needed;
-      if (!this.on || !this.needed || this.link.stale) return;
+      if (!this.stream || !this.needed || this.link.stale) return;
       this.timer = clearTimeout(this.timer);
       this.again = this.reading();
       if (!this.again) this.collection.fetch(this.joined ? {reread: true, live: true} : {reread: true});
     }
     retry() {
-      if (this.timer || !this.on || !this.needed || this.reading() || this.stream.refused) return;
+      if (this.timer || !this.stream || !this.needed || this.reading() || this.stream.refused) return;
       const delay = Math.min(10000, 500 * Math.pow(2, this.tries++));
       this.timer = setTimeout(() => this.unread(), delay * (0.5 + Math.random() / 2));
     }
@@ -458,20 +454,20 @@
         reads.set(options, request);
         try { proceed(); } finally { this.listRead(request); }
       };
-      if (request.failed || !this.on) {
+      if (request.failed || !this.stream) {
         this.end(request);
         proceed();
-        return void (request.whole && this.on && this.retry());
+        return this.retry();
       }
       request.pages = [{body: resp, seq: request.label}];
       request.until = request.header('Live-Until');
       this.follow(request, options, request.header, () => {
         const {until} = request, old = this.waiting.find((one) => one.messages);
         this.admit(request);
-        const counts = request.whole && !request.useless;
-        if (counts && old) old.request.useless = true;
+        const counts = request.whole && !request.useless, ends = counts && old;
         if (counts) request.messages = old ? old.messages.splice(0) : [];
-        if (counts && old) this.reached(false, old);
+        if (ends) old.request.useless = true;
+        if (ends) this.reached(false, old);
         if (this.signal || !older(this.position, until)) run();
         else this.waiting.push({request, until, run, messages: counts && request.messages});
       });
@@ -524,11 +520,9 @@
           else batch.state(id == null ? key : id, row, seq, parse, true);
         }
       });
-      const listed = new Set(list), lacks = (id, model) => !listed.has(String(id)) && !older(label, versionOf(model));
-      if (whole) {
-        held.forEach((row, key) => { if (older(row.seq, label)) held.delete(key); });
-        hidden.forEach(({model}, key) => { if (lacks(key, model)) hidden.delete(key); });
-      }
+      const listed = new Set(list), lacks = (id, model) => whole && !listed.has(String(id)) && !older(label, versionOf(model));
+      for (const [key, {seq}] of held) if (whole && older(seq, label)) held.delete(key);
+      for (const [key, {model}] of hidden) if (lacks(key, model)) hidden.delete(key);
       for (const model of whole && options.remove !== false ? collection.models : []) {
         if (model.isNew() || listed.has(String(model.id)) || !known(model) && stateOf(model).saves.length) continue;
         if (lacks(model.id, model) && stateOf(model).stamp <= request.stamp) batch.gone.add(model);
@@ -545,9 +539,8 @@
       const batch = open || new Batch(this), {held} = this;
       if (!held.size || this.holds()) return;
       this.held = new Map();
-      held.forEach(({body, seq, parse}) => {
-        if (!older(seq, this.floor)) batch.state(this.collection.modelId(body), body, seq, parse, true);
-      });
+      const rows = [...held.values()].filter(({seq}) => !older(seq, this.floor));
+      for (const {body, seq, parse} of rows) batch.state(this.collection.modelId(body), body, seq, parse, true);
       if (!open) batch.commit({});
     }
 
@@ -564,14 +557,8 @@
         Object.assign(request, {header, seq, label: seq || request.at, failed: failed && (args[0] && args[0].status || -1)});
         if (listener.stream) listener.stream.flush();
         listener.settle(request);
-        try {
-          listener[kind](request, failed ? void 0 : args[0], options, (attrs) => {
-            if (attrs) deliver(model, attrs, options, callback, this, args);
-            else callback.apply(this, args);
-          });
-        } finally {
-          if (!list) listener.end(request);
-        }
+        const proceed = (attrs) => (attrs ? deliver(model, attrs, options, callback, this, args) : callback.apply(this, args));
+        try { listener[kind](request, !failed && args[0], options, proceed); } finally { if (!list) listener.end(request); }
       };
       request.whole = !!options.reread || options.data == null && options.url == null;
       if (!list && request.whole) this.address(model, options);
@@ -605,13 +592,11 @@
     // A PUT sends what differs from the known state or from what an earlier save is about to make of it, a PATCH its
     // body, a POST everything. A POST has its own origin; a repeat after a lost answer has the one that it had.
     sends(request, options) {
-      const {model, method} = request, before = mine(model), base = method === 'update' && known(model), sent = {};
-      const json = method === 'read' ? {} : options.attrs || model.toJSON(options);
-      const body = options.attrs ? json : _.pick(model.attributes, _.keys(json)), same = (name) => _.isEqual(base[name], body[name]);
-      for (const name in Object.assign({}, !options.attrs && base, body)) {
-        if (!base || before[name] || _.has(base, name) !== _.has(body, name) || !same(name)) sent[name] = true;
-      }
-      request.save = {sent, values: _.pick(body, _.keys(sent)), wait: options.wait && method !== 'create'};
+      const {model, method} = request, {attrs} = options, before = mine(model), base = method === 'update' && known(model);
+      const body = method === 'read' ? {} : attrs || _.pick(model.attributes, _.keys(model.toJSON(options)));
+      const same = (name) => base && !before[name] && _.has(base, name) === _.has(body, name) && _.isEqual(base[name], body[name]);
+      const names = _.reject(_.keys(Object.assign({}, !attrs && base, body)), same), sent = _.object(names, names);
+      request.save = {sent, values: _.pick(body, names), wait: options.wait && method !== 'create'};
       stateOf(model).saves.push(request.save);
       if (method !== 'create') return;
       const lost = [...this.creates.values()].find((one) => one.model === model && !one.pending);
@@ -653,13 +638,10 @@
       const kept = _.clone(stateOf(model).kept), definite = failed >= 400 && failed < 500 && ![408, 425, 429].includes(failed);
       if (create) create.lost = create.lost || !definite;
       if (create && !create.lost) this.creates.delete(create.origin);
+      const differs = (name) => !_.isEqual((known(model) || {})[name], model.attributes[name]);
       if (!save.wait) stray(model, save.sent);
-      for (const name in save.wait ? {} : save.sent) {
-        if (!_.isEqual((known(model) || {})[name], model.attributes[name])) kept[name] = true;
-      }
-      keep(model, kept, create && model.id == null);
-      if (known(model)) model.set(view(model), {seq: versionOf(model)});
-      prune(model);
+      keep(model, _.extend(kept, !save.wait && _.pick(save.sent, _.keys(save.sent).filter(differs))), create && model.id == null);
+      show(model);
     }
     // The answer to a create tells its id. That may be another model's, or that of a document that has gone since: by
     // a tombstone, or because a list as new as the answer had no such row.
@@ -711,8 +693,7 @@
     putBack({model, at}) {
       const {collection} = this;
       if (!this.on || collection.get(model.id)) return;
-      if (known(model)) model.set(view(model), {seq: versionOf(model)});
-      prune(model);
+      show(model);
       collection.add(model, collection.comparator || at == null ? {} : {at});
     }
     // The server says that it has no such document.
@@ -750,11 +731,9 @@
     }
     flush() {
       const items = this.items.splice(0);
+      const failed = (listener, error) => [listener.unread(true), setTimeout(() => { throw error; })];
       for (const listener of items.length ? this.listeners.slice() : []) {
-        try { listener.take(items); } catch (error) {
-          setTimeout(() => { throw error; });
-          listener.unread(true);
-        }
+        try { listener.take(items); } catch (error) { failed(listener, error); }
       }
     }
     // The server's answer to a subscription that asked for `since`.
@@ -819,8 +798,8 @@
     // channel.
     subscribe(stream) {
       const {client, cometd, extended} = this, {channel, subscription} = stream;
-      if (cometd && client.isDisconnected && client.isDisconnected()) return;
-      stream.asking = true;
+      stream.asking = !(cometd && client.isDisconnected && client.isDisconnected());
+      if (!stream.asking) return;
       if (subscription && client._receiveMessage) return void client.subscribe(channel, true);
       this.unsubscribe(stream);
       const made = stream.subscription = client.subscribe(channel, (message) => stream.push({data: cometd ? message.data : message}));

@@ -8,7 +8,7 @@ import * as umd from './livecollections.js';
 // the file as a script, which leaves its factory to be called with what was
 // imported here.
 const built = umd.default ||
-  globalThis[Symbol.for('livecollections')](globalThis, {}, Backbone, _, () => globalThis.Faye);
+  globalThis[Symbol.for('livecollections')](globalThis, Backbone, _, () => globalThis.Faye);
 
 export const LiveCollection = built.LiveCollection;
 export const VERSION = built.VERSION;
