@@ -1,9 +1,7 @@
-//     livecollections.js 0.1.0
+//     livecollections.js 0.1.0, distributed under the MIT license, as Backbone is
 
-//     Distributed under the MIT license, as Backbone is. A `LiveCollection` is a
-//     Backbone.Collection that stays equal to the server's rows: REST goes up,
-//     Bayeux (Faye's client or CometD's) comes down.
-
+// A `LiveCollection` is a Backbone.Collection that stays equal to the server's rows: REST goes up, Bayeux (Faye's client
+// or CometD's) comes down.
 (function(factory) {
   const root = typeof globalThis === 'object' ? globalThis : self, faye = () => root.Faye;
   const load = () => { try { return root.Faye || require('faye'); } catch (error) { return null; } };
@@ -20,9 +18,7 @@
   }
 })(function(root, Backbone, _, findFaye) {
 
-  // Seqs
-  // ----
-
+  // ## Seqs
   // A **seq** is a change's place in the server's log: a string of fixed width whose first eight characters name the
   // log. Seqs of different logs are never compared: of two such, neither is older.
   const sameLog = (a, b) => a.slice(0, 8) === b.slice(0, 8);
@@ -32,13 +28,10 @@
 
   // Counts requests and tombstones, so that one can say which came first.
   let clock = 0;
-
   // A token by which a create is known again when it comes back as a push.
   const token = () => _.times(24, () => Math.floor(Math.random() * 36).toString(36)).join('');
 
-  // What the server knows of a model
-  // --------------------------------
-
+  // ## What the server knows of a model
   // Each model *object* has one state, for all collections that hold it (its `homes`). `known` is the newest server
   // state whole, parsed from `body` when first needed, and `version` its seq; `saves` are those still unanswered,
   // `kept` the attributes of failed ones, `stray` those that the server may have had and has no more.
@@ -62,8 +55,7 @@
   };
   const stray = (model, attrs) => { for (const name in attrs) stateOf(model).stray[name] = true; };
 
-  // A model reports itself `unsaved` while attributes of a failed save are kept in it, or while the create that
-  // should have given its id has failed.
+  // A model reports itself `unsaved` while it keeps attributes of a failed save, or while its create has failed.
   const keep = (model, kept, created) => {
     if (created || !_.isEmpty(kept) || model.unsaved) model.unsaved = !!created || !_.isEmpty(kept);
     stateOf(model).kept = kept;
@@ -72,9 +64,8 @@
   // What an unanswered or failed save has sent shows what the user put there.
   const mine = (model) => Object.assign({}, stateOf(model).kept, ..._.pluck(stateOf(model).saves, 'sent'));
 
-  // What `set` is given so that a model shows what is known of it: the known state, `undefined` for what has vanished
-  // from it, and the user's own values where they are protected. Local attributes stay. Then `prune` drops what has
-  // vanished.
+  // What `set` is given so that a model shows what is known of it, `undefined` for what has vanished from that (`prune`
+  // then drops it), and the user's own values where they are protected. Local attributes stay.
   const view = (model) => {
     const attrs = Object.assign({}, known(model));
     if (known(model)) for (const name in stateOf(model).stray) if (!_.has(attrs, name)) attrs[name] = void 0;
@@ -85,11 +76,11 @@
     const state = stateOf(model), own = mine(model), names = Object.assign({}, own, state.stray);
     for (const name in names) if (model.attributes[name] === void 0) delete model.attributes[name];
     if (state.known) state.stray = _.pick(state.stray, _.keys(own));
+    return model;
   };
   const show = (model) => prune(known(model) ? model.set(view(model), {seq: versionOf(model)}) : model);
 
-  // Hand an answer to Backbone's own callback, which asks `parse` what to `set`. The user's callbacks still get the
-  // response itself.
+  // Hand an answer to Backbone's own callback, which asks `parse` what to `set`; the user's get the response itself.
   const deliver = (model, attrs, options, callback, context, args) => {
     const own = _.has(model, 'parse') && model.parse;
     const restore = () => { if (own) model.parse = own; else delete model.parse; };
@@ -103,7 +94,7 @@
   const hooks = new WeakMap();
   const hook = (object) => {
     const before = _.has(object, 'sync') && object.sync;
-    if (before && hooks.get(object) === before) return;
+    if (before && hooks.get(object) === before) return object;
     const value = function(method, model, options) {
       const inner = before || Object.getPrototypeOf(object).sync;
       const home = object instanceof Backbone.Collection ? object : object.collection;
@@ -113,19 +104,17 @@
       try { return inner.call(this, method, model, options); } catch (error) { listener.end(request); throw error; }
     };
     hooks.set(object, value);
-    Object.defineProperty(object, 'sync', {value, writable: true, configurable: true, enumerable: false});
+    return Object.defineProperty(object, 'sync', {value, writable: true, configurable: true, enumerable: false});
   };
 
   // Reads headers of the answer, where `Backbone.ajax` gives a way to.
   const reader = (options, args) => {
-    const readable = (xhr) => xhr && (_.isFunction(xhr.getResponseHeader) || xhr.headers && _.isFunction(xhr.headers.get));
+    const readable = (one) => one && (_.isFunction(one.getResponseHeader) || one.headers && _.isFunction(one.headers.get));
     const xhr = [args[2], args[0], options.xhr].find(readable);
     return (name) => xhr && (xhr.getResponseHeader ? xhr.getResponseHeader(name) : xhr.headers.get(name)) || null;
   };
 
-  // Batches
-  // -------
-
+  // ## Batches
   // What came together is shown together. A batch takes states and deletions in their order, learns them at once, and
   // then makes one `set` of them: of the models `shown` in their known state and those `gone`, of `fresh` documents that
   // no model stands for yet (id → {body, seq, parse}), of models that are `named` (→ id), of creates whose models are
@@ -139,8 +128,7 @@
       const named = ([model, name]) => String(name) === String(id) && this.shown.has(model);
       return this.collection.get(id) || ([...this.named].find(named) || [])[0];
     }
-    // A state of the document `id`. Of a list, one as new as the known state is shown too, and the known one where
-    // the list's is older: a `fetch` is a wish.
+    // A state of the document `id`. A list shows the known one also where its own is no newer: a `fetch` is a wish.
     state(id, body, seq, parse, listed) {
       const key = String(id), {listener, fresh} = this, away = listener.hidden.get(key) || this.adopted.get(key);
       const model = this.find(id) || away && away.model, version = model && versionOf(model);
@@ -154,8 +142,7 @@
         if (!fresh.has(key)) fresh.set(key, {body, seq, parse});
       }
     }
-    // The document is gone. Of what is not known a tombstone stays. Another collection may hold the very model, and
-    // have read past this.
+    // The document is gone; a tombstone stays. Another collection may hold the very model, and have read past this.
     remove(id, seq) {
       const key = String(id), {listener} = this, model = this.find(id), hidden = listener.hidden.get(key);
       listener.bury(key, seq);
@@ -169,8 +156,7 @@
       this.gone.add(model);
       listener.drop(model, seq, (other) => other !== listener && !older(other.position, seq));
     }
-    // The document `id` *is* this created model. Another object that stands for it goes; what is known of that one is
-    // not lost.
+    // The document `id` *is* this created model. Another object for it goes, but nothing that is known of that one.
     identify(create, id, seq) {
       const {model} = create, {collection, listener: {held}} = this, key = String(id), other = this.find(id), row = held.get(key);
       create.id = id;
@@ -196,16 +182,14 @@
       if (model) learn(model, body, seq, parse);
       return model;
     }
-    // For `reset`, as Backbone does, another object for each document, but where a save of the old one is unanswered
-    // or has failed.
+    // For `reset`, as in Backbone, another object for each document, but where a save of the old is open or failed.
     remake(model, options) {
       const attrs = this.attributes(model);
       if (stateOf(model).saves.length || model.unsaved) return model.set(attrs, options);
       this.fresh.set(model, {body: attrs, seq: versionOf(model), parse: false});
       return this.make(model, options);
     }
-    // A list comes in its order, then what it lacks and stays. Where only pushes came and nothing goes, Backbone need
-    // not look at the others.
+    // A list comes in its order, then what it lacks and stays. For mere pushes Backbone need not look at the others.
     commit(options, reset) {
       const {collection, list, shown, gone, fresh, named, adopted} = this, seen = new Set(), entries = [];
       const setting = _.extend({}, options, {parse: false});
@@ -229,9 +213,7 @@
     }
   }
 
-  // Listeners
-  // ---------
-
+  // ## Listeners
   // A **listener** is what makes one collection live, from `listen` to `unlisten`. It keeps the collection's
   // `position` (up to where it has everything), `from` (where its stream began), the `floor` (the seq of its last
   // whole list; `top` is how far that may have looked ahead) and the tombstones. `era` counts resets: answers to
@@ -241,13 +223,13 @@
   class Listener {
     constructor(collection, options) {
       const {seq = null, fetch = seq == null} = options, [tombs, hidden, held, creates] = _.times(4, () => new Map());
-      Object.assign(this, {collection, options, on: true, era: 0, tries: 0, needed: !!fetch, from: null, top: null});
+      Object.assign(this, {collection, options, on: options.live !== false, era: 0, tries: 0, needed: !!fetch, from: null, top: null});
       Object.assign(this, {position: seq, floor: seq, tombs, hidden, held, creates, requests: new Set(), waiting: []});
       collection.each((model) => { if (seq != null && !model.isNew()) learn(model, _.clone(model.attributes), seq); });
     }
     // Begin: subscribe, and read.
     start() {
-      const {collection, options} = this, link = this.on ? findLink(collection, options) : null;
+      const {collection, options} = this, link = this.on && findLink(collection, options);
       const url = link && _.result(collection, 'url'), needed = this.needed && !!url;
       const channel = link && (options.channel || _.result(collection, 'channel') || guess(url));
       Object.assign(this, {link, on: !!channel, needed, joined: !needed, signal: /\?/.test(url)});
@@ -264,6 +246,7 @@
       if (this.stream) this.stream.leave(this);
       this.stream = null;
       this.update();
+      return this.collection;
     }
     // The stream may already be under way: then this is where ours begins.
     join(channel) {
@@ -288,8 +271,7 @@
       if (state === 'refused') collection.trigger('error', collection, refused, {live: true});
       if (settle) _.invoke(waiting, settle, refused || collection);
     }
-    // A tombstone is kept while an answer may still come that knows less, or while the stream may tell again what
-    // came before it.
+    // A tombstone is kept while an answer may come that knows less, or the stream may tell again what was before it.
     bury(key, seq) {
       if (seq != null && !older(seq, (this.tombs.get(key) || {}).seq)) this.tombs.set(key, {seq, stamp: ++clock});
     }
@@ -299,9 +281,7 @@
       for (const [key, {seq, stamp}] of this.tombs) if (stamp < first && !older(this.position, seq)) this.tombs.delete(key);
     }
 
-    // The stream
-    // ----------
-
+    // ## The stream
     // Take what the stream has brought, in its order.
     take(items) {
       let batch = new Batch(this);
@@ -322,14 +302,11 @@
     begin({start, reset, again}) {
       this.behind = false;
       if (reset || start != null && this.position != null && !sameLog(this.position, start)) return this.reset(start);
-      if (start == null) {
-        this.needed = again || this.needed && !this.listed;
-        this.joined = this.joined || !!this.listed;
-      } else {
-        if (this.position == null) this.position = start;
-        if (this.from == null || older(start, this.from)) this.from = start;
-        if (older(this.position, start)) return this.resume();
-      }
+      if (start == null) this.needed = again || this.needed && !this.listed;
+      if (start == null) this.joined = this.joined || !!this.listed;
+      if (this.position == null) this.position = start;
+      if (this.from == null || older(start, this.from)) this.from = start;
+      if (older(this.position, start)) return this.resume();
       if (!this.reading()) this.unread();
     }
     resume() {
@@ -343,8 +320,7 @@
       if (behind && this.missed === this.position) this.resume();
       this.missed = behind ? this.position : null;
     }
-    // One message of the stream. There is a gap if and only if `prev` is after our position; what is not after our
-    // position is a repeat.
+    // There is a gap if and only if `prev` is after our position; what is not after our position is a repeat.
     message(data, batch, commit) {
       const {method, seq, prev} = data || {}, {position} = this, hold = this.waiting.find((one) => one.messages);
       if (method && seq == null && this.stream.legacy) this.unnumbered(data, batch);
@@ -353,13 +329,12 @@
       if (!sameLog(seq, position) || repeat && method === 'RESET' || gap) return this.resume();
       if (repeat) return this.origin(data, batch, true);
       this.position = seq;
-      if (method === 'RESET') commit();
-      if (method === 'RESET') return this.reset(seq, true);
-      if (!hold) return this.apply(data, batch);
-      hold.messages.push(data);
-      if (older(seq, hold.until)) return;
+      if (hold && method !== 'RESET') hold.messages.push(data);
+      else if (method !== 'RESET') return this.apply(data, batch);
+      if (method !== 'RESET' && older(seq, hold.until)) return;
       commit();
-      this.reached();
+      if (method === 'RESET') this.reset(seq, true);
+      else this.reached();
     }
     apply(data, batch) {
       const id = data.body && this.collection.modelId(data.body);
@@ -368,8 +343,7 @@
       else if (id != null && data.method === 'DELETE') batch.remove(id, data.seq);
       else if (id != null) batch.state(id, data.body, data.seq, true);
     }
-    // A push that bears the origin of one of our creates *is* its model. A repeat tells at least that: where its
-    // document is not here, it is gone already.
+    // A push with the origin of our create *is* its model. A repeat tells at least that; if it is not here, it is gone.
     origin(data, batch, repeat) {
       const {collection} = this, create = data.origin && data.method !== 'DELETE' && this.stream.create(data.origin);
       if (!create) return;
@@ -384,8 +358,7 @@
       }
       if (own) this.release(batch);
     }
-    // Another server's messages have no seq: they apply as they come. Whether an unknown document is one of our
-    // creates shows when these are answered.
+    // Another server's messages have no seq and apply as they come; which are our creates' the answers will show.
     unnumbered(data, batch) {
       const {method, body} = data, id = body && this.collection.modelId(body), waits = method !== 'DELETE' && !batch.find(id);
       if (id == null) return;
@@ -409,9 +382,7 @@
     // The seq that an event tells: it never falls.
     latest(seq) { return [this.position, this.stream && this.stream.last].reduce((a, b) => (older(a, b) ? b : a), seq); }
 
-    // Reading
-    // -------
-
+    // ## Reading
     // A read of the whole list that is under way and still counts.
     reading() { return [...this.requests].some(({list, whole, era}) => list && whole && era === this.era); }
     // Read if there is need, one at a time; where a read has failed, later.
@@ -472,15 +443,13 @@
         else this.waiting.push({request, until, run, messages: counts && request.messages});
       });
     }
-    // What is still to be read is read at once; but later, where a list in which pushes are not applied was older
-    // than what it lacks.
+    // What is still to be read is read at once; but later, where a list without pushes was older than what it lacks.
     listRead(request) {
       const lagging = this.needed && this.joined && !this.again;
       this.end(request);
       if (lagging) return this.retry();
       this.tries = 0;
       if (this.stream && this.stream.confirmed) this.unread(this.again);
-      this.update();
     }
     // Follow `Link: <…>; rel="next"` as long as the list says that it is whole.
     follow(request, options, header, done) {
@@ -532,8 +501,7 @@
       batch.commit(options, reset);
       return collection.models;
     }
-    // While creates are unanswered, unknown rows of a read wait for them: one of them may be a create's. Those of an
-    // older list have been told since.
+    // While creates are unanswered, unknown rows of a read wait for them: one of them may be a create's.
     holds() { return [...this.creates.values()].some((create) => create.pending); }
     release(open) {
       const batch = open || new Batch(this), {held} = this;
@@ -544,11 +512,8 @@
       if (!open) batch.commit({});
     }
 
-    // Own requests
-    // ------------
-
-    // Each request is noted as it leaves: what it sends, and what we knew. Its callbacks are wrapped, so that
-    // Backbone sees by rule what came.
+    // ## Own requests
+    // Each request is noted as it leaves; its callbacks are wrapped, so that Backbone sees by rule what came.
     request(method, model, options) {
       const listener = this, list = model === this.collection, kind = list ? 'list' : method === 'delete' ? 'destroy' : 'save';
       const request = {list, method, model, id: model.id, stamp: ++clock, era: this.era, at: this.position};
@@ -569,12 +534,11 @@
       this.requests.add(request);
       return request;
     }
-    // The query of a collection's URL is no part of its models' URLs; a model that another collection has left behind
-    // here has our URL.
+    // A collection's query is no part of its models' URLs; a model that its first collection has left has our URL.
     address(model, options) {
       const url = model.url === Backbone.Model.prototype.url && !model.urlRoot && _.result(this.collection, 'url');
       if (!url || model.collection && !/\?/.test(url)) return;
-      options.url = url.replace(/\?.*/, '') + (model.isNew() ? '' : `/${encodeURIComponent(model.id)}`);
+      options.url = url.replace(/\/?(\?.*)?$/, '') + (model.isNew() ? '' : `/${encodeURIComponent(model.id)}`);
     }
     // It is answered: what it has sent is protected no more.
     settle({model, save, create}) {
@@ -605,25 +569,20 @@
       if (this.stream && this.stream.legacy) return;
       options.headers = _.extend({'Live-Origin': origin, 'Idempotency-Key': origin}, options.headers);
     }
-    // The answer to a save, or to the read of a model, is known if it is not older than what is known. Backbone is
-    // given what is to be shown, whichever it is.
+    // The answer to a save, or to a model's read, is known if nothing newer is. Backbone gets what is to be shown.
     save(request, resp, options, proceed) {
       const {model, create, seq, save, label, method} = request, state = stateOf(model), body = _.isObject(resp) ? resp : null;
-      if (request.failed) {
-        this.refuse(request);
+      if (request.failed) this.refuse(request);
+      if (request.failed || method === 'read' && (!body || !request.whole)) {
         proceed();
         if (request.failed === 404) this.absent(model, label);
-      } else if (method === 'read' && (!body || !request.whole)) {
-        proceed();
       } else {
         const attrs = body && options.parse ? model.parse(_.clone(body), options) : body;
         const fate = create && body && this.on && this.created(request, body, label);
-        if (!fate && this.counts(request, label) && !older(label, state.version)) {
-          learn(model, seq && body ? attrs : _.extend({}, known(model), body ? attrs : save.values), label);
-          if (!seq) state.stamp = ++clock;
-        } else {
-          stray(model, attrs);
-        }
+        const news = !fate && this.counts(request, label) && !older(label, state.version);
+        if (news && !seq) state.stamp = ++clock;
+        if (news) learn(model, seq && body ? attrs : _.extend({}, known(model), body ? attrs : save.values), label);
+        else stray(model, attrs);
         keep(model, _.omit(state.kept, _.keys(save.sent)));
         if (fate === 'gone') this.drop(model, label);
         state.barred = fate === 'gone' || fate === 'old';
@@ -662,12 +621,11 @@
         if (collection.get(id) !== model) batch.identify(create, id, at);
       } else if (counts) {
         const past = hidden && hidden.model !== model && !older(versionOf(hidden.model), label);
-        if (past || this.buried(key, label) || seq && floor && !older(floor, seq)) return 'gone';
+        return past || this.buried(key, label) || seq && floor && !older(floor, seq) ? 'gone' : null;
       }
-      if (counts) return null;
-      this.needed = true;
-      if (floor) this.unread();
-      return 'old';
+      this.needed = this.needed || !counts;
+      if (!counts && floor) this.unread();
+      return counts ? null : 'old';
     }
     // While a destroy is unanswered its document stays hidden, whatever comes. If it fails, the document is put back;
     // so it is if it has been made again since. Where a push has removed it, it is hidden no more.
@@ -679,24 +637,22 @@
     destroy(request, resp, {wait}, proceed) {
       const {model, seq, failed, homes, label} = request, version = versionOf(model), key = String(request.id);
       const gone = !failed || failed === 404, counts = this.counts(request, seq);
-      const again = version != null && (counts ? older(seq, version) : gone);
+      const again = !gone || version != null && (!counts || older(seq, version));
       for (const home of homes) {
         const hidden = home.hidden.get(key);
         home.hidden.delete(key);
         if (gone && counts) home.bury(key, label || version);
-        if (hidden && (!gone || again)) home.putBack(hidden);
+        if (hidden && again) home.putBack(hidden);
       }
       proceed();
       if (wait && failed === 404) this.absent(model, label);
       if (wait && !failed && older(seq, version)) for (const home of homes) home.putBack({model});
     }
     putBack({model, at}) {
-      const {collection} = this;
-      if (!this.on || collection.get(model.id)) return;
-      show(model);
-      collection.add(model, collection.comparator || at == null ? {} : {at});
+      const {collection, on} = this, options = collection.comparator || at == null ? {} : {at};
+      if (on && !collection.get(model.id)) collection.add(show(model), options);
     }
-    // The server says that it has no such document.
+    // The server has no such document.
     absent(model, seq) {
       if (!this.on || !seq || older(seq, versionOf(model))) return;
       this.bury(String(model.id), seq);
@@ -707,9 +663,7 @@
     }
   }
 
-  // Streams
-  // -------
-
+  // ## Streams
   // A **stream** is one subscription: of one client, to one channel. It feeds all collections that listen there, each
   // from its own position, and begins at the earliest of these.
   class Stream {
@@ -732,24 +686,20 @@
     flush() {
       const items = this.items.splice(0);
       const failed = (listener, error) => [listener.unread(true), setTimeout(() => { throw error; })];
-      for (const listener of items.length ? this.listeners.slice() : []) {
-        try { listener.take(items); } catch (error) { failed(listener, error); }
-      }
+      const tell = (listener) => { try { listener.take(items); } catch (error) { failed(listener, error); } };
+      if (items.length) this.listeners.slice().forEach(tell);
     }
     // The server's answer to a subscription that asked for `since`.
     answered({successful, error, failure, ext}, since) {
       const live = ext && ext.live, start = live ? !live.reset && since || live.seq : null, again = this.known;
       this.asking = false;
-      if (successful) {
-        Object.assign(this, {refused: null, legacy: !live, confirmed: true, known: true, last: start});
-        this.push({reply: {start, reset: live && live.reset, again}});
-      } else if (!/^40[12]/.test(error) && !failure) {
-        this.refused = error || 'refused';
-      }
+      if (successful) Object.assign(this, {refused: null, legacy: !live, confirmed: true, known: true, last: start});
+      if (successful) this.push({reply: {start, reset: live && live.reset, again}});
+      else if (!/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
       _.invoke(this.listeners, 'update');
     }
     lost() {
-      this.confirmed = this.asking = false;
+      Object.assign(this, {confirmed: false, asking: false});
       _.invoke(this.listeners, 'update');
     }
   }
@@ -794,8 +744,7 @@
       this.unsubscribe(stream);
       this.open(false);
     }
-    // Subscribe, or subscribe again to be set back. Faye's client is told by `true` to send even though it holds the
-    // channel.
+    // Subscribe, also to be set back. Faye's client is told by `true` to send even though it holds the channel.
     subscribe(stream) {
       const {client, cometd, extended} = this, {channel, subscription} = stream;
       stream.asking = !(cometd && client.isDisconnected && client.isDisconnected());
@@ -855,7 +804,6 @@
   }
 
   const attempt = (callback) => { try { return callback(); } catch (error) { return null; } };
-
   // The client is that of the options, else `client` on the prototype chain, else that of the nearest ancestor on
   // which `connect` was called. That is kept aside, since `extend` would copy it.
   const links = new WeakMap(), connections = new WeakMap();
@@ -870,54 +818,40 @@
     let path = String(url).replace(/[?#].*$/, '').replace(/^([a-z][a-z0-9+.-]*:)?\/\/[^\/]*/i, '');
     if (path[0] !== '/') path = root.location && root.location.href ? new URL(path, root.location.href).pathname : `/${path}`;
     path = attempt(() => decodeURIComponent(path)) || path;
-    return path.replace(/\/+$/, '').replace(/[^A-Za-z0-9\-_!~()$@\/]/gu, (character) => {
-      const code = encodeURIComponent(character);
-      return (code.length > 1 ? code : `%${code.charCodeAt(0).toString(16).toUpperCase()}`).replace(/%/g, '~');
-    });
+    const hex = (byte) => `~${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    const coded = (character) => [...new TextEncoder().encode(character)].map(hex).join('');
+    return path.replace(/\/+$/, '').replace(/[^A-Za-z0-9\-_!~()$@\/]/gu, coded);
   };
 
-  // LiveCollection
-  // --------------
-
+  // ## LiveCollection
   // The answer that Backbone is about to `set`, by the options of its read.
-  const reads = new WeakMap();
-  const Collection = Backbone.Collection.prototype;
-
+  const reads = new WeakMap(), Collection = Backbone.Collection.prototype;
   // Change one line: `LiveCollection.extend` for `Backbone.Collection.extend`. Options: `live: false` for a plain
   // collection, `client`, `channel`, `seq` with bootstrapped rows, `fetch: false` where nothing is to be read.
   const LiveCollection = Backbone.Collection.extend({
-    // One of `off`, `connecting`, `live`, `stale`, `refused`. Each change of it is an event `live`, with the
-    // collection and the state.
+    // One of `off connecting live stale refused`; each change is an event `live`, with the collection and the state.
     live: 'off',
-
     constructor: function(models, options) {
       this._waiting = [];
       hook(this);
       Backbone.Collection.apply(this, arguments);
-      if (options && options.live === false) return;
-      const listener = this._listener = new Listener(this, _.pick(options || {}, 'client', 'channel', 'seq', 'fetch'));
-      Promise.resolve().then(() => { if (this._listener === listener) listener.start(); });
+      const listener = this._listener = new Listener(this, _.pick(options || {}, 'live', 'client', 'channel', 'seq', 'fetch'));
+      if (listener.on) Promise.resolve().then(() => { if (this._listener === listener) listener.start(); });
     },
     // Begin to listen; a live collection does so by itself on the microtask after its construction.
     listen() {
-      const before = this._listener;
-      if (before && before.on) return this;
+      const {on, options, creates} = this._listener;
+      if (on) return this;
       this.each((model) => { stateOf(model).version = null; });
-      this._listener = new Listener(this, before ? _.omit(before.options, 'seq') : {});
-      if (before) this._listener.creates = before.creates;
+      this._listener = _.extend(new Listener(this, _.omit(options, 'seq', 'live')), {creates});
       this._listener.start();
       return this;
     },
     // Stop, and keep nothing: no subscription, no listener, no timer.
-    unlisten() {
-      if (this._listener) this._listener.stop();
-      return this;
-    },
-    // A promise of the collection, when the server has confirmed and the read has been joined. It is rejected where
-    // the subscription is refused.
+    unlisten() { return this._listener.stop(); },
+    // A promise of the collection, when the server has confirmed and the read has been joined; rejected where refused.
     whenLive() {
-      if (this.live === 'live') return Promise.resolve(this);
-      return new Promise((resolve, reject) => { this._waiting.push({resolve, reject}); });
+      return new Promise((resolve, reject) => (this.live === 'live' ? resolve(this) : this._waiting.push({resolve, reject})));
     },
     set(models, options) {
       const request = reads.get(options);
@@ -929,18 +863,14 @@
       return request ? this._listener.reconcile(models, options, request, true) : Collection.reset.apply(this, arguments);
     },
     // A clone is a plain collection.
-    clone() {
-      return new this.constructor(this.models, {model: this.model, comparator: this.comparator, live: false});
-    },
+    clone() { return new this.constructor(this.models, {model: this.model, comparator: this.comparator, live: false}); },
     // A model knows its homes.
     _prepareModel() {
       const model = Collection._prepareModel.apply(this, arguments);
-      if (model) hook(model);
-      return model;
+      return model && hook(model);
     },
     _addReference(model) {
-      hook(model);
-      stateOf(model).homes.add(this);
+      stateOf(hook(model)).homes.add(this);
       Collection._addReference.apply(this, arguments);
     },
     _removeReference(model) {
@@ -965,5 +895,4 @@
   // `require` gives the class itself; it bears the names that others take.
   _.each({LiveCollection, VERSION: '0.1.0'}, (value, name) => Object.defineProperty(LiveCollection, name, {value}));
   return LiveCollection;
-
 });
