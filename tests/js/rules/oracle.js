@@ -156,6 +156,7 @@ class Oracle {
     }
     for (const { kind, wait, model, entry, failedAt, watched } of this.world.ops) {
       if (kind !== 'create' || wait || entry || failedAt === undefined || this.world.remade) continue;
+      if (this.world.ops.some((op) => op.model === model && op.entry)) continue;
       if (model.isNew() && !watched.collection.get(model.cid)) {
         this.fail(`${watched.name} has dropped ${model.cid}, whose create failed`);
       }
