@@ -302,17 +302,14 @@
     begin({start, reset, again}) {
       this.behind = false;
       if (reset || start != null && this.position != null && !sameLog(this.position, start)) return this.reset(start);
-      if (start == null) this.needed = again || this.needed && !this.listed;
-      if (start == null) this.joined = this.joined || !!this.listed;
+      const {listed, needed, joined} = this;
+      if (start == null) Object.assign(this, {needed: again || needed && !listed, joined: joined || !!listed});
       if (this.position == null) this.position = start;
       if (this.from == null || older(start, this.from)) this.from = start;
       if (older(this.position, start)) return this.resume();
       if (!this.reading()) this.unread();
     }
-    resume() {
-      Object.assign(this, {behind: true, from: this.position});
-      this.stream.resume();
-    }
+    resume() { Object.assign(this, {behind: true, from: this.position}).stream.resume(); }
     // The server says what it has sent last. That comes with the answer to a connect, and what it sends again on it
     // may come after: only what is still missing by the next answer has been lost.
     compare(last) {
@@ -401,18 +398,21 @@
     // What the answer to a read of the list means for the collection as a whole. One without `Live-Seq` counts at the
     // position that we had when we asked.
     admit(request) {
-      const {header, whole, seq, label} = request, top = request.until || label, early = older(label, this.from);
+      const {header, whole, seq, label} = request, top = request.until || label;
       const name = header('Live-Channel') || header('Live-Signal'), other = label && this.position && !sameLog(label, this.position);
-      request.useless = request.era !== this.era || older(label, this.floor) || (whole ? older(top, this.top) : other);
+      const late = request.era !== this.era || other && (!whole || request.stamp < this.entered);
+      request.useless = late || older(label, this.floor) || whole && older(top, this.top);
       if (request.useless || !whole) return;
       if (name) this.signal = !header('Live-Channel');
       if (name && this.stream.channel !== name) this.join(name);
+      const early = older(label, this.from);
       request.joins = !!label || this.stream.legacy;
       Object.assign(this, {orphan: !!seq && !name, listed: true, top, floor: label || this.floor});
       if (other) this.tombs.clear();
       if (other) request.era = ++this.era;
+      if (other || this.position == null) this.entered = ++clock;
       if (label && (other || early || !this.position || older(this.position, label))) this.position = label;
-      if (other || early || older(label, this.from)) this.resume();
+      if (other || early) this.resume();
       if (request.joins) this.needed = this.again;
     }
     // The answer to a read of the list. Its further pages are read first, and count as of the first. What the rows
@@ -696,6 +696,7 @@
       if (successful) Object.assign(this, {refused: null, legacy: !live, confirmed: true, known: true, last: start});
       if (successful) this.push({reply: {start, reset: live && live.reset, again}});
       else if (!/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
+      if (!this.listeners.length) this.link.drop(this);
       _.invoke(this.listeners, 'update');
     }
     lost() {
@@ -739,7 +740,9 @@
       this.subscribe(stream);
       return stream;
     }
+    // Faye can't cancel a subscription that it has not sent yet: such a one goes when it is answered.
     drop(stream) {
+      if (this.client._receiveMessage && stream.asking && !stream.known) return;
       this.streams.delete(stream.channel);
       this.unsubscribe(stream);
       this.open(false);
@@ -862,7 +865,6 @@
       const request = reads.get(options);
       return request ? this._listener.reconcile(models, options, request, true) : Collection.reset.apply(this, arguments);
     },
-    // A clone is a plain collection.
     clone() { return new this.constructor(this.models, {model: this.model, comparator: this.comparator, live: false}); },
     // A model knows its homes.
     _prepareModel() {

@@ -23,7 +23,7 @@ const MUTANTS = [
   },
   {
     rule: 1, name: 'a whole list removes what is newer than it',
-    find: /if \(!older\(label, version\) && stamp <= request\.stamp\)/, replace: 'if (true)'
+    find: / && !older\(label, versionOf\(model\)\);\n/, replace: ';\n'
   },
   {
     rule: 1, name: 'what has vanished from the document stays',
@@ -31,11 +31,11 @@ const MUTANTS = [
   },
   {
     rule: 1, name: 'a list does not wait for the stream to reach its Live-Until',
-    find: /if \(this\.signal \|\| !older\(this\.position, until\)\) return finish\(\);/, replace: 'return finish();'
+    find: /if \(this\.signal \|\| !older\(this\.position, until\)\) run\(\);/, replace: 'if (true) run();'
   },
   {
     rule: 1, name: 'the answer to an own save moves the position',
-    find: /if \(!fate && this\.counts\(request, label\)/,
+    find: /const news = !fate && this\.counts\(request, label\)/,
     replace: 'if (older(this.position, seq)) this.position = seq;\n        $&'
   },
   {
@@ -44,7 +44,7 @@ const MUTANTS = [
   },
   {
     rule: 2, name: 'rows of a list do not wait for unanswered creates',
-    find: /return this\.waited\.size > 0;/, replace: 'return false;'
+    find: /some\(\(create\) => create\.pending\)/, replace: 'some(() => false)'
   },
   {
     rule: 2, name: 'a lost answer forgets the origin',
@@ -60,23 +60,23 @@ const MUTANTS = [
   },
   {
     rule: 3, name: 'after a failure the server’s values are shown',
-    find: /keep\(model, names, create && model\.id == null\);/, replace: 'keep(model, {}, create && model.id == null);'
+    find: /keep\(model, _\.extend\(kept, [^;]*;/, replace: 'keep(model, {}, create && model.id == null);'
   },
   {
     rule: 3, name: 'an old answer is shown as it came',
-    find: /_\.extend\(_\.pick\(parsed, model\.idAttribute\), view\(model\)\)/, replace: 'parsed'
+    find: /_\.extend\(_\.pick\(attrs, model\.idAttribute\), view\(model\)\)/, replace: 'attrs'
   },
   {
     rule: 3, name: 'a destroyed document is not hidden while it is unanswered',
-    find: /for \(const home of request\.homes\) home\.hidden\.set/, replace: 'for (const home of []) home.hidden.set'
+    find: /request\.homes\.forEach\(hide\)/, replace: '_.noop(hide)'
   },
   {
     rule: 3, name: 'a refused destroy is not put back',
-    find: /if \(hidden\.get\(home\) && \(!gone \|\| again\)\) home\.putBack\(hidden\.get\(home\)\);/, replace: ';'
+    find: /if \(hidden && again\) home\.putBack\(hidden\);/, replace: ';'
   },
   {
     rule: 4, name: 'a gap is not seen',
-    find: / \|\| older\(position, prev\)\) return this\.resume\(\);/, replace: ') return this.resume();'
+    find: /gap = older\(position, prev\);/, replace: 'gap = false;'
   },
   {
     rule: 4, name: 'a list older than the beginning of the stream is joined as it is',
@@ -92,19 +92,19 @@ const MUTANTS = [
   },
   {
     rule: 4, name: 'a reset forgets nothing',
-    find: /if \(!stays\(stateOf\(model\)\.version\)\) stateOf\(model\)\.version = null;/, replace: ';'
+    find: /if \(!stays\(versionOf\(model\)\)\) stateOf\(model\)\.version = null;/, replace: ';'
   },
   {
     rule: 6, name: 'subscriptions do not say since when',
-    find: /say\(since \? \{since\} : \{\}\);/, replace: 'say({});'
+    find: /say\(stream\.since\(\) \? [^;]*;/, replace: 'say({});'
   },
   {
     rule: 6, name: 'connects do not say the positions',
-    find: /if \(!_\.isEmpty\(at\)\) say\(\{at\}\);/, replace: ''
+    find: /if \(!_\.isEmpty\(positions\)\) say\([^;]*;/, replace: ''
   },
   {
     rule: 6, name: 'a stream begins at the latest position of its collections',
-    find: /older\(position, first\) \? position : first/, replace: 'older(first, position) ? position : first'
+    find: /a == null \|\| older\(b, a\) \? b : a\), null/, replace: 'a == null || older(a, b) ? b : a), null'
   },
   {
     rule: 7, name: 'a push on a signal channel is applied as if it were of the list',
