@@ -305,7 +305,7 @@
       const {listed, needed, joined} = this;
       if (start == null) Object.assign(this, {needed: again || needed && !listed, joined: joined || !!listed});
       if (this.position == null) this.position = start;
-      if (this.from == null || older(start, this.from)) this.from = start;
+      if (this.from == null) this.from = start;
       if (older(this.position, start)) return this.resume();
       if (!this.reading()) this.unread();
     }
@@ -367,10 +367,10 @@
     // know where in the log it stands: what is known to be after it stays.
     reset(start, told) {
       const stays = (seq) => told && older(start, seq), hidden = _.pluck([...this.hidden.values()], 'model');
-      Object.assign(this, {era: this.era + 1, floor: null, top: null, position: start, from: start});
-      this.held.clear();
+      Object.assign(this, {era: this.era + 1, floor: null, top: null, position: start, from: start, held: new Map()});
       for (const [key, {seq}] of this.tombs) if (!stays(seq)) this.tombs.delete(key);
-      for (const model of this.collection.models.concat(hidden)) if (!stays(versionOf(model))) stateOf(model).version = null;
+      const forgets = (model) => !stays(versionOf(model)) && !(told && homesOf(model).length > 1);
+      for (const model of this.collection.models.concat(hidden).filter(forgets)) stateOf(model).version = null;
       this.reached(true);
       this.joined = false;
       this.update();
