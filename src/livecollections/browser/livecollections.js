@@ -275,7 +275,7 @@
     bury(key, seq) {
       if (seq != null && !older(seq, (this.tombs.get(key) || {}).seq)) this.tombs.set(key, {seq, stamp: ++clock});
     }
-    buried(key, seq) { return this.tombs.has(key) && !older(this.tombs.get(key).seq, seq); }
+    buried(key, seq, {seq: last} = this.tombs.get(key) || {}) { return !!last && !older(last, seq) && (!seq || sameLog(last, seq)); }
     forgetTombs() {
       const first = this.held.size || this.waiting.length ? 0 : Math.min(..._.pluck([...this.requests], 'stamp'));
       for (const [key, {seq, stamp}] of this.tombs) if (stamp < first && !older(this.position, seq)) this.tombs.delete(key);
@@ -436,7 +436,7 @@
         const {until} = request, old = this.waiting.find((one) => one.messages);
         this.admit(request);
         const counts = request.whole && !request.useless, ends = counts && old;
-        if (counts) request.messages = old ? old.messages.splice(0) : [];
+        if (counts) request.messages = old && sameLog(old.until, request.label || '') ? old.messages.splice(0) : [];
         if (ends) old.request.useless = true;
         if (ends) this.reached(false, old);
         if (this.signal || !older(this.position, until)) run();
@@ -615,13 +615,13 @@
         batch.commit({live: true, seq: at});
         return 'other';
       }
-      if (counts && create.id != null) return here ? null : 'old';
+      if (counts && (create.id != null || this.buried(key, label))) return create.id == null ? 'gone' : here ? null : 'old';
       if (counts ? other || this.held.has(key) : other && here) {
         for (const home of homesOf(model)) new Batch(home).identify(create, id, at);
         if (collection.get(id) !== model) batch.identify(create, id, at);
       } else if (counts) {
         const past = hidden && hidden.model !== model && !older(versionOf(hidden.model), label);
-        return past || this.buried(key, label) || seq && floor && !older(floor, seq) ? 'gone' : null;
+        return past || seq && floor && !older(floor, seq) ? 'gone' : null;
       }
       this.needed = this.needed || !counts;
       if (!counts && floor) this.unread();
@@ -637,7 +637,7 @@
     destroy(request, resp, {wait}, proceed) {
       const {model, seq, failed, homes, label} = request, version = versionOf(model), key = String(request.id);
       const gone = !failed || failed === 404, counts = this.counts(request, seq);
-      const again = !gone || version != null && (!counts || older(seq, version));
+      const again = !gone || version != null && (!counts || older(label, version));
       for (const home of homes) {
         const hidden = home.hidden.get(key);
         home.hidden.delete(key);
