@@ -50,7 +50,7 @@ it('the original’s server: pushes of its shape, and own creates matched by id 
   } finally {
     Backbone.ajax = ajax;
     todos.unlisten();
-    await client.disconnect();
+    await Promise.all([client.disconnect(), bayeux.getClient().disconnect()]);
     bayeux.close();
     server.closeAllConnections();
     await new Promise((resolve) => { server.close(resolve); });
