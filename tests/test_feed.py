@@ -184,3 +184,16 @@ async def test_a_new_epoch_resets_every_channel(rig: Rig) -> None:
     seq = await rig.insert("c")
     await wait_until(lambda: rig.heard[-1]["seq"] == seq)
     assert seq[:8] != rig.heard[0]["seq"][:8]
+
+
+async def test_a_log_that_can_not_be_read_is_no_good_health(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert rig.feed.running
+    rig.shell("alter table live_changes rename to hidden")
+    await wait_until(lambda: not rig.feed.running)
+    rig.shell("alter table hidden rename to live_changes")
+    await wait_until(lambda: rig.feed.running, 20)
+    assert caplog.records
+    seq = await rig.insert("heard")
+    await wait_until(lambda: rig.heard and rig.heard[-1]["seq"] == seq)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -140,6 +141,27 @@ async def test_a_stop_waits_for_the_call_that_runs(tmp_path: Path) -> None:
     release.set()
     await stopping
     assert ended.is_set()
+
+
+async def test_a_stop_does_not_wait_for_a_call_that_hangs(tmp_path: Path) -> None:
+    live = make(tmp_path / "a.db")
+    entered, ended = asyncio.Event(), asyncio.Event()
+
+    @live.on(Order)
+    async def hear(change: Change) -> None:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    await live.__aenter__()
+    await insert(live, "a")
+    await entered.wait()
+    started = time.monotonic()
+    await live.__aexit__(None, None, None)
+    assert time.monotonic() - started < 2
+    await asyncio.wait_for(ended.wait(), 5)
 
 
 def test_a_wrong_declaration_names_what_is_wrong(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ class Feed:
         self._last: dict[str, str | None] = {}
         self._skip_to: dict[str, str] = {}
         self._moved = asyncio.Event()
+        self._failing: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -85,8 +86,8 @@ class Feed:
 
     @property
     def running(self) -> bool:
-        """Whether the log is being read."""
-        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+        """Whether the log is being read, and could be at the last try."""
+        return bool(self._tasks) and not self._failing and not any(task.done() for task in self._tasks)
 
     def position(self) -> str:
         """The seq up to which everything has been published."""
@@ -120,6 +121,7 @@ class Feed:
         while True:
             try:
                 batch = await self._store.read(self._position, BATCH)
+                self._failing.discard("read")
                 if batch.trimmed:
                     await self._start_again()
                     continue
@@ -131,6 +133,7 @@ class Feed:
                     await self._store.wait_changed(self._position)
                 delay = RETRY[0]
             except StoreError:
+                self._failing.add("read")
                 logger.exception("the log can't be read; trying again", extra={"seq": self._position})
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY[1])
@@ -173,7 +176,9 @@ class Feed:
         while True:
             try:
                 await self._store.maintain(self._clock())
+                self._failing.discard("maintain")
             except StoreError:
+                self._failing.add("maintain")
                 logger.exception("the log could not be maintained")
             await asyncio.sleep(MAINTENANCE)
 

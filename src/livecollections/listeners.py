@@ -30,6 +30,8 @@ BATCH = 100
 LEASE = 15.0
 """Seconds that a durable listener's process may be silent before another takes over."""
 RETRY = 1.0
+PATIENCE = 1.0
+"""Seconds that a stop waits for the call that runs; a durable listener hears its change again."""
 
 Handler = Callable[[Change], Any]
 
@@ -95,12 +97,13 @@ class Run:
         self._task = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
-        """End after the call that runs, and give the lease back."""
+        """End after the call that runs, which has a second to end, and give the lease back."""
         if self._task is None:
             return
         self._stopping = True
-        if not self._busy:
-            self._task.cancel()
+        if self._busy:
+            await asyncio.wait({self._task}, timeout=PATIENCE)
+        self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
         if self._listener.durable:
@@ -152,6 +155,13 @@ class Run:
 
     async def _call(self, change: Change) -> None:
         call = asyncio.ensure_future(self._handle(change))
+        try:
+            await self._wait_call(call)
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+
+    async def _wait_call(self, call: asyncio.Future[None]) -> None:
         while not call.done():
             await asyncio.wait({call}, timeout=LEASE / 3)
             if self._listener.durable and not call.done():
