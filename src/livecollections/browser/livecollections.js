@@ -497,7 +497,7 @@
         if (lacks(model.id, model) && stateOf(model).stamp <= request.stamp) batch.gone.add(model);
         else if (this.signal) this.needed = true;
       }
-      for (const data of messages) this.apply(data, batch);
+      for (const data of messages) older(label, data.seq) ? this.apply(data, batch) : this.origin(data, batch, true);
       batch.commit(options, reset);
       return collection.models;
     }
@@ -615,13 +615,13 @@
         batch.commit({live: true, seq: at});
         return 'other';
       }
-      if (counts && (create.id != null || this.buried(key, label))) return create.id == null ? 'gone' : here ? null : 'old';
+      const past = this.buried(key, label) || hidden && hidden.model !== model && !older(versionOf(hidden.model), label);
+      if (counts && (create.id != null || past)) return create.id == null ? 'gone' : here ? null : 'old';
       if (counts ? other || this.held.has(key) : other && here) {
         for (const home of homesOf(model)) new Batch(home).identify(create, id, at);
         if (collection.get(id) !== model) batch.identify(create, id, at);
       } else if (counts) {
-        const past = hidden && hidden.model !== model && !older(versionOf(hidden.model), label);
-        return past || seq && floor && !older(floor, seq) ? 'gone' : null;
+        return seq && floor && !older(floor, seq) ? 'gone' : null;
       }
       this.needed = this.needed || !counts;
       if (!counts && floor) this.unread();

@@ -14,10 +14,11 @@ function saved(world, a) {
   return { watched, models: watched.collection.models.filter((model) => !model.isNew()) };
 }
 
-// Whether a model shows what the server has: to hand on an old one would be the user's own doing.
+// Whether a model shows what the server has: to hand on an old one would be the user's own doing. Nor is a
+// model shared over a restore: its collections may not hear of that at the same moment.
 function isCurrent(world, model) {
   const row = world.log.rows.get(model.id);
-  return row !== undefined && row.v === model.get('v') && model.get('era') === world.log.era;
+  return world.log.era === 1 && row !== undefined && row.v === model.get('v');
 }
 
 // ---- the user
@@ -295,6 +296,7 @@ const wire = {
 
   // The database as it was at the backup.
   restore: async (world, { c }) => {
+    if (world.shared) return;
     if (!world.backup) wire.backup(world);
     const fresh = c % 3 !== 0 || world.ops.length > world.backup.ops || world.pending().length > 0;
     if (!fresh && world.backup.epoch !== world.log.epoch) return;
