@@ -639,8 +639,8 @@
       const gone = !failed || failed === 404, counts = this.counts(request, seq);
       const again = !gone || version != null && (!counts || older(label, version));
       for (const home of homes) {
-        const hidden = home.hidden.get(key);
-        home.hidden.delete(key);
+        const hidden = !wait && home.hidden.get(key);
+        if (!wait) home.hidden.delete(key);
         if (gone && counts) home.bury(key, label || version);
         if (hidden && again) home.putBack(hidden);
       }
