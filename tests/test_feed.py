@@ -12,6 +12,7 @@ import pytest
 from sqlmodel import Field, SQLModel
 
 from livecollections import feed as feed_module
+from livecollections.errors import StoreError
 from livecollections.feed import Feed
 from livecollections.query import Query
 from livecollections.resource import Resource
@@ -186,14 +187,19 @@ async def test_a_new_epoch_resets_every_channel(rig: Rig) -> None:
     assert seq[:8] != rig.heard[0]["seq"][:8]
 
 
-async def test_a_log_that_can_not_be_read_is_no_good_health(
-    rig: Rig, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("method", ["read", "maintain"])
+async def test_a_store_that_fails_is_no_good_health(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
+    async def fail(*arguments: Any) -> None:
+        raise StoreError("the disk is gone")
+
+    monkeypatch.setattr(feed_module, "MAINTENANCE", 0.01)
     assert rig.feed.running
-    rig.shell("alter table live_changes rename to hidden")
-    await wait_until(lambda: not rig.feed.running)
-    rig.shell("alter table hidden rename to live_changes")
-    await wait_until(lambda: rig.feed.running, 20)
-    assert caplog.records
-    seq = await rig.insert("heard")
-    await wait_until(lambda: rig.heard and rig.heard[-1]["seq"] == seq)
+    with monkeypatch.context() as broken:
+        broken.setattr(rig.store, method, fail)
+        rig.shell("insert into feed_note (text) values ('written meanwhile')")
+        await wait_until(lambda: not rig.feed.running)
+    await wait_until(lambda: rig.feed.running)
+    await wait_until(lambda: [data["body"]["text"] for data in rig.heard] == ["written meanwhile"])
+    assert "disk" in caplog.text
