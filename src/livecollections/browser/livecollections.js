@@ -1,11 +1,9 @@
 //     livecollections.js 0.1.0, distributed under the MIT license, as Backbone is
 
-// A `LiveCollection` is a Backbone.Collection that stays equal to the server's rows: REST goes up, Bayeux (Faye's client
-// or CometD's) comes down.
+// A `LiveCollection` is a Backbone.Collection that stays equal to the server's rows: REST goes up, Bayeux comes down.
 (function(factory) {
   const root = typeof globalThis === 'object' ? globalThis : self, faye = () => root.Faye;
   const load = () => { try { return root.Faye || require('faye'); } catch (error) { return null; } };
-
   // AMD first, then Node.js, CommonJS and bundlers; Faye is asked for only when `connect` is given a URL. As a browser
   // global the factory is also left under a symbol, for `livecollections.mjs`, which imports Backbone itself.
   if (typeof define === 'function' && define.amd) {
@@ -51,8 +49,9 @@
   const learn = (model, body, version = null, parse) => {
     stray(model, known(model));
     if (version == null || version !== versionOf(model)) keep(model, {});
-    Object.assign(stateOf(model), {body: parse ? body : null, known: parse ? null : body, version});
+    Object.assign(stateOf(model), {body: parse ? body : null, known: parse ? null : body, version, gone: false});
   };
+  const lose = (model, version) => Object.assign(stateOf(model), {version, gone: true});
   const stray = (model, attrs) => { for (const name in attrs) stateOf(model).stray[name] = true; };
 
   // A model reports itself `unsaved` while it keeps attributes of a failed save, or while its create has failed.
@@ -106,7 +105,6 @@
     hooks.set(object, value);
     return Object.defineProperty(object, 'sync', {value, writable: true, configurable: true, enumerable: false});
   };
-
   // Reads headers of the answer, where `Backbone.ajax` gives a way to.
   const reader = (options, args) => {
     const readable = (one) => one && (_.isFunction(one.getResponseHeader) || one.headers && _.isFunction(one.headers.get));
@@ -146,22 +144,22 @@
     remove(id, seq) {
       const key = String(id), {listener} = this, model = this.find(id), hidden = listener.hidden.get(key);
       listener.bury(key, seq);
-      this.fresh.delete(key);
-      this.adopted.delete(key);
-      if (supersedes(seq, listener.held.get(key))) listener.held.delete(key);
-      if (hidden && !older(seq, versionOf(hidden.model))) listener.hidden.delete(key);
+      for (const rows of [listener.held, this.fresh]) if (supersedes(seq, rows.get(key))) rows.delete(key);
+      if (this.adopted.has(key) && !older(seq, versionOf(this.adopted.get(key).model))) this.adopted.delete(key);
+      if (hidden && !older(seq, versionOf(hidden.model))) lose(hidden.model, seq);
       if (!model || older(seq, versionOf(model))) return;
-      stateOf(model).version = seq;
+      lose(model, seq);
       this.shown.delete(model);
       this.gone.add(model);
       listener.drop(model, seq, (other) => other !== listener && !older(other.position, seq));
     }
     // The document `id` *is* this created model. Another object for it goes, but nothing that is known of that one.
     identify(create, id, seq) {
-      const {model} = create, {collection, listener: {held}} = this, key = String(id), other = this.find(id), row = held.get(key);
+      const {model} = create, {collection, fresh, listener: {held}} = this, key = String(id), other = this.find(id);
+      const rows = _.compact([held.get(key), fresh.get(key)]);
+      for (const row of rows) if (!older(row.seq, versionOf(model))) learn(model, row.body, row.seq, row.parse);
+      for (const waiting of [held, fresh]) waiting.delete(key);
       create.id = id;
-      held.delete(key);
-      if (row && !older(row.seq, versionOf(model))) learn(model, row.body, row.seq, row.parse);
       if (other && other !== model) {
         if (known(other) && !older(versionOf(other), versionOf(model))) learn(model, known(other), versionOf(other));
         this.shown.delete(other);
@@ -304,7 +302,7 @@
       if (reset || start != null && this.position != null && !sameLog(this.position, start)) return this.reset(start);
       const {listed, needed, joined} = this;
       if (start == null) Object.assign(this, {needed: again || needed && !listed, joined: joined || !!listed});
-      if (this.position == null) this.position = start;
+      if (this.position == null) Object.assign(this, {position: start, entered: ++clock});
       if (this.from == null) this.from = start;
       if (older(this.position, start)) return this.resume();
       if (!this.reading()) this.unread();
@@ -322,7 +320,7 @@
       const {method, seq, prev} = data || {}, {position} = this, hold = this.waiting.find((one) => one.messages);
       if (method && seq == null && this.stream.legacy) this.unnumbered(data, batch);
       if (!method || this.link.stale || seq == null || position == null) return;
-      const repeat = sameLog(seq, position) && seq <= position, gap = older(position, prev);
+      const repeat = sameLog(seq, position) && seq <= position, gap = method !== 'RESET' && older(position, prev);
       if (!sameLog(seq, position) || repeat && method === 'RESET' || gap) return this.resume();
       if (repeat) return this.origin(data, batch, true);
       this.position = seq;
@@ -349,9 +347,10 @@
       if (own) this.creates.delete(data.origin);
       if (own && create.id == null) create.id = id;
       if ((here || own && !repeat) && other !== model && (model.id == null || model.id === id)) {
+        const found = !this.hidden.has(String(id)) && (!repeat || other || this.held.has(String(id)));
         stray(model, parsed(model, data.body));
-        if (!repeat || other || this.held.has(String(id))) batch.identify(create, id, this.latest(this.position));
-        else batch.gone.add(model);
+        if (found) batch.identify(create, id, this.latest(this.position));
+        else if (here) batch.gone.add(model);
       }
       if (own) this.release(batch);
     }
@@ -408,7 +407,7 @@
       const early = older(label, this.from);
       request.joins = !!label || this.stream.legacy;
       Object.assign(this, {orphan: !!seq && !name, listed: true, top, floor: label || this.floor});
-      if (other) this.tombs.clear();
+      for (const stale of other ? [this.tombs, this.held] : []) stale.clear();
       if (other) request.era = ++this.era;
       if (other || this.position == null) this.entered = ++clock;
       if (label && (other || early || !this.position || older(this.position, label))) this.position = label;
@@ -491,7 +490,7 @@
       });
       const listed = new Set(list), lacks = (id, model) => whole && !listed.has(String(id)) && !older(label, versionOf(model));
       for (const [key, {seq}] of held) if (whole && older(seq, label)) held.delete(key);
-      for (const [key, {model}] of hidden) if (lacks(key, model)) hidden.delete(key);
+      for (const [key, one] of hidden) if (lacks(key, one.model)) lose(one.model, label);
       for (const model of whole && options.remove !== false ? collection.models : []) {
         if (model.isNew() || listed.has(String(model.id)) || !known(model) && stateOf(model).saves.length) continue;
         if (lacks(model.id, model) && stateOf(model).stamp <= request.stamp) batch.gone.add(model);
@@ -616,6 +615,7 @@
         return 'other';
       }
       const past = this.buried(key, label) || hidden && hidden.model !== model && !older(versionOf(hidden.model), label);
+      if (!counts && past && hidden) return 'gone';
       if (counts && (create.id != null || past)) return create.id == null ? 'gone' : here ? null : 'old';
       if (counts ? other || this.held.has(key) : other && here) {
         for (const home of homesOf(model)) new Batch(home).identify(create, id, at);
@@ -628,7 +628,7 @@
       return counts ? null : 'old';
     }
     // While a destroy is unanswered its document stays hidden, whatever comes. If it fails, the document is put back;
-    // so it is if it has been made again since. Where a push has removed it, it is hidden no more.
+    // so it is if it has been made again since. Where it has gone meanwhile, it stays away.
     hide(request, {wait}) {
       const {model} = request, hide = (home) => home.hidden.set(String(model.id), {model, at: home.collection.indexOf(model)});
       request.homes = homesOf(model);
@@ -642,11 +642,11 @@
         const hidden = !wait && home.hidden.get(key);
         if (!wait) home.hidden.delete(key);
         if (gone && counts) home.bury(key, label || version);
-        if (hidden && again) home.putBack(hidden);
+        if (hidden && again && !stateOf(model).gone) home.putBack(hidden);
       }
       proceed();
       if (wait && failed === 404) this.absent(model, label);
-      if (wait && !failed && older(seq, version)) for (const home of homes) home.putBack({model});
+      if (wait && !failed && older(seq, version) && !stateOf(model).gone) for (const home of homes) home.putBack({model});
     }
     putBack({model, at}) {
       const {collection, on} = this, options = collection.comparator || at == null ? {} : {at};
