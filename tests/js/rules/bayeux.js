@@ -155,7 +155,8 @@ class Bayeux {
   take(session) {
     const messages = [];
     for (const [channel, place] of session.positions) {
-      if (place === -1) {
+      // What it has still to be sent may have been trimmed away while its socket took nothing.
+      if (place < this.log.trimmed.place) {
         const seq = this.log.position();
         messages.push({ channel, data: { method: 'RESET', seq, prev: seq } });
       } else {
