@@ -631,17 +631,17 @@
     // so it is if it has been made again since. Where it has gone meanwhile, it stays away.
     hide(request, {wait}) {
       const {model} = request, hide = (home) => home.hidden.set(String(model.id), {model, at: home.collection.indexOf(model)});
-      request.homes = homesOf(model);
+      Object.assign(request, {homes: homesOf(model), version: versionOf(model)});
       if (!wait) request.homes.forEach(hide);
     }
     destroy(request, resp, {wait}, proceed) {
       const {model, seq, failed, homes, label} = request, version = versionOf(model), key = String(request.id);
       const gone = !failed || failed === 404, counts = this.counts(request, seq);
-      const again = !gone || version != null && (!counts || older(label, version));
+      const newer = label ? older(label, version) : version !== request.version, again = !gone || version != null && (!counts || newer);
       for (const home of homes) {
         const hidden = !wait && home.hidden.get(key);
         if (!wait) home.hidden.delete(key);
-        if (gone && counts) home.bury(key, label || version);
+        if (gone && counts) home.bury(key, label || request.version);
         if (hidden && again && !stateOf(model).gone) home.putBack(hidden);
       }
       proceed();
