@@ -27,13 +27,15 @@ from livecollections.change import Change, Row
 from livecollections.errors import (
     CaptureMissing,
     ConfigurationError,
+    Conflict,
     ConstraintViolated,
     InvalidDocument,
     StoreError,
     StoreUnavailable,
 )
 from livecollections.query import Query
-from livecollections.stores.base import Log, Write, Written
+from livecollections.stores import sqlite_connection
+from livecollections.stores.base import Idempotency, Log, Write, Written
 from livecollections.stores.sqlite import SQLiteStore, install, install_sql, new_epoch, uninstall
 from livecollections.stores.sqlite_capture import Capture
 
@@ -430,6 +432,19 @@ async def test_a_value_too_large_for_the_log_is_a_reset_13(rig: Rig) -> None:
     assert {change.method for change in await rig.log(start)} == {"RESET"}
 
 
+async def test_an_answer_too_large_to_keep_is_not_given_again_13(rig: Rig) -> None:
+    rig.foreign(
+        "CREATE TRIGGER big AFTER INSERT ON item BEGIN UPDATE item SET name = printf('%.*c', 5000000, 'x'); END"
+    )
+    write = Write(rig.source, None, lambda row: {"n": 1}, None, Idempotency("once", "digest"))
+    await rig.store.write(write)
+    head = await rig.store.head()
+    with pytest.raises(Conflict):
+        await rig.store.write(write)
+    assert await rig.store.head() == head
+    assert len(await rig.rows()) == 1
+
+
 async def test_integers_of_64_bits_13(rig: Rig) -> None:
     start = await rig.store.head()
     for number in (2**63 - 1, -(2**63), 2**53 + 1):
@@ -551,8 +566,8 @@ def test_another_version_is_only_widened_30(tmp_path: Path) -> None:
 # --- what fails ---------------------------------------------------------------------------------------------
 
 
-async def test_a_lock_that_is_held_too_long_is_told(rig: Rig) -> None:
-    rig.store._connections["write"].execute("PRAGMA busy_timeout = 20")
+async def test_a_lock_that_is_held_too_long_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_connection, "BUSY", 0.02)
     other = sqlite3.connect(rig.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     outcomes = await asyncio.gather(*(rig.create(n=n) for n in range(3)), return_exceptions=True)
@@ -563,8 +578,8 @@ async def test_a_lock_that_is_held_too_long_is_told(rig: Rig) -> None:
     assert (await rig.create(n=1)).row["n"] == 1
 
 
-async def test_all_that_wait_hear_of_a_lock_together(rig: Rig) -> None:
-    rig.store._connections["write"].execute("PRAGMA busy_timeout = 200")
+async def test_all_that_wait_hear_of_a_lock_together(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_connection, "BUSY", 0.2)
     other = sqlite3.connect(rig.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     began = time.monotonic()
@@ -572,6 +587,51 @@ async def test_all_that_wait_hear_of_a_lock_together(rig: Rig) -> None:
     assert time.monotonic() - began < 2, "each waited for the lock as long again"
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 40
     other.close()
+
+
+async def test_a_lock_that_lasts_is_waited_for(rig: Rig) -> None:
+    other = sqlite3.connect(rig.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = asyncio.ensure_future(rig.create(n=1))
+    await asyncio.wait({writing}, timeout=3 * sqlite_connection.SLICE)
+    assert not writing.done()
+    other.execute("ROLLBACK")
+    other.close()
+    assert (await writing).row["n"] == 1
+
+
+async def test_a_stop_does_not_wait_for_anothers_lock(rig: Rig) -> None:
+    other = sqlite3.connect(rig.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = asyncio.ensure_future(rig.create(n=1))
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    await rig.store.stop()
+    assert time.monotonic() - began < 2
+    with pytest.raises(StoreUnavailable):
+        await writing
+    other.close()
+
+
+async def test_what_is_no_lock_is_no_silence(rig: Rig) -> None:
+    """The head can't be read: whoever waits for changes hears that, and is not left to wait for ever."""
+    rig.foreign("DROP TABLE live_meta")
+    with pytest.raises(StoreError):
+        await asyncio.wait_for(rig.store.wait_changed(""), 5)
+
+
+async def test_a_relative_path_is_the_one_of_its_making(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = SQLiteStore("sqlite:///here.db")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    await store.start([])
+    await store.stop()
+    assert (tmp_path / "here.db").exists()
+    assert not (elsewhere / "here.db").exists()
 
 
 async def test_a_full_disk_is_told_and_changes_nothing(rig: Rig) -> None:

@@ -101,8 +101,8 @@ async def test_a_change_is_published_in_the_original_shape(rig: Rig) -> None:
     assert "origin" not in rig.heard[1]
 
 
-async def test_prev_is_the_channels_and_not_the_logs(rig: Rig) -> None:
-    """Finding 1: another channel's changes lie between."""
+async def test_finding_1_prev_is_the_channels_and_not_the_logs(rig: Rig) -> None:
+    """Another channel's changes lie between."""
     first = await rig.insert("a")
     await rig.insert("x", rig.others)
     await rig.insert("b")
@@ -121,7 +121,7 @@ async def test_a_replay_says_everything_after_a_position(rig: Rig) -> None:
     assert limited.upto == seqs[2]
 
 
-async def test_a_squashed_replay_keeps_the_last_of_each_document(rig: Rig) -> None:
+async def test_finding_14_a_squashed_replay_keeps_the_last_of_each_document(rig: Rig) -> None:
     start = await rig.insert("a")
     rig.shell(
         "update feed_note set text = 'b' where id = 1",

@@ -221,6 +221,51 @@ async def test_the_cursor_of_a_quiet_listener_follows_the_log(
         await wait_until(lambda: heard == ["a", "made while nobody listened"])
 
 
+async def test_a_durable_listener_that_was_trimmed_past_goes_on_with_what_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def build() -> Live:
+        live = Live(f"sqlite:///{tmp_path / 'a.db'}", log=Log(changes=2))
+        live.add_resource("/orders", Order)
+        return live
+
+    def listening() -> Live:
+        live = build()
+
+        @live.on(Order, durable="mail")
+        async def hear(change: Change) -> None:
+            assert change.after is not None
+            heard.append(change.after["text"])
+
+        return live
+
+    def kept() -> list[str]:
+        with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None, timeout=5)) as connection:
+            rows = connection.execute("SELECT text FROM listeners_order WHERE id > ?", (1 + 60 - count(),))
+            return [text for (text,) in rows]
+
+    def count() -> int:
+        with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None, timeout=5)) as connection:
+            return int(connection.execute("SELECT count(*) FROM live_changes").fetchone()[0])
+
+    async with listening() as live:
+        await insert(live, "first")
+        await wait_until(lambda: heard == ["first"])
+    async with build() as live:
+        await insert(live, *(f"row {number}" for number in range(60)))
+        await wait_until(lambda: count() == 2)
+    expected = kept()
+    assert expected == ["row 58", "row 59"]
+    async with listening() as live:
+        await wait_until(lambda: len(heard) >= 3)
+        await insert(live, "last")
+        await wait_until(lambda: heard[-1] == "last")
+    assert heard == ["first", *expected, "last"]
+    assert "trimmed" in caplog.text
+
+
 async def test_a_listener_goes_on_after_the_log_could_not_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,10 +125,10 @@ class Feed:
                 if batch.trimmed:
                     await self._start_again()
                     continue
-                if len(batch.changes) == BATCH and not self._skip_to:
+                if batch.more and not self._skip_to:
                     await self._shorten_backlog()
                 await self._publish(batch)
-                if not batch.changes:
+                if not batch.changes and not batch.more:
                     self._skip_to.clear()
                     await self._store.wait_changed(self._position)
                 delay = RETRY[0]

@@ -108,7 +108,10 @@ class Run:
         self._task = None
         if self._listener.durable:
             now = self._clock()
-            await self._store.hold_cursor(self._listener.durable, self._owner, now, now)
+            try:
+                await self._store.hold_cursor(self._listener.durable, self._owner, now, now)
+            except StoreError as error:
+                logger.warning("a durable listener's lease was not given back, and must run out: %s", error)
 
     async def _listen(self) -> None:
         while not self._stopping:
@@ -137,7 +140,7 @@ class Run:
             batch = await self._store.read(self._position, BATCH, self._source)
             if batch.trimmed:
                 logger.error("a listener missed changes that were trimmed", extra={"seq": self._position})
-                self._position = await self._store.head()
+                self._position = batch.trimmed_to or await self._store.head()
                 await done(self._position)
                 continue
             for change in batch.changes:
@@ -150,7 +153,7 @@ class Run:
                     return
                 self._position = change.seq
             self._position = max(self._position, batch.upto)
-            if not batch.changes and not await self._wait(done):
+            if not batch.changes and not batch.more and not await self._wait(done):
                 return
 
     async def _call(self, change: Change) -> None:

@@ -221,10 +221,16 @@ class Live(LiveRouter):
             run = ListenerRun(listener, heard[listener.model].name, self._store, feed)
             run.start()
             stack.push_async_callback(run.stop)
-        signals = Signals(asyncio.get_running_loop(), self.bayeux.close)
+        # What waits for a lock, in the way of all that stops before the store does.
+        stack.callback(self._store.hasten)
+        signals = Signals(asyncio.get_running_loop(), self._end)
         signals.install()
         stack.callback(signals.restore)
         return Started(feed, described, self._routes(described, feed))
+
+    async def _end(self) -> None:
+        self._store.hasten()
+        await self.bayeux.close()
 
     def _describe(self, declared: Declaration) -> Resource:
         exclude = Resource.excluded(declared.model, declared.options.get("exclude", ()))

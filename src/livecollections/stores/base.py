@@ -88,11 +88,14 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Changes in order. ``upto``: everything at and below it has been read (of the sources asked for).
-    ``trimmed``: entries after the place asked for are gone, so the caller must say RESET."""
+    ``more``: the limit ended it.  ``trimmed``: entries after the place asked for are gone, so the caller must say
+    RESET; ``trimmed_to`` is the last of them, where the place is one of this log."""
 
     changes: list[Change]
     upto: str
+    more: bool = False
     trimmed: bool = False
+    trimmed_to: str | None = None
 
 
 class Store(ABC):
@@ -106,6 +109,10 @@ class Store(ABC):
     async def start(self, sources: Sequence[Source]) -> None:
         """Open, make missing tables if asked to, and install or check capture. May run again after stop, on
         another loop. Raises StoreUnavailable, CaptureMissing."""
+
+    @abstractmethod
+    def hasten(self) -> None:
+        """A stop is near: what waits for another process's lock waits half a second more at most."""
 
     @abstractmethod
     async def stop(self) -> None:

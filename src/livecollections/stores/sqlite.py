@@ -28,7 +28,18 @@ from ..source import Source
 from .base import Batch, Log, Run, Snapshot, Store, Write, Written
 from .sql import Field, TableSource, compile_query, decode_row, describe, referenced_tables, table_source
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
-from .sqlite_connection import Synchronous, connect, database_path, reading, transaction, translated, use_wal
+from .sqlite_connection import (
+    SLICE,
+    FileConnection,
+    Synchronous,
+    connect,
+    database_path,
+    is_locked,
+    reading,
+    transaction,
+    translated,
+    use_wal,
+)
 from .sqlite_install import install, install_sql, new_epoch, uninstall
 from .sqlite_log import ChangeLog, Images, layouts
 from .sqlite_schema import read_table
@@ -88,7 +99,7 @@ class SQLiteStore(Store):
         self._temporary: str | None = None
         self._path = self._given_path or ""
         self._started = False
-        self._connections: dict[str, sqlite3.Connection] = {}
+        self._connections: dict[str, FileConnection] = {}
         self._capture = Capture(self._log, {})
         self._shapes: dict[int, Shape] = {}
         self._waiting: list[tuple[Write, asyncio.Future[Written]]] = []
@@ -140,19 +151,20 @@ class SQLiteStore(Store):
         self._changes = ChangeLog(self._log, self._images, keys)
         self._capture = Capture(self._log, needed)
         self._shapes = {}
-        with transaction(writer, "BEGIN IMMEDIATE"):
+        with transaction(writer, writes=True):
             self._secure(writer, self._clock())
             remember_journal(writer, self._log, mode)
         self._connections["read"] = connect(self._path, self._synchronous)
         poll = self._connections["poll"] = connect(self._path, self._synchronous)
         poll.execute("PRAGMA busy_timeout = 0")
+        writer.execute(f"PRAGMA busy_timeout = {int(SLICE * 1000)}")
         self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect, self._clock)
 
-    def _make_tables(self, writer: sqlite3.Connection) -> None:
+    def _make_tables(self, writer: FileConnection) -> None:
         engine = sa.create_engine("sqlite://", creator=lambda: writer, poolclass=sa.pool.StaticPool)
         try:
             with engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                writer.begin_immediate()
                 if not sa.inspect(connection).has_table("alembic_version"):
                     tables = referenced_tables(source.table for source in self._sources)
                     for metadata in {table.metadata for table in tables}:
@@ -173,9 +185,14 @@ class SQLiteStore(Store):
             self._capture.beat(writer, now)
         self._images.learn(layouts(writer, self._log))
 
+    def hasten(self) -> None:
+        if writer := self._connections.get("write"):
+            writer.hasten()
+
     async def stop(self) -> None:
         if not self._started:
             return
+        self.hasten()
         self._started = False
         for task in (self._writing, self._repairing):
             if task is not None:
@@ -215,7 +232,7 @@ class SQLiteStore(Store):
             raise StoreUnavailable("the store is not started")
 
         def run() -> T:
-            with transaction(self._connections["write"], "BEGIN IMMEDIATE") as connection:
+            with transaction(self._connections["write"], writes=True) as connection:
                 return function(connection)
 
         answer = await self._run("write", run)
@@ -337,8 +354,9 @@ class SQLiteStore(Store):
                 self._seen_head = self._changes.head(poll)
                 self._data_version = version
                 self._look_at_schema(poll)
-        except sqlite3.OperationalError:  # locked: whoever holds it will commit, and be seen then
-            pass
+        except sqlite3.Error as error:
+            if not is_locked(error):  # whoever holds the lock will commit, and be seen then
+                raise translated(error) from error
         return self._seen_head
 
     def _look_at_schema(self, poll: sqlite3.Connection) -> None:

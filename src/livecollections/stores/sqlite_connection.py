@@ -6,11 +6,13 @@ This module knows no log and no source.
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
@@ -22,6 +24,10 @@ T = TypeVar("T")
 
 BUSY = 5.0
 """Seconds to wait for another process's lock."""
+SLICE = 0.1
+"""Seconds after which such a wait looks whether it has been hastened."""
+HASTE = 0.5
+"""Seconds that it then lasts."""
 
 Synchronous = Literal["FULL", "NORMAL"]
 
@@ -50,10 +56,31 @@ def database_path(database: Any) -> str | None:
     if path.startswith("file:"):
         query = "&".join(f"{name}={value}" for name, value in url.query.items() if name != "uri")
         return f"{path}?{query}" if query and "?" not in path else path
-    return path
+    return os.path.abspath(path)  # whatever the process's directory will be when it is opened
 
 
-def connect(path: str, synchronous: Synchronous = "FULL", *, create: bool = True) -> sqlite3.Connection:
+class FileConnection(sqlite3.Connection):
+    """A connection whose wait for another process's lock can be hastened, from another thread."""
+
+    _until = inf
+
+    def hasten(self) -> None:
+        """Wait half a second more at most."""
+        self._until = time.monotonic() + HASTE
+
+    def begin_immediate(self) -> None:
+        """Take the lock that writers need. SQLite's own wait can't be ended, so it is taken in slices."""
+        deadline = time.monotonic() + BUSY
+        while True:
+            try:
+                self.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not is_locked(error) or time.monotonic() >= min(deadline, self._until):
+                    raise
+
+
+def connect(path: str, synchronous: Synchronous = "FULL", *, create: bool = True) -> FileConnection:
     """Open a file. Raises StoreUnavailable, naming it."""
     try:
         if not create and not path.startswith("file:"):
@@ -63,6 +90,7 @@ def connect(path: str, synchronous: Synchronous = "FULL", *, create: bool = True
             isolation_level=None,
             check_same_thread=False,
             timeout=BUSY,
+            factory=FileConnection,
             cached_statements=512,
             uri=path.startswith("file:"),
         )
@@ -103,10 +131,13 @@ def _escaped(path: str) -> str:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection, begin: str = "BEGIN") -> Iterator[sqlite3.Connection]:
+def transaction(connection: FileConnection, *, writes: bool = False) -> Iterator[FileConnection]:
     """A transaction, undone if the block raises; errors of the driver become ours."""
     try:
-        connection.execute(begin)
+        if writes:
+            connection.begin_immediate()
+        else:
+            connection.execute("BEGIN")
         try:
             yield connection
             connection.execute("COMMIT")
@@ -129,7 +160,7 @@ def lenient(connection: sqlite3.Connection) -> Iterator[None]:
         connection.text_factory = before
 
 
-def reading(connection: sqlite3.Connection, function: Callable[[sqlite3.Connection], T]) -> T:
+def reading(connection: FileConnection, function: Callable[[FileConnection], T]) -> T:
     """Run a function in a transaction that reads; once more, leniently, if a text is broken."""
     try:
         with transaction(connection):
@@ -139,6 +170,11 @@ def reading(connection: sqlite3.Connection, function: Callable[[sqlite3.Connecti
             raise
     with lenient(connection), transaction(connection):
         return function(connection)
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether somebody else holds a lock."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def is_broken_text(error: BaseException | None) -> bool:

@@ -11,7 +11,7 @@ from ..errors import ConfigurationError, StoreUnavailable
 from . import sqlite_log
 from .base import Log
 from .sqlite_capture import Capture, earlier_journal, has_log, remove
-from .sqlite_connection import connect, database_path, transaction
+from .sqlite_connection import FileConnection, connect, database_path, transaction
 from .sqlite_log import TABLES, Names
 from .sqlite_schema import read_table, table_names
 
@@ -30,7 +30,7 @@ def install_sql(url: str, tables: Sequence[str] = (), log: Log | None = None) ->
 
 def install(url: str, tables: Sequence[str] = (), log: Log | None = None) -> bool:
     """Install what is missing; whether anything was. Raises ConfigurationError, StoreUnavailable."""
-    with _opened(url) as connection, transaction(connection, "BEGIN IMMEDIATE"):
+    with _opened(url) as connection, transaction(connection, writes=True):
         return _capture(connection, tables, log or Log()).install(connection, time.time())
 
 
@@ -49,7 +49,7 @@ def uninstall(url: str, log: Log | None = None) -> list[str]:
             except sqlite3.OperationalError as error:
                 message = f"the database {database_path(url)} is in use: stop what uses it first"
                 raise StoreUnavailable(message) from error
-        with transaction(connection, "BEGIN IMMEDIATE"):
+        with transaction(connection, writes=True):
             return remove(connection, log)
 
 
@@ -57,7 +57,7 @@ def new_epoch(url: str, log: Log | None = None) -> str:
     """Begin a new epoch of the log: every receiver then reads again. The answer is the epoch."""
     log = log or Log()
     epoch = sqlite_log.new_epoch()
-    with _opened(url) as connection, transaction(connection, "BEGIN IMMEDIATE"):
+    with _opened(url) as connection, transaction(connection, writes=True):
         if not has_log(connection, log):
             raise ConfigurationError(f"{database_path(url)} has no change log")
         meta = Names(log.prefix).meta
@@ -66,7 +66,7 @@ def new_epoch(url: str, log: Log | None = None) -> str:
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[sqlite3.Connection]:
+def _opened(url: str) -> Iterator[FileConnection]:
     path = database_path(url)
     if path is None:
         raise ConfigurationError("database: one in memory has nothing to install or remove")

@@ -201,7 +201,9 @@ class ChangeLog:
         epoch, trimmed_to, top = connection.execute(self._bounds).fetchone()
         end = f"{epoch}{top}"
         if not self._names_entry(connection, after, epoch, trimmed_to):
-            return Batch([], end, trimmed=True)
+            lost = f"{epoch}{trimmed_to}"
+            is_before = is_seq(after) and after[:EPOCH_WIDTH] == epoch and place_of(after) < place_of(lost)
+            return Batch([], end, trimmed=True, trimmed_to=lost if is_before else None)
         rows = connection.execute(
             "SELECT seq, check_digits, source, method, key, before, after, origin, at "
             f"FROM {self.names.changes} WHERE seq > ? {'' if source is None else 'AND source = ? '}"
@@ -211,8 +213,9 @@ class ChangeLog:
         if any(self._images.is_new(image) for row in rows for image in row[5:7]):
             self._images.learn(layouts(connection, self.log))
         changes = [self._change(epoch, row) for row in rows if self._images.knows(row[2])]
-        upto = end if len(rows) < limit else f"{epoch}{rows[-1][0]:016x}{rows[-1][1]}"
-        return Batch(changes, upto)
+        more = len(rows) == limit
+        upto = f"{epoch}{rows[-1][0]:016x}{rows[-1][1]}" if more else end
+        return Batch(changes, upto, more)
 
     def _change(self, epoch: str, row: Sequence[Any]) -> Change:
         place, check, source, method, key, before, after, origin, at = row

@@ -20,8 +20,8 @@ from ..change import Row
 from ..errors import Conflict, ConstraintViolated, DocumentNotFound, KeyReused
 from .base import Write, Written
 from .sql import Expression, TableSource, decode_row, encode_values, table_source
-from .sqlite_connection import is_broken_text, lenient, translated
-from .sqlite_log import ChangeLog, Images, place_of
+from .sqlite_connection import FileConnection, is_broken_text, lenient, translated
+from .sqlite_log import ChangeLog, Images, Undecodable, layouts, place_of
 from .sqlite_schema import Table, quote
 from .sqlite_triggers import fields, image, of
 
@@ -70,7 +70,7 @@ class Writer:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: FileConnection,
         log: ChangeLog,
         images: Images,
         shape: Callable[[TableSource, sqlite3.Connection], Shape],
@@ -105,7 +105,7 @@ class Writer:
     def _together(self, writes: Sequence[Write]) -> list[Outcome]:
         connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.begin_immediate()
         except sqlite3.Error as error:
             raise _NotBegun from error
         try:
@@ -225,7 +225,12 @@ class Writer:
         digest, source, stored, seq = row
         if digest != write.idempotency.digest or source != write.source.name:
             raise KeyReused("this Idempotency-Key was used for another request")
-        whole = self._images.row(source, stored)
+        if self._images.is_new(stored):
+            self._images.learn(layouts(self._connection, self._log.log))
+        try:
+            whole = self._images.row(source, stored)
+        except Undecodable as error:
+            raise Conflict("this request was met before, but its answer can't be given again") from error
         shown = {column.attribute: whole[column.attribute] for column in write.source.columns}
         return Written(shown, seq, repeated=True)
 

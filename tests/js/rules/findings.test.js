@@ -174,6 +174,38 @@ it('finding 10: where a create is answered with an id that another model holds, 
     assert.equal(todos.get(9), model);
   }));
 
+it('finding 1: a push whose prev is the channel\'s, before the log\'s place that was read, is no gap', () => scripted(
+  async (wire, make) => {
+    const todos = make();
+    await rest();
+    wire.client.confirm({ seq: spell('a4') });
+    wire.list([{ id: 1, title: 'x' }], WHOLE('a4'));
+    await rest();
+    const asked = wire.client.log.length;
+    wire.client.push([{ method: 'PUT', body: { id: 1, title: 'y' }, seq: spell('a5'), prev: spell('a3') }]);
+    await rest();
+    assert.equal(todos.get(1).get('title'), 'y');
+    assert.equal(wire.client.log.length, asked, 'it asked again');
+    assert.equal(todos.live, 'live');
+  }));
+
+it('finding 14: of a squashed replay each message applies, since prev is the receiver\'s', () => scripted(
+  async (wire, make) => {
+    const todos = make();
+    await rest();
+    wire.client.confirm({ seq: spell('a7') });
+    wire.list([{ id: 1, title: 'x' }, { id: 2, title: 'x' }], WHOLE('a7'));
+    await rest();
+    const asked = wire.client.log.length;
+    wire.client.push([
+      { method: 'PUT', body: { id: 2, title: 'b' }, seq: spell('a15'), prev: spell('a7') },
+      { method: 'PUT', body: { id: 1, title: 'a' }, seq: spell('a20'), prev: spell('a15') }
+    ]);
+    await rest();
+    assert.deepEqual(todos.pluck('title'), ['a', 'b']);
+    assert.equal(wire.client.log.length, asked, 'it asked again');
+  }));
+
 it('finding 18: a model in two collections takes no older state through the second', () => scripted(
   async (wire, make) => {
     const one = make();
