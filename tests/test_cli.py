@@ -34,6 +34,38 @@ app = live.app
 """
 
 
+PEOPLE = """
+from sqlmodel import Field, SQLModel
+from livecollections import Live
+
+live = Live("sqlite:///people.db", capture="check")
+
+@live.resource("/people")
+class Person(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    password: str | None = Field(default=None, exclude=True)
+"""
+FAULTY = """
+from fastapi import FastAPI
+from sqlmodel import Field, SQLModel
+from livecollections import Live
+
+nowhere = Live("sqlite:////nowhere/at/all.db")
+memory = Live("sqlite://")
+unchecked = Live("sqlite:///plain.db", capture="check")
+
+@unchecked.resource("/api/notes")
+class Note(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    text: str
+
+mounted = FastAPI()
+nowhere.mount(mounted)
+wrapped = nowhere.wrap(FastAPI())
+"""
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     (tmp_path / "notes.py").write_text(APPLICATION)
@@ -182,6 +214,21 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
         (("install", "oracle://x/y"), "oracle"),
         (("install", "oracle://x/y", "--sql"), "oracle"),
         (("install", "sqlite:////nowhere/at/all.db"), "/nowhere/at/all.db"),
+        (("install", "sqlite:///plain.db", "--exclude", "note.secret"), "no column note.secret"),
+        (("install", "sqlite:///plain.db", "--exclude", "text"), "no column text"),
+        (("install", "sqlite:///plain.db", "--exclude", "note.id"), "belongs to the key"),
+        (("demo", "--port", "70000"), "--port"),
+        (("demo", "--port", "x"), "--port"),
+        (("demo", "--colour"), "--colour"),
+        (("serve-all",), "serve-all"),
+        (("install",), "database_url"),
+        (("run", "notes:live", "--workers", "0"), "workers"),
+        (("run", "faulty:nowhere", "--port", "0", "--workers", "2"), "/nowhere/at/all.db"),
+        (("run", "faulty:nowhere.app", "--port", "0", "--workers", "2"), "/nowhere/at/all.db"),
+        (("run", "faulty:mounted", "--port", "0", "--workers", "2"), "/nowhere/at/all.db"),
+        (("run", "faulty:wrapped", "--port", "0", "--workers", "2"), "/nowhere/at/all.db"),
+        (("run", "faulty:memory", "--port", "0", "--workers", "2"), "can't serve 2 processes"),
+        (("run", "faulty:unchecked", "--port", "0", "--workers", "2"), "capture"),
         (("install", "sqlite:///plain.db", "--table", "missing"), "missing"),
         (("uninstall", "oracle://x/y", "--yes"), "oracle"),
         (("uninstall", "nonsense", "--yes"), "nonsense"),
@@ -192,6 +239,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_one_line_and_status_2(here: Path, arguments: tuple[str, ...], says: str) -> None:
     make_table(here / "plain.db")
+    (here / "faulty.py").write_text(FAULTY)
     run = finished(*arguments, cwd=here)
     assert run.returncode == 2, run.stdout + run.stderr
     assert says in run.stderr
@@ -227,6 +275,34 @@ def test_install_captures_and_uninstall_removes_every_trace(tmp_path: Path) -> N
     assert finished("uninstall", "sqlite:///plain.db", cwd=tmp_path, stdin="y\n").returncode == 0
     assert rows(database, "select * from sqlite_master where name not like 'sqlite_%'") == before
     assert finished("uninstall", "sqlite:///plain.db", "--yes", cwd=tmp_path).returncode == 0
+
+
+def test_what_is_excluded_is_not_captured_and_a_check_is_content(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "people.db")
+    connection.execute("create table person (id integer primary key, name text, password text)")
+    connection.close()
+    (tmp_path / "people.py").write_text(PEOPLE)
+    for installed, says in (
+        ((), "there is no change log"),
+        (("install", "sqlite:///people.db"), "the log also keeps password"),
+    ):
+        if installed:
+            assert finished(*installed, cwd=tmp_path).returncode == 0
+        refused = finished("run", "people:live", "--port", "0", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert f"person: {says}" in refused.stderr
+        assert "--exclude" in refused.stderr
+    assert (
+        finished("install", "sqlite:///people.db", "--exclude", "person.password", cwd=tmp_path).returncode
+        == 0
+    )
+    with command("run", "people:live", "--port", "0", cwd=tmp_path) as run:
+        address = run.address()
+        created = httpx.post(f"{address}/people", json={"name": "Ann"})
+        assert created.json() == {"id": 1, "name": "Ann"}
+    (image,) = rows(tmp_path / "people.db", "select after from live_changes where method = 'POST'")[0]
+    assert "Ann" in str(image)
+    assert rows(tmp_path / "people.db", "select count(*) from live_changes where method = 'RESET'") == [(1,)]
 
 
 def test_install_sql_prints_what_installs_and_runs_nothing(tmp_path: Path) -> None:

@@ -557,7 +557,7 @@ def test_another_version_is_only_widened_30(tmp_path: Path) -> None:
     assert not old.stale(connection, 20)
     assert not new.stale(connection, 20)
     new.beat(connection, 100)
-    assert new.stale(connection, 100) == ["t"]
+    assert new.stale(connection, 100) == {"t": "the log also keeps a"}
     new.install(connection, 100)
     assert kept() == ["id", "b", "c"]
     connection.close()

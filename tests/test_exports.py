@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -68,9 +69,18 @@ def test_a_wrong_name_is_an_attribute_error() -> None:
         _ = livecollections.Alive
 
 
-def test_live_has_what_the_docs_promise() -> None:
-    missing = {name for name in LIVE if not hasattr(livecollections.Live("sqlite://"), name)}
-    assert not missing
+@pytest.mark.parametrize(
+    ("made", "promised"),
+    [
+        (lambda: livecollections.Live("sqlite://"), LIVE),
+        (livecollections.LiveRouter, {"resource", "add_resource", "include_router", "on"}),
+    ],
+    ids=["Live", "LiveRouter"],
+)
+def test_it_has_what_the_docs_promise_and_nothing_more(
+    made: Callable[[], object], promised: set[str]
+) -> None:
+    assert {name for name in dir(made()) if not name.startswith("_")} == promised
 
 
 def test_star_import_gives_exactly_the_public_names() -> None:

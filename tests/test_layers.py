@@ -56,7 +56,7 @@ LAYERS = {
         "rest",
         "rest.*",
     ),
-    "roof": ("", "cli", "demo", "demo.*", "lifespan", "live", "status"),
+    "roof": ("", "cli", "demo", "demo.*", "lifespan", "live", "router", "status"),
     "workshop": ("testing", "testing.*"),
 }
 MAY_IMPORT = {

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from livecollections import ConfigurationError, Live, LiveRouter, StoreUnavailable
+from livecollections import ConfigurationError, Live, LiveRouter, Log, StoreUnavailable
 from livecollections.bayeux import Server
 from tests.serving import served, wait_until
 
@@ -345,6 +345,63 @@ def test_it_starts_again_on_another_loop(url: str) -> None:
     assert asyncio.run(once("b")) == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/api/tasks/1/comments", 404),
+        ("GET", "/live/nothing", 404),
+        ("POST", "/live/health", 405),
+        ("DELETE", "/live", 405),
+        ("PUT", "/live/livecollections.js", 405),
+        ("PATCH", "/api/tasks", 405),
+    ],
+)
+async def test_what_is_not_there_is_a_problem_document(url: str, method: str, path: str, status: int) -> None:
+    async with client_of(make(url).app) as client:
+        answer = await client.request(method, path)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+        assert ("allow" in answer.headers) == (status == 405)
+
+
+async def test_mounted_our_405_is_a_problem_document_too(url: str) -> None:
+    app, live = FastAPI(), make(url)
+    live.mount(app)
+    async with client_of(app) as client:
+        answer = await client.post("/live/health")
+        assert answer.status_code == 405
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (await client.get("/nothing")).json() == {"detail": "Not Found"}
+
+
+async def test_what_is_declared_after_the_start_is_refused(url: str) -> None:
+    live, router = make(url), LiveRouter()
+    live.include_router(router)
+    async with live:
+        for declare in (
+            lambda: live.add_resource("/api/tags", Tag),
+            lambda: router.add_resource("/api/tags", Tag),
+            lambda: live.resource("/api/tags")(Tag),
+            lambda: live.on(Tag)(print),
+            lambda: live.include_router(LiveRouter()),
+        ):
+            with pytest.raises(ConfigurationError, match="after the start"):
+                declare()
+    router.add_resource("/api/tags", Tag)
+    async with client_of(live.app) as client:
+        assert (await client.get("/api/tags")).status_code == 200
+
+
+def test_a_router_does_not_include_itself() -> None:
+    one, two = LiveRouter(), LiveRouter()
+    one.include_router(two)
+    for router in (one, two):
+        with pytest.raises(ConfigurationError, match="itself"):
+            two.include_router(router)
+
+
 async def test_a_list_may_lie_below_another(url: str) -> None:
     live = make(url)
     live.add_resource("/api/tasks/tags", Tag)
@@ -399,6 +456,28 @@ async def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
         (lambda: Live("nonsense"), "database"),
         (lambda: Live(42), "database"),
         (lambda: Live("sqlite://", faye="faye"), "faye"),
+        (lambda: Live("sqlite://", faye=""), "faye"),
+        (lambda: Live("sqlite://", faye=3), "faye"),  # type: ignore[arg-type]
+        (lambda: Live("sqlite://", bayeux=3), "bayeux"),  # type: ignore[arg-type]
+        (lambda: Live("sqlite://", log=5), "log"),  # type: ignore[arg-type]
+        (lambda: Live("sqlite://", log=Log(schema="shop")), "schema"),
+        (lambda: Live("sqlite://", create_tables="no"), "create_tables"),  # type: ignore[arg-type]
+        (lambda: Log(days=-1), "days"),
+        (lambda: Log(days="7"), "days"),  # type: ignore[arg-type]
+        (lambda: Log(changes=0), "changes"),
+        (lambda: Log(changes=1.5), "changes"),  # type: ignore[arg-type]
+        (lambda: Log(prefix="live-"), "prefix"),
+        (lambda: make().mount(3), "mount"),
+        (lambda: make().mount(FastAPI(), prefix="x"), "prefix"),
+        (lambda: make().wrap(3), "wrap"),  # type: ignore[arg-type]
+        (lambda: make().resource(3)(Tag), "path"),  # type: ignore[arg-type]
+        (lambda: make().add_resource("/tags", 3), "model"),  # type: ignore[arg-type]
+        (lambda: make().on(3)(print), "model"),  # type: ignore[arg-type]
+        (lambda: make().on(Tag)(3), "on: a function"),  # type: ignore[arg-type]
+        (lambda: make().on(Tag, durable=3)(print), "durable"),  # type: ignore[arg-type]
+        (lambda: make().include_router(3), "router"),  # type: ignore[arg-type]
+        (lambda: make().include_router(make()), "router"),
+        (lambda: LiveRouter(prefix=3), "prefix"),  # type: ignore[arg-type]
         (lambda: Live("sqlite://", capture="sometimes"), "capture"),  # type: ignore[arg-type]
         (lambda: Live("sqlite://", synchronous="HALF"), "synchronous"),  # type: ignore[arg-type]
         (lambda: Live("sqlite://", allowed_origins=["example.org"]), "allowed_origins"),

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
         TooLarge,
         UnsupportedMediaType,
     )
-    from .live import Live, LiveRouter
+    from .live import Live
+    from .router import LiveRouter
     from .stores.base import Log
 
 _HOMES = {
-    ".live": ("Live", "LiveRouter"),
+    ".live": ("Live",),
+    ".router": ("LiveRouter",),
     ".stores.base": ("Log",),
     ".change": ("Change",),
     ".errors": (

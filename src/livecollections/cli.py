@@ -8,6 +8,7 @@ It knows no protocol and no SQL.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import importlib
 import ipaddress
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     Message = MutableMapping[str, Any]
 
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""What Typer raises for all wrong arguments; it has no public name there."""
 GRACE = 2
 """Seconds that a stop may take."""
 
@@ -36,7 +39,6 @@ DatabaseURL = Annotated[str, typer.Argument(help="Such as sqlite:///todos.db", s
 cli = typer.Typer(
     name="livecollections",
     help="Collections that stay live: REST, a durable change log and Bayeux push.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,9 +48,15 @@ cli = typer.Typer(
 def main() -> None:
     """Run the command line."""
     try:
-        cli()
+        raise SystemExit(cli(sys.argv[1:] or ["--help"], standalone_mode=False))
     except LiveError as error:
         fail(str(error))
+    except typer.Abort:
+        raise SystemExit(1) from None
+    except Exception as error:
+        if not isinstance(error, USAGE_ERROR):
+            raise
+        fail(error.format_message())
 
 
 def fail(sentence: str) -> NoReturn:
@@ -96,6 +104,8 @@ def run(
     path, app = load(target)
     if workers > 1 and reload:
         fail("--workers and --reload exclude each other")
+    if workers > 1:
+        rehearse(app, workers)
     if workers > 1 or reload:
         supervise(path, host, port, workers, reload)
     else:
@@ -109,13 +119,17 @@ def install(
     table: Annotated[
         list[str] | None, typer.Option(help="A table to capture (may be repeated); all, if none is named.")
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TABLE.COLUMN", help="A column that the log must not keep (may be repeated)."),
+    ] = None,
 ) -> None:
     """Install the change log and its triggers."""
     from .stores import sqlite_install
 
     if sql:
-        print(sqlite_install.install_sql(database_url, table or []))
-    elif sqlite_install.install(database_url, table or []):
+        print(sqlite_install.install_sql(database_url, table or [], exclude or []))
+    elif sqlite_install.install(database_url, table or [], exclude or []):
         print("installed")
     else:
         print("nothing to do: it is installed already")
@@ -164,6 +178,16 @@ def load(target: str) -> tuple[str, Any]:
     if not callable(found):
         fail(f"{target} is a {type(found).__name__}: neither an ASGI application nor a Live")
     return target, found
+
+
+def rehearse(app: Any, workers: int) -> None:
+    """Find out, before there are workers, what would stop each of them."""
+    from . import live
+    from .lifespan import Wrapped
+
+    for part in (app, *getattr(app, "routes", ())):
+        if isinstance(part, live.LiveRoute | Wrapped) and isinstance(part.live, live.Live):
+            asyncio.run(live.rehearse(part.live, workers))
 
 
 def is_live(found: Any) -> bool:

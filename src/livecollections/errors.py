@@ -23,7 +23,7 @@ Errors hold facts; ``str()`` makes the sentence. This module imports nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -46,14 +46,15 @@ class StoreUnavailable(StoreError):
 
 @dataclass
 class CaptureMissing(StoreError):
-    """Triggers are missing or old, and the store was told only to check."""
+    """Triggers are missing or old, and the store was told only to check. sources: what is wrong with each."""
 
-    sources: Sequence[str]
+    sources: Mapping[str, str]
 
     def __str__(self) -> str:
+        told = "; ".join(f"{source}: {reason}" for source, reason in self.sources.items())
         return (
-            f"capture is missing or out of date for {', '.join(self.sources)}: "
-            'run `livecollections install`, or start with capture="install"'
+            f"capture is not as it should be: {told}. Run `livecollections install DATABASE_URL` "
+            '(with --exclude TABLE.COLUMN for what the log must not keep), or start with capture="install"'
         )
 
 

@@ -71,7 +71,7 @@ class Wrapped:
     def __init__(self, app: ASGIApp, route: BaseRoute, live: AbstractAsyncContextManager[Any]) -> None:
         self._app = app
         self._route = route
-        self._live = live
+        self.live = live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -86,7 +86,7 @@ class Wrapped:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            await self._live.__aenter__()
+            await self.live.__aenter__()
         except Exception as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             raise
@@ -98,7 +98,7 @@ class Wrapped:
                 return
             answer = await host.tell(await receive())
         finally:
-            await self._live.__aexit__(None, None, None)
+            await self.live.__aexit__(None, None, None)
         await send(answer or {"type": "lifespan.shutdown.complete"})
 
 

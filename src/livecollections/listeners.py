@@ -59,8 +59,10 @@ class Listener:
         unknown = sorted(set(events) - METHODS.keys())
         if unknown:
             raise ConfigurationError(f"on: no such event {unknown[0]!r}; there are {', '.join(METHODS)}")
-        if durable is not None and not durable:
+        if durable is not None and not (isinstance(durable, str) and durable):
             raise ConfigurationError("on: durable needs a name")
+        if not callable(handler):
+            raise ConfigurationError(f"on: a function is needed, not {handler!r}")
         heard = events or ("create", "update", "delete")
         return cls(model, frozenset(METHODS[event] for event in heard), handler, durable)
 

@@ -14,8 +14,9 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -29,97 +30,19 @@ from .bayeux import Server
 from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed
 from .lifespan import Signals, Wrapped
-from .listeners import Handler, Listener
 from .listeners import Run as ListenerRun
 from .query import Query
 from .resource import Resource
+from .router import Declaration, LiveRouter, check_path
+from .source import Source
 from .stores.base import Log, Store
 
 logger = logging.getLogger("livecollections.live")
-
-M = TypeVar("M", bound=type)
 
 NOT_STARTED = (
     "livecollections has not been started: run the application under a server that sends lifespan events, "
     "or start it by hand with `async with live:`"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """A model to be offered at a path; read at start."""
-
-    path: str
-    model: type
-    options: dict[str, Any]
-
-
-class LiveRouter:
-    """Declarations to be included into a Live, under a prefix.
-
-    prefix: begins with "/" and does not end with it, or is empty.
-    """
-
-    def __init__(self, prefix: str = "") -> None:
-        check_path("prefix", prefix)
-        self.prefix = prefix
-        self._declarations: list[Declaration] = []
-        self._listeners: list[Listener] = []
-        self._included: list[LiveRouter] = []
-
-    def resource(self, path: str, **options: Any) -> Callable[[M], M]:
-        """Offer the decorated model at ``path``; the class is returned unchanged.
-
-        options: ``read create update exclude read_only methods sort limit tags`` (see ``Resource.build``).
-        Raises ConfigurationError that names a wrong option.
-        """
-
-        def declare(model: M) -> M:
-            self.add_resource(path, model, **options)
-            return model
-
-        return declare
-
-    def add_resource(self, path: str, model: type, **options: Any) -> None:
-        """Offer a model at ``path``: what the decorator ``resource`` does, for a class that exists."""
-        if not path:
-            raise ConfigurationError("path: is empty")
-        check_path("path", path)
-        rest_of = [declared.path for declared in self.declarations()]
-        if self.prefix + path in rest_of:
-            raise ConfigurationError(f"path: {self.prefix + path} is declared already")
-        Resource.check_options(options)
-        self._declarations.append(Declaration(self.prefix + path, model, options))
-
-    def on(self, model: type, *events: str, durable: str | None = None) -> Callable[[Handler], Handler]:
-        """Call the decorated function with each Change of a model, after its commit and in order.
-
-        events: some of "create", "update", "delete" (all three where none is named), and "reset".
-        durable: a name; the function then runs in one process at a time, at least once for each change, also
-        for changes made while no process ran. Without it: in each running process, from its start on.
-        """
-
-        def declare(handler: Handler) -> Handler:
-            self._listeners.append(Listener.declare(model, events, handler, durable))
-            return handler
-
-        return declare
-
-    def include_router(self, router: LiveRouter) -> None:
-        """Take over a router's declarations, also those that it will get before the start."""
-        self._included.append(router)
-
-    def declarations(self) -> list[Declaration]:
-        """All declarations, with the prefixes that lead to them."""
-        return self._declarations + [
-            Declaration(self.prefix + declared.path, declared.model, declared.options)
-            for router in self._included
-            for declared in router.declarations()
-        ]
-
-    def listeners(self) -> list[Listener]:
-        """All listeners."""
-        return self._listeners + [listener for router in self._included for listener in router.listeners()]
 
 
 @dataclass(slots=True)
@@ -159,9 +82,17 @@ class Live(LiveRouter):
         bayeux: Server | None = None,
     ) -> None:
         super().__init__()
-        check_path("faye", faye or "faye")
+        if not isinstance(faye, str) or not faye:
+            raise ConfigurationError('faye: a path such as "/faye" is needed')
+        check_path("faye", faye)
+        if not isinstance(bayeux, Server | None):
+            raise ConfigurationError(f"bayeux: a Server is needed, not {bayeux!r}")
+        if not isinstance(log, Log | None):
+            raise ConfigurationError(f"log: a Log is needed, such as Log(days=7), not {log!r}")
+        if not isinstance(create_tables, bool):
+            raise ConfigurationError(f"create_tables: True or False is needed, not {create_tables!r}")
         self.bayeux = bayeux or Server(allowed_origins=allowed_origins)
-        self.faye = faye
+        self._faye = faye
         self._owns_bayeux = bayeux is None
         self._allowed_origins = tuple(allowed_origins)
         self._store = open_store(
@@ -182,6 +113,7 @@ class Live(LiveRouter):
         async with AsyncExitStack() as stack:
             self._started = await self._start(stack)
             self._started.exit = stack.pop_all()
+        self._mark_serving(True)
         return self
 
     async def __aexit__(
@@ -189,24 +121,34 @@ class Live(LiveRouter):
     ) -> None:
         """Stop: answer held polls, end streams, close sockets, finish waiting writes."""
         started, self._started = self._started, None
+        self._mark_serving(False)
         if started is not None:
             await started.exit.aclose()
 
-    async def _start(self, stack: AsyncExitStack) -> Started:
+    def _mark_serving(self, is_serving: bool) -> None:
+        for router in self._with_included():
+            router._is_serving = is_serving
+
+    async def _open(self) -> tuple[dict[str, Resource], dict[type, Source]]:
+        """Start the store; the answer has the resources by path and the sources that listeners hear by model."""
         described: dict[str, Resource] = {}
-        for declared in self.declarations():
-            if declared.path in (*described, self.faye, "/live"):
+        for declared in self._all_declarations():
+            if declared.path in (*described, self._faye, "/live"):
                 raise ConfigurationError(f"path: {declared.path} is taken already")
             described[declared.path] = self._describe(declared)
         sources = {resource.source.name: resource.source for resource in described.values()}
         heard = {
             listener.model: self._store.describe(listener.model, Resource.excluded(listener.model))
-            for listener in self.listeners()
+            for listener in self._all_listeners()
         }
         for source in heard.values():
             sources.setdefault(source.name, source)
-        stack.push_async_callback(self._store.stop)
         await self._store.start(list(sources.values()))
+        return described, heard
+
+    async def _start(self, stack: AsyncExitStack) -> Started:
+        stack.push_async_callback(self._store.stop)
+        described, heard = await self._open()
         by_channel = {resource.channel: resource for resource in described.values()}
         feed = Feed(self._store, self.bayeux, by_channel)
         if self._owns_bayeux or not self.bayeux.running:
@@ -217,7 +159,7 @@ class Live(LiveRouter):
         for channel in by_channel:
             self.bayeux.add_history(channel, feed)
             stack.callback(self.bayeux.remove_history, channel)
-        for listener in self.listeners():
+        for listener in self._all_listeners():
             run = ListenerRun(listener, heard[listener.model].name, self._store, feed)
             run.start()
             stack.push_async_callback(run.stop)
@@ -244,8 +186,8 @@ class Live(LiveRouter):
         ]
         # All lists first: a list may lie where another resource's documents do.
         served = [*(route for route, _ in pairs), *(route for _, route in pairs)]
-        served += status.routes(self._prefix, self._prefix + self.faye, list(resources.values()), feed)
-        served.append(BayeuxRoute(self._prefix + self.faye, self.bayeux))
+        served += status.routes(self._prefix, self._prefix + self._faye, list(resources.values()), feed)
+        served.append(BayeuxRoute(self._prefix + self._faye, self.bayeux))
         return served
 
     @property
@@ -270,7 +212,11 @@ class Live(LiveRouter):
     def app(self) -> Starlette:
         """An ASGI application that serves everything: resources, Bayeux, ``/openapi.json``, ``/docs``."""
         described = rest.pages(self._openapi)
-        return Starlette(routes=[LiveRoute(self), *described], lifespan=self.lifespan)
+        return Starlette(
+            routes=[LiveRoute(self), *described],
+            lifespan=self.lifespan,
+            exception_handlers={HTTPException: refuse},
+        )
 
     def mount(self, app: Any, prefix: str = "") -> None:
         """Add our paths to a Starlette or FastAPI application, chain its lifespan, and list us in its OpenAPI.
@@ -278,6 +224,10 @@ class Live(LiveRouter):
         prefix: put before each path, and so before each channel.
         """
         check_path("prefix", prefix)
+        if not hasattr(app, "router") or not hasattr(app.router, "lifespan_context"):
+            raise ConfigurationError(
+                f"mount: a Starlette or FastAPI application is needed, not {app!r}; `wrap` takes any other"
+            )
         self._prefix = prefix
         app.router.routes.append(LiveRoute(self))
         inner = app.router.lifespan_context
@@ -294,6 +244,8 @@ class Live(LiveRouter):
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """Go around any other ASGI application: our paths are ours, everything else is passed on to it."""
+        if not callable(app):
+            raise ConfigurationError(f"wrap: an ASGI application is needed, not {app!r}")
         return Wrapped(app, LiveRoute(self), self)
 
     def _openapi(self) -> dict[str, Any]:
@@ -302,7 +254,7 @@ class Live(LiveRouter):
     def _described(self) -> list[Resource]:
         if self._started is not None:
             return list(self._started.resources.values())
-        return [self._describe(declared) for declared in self.declarations()]
+        return [self._describe(declared) for declared in self._all_declarations()]
 
     # Using it from Python
 
@@ -355,7 +307,7 @@ class Live(LiveRouter):
 
     # For LiveRoute
 
-    def match(self, scope: Scope) -> tuple[Match, Scope]:
+    def _match(self, scope: Scope) -> tuple[Match, Scope]:
         """Which of our routes serves a scope; before the start, whether one will."""
         if self._started is None:
             return (
@@ -373,7 +325,7 @@ class Live(LiveRouter):
         return partial
 
     def _will_claim(self, path: str) -> bool:
-        paths = [self.faye, "/live", *(declared.path for declared in self.declarations())]
+        paths = [self._faye, "/live", *(declared.path for declared in self._all_declarations())]
         return any(path == ours or path.startswith(ours + "/") for ours in (self._prefix + p for p in paths))
 
 
@@ -381,12 +333,12 @@ class LiveRoute(BaseRoute):
     """All paths of a Live as one route: it follows declarations that come after it was added."""
 
     def __init__(self, live: Live) -> None:
-        self._live = live
+        self.live = live
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] not in ("http", "websocket"):
             return Match.NONE, {}
-        return self._live.match(scope)
+        return self.live._match(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         route: BaseRoute | None = scope["live.route"]
@@ -453,12 +405,25 @@ def route_path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
-def check_path(option: str, path: str) -> None:
-    """Raise ConfigurationError unless ``path`` is empty or of the form ``/a/b``."""
-    if path and (
-        not path.startswith("/") or path.endswith("/") or "//" in path or "{" in path or "?" in path
-    ):
-        raise ConfigurationError(f'{option}: {path!r} is not of the form "/api/todos"')
+async def refuse(request: Request, error: Exception) -> Any:
+    """What is nobody's path is a problem document too, where the whole application is ours."""
+    assert isinstance(error, HTTPException), "it is the handler of these"
+    headers = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
+    title = HTTPStatus(error.status_code).phrase
+    return rest.problem(error.status_code, title, f"{request.url.path}: {title.lower()}", headers=headers)
+
+
+async def rehearse(live: Live, workers: int) -> None:
+    """Open and close the database of a Live as its start in each of several processes will.
+
+    Raises ConfigurationError, StoreUnavailable, CaptureMissing.
+    """
+    if not live._store.is_shared:
+        raise ConfigurationError(f"database: one in memory can't serve {workers} processes; give it a file")
+    try:
+        await live._open()
+    finally:
+        await live._store.stop()
 
 
 def open_store(database: Any, **options: Any) -> Store:
@@ -475,4 +440,4 @@ def open_store(database: Any, **options: Any) -> Store:
     return SQLiteStore(database, **options)
 
 
-__all__ = ["Live", "LiveRouter"]
+__all__ = ["Live"]

@@ -23,7 +23,7 @@ from .bayeux.channel import escape
 from .change import Key, Row
 from .derived import derive, excluded
 from .document import is_plain, modelled, plain
-from .errors import ConfigurationError, DocumentNotFound
+from .errors import ConfigurationError, DocumentNotFound, InvalidDocument
 from .field import Field, field
 from .input import Input, pointer
 from .portable import portable, same
@@ -31,6 +31,9 @@ from .source import Column, Source
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OPTIONS = ("create", "exclude", "limit", "methods", "read", "read_only", "sort", "tags", "update")
+
+UNREACHABLE = ("", ".", "..")
+"""Last segments that a client's URL loses on its way (RFC 3986, section 5.2.4)."""
 
 _PATH = re.compile(r"(/(?!\.\.?(/|$))[^/{}?#\\\x00-\x1f\x7f]+)+")
 
@@ -155,10 +158,19 @@ class Resource:
             else:
                 sent[attribute] = value
         values = self.creates.validate(sent, faults)
+        self._check_reachable(values)
         # A default of None may stand for one that only the database knows: so it is left out.
         return {
             attribute: value for attribute, value in values.items() if attribute in sent or value is not None
         }
+
+    def _check_reachable(self, values: Mapping[str, Any]) -> None:
+        """Raise InvalidDocument for a key that no URL can name: it would be another path's."""
+        key = tuple(values.get(attribute) for attribute in self.source.key)
+        field = self.field_of(self.source.key[0])
+        if None not in key and self.format_key(key) in UNREACHABLE and field is not None:
+            detail = "this can't be part of a URL, as a key must"
+            raise InvalidDocument(detail, [_fault(field.name, detail)])
 
     def replace_values(self, row: Row, body: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes that a PUT changes in a row: what the body lacks gets its default.

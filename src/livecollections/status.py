@@ -13,7 +13,9 @@ from importlib.resources import files
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from . import rest
 from .feed import Feed
 from .resource import Resource
 from .version import __version__
@@ -37,10 +39,25 @@ def routes(prefix: str, faye: str, resources: Sequence[Resource], feed: Feed) ->
         return JSONResponse(body, 200 if feed.running else 503, headers={"Cache-Control": "no-store"})
 
     return [
-        Route(f"{prefix}/live", listing),
-        Route(f"{prefix}/live/health", health),
-        *(Route(f"{prefix}/live/{name}", script(name)) for name in SCRIPTS),
+        Route(f"{prefix}/live", Reading(listing)),
+        Route(f"{prefix}/live/health", Reading(health)),
+        *(Route(f"{prefix}/live/{name}", Reading(script(name))) for name in SCRIPTS),
     ]
+
+
+class Reading:
+    """Something to GET, for all methods: the host's own 405 would be no problem document."""
+
+    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in ("GET", "HEAD"):
+            answer: ASGIApp = await self._endpoint(Request(scope, receive))
+        else:
+            allow = [(b"allow", b"GET, HEAD")]
+            answer = rest.problem(405, "Method Not Allowed", "this can only be read", headers=allow)
+        await answer(scope, receive, send)
 
 
 @cache

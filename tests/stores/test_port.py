@@ -660,3 +660,12 @@ async def test_a_failed_database_is_an_error_of_ours(rig: SQLiteRig) -> None:
     with pytest.raises(StoreError):
         await create(rig, Todo, {"title": "a"})
     assert (await create(rig, Tag, {"name": "still"})).row["name"] == "still"
+
+
+async def test_a_time_with_an_offset_is_kept_as_utc_where_the_column_keeps_none(rig: SQLiteRig) -> None:
+    east = datetime.timezone(datetime.timedelta(hours=5))
+    moment = datetime.datetime(2026, 1, 1, 10, 30, tzinfo=east)
+    written = await create(rig, Everything, {"moment": moment})
+    assert written.row["moment"] == datetime.datetime(2026, 1, 1, 5, 30)
+    found = await rig.store.find(rig.sources[Everything], Query(where=(Equal("moment", moment),)))
+    assert [row["moment"] for row in found.rows] == [datetime.datetime(2026, 1, 1, 5, 30)]

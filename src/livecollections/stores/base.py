@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from ..change import Change, Key, Row
+from ..errors import ConfigurationError
 from ..query import Query
 from ..source import Source
 
@@ -39,6 +40,20 @@ class Log:
     changes: int = 1_000_000
     prefix: str = "live_"
     schema: str | None = None
+
+    def __post_init__(self) -> None:
+        for option in ("days", "changes"):
+            value = getattr(self, option)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise ConfigurationError(f"{option}: more than 0 is needed, not {value!r}")
+        if not isinstance(self.changes, int):
+            raise ConfigurationError(f"changes: a whole number is needed, not {self.changes!r}")
+        for option in ("prefix", "schema"):
+            value = getattr(self, option)
+            if not (value is None and option == "schema") and not (
+                isinstance(value, str) and value.isidentifier()
+            ):
+                raise ConfigurationError(f"{option}: a name such as live_ is needed, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,11 @@ class Batch:
 
 class Store(ABC):
     """A database that keeps rows and the log of their changes."""
+
+    @property
+    @abstractmethod
+    def is_shared(self) -> bool:
+        """Whether other processes can open the same database."""
 
     @abstractmethod
     def describe(self, model: type, exclude: Collection[str] = ()) -> Source:

@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -175,8 +176,22 @@ def _field(attribute: str, column: sa.Column[Any], dialect: Dialect) -> Field:
         attribute,
         column,
         _decoder(implementation.result_processor(dialect, None), _python_type(column) is bytes),
-        _encoder(attribute, implementation.bind_processor(dialect)),
+        _encoder(attribute, _without_offset(implementation, implementation.bind_processor(dialect), dialect)),
     )
+
+
+def _without_offset(implementation: Any, process: Codec | None, dialect: Dialect) -> Codec | None:
+    """A time with an offset, for a column that keeps none: as UTC, where the driver would drop the offset."""
+    keeps_offset = getattr(implementation, "timezone", False) and dialect.name != "sqlite"
+    if not isinstance(implementation, sa.DateTime) or keeps_offset:
+        return process
+
+    def encode(value: Any) -> Any:
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return process(value) if process else value
+
+    return encode
 
 
 def _decoder(process: Codec | None, binary: bool) -> Codec:

@@ -109,6 +109,10 @@ class SQLiteStore(Store):
 
     # --- opening and closing --------------------------------------------------------------------------------
 
+    @property
+    def is_shared(self) -> bool:
+        return self._given_path is not None
+
     def describe(self, model: type, exclude: Collection[str] = ()) -> Source:
         return describe(model, exclude, self._dialect)
 
@@ -368,11 +372,11 @@ class SQLiteStore(Store):
     async def _repair(self) -> None:
         """Look at the triggers again, since the schema changed; what is lost is installed, with a RESET."""
 
-        def function(connection: sqlite3.Connection) -> list[str]:
+        def function(connection: sqlite3.Connection) -> dict[str, str]:
             now = self._clock()
             stale = self._capture.stale(connection, now)
             if is_paused(connection, self._log, now):
-                return []
+                return {}
             if stale:
                 self._secure(connection, now)
             return stale

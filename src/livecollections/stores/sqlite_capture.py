@@ -59,28 +59,33 @@ class Capture:
 
     # --- finding --------------------------------------------------------------------------------------------
 
-    def stale(self, connection: Connection, now: float) -> list[str]:
-        """The sources whose triggers are missing or old, or keep too little."""
+    def stale(self, connection: Connection, now: float) -> dict[str, str]:
+        """The sources whose triggers are missing or old, or keep other columns than they should, and why."""
         if not has_log(connection, self._log):
-            return list(self._needed)
-        return [name for name in self._needed if not self._is_sound(connection, name, now)]
+            return dict.fromkeys(self._needed, "there is no change log")
+        found = {name: self._fault(connection, name, now) for name in self._needed}
+        return {name: fault for name, fault in found.items() if fault}
 
-    def _is_sound(self, connection: Connection, name: str, now: float) -> bool:
+    def _fault(self, connection: Connection, name: str, now: float) -> str | None:
         table = read_table(connection, name)
         installed = self._installed(connection, name)
         if table is None:
-            return installed is None or not installed.columns
-        if installed is None or not set(self._own(table)) <= set(installed.columns):
-            return False
+            return "the table is gone" if installed and installed.columns else None
+        if installed is None:
+            return "it is not captured"
+        if lacking := set(self._own(table)) - set(installed.columns):
+            return f"the log does not keep {', '.join(sorted(lacking))}"
         found = _triggers_of(connection, self._log.prefix, table.name)
         if not _come_first(connection, set(found), table.name):
-            return False
+            return "a newer trigger runs before ours"
         others = self._others(connection, now)
+        changed = "triggers are missing, or not of this version"
         if others and installed.version != self._version:
-            return installed.fingerprint == fingerprint(found)
+            return None if installed.fingerprint == fingerprint(found) else changed
         if found != Triggers(table, installed.columns, self._log.prefix).statements():
-            return False
-        return bool(others) or set(self._wanted(table, others)) == set(installed.columns)
+            return changed
+        kept = set() if others else set(installed.columns) - set(self._wanted(table, others))
+        return f"the log also keeps {', '.join(sorted(kept))}" if kept else None
 
     def plan(self, connection: Connection, now: float) -> list[str]:
         """The statements that put right what ``stale`` finds; none if nothing is missing."""

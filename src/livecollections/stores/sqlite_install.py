@@ -16,22 +16,27 @@ from .sqlite_log import TABLES, Names
 from .sqlite_schema import read_table, table_names
 
 
-def install_sql(url: str, tables: Sequence[str] = (), log: Log | None = None) -> str:
-    """The script that installs what is missing, for a DBA to run. tables: those to capture; all if none is named.
+def install_sql(
+    url: str, tables: Sequence[str] = (), exclude: Sequence[str] = (), log: Log | None = None
+) -> str:
+    """The script that installs what is missing, for a DBA to run.
 
+    tables: those to capture; all if none is named.  exclude: columns that the log must not keep, ``todo.secret``.
     Raises ConfigurationError, StoreUnavailable.
     """
     with _opened(url) as connection:
-        plan = _capture(connection, tables, log or Log()).plan(connection, time.time())
+        plan = _capture(connection, tables, exclude, log or Log()).plan(connection, time.time())
     if not plan:
         return "-- nothing is missing"
     return "\n".join(f"{statement};" for statement in ("BEGIN IMMEDIATE", *plan, "COMMIT"))
 
 
-def install(url: str, tables: Sequence[str] = (), log: Log | None = None) -> bool:
-    """Install what is missing; whether anything was. Raises ConfigurationError, StoreUnavailable."""
+def install(
+    url: str, tables: Sequence[str] = (), exclude: Sequence[str] = (), log: Log | None = None
+) -> bool:
+    """Install what is missing, as ``install_sql`` prints it; whether anything was."""
     with _opened(url) as connection, transaction(connection, writes=True):
-        return _capture(connection, tables, log or Log()).install(connection, time.time())
+        return _capture(connection, tables, exclude, log or Log()).install(connection, time.time())
 
 
 def uninstall(url: str, log: Log | None = None) -> list[str]:
@@ -77,10 +82,20 @@ def _opened(url: str) -> Iterator[FileConnection]:
         connection.close()
 
 
-def _capture(connection: sqlite3.Connection, tables: Sequence[str], log: Log) -> Capture:
+def _capture(
+    connection: sqlite3.Connection, tables: Sequence[str], exclude: Sequence[str], log: Log
+) -> Capture:
     ours = {f"{log.prefix}{name}" for name in TABLES}
     names = [name for name in table_names(connection) if name not in ours]
     if missing := set(tables) - set(names):
         raise ConfigurationError(f"the database has no table {', '.join(sorted(missing))}")
     found = {name: read_table(connection, name) for name in tables or names}
-    return Capture(log, {name: None for name, table in found.items() if table is not None and table.key})
+    needed = {name: list(table.columns) for name, table in found.items() if table is not None and table.key}
+    for named in exclude:
+        table, _, column = named.rpartition(".")
+        if column not in needed.get(table, ()):
+            raise ConfigurationError(f"exclude: there is no column {named} to capture")
+        if column in found[table].key:  # type: ignore[union-attr]
+            raise ConfigurationError(f"exclude: {named} belongs to the key, which the log needs")
+        needed[table].remove(column)
+    return Capture(log, needed)
