@@ -22,7 +22,6 @@ from tests.models import Todo
 from tests.rest.conftest import Api, is_problem
 from tests.serving import wait_until
 
-
 RESETS = "SELECT seq FROM live_changes WHERE method = 'RESET'"
 
 
