@@ -17,9 +17,10 @@
 })(function(root, Backbone, _, findFaye) {
 
   // ## Seqs
-  // A **seq** is a change's place in the server's log: a string of fixed width whose first eight characters name the
-  // log. Seqs of different logs are never compared: of two such, neither is older.
-  const sameLog = (a, b) => a.slice(0, 8) === b.slice(0, 8);
+  // A **seq** is a change's place in the server's log: a string whose first eight characters name the log. Seqs of
+  // different logs are never compared. If only the last four differ, the check, one is of a log that went back in time.
+  const forked = (a, b) => a.length === 28 && a !== b && a.slice(0, 24) === b.slice(0, 24);
+  const sameLog = (a, b) => a.slice(0, 8) === b.slice(0, 8) && !forked(a, b);
   const older = (a, b) => a != null && b != null && sameLog(a, b) && a < b;
   const later = (a, b) => (b != null && (a == null || older(a, b)) ? b : a);
   const supersedes = (seq, state) => state && !older(seq, state.seq);
@@ -113,10 +114,9 @@
   };
 
   // ## Batches
-  // What came together is shown together. A batch takes states and deletions in their order, learns them at once, and
-  // then makes one `set` of them: of the models `shown` in their known state and those `gone`, of `fresh` documents that
-  // no model stands for yet (id → {body, seq, parse}), of models that are `named` (→ id), of creates whose models are
-  // `adopted` (id →), and of a `list`, the ids in its order.
+  // What came together is shown together. A batch learns states and deletions in their order, and then makes one `set`:
+  // of models `shown` as they are known and those `gone`, of `fresh` documents without a model (id → {body, seq, parse}),
+  // of models that are `named` (→ id), of creates whose models are `adopted` (id →), and of a `list`, ids in its order.
   class Batch {
     constructor(listener) {
       const {collection} = listener, [fresh, named, adopted] = _.times(3, () => new Map());
@@ -180,14 +180,14 @@
       if (model) learn(model, body, seq, parse);
       return model;
     }
-    // For `reset`, as in Backbone, another object for each document, but where a save of the old is open or failed.
+    // For `reset`, as in Backbone, another object for each document, unless a save is open or failed or it is shared.
     remake(model, options) {
       const attrs = this.attributes(model);
-      if (stateOf(model).saves.length || model.unsaved) return model.set(attrs, options);
+      if (stateOf(model).saves.length || model.unsaved || homesOf(model).length > 1) return model.set(attrs, options);
       this.fresh.set(model, {body: attrs, seq: versionOf(model), parse: false});
       return this.make(model, options);
     }
-    // A list comes in its order, then what it lacks and stays. For mere pushes Backbone need not look at the others.
+    // A list comes in its order, then what it lacks and stays. For pushes Backbone need not look at the others.
     commit(options, reset) {
       const {collection, list, shown, gone, fresh, named, adopted} = this, seen = new Set(), entries = [];
       const setting = _.extend({}, options, {parse: false});
@@ -321,6 +321,7 @@
       if (method && seq == null && this.stream.legacy) this.unnumbered(data, batch);
       if (!method || this.link.stale || seq == null || position == null) return;
       const repeat = sameLog(seq, position) && seq <= position, gap = method !== 'RESET' && older(position, prev);
+      if (forked(seq, position)) return this.reset(seq);
       if (!sameLog(seq, position) || repeat && method === 'RESET' || gap) return this.resume();
       if (repeat) return this.origin(data, batch, true);
       this.position = seq;
@@ -347,9 +348,9 @@
       if (own) this.creates.delete(data.origin);
       if (own && create.id == null) create.id = id;
       if ((here || own && !repeat) && other !== model && (model.id == null || model.id === id)) {
-        const found = !this.hidden.has(String(id)) && (!repeat || other || this.held.has(String(id)));
+        const key = String(id), past = this.hidden.has(key) || this.buried(key, data.seq);
         stray(model, parsed(model, data.body));
-        if (found) batch.identify(create, id, this.latest(this.position));
+        if (!past && (!repeat || other || this.held.has(key))) batch.identify(create, id, this.latest(this.position));
         else if (here) batch.gone.add(model);
       }
       if (own) this.release(batch);
@@ -638,10 +639,10 @@
       const {model, seq, failed, homes, label} = request, version = versionOf(model), key = String(request.id);
       const gone = !failed || failed === 404, counts = this.counts(request, seq);
       const newer = label ? older(label, version) : version !== request.version, again = !gone || version != null && (!counts || newer);
+      for (const home of gone && counts ? _.union(homes, homesOf(model)) : []) home.bury(key, label || request.version);
       for (const home of homes) {
         const hidden = !wait && home.hidden.get(key);
         if (!wait) home.hidden.delete(key);
-        if (gone && counts) home.bury(key, label || request.version);
         if (hidden && again && !stateOf(model).gone) home.putBack(hidden);
       }
       proceed();
@@ -649,8 +650,9 @@
       if (wait && !failed && older(seq, version) && !stateOf(model).gone) for (const home of homes) home.putBack({model});
     }
     putBack({model, at}) {
-      const {collection, on} = this, options = collection.comparator || at == null ? {} : {at};
-      if (on && !collection.get(model.id)) collection.add(show(model), options);
+      const {collection, hidden} = this, options = collection.comparator || at == null ? {} : {at}, key = String(model.id);
+      const away = hidden.has(key) || this.buried(key, versionOf(model)) || collection.get(model.id);
+      if (this.on && !away) collection.add(show(model), options);
     }
     // The server has no such document.
     absent(model, seq) {
@@ -696,7 +698,6 @@
       if (successful) Object.assign(this, {refused: null, legacy: !live, confirmed: true, known: true, last: start});
       if (successful) this.push({reply: {start, reset: live && live.reset, again}});
       else if (!/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
-      if (!this.listeners.length) this.link.drop(this);
       _.invoke(this.listeners, 'update');
     }
     lost() {
@@ -705,8 +706,8 @@
     }
   }
 
-  // A **link** is what we add to one Bayeux client: an extension that puts our positions into its handshakes,
-  // connects and subscriptions, also into those that it sends by itself, and hears what the server says to them.
+  // A **link** is what we add to one Bayeux client, from its first stream to its last: an extension that puts our positions
+  // into its handshakes, connects and subscriptions, also into those that it sends by itself, and hears the answers.
   class Link {
     constructor(client) {
       const cometd = !client.addExtension && !!client.registerExtension;
@@ -716,7 +717,6 @@
       Object.assign(this, {streams: new Map(), asked: new Map(), offline: () => this.lost(), online: () => this.resume()});
       this.down = () => [this.lost(), this.resume()];
     }
-    // Begin with the first stream; end with the last.
     open(on) {
       const {client, cometd, extension} = this, verb = on ? 'add' : 'remove';
       if (!!this.opened === on || !on && (this.kept || this.streams.size)) return;
@@ -740,9 +740,7 @@
       this.subscribe(stream);
       return stream;
     }
-    // Faye can't cancel a subscription that it has not sent yet: such a one goes when it is answered.
     drop(stream) {
-      if (this.client._receiveMessage && stream.asking && !stream.known) return;
       this.streams.delete(stream.channel);
       this.unsubscribe(stream);
       this.open(false);
@@ -758,11 +756,13 @@
       if (extended || !made || !made.then) return;
       made.then(() => stream.answered({successful: true}), (error) => stream.answered({error: String(error)}));
     }
+    // Faye can't cancel a subscription that it has not sent yet: such a one goes when it is answered.
     unsubscribe(stream) {
-      const {subscription} = stream;
+      const {subscription} = stream, cancel = () => subscription.cancel();
       stream.subscription = null;
       if (subscription && this.cometd) this.client.unsubscribe(subscription);
-      else if (subscription && subscription.cancel) subscription.cancel();
+      else if (subscription && this.client._receiveMessage && !stream.known) subscription.then(cancel, _.noop);
+      else if (subscription && subscription.cancel) cancel();
     }
     // The way to the server is cut. A session may outlive its socket, and then nobody would tell that we are heard: ask.
     lost() { this.streams.forEach((stream) => stream.lost()); }
@@ -885,7 +885,7 @@
     // of a promise of one) that is asked at each handshake; `withCredentials`. Returns the client.
     connect(urlOrClient, options) {
       const Faye = _.isString(urlOrClient) ? findFaye() : null;
-      if (_.isString(urlOrClient) && !Faye) throw new Error('LiveCollection.connect: a URL needs Faye; or give it a client');
+      if (_.isString(urlOrClient) && !Faye) throw new Error('LiveCollection.connect: a URL needs Faye, which is not there or failed to load; or give it a client');
       const client = Faye ? new Faye.Client(urlOrClient, {retry: 1}) : urlOrClient, link = linkOf(client);
       _.extend(link, _.pick(options || {}, 'token', 'withCredentials'), {kept: !!(options && options.token)});
       if (link.kept) link.open(true);

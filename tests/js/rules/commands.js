@@ -94,7 +94,9 @@ const own = {
   share(world, { b }) {
     if (world.config.setup !== 'twin') return;
     const [main, twin] = world.live.map(({ collection }) => collection);
-    const models = main.models.filter((model) => isCurrent(world, model) && !twin.get(model.id));
+    const isAwaited = ({ id }) => world.pending().some((op) => op.kind === 'create' && op.entry && op.entry.id === id);
+    const models = main.models.filter((model) =>
+      isCurrent(world, model) && !twin.get(model.id) && !isAwaited(model));
     if (!models.length) return;
     world.shared = true;
     twin.add(pick(models, b));
@@ -414,6 +416,19 @@ const courses = {
     if (answer.kind === 'answer') await world.deliver(answer);
   },
 
+  // What has been heard of a row is undone by a restore, in the same epoch. The server can tell by the position that
+  // is resumed from, if that is the newest: so with one collection, and no older list under way.
+  wentBack: async (world, step) => {
+    const isReading = world.network.parcels.some(({ about }) => about.exchange);
+    if (world.live.length > 1 || isReading || world.pending().length) return;
+    if (world.live[0].collection.live !== 'live') return;
+    wire.backup(world);
+    if (!other.update(world, step)) return;
+    world.publish(true);
+    await wire.pushes(world);
+    await wire.restore(world, { ...step, c: 0 });
+  },
+
   // The last message before silence is written to a dying line.
   quiet: async (world, step) => {
     other[pick(['update', 'insert', 'remove'], step.b)](world, step);
@@ -438,7 +453,7 @@ const WEIGHTS = {
     losePoll: 1, thin: 2, cut: 2, tick: 4, publish: 2, stall: 1, unstall: 1, forget: 1, restart: 1, backup: 1,
     restore: 1 },
   courses: { createThenDeleted: 3, createThenRead: 3, createLost: 2, refused: 6, lost: 3, early: 3,
-    reversed: 3, staleList: 3, quiet: 1, again: 2 }
+    reversed: 3, staleList: 3, wentBack: 2, quiet: 1, again: 2 }
 };
 
 const KINDS = { own, other, wire, courses };

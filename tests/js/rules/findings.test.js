@@ -127,6 +127,20 @@ it('finding 6: the log went back within its epoch: the check digits notice', () 
   assert.equal(w.live[0].collection.get(3).get('title'), 'in its place');
 }));
 
+it('finding 6: what a log that went back has undone is undone here', () => world({}, async (w) => {
+  const { title } = w.log.rows.get(1);
+  const backup = w.log.backup();
+  w.log.replace(1, { ...w.log.rows.get(1), title: 'undone', v: undefined });
+  w.publish();
+  await everything(w);
+  assert.equal(w.live[0].collection.get(1).get('title'), 'undone');
+  w.log.restore(backup, false);
+  w.bayeux.forget();
+  await w.cut();
+  await everything(w, 60e3);
+  assert.equal(w.live[0].collection.get(1).get('title'), title);
+}));
+
 it('finding 8: a no-op save is labelled with the log, and hides nothing from others', () => scripted(
   async (wire, make) => {
     const todos = make();

@@ -170,7 +170,8 @@ class Log {
   // The published messages of a channel after a place, each with what came before it for this receiver.
   messages(channel, after, squash) {
     const last = this.entries.filter((entry) => entry.channel === channel && entry.place <= after).pop();
-    let before = last ? this.seqOf(last) : undefined;
+    // What came before may have been trimmed away: then it is told by where the receiver is.
+    let before = last ? this.seqOf(last) : this.trimmed.place ? this.seqAt(after) : undefined;
     let waiting = this.entries.filter((entry) =>
       entry.channel === channel && entry.place > after && entry.place <= this.published);
     if (squash) {

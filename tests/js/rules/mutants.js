@@ -91,7 +91,8 @@ const MUTANTS = [
     find: /this\.reset\(seq, true\);/, replace: ';'
   },
   {
-    rule: 4, name: 'a reset forgets nothing',
+    // A history seldom ends before later writes have hidden this.
+    rule: 4, name: 'a reset forgets nothing', by: 'findings.test.js',
     find: /const forgets = [^;]*;/, replace: 'const forgets = _.constant(false);'
   },
   {

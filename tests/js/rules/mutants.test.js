@@ -17,12 +17,24 @@ const HISTORIES = 1500;  // within which each must be noticed
 
 const firstOfRule = MUTANTS.filter((one, i) => MUTANTS.findIndex((two) => two.rule === one.rule) === i);
 
-function storm(library) {
+const environment = (library) => ({
+  ...process.env, LIVE_LIBRARY: library, NODE_PATH: path.join(__dirname, '../../../node_modules')
+});
+
+// Whether a file of tests fails with this library.
+function fails(file, library) {
+  const env = environment(library);
+  delete env.NODE_TEST_CONTEXT;
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['--test', path.join(__dirname, file)], { env }, (error) => resolve(Boolean(error)));
+  });
+}
+
+function storm(library, count = HISTORIES) {
   const script = path.join(__dirname, 'storm.js');
-  const args = [script, '--histories', String(HISTORIES), '--seed', '1', '--shrink', '0'];
-  const env = { ...process.env, LIVE_LIBRARY: library, NODE_PATH: path.join(__dirname, '../../../node_modules') };
+  const args = [script, '--histories', String(count), '--seed', '1', '--shrink', '0'];
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { env, maxBuffer: 1 << 26 }, (error, stdout) => {
+    execFile(process.execPath, args, { env: environment(library), maxBuffer: 1 << 26 }, (error, stdout) => {
       if (error) reject(error);
       else resolve(JSON.parse(stdout));
     });
@@ -38,10 +50,19 @@ describe('a broken rule is noticed', { concurrency: os.availableParallelism() },
     it(`rule ${mutant.rule}: ${mutant.name}`, { timeout: 600e3 }, async (context) => {
       const file = path.join(folder, `mutant${i}.js`);
       fs.writeFileSync(file, mutate(fs.readFileSync(LIBRARY, 'utf8'), mutant));
+      if (mutant.by) return void assert.ok(await fails(mutant.by, file), `${mutant.by} passed`);
       const { failure, histories } = await storm(file);
       assert.ok(failure, `${histories} histories passed`);
       context.diagnostic(`after ${histories}: ${failure.message}`);
     });
+  });
+
+  it('and the library itself, in the mutants’ place, is no mutant', { timeout: 600e3 }, async () => {
+    const file = path.join(folder, 'itself.js');
+    fs.writeFileSync(file, fs.readFileSync(LIBRARY, 'utf8'));
+    const { failure, histories } = await storm(file, 200);
+    assert.ok(!failure && histories === 200, failure && failure.message);
+    assert.ok(!await fails('findings.test.js', file));
   });
 
   it('each of the rules that histories can show is broken at least once', () => {

@@ -70,6 +70,9 @@ class Oracle {
     watched.shown.set(model.id, now);
   }
 
+  // What an answer shows to a request that left in an earlier log orders nothing.
+  forget({ id }) { for (const { shown } of this.watched) shown.delete(id); }
+
   // While saves of a model are unanswered, what they send shows what the user said.
   checkPending(model, when) {
     const saves = this.world.ops.filter((op) =>
@@ -88,6 +91,16 @@ class Oracle {
       if (!allowed.includes(model.get(name))) {
         this.fail(`${when}: ${name} of ${model.id || model.cid} shows ${JSON.stringify(model.get(name))} ` +
           `while ${JSON.stringify(allowed)} is being saved`);
+      }
+    }
+  }
+
+  // After a failure the attributes that the save sent keep the user's values.
+  checkKept({ model, sent }, shown) {
+    for (const name of Object.keys(sent)) {
+      if (model.get(name) !== shown[name]) {
+        this.fail(`${name} of ${model.id} was ${JSON.stringify(shown[name])}, and after its save had failed ` +
+          `is ${JSON.stringify(model.get(name))}`);
       }
     }
   }
@@ -140,9 +153,10 @@ class Oracle {
     return this.world.squashed || this.world.log.era > 1 || this.world.log.all.some((entry) => entry.id === id && entry.place < place);
   }
 
-  // Whether the id that is being destroyed may by now be another document's.
+  // Whether the id that is being destroyed may by now be another document's; a model that was never told its
+  // state may be any.
   isAnother({ id, frozen }) {
-    return this.world.log.all.some((entry) => entry.method === 'RESET' ||
+    return frozen.v === undefined || this.world.log.all.some((entry) => entry.method === 'RESET' ||
       (entry.id === id && entry.method !== 'PUT' && entry.body && entry.body.v >= frozen.v &&
         (entry.method === 'DELETE' || entry.body.v > frozen.v)));
   }

@@ -197,13 +197,17 @@ class World {
     this.countAnswer(exchange);
     this.settle(exchange.op, status);
     Object.assign(exchange.xhr, { status, headers, readyState: 4, responseJSON: body });
-    return exchange.params.success(body, 'success', exchange.xhr);
+    exchange.params.success(body, 'success', exchange.xhr);
+    if (exchange.op && exchange.op.era !== this.log.era) this.oracle.forget(exchange.op.model);
   }
 
   fail(exchange, status, headers = {}, body = undefined) {
-    this.settle(exchange.op, status);
+    const { op } = exchange;
+    const shown = op && op.kind === 'save' && !op.wait && { ...op.model.attributes };
+    this.settle(op, status);
     Object.assign(exchange.xhr, { status, headers, readyState: 4, responseJSON: body });
     exchange.params.error(exchange.xhr, 'error', String(status));
+    if (shown) this.oracle.checkKept(op, shown);
   }
 
   countAnswer({ request, answer, params, pushes }) {

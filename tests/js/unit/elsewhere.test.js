@@ -16,15 +16,14 @@ const within = async (condition, seconds = 5) => {
   }
 };
 
-it('the original’s server: pushes of its shape, and own creates matched by id when they are answered', async () => {
-  const rows = new Map([[1, { id: 1, title: 'one' }]]);
-  const held = [];
+// npm's faye, a client of it, and reads that are answered with these rows; writes are held.
+async function beside(rows, body) {
   const bayeux = new faye.NodeAdapter({ mount: '/faye', timeout: 5 });
   const server = http.createServer();
   bayeux.attach(server);
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const client = new faye.Client(`http://127.0.0.1:${server.address().port}/faye`, { retry: 1 });
-  const publish = (method, body) => bayeux.getClient().publish('/todos', { method, body });
+  const held = [];
   const ajax = Backbone.ajax;
   Backbone.ajax = (options) => {
     if (options.type === 'GET') Promise.resolve().then(() => options.success([...rows.values()]));
@@ -33,6 +32,20 @@ it('the original’s server: pushes of its shape, and own creates matched by id 
   };
   const todos = new (LiveCollection.extend({ url: '/todos' }))(null, { client });
   try {
+    await body({ todos, client, bayeux, held });
+  } finally {
+    Backbone.ajax = ajax;
+    todos.unlisten();
+    await Promise.all([client.disconnect(), bayeux.getClient().disconnect()]);
+    bayeux.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => { server.close(resolve); });
+  }
+}
+
+it('the original’s server: pushes of its shape, and own creates matched by id when they are answered', () => beside(
+  new Map([[1, { id: 1, title: 'one' }]]), async ({ todos, bayeux, held }) => {
+    const publish = (method, body) => bayeux.getClient().publish('/todos', { method, body });
     await todos.whenLive();
     assert.deepEqual(todos.toJSON(), [{ id: 1, title: 'one' }]);
     publish('PUT', { id: 1, title: 'two' });
@@ -47,12 +60,23 @@ it('the original’s server: pushes of its shape, and own creates matched by id 
     held[0].success({ id: 2, title: 'mine' });
     assert.deepEqual(todos.pluck('id').sort(), [2, 3]);
     assert.equal(todos.get(2), model);
+  }));
+
+it('a collection that is let go offline, before its subscription is answered, leaves none', async () => {
+  const handlers = {};
+  globalThis.addEventListener = (name, handler) => { handlers[name] = handler; };
+  globalThis.removeEventListener = (name) => { delete handlers[name]; };
+  try {
+    await beside(new Map(), async ({ todos, client }) => {
+      await Promise.resolve();
+      handlers.offline();
+      todos.unlisten();
+      await client.subscribe('/probe');
+      await within(() => client._channels.getKeys().join() === '/probe');
+    });
+    assert.deepEqual(handlers, {});
   } finally {
-    Backbone.ajax = ajax;
-    todos.unlisten();
-    await Promise.all([client.disconnect(), bayeux.getClient().disconnect()]);
-    bayeux.close();
-    server.closeAllConnections();
-    await new Promise((resolve) => { server.close(resolve); });
+    delete globalThis.addEventListener;
+    delete globalThis.removeEventListener;
   }
 });
