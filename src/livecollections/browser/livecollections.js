@@ -885,7 +885,7 @@
     // of a promise of one) that is asked at each handshake; `withCredentials`. Returns the client.
     connect(urlOrClient, options) {
       const Faye = _.isString(urlOrClient) ? findFaye() : null;
-      if (_.isString(urlOrClient) && !Faye) throw new Error('LiveCollection.connect: a URL needs Faye, which is not there or failed to load; or give it a client');
+      if (_.isString(urlOrClient) && !Faye) throw new Error('LiveCollection.connect: a URL needs Faye, and none could be loaded; or give it a client');
       const client = Faye ? new Faye.Client(urlOrClient, {retry: 1}) : urlOrClient, link = linkOf(client);
       _.extend(link, _.pick(options || {}, 'token', 'withCredentials'), {kept: !!(options && options.token)});
       if (link.kept) link.open(true);
