@@ -21,6 +21,7 @@ LAYERS = {
     "words": ("errors", "version"),
     "pure": (
         "bayeux.channel",
+        "bayeux.connection",
         "bayeux.message",
         "bayeux.protocol",
         "bayeux.session",
@@ -71,8 +72,8 @@ MAY_IMPORT = {
 }
 
 IMPURE = {
-    "asyncio", "concurrent", "http", "multiprocessing", "os", "queue", "random", "secrets", "select", "selectors",
-    "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time",
+    "asyncio", "concurrent", "http.client", "http.server", "multiprocessing", "os", "queue", "random", "secrets",
+    "select", "selectors", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time",
 }  # fmt: skip
 PURE_OUTSIDERS = {"orjson", "pydantic", "pydantic_core", "typing_extensions"}
 DRIVERS = {"aiosqlite", "alembic", "asyncpg", "greenlet", "pymongo", "sqlalchemy", "sqlite3", "sqlmodel"}
@@ -141,7 +142,7 @@ def imports_of(module: str) -> tuple[set[str], set[str]]:
             if top == "livecollections":
                 ours.add(rest)
             else:
-                others.add(top)
+                others.add(name if name in IMPURE else top)
     return ours - {module}, others
 
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, MalformedRequest, RequestError, TooLarge
 from . import message as messages
+from .connection import Connection
 from .exchange import Exchange
 from .history import History
 from .local import LocalClient, Stream, stream
@@ -196,7 +197,9 @@ class Server:
             return
         await send({"type": "websocket.accept"})
         # Faye opens its socket before it handshakes, and it may hold one poll in between.
-        socket = WebSocket(self._engine, receive, send, alone=2 * self._exchange.timeout)
+        socket = WebSocket(
+            self._engine, Connection("websocket", scope), receive, send, alone=2 * self._exchange.timeout
+        )
         self._sockets.add(socket)
         try:
             await socket.run()
@@ -218,18 +221,18 @@ class Server:
         elif method == "GET":
             await _respond(send, 400, cors + _TEXT, b"Bad request")
         else:
-            await self._post(headers, cors, receive, send)
+            await self._post(scope, cors, receive, send)
 
-    async def _post(self, headers: dict[bytes, bytes], cors: Headers, receive: Receive, send: Send) -> None:
+    async def _post(self, scope: Scope, cors: Headers, receive: Receive, send: Send) -> None:
         try:
-            raw = await self._body(headers, receive)
+            raw = await self._body(_headers(scope), receive)
             received = messages.parse_body(raw, self.limits) if raw is not None else None
         except RequestError as error:
             await _respond(send, error.status, cors + _TEXT, f"{error.title}: {error.detail}".encode())
             return
         if received is None:
             return
-        poll = Poll(self._engine)
+        poll = Poll(self._engine, Connection("long-polling", scope))
         body = await poll.answer(received, lambda: _wait_disconnect(receive))
         if body is None:
             return

@@ -27,6 +27,7 @@ Callback = Callable[..., Awaitable[None] | None]
 class _LocalLink:
     """The end of a session that lives here: a signal that something waits."""
 
+    connection = None
     is_socket = False
     is_fresh = False
 

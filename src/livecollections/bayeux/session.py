@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..change import epoch, is_after
+from .connection import Connection
 from .message import Message, is_id
 
 
@@ -58,6 +59,8 @@ class Link(Protocol):
     """The transport's end of a session: a socket, a held poll, or somebody in this process."""
 
     session: Session | None
+    connection: Connection | None
+    """The way that it came on; None within this process."""
     is_socket: bool
     is_fresh: bool
     """Whether no connect has been seen on it yet."""

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from .. import message as messages
+from ..connection import Connection
 from ..server import Engine
 from ..session import Session
 
@@ -22,8 +23,9 @@ class Poll:
 
     is_socket = False
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, connection: Connection) -> None:
         self.session: Session | None = None
+        self.connection: Connection | None = connection
         self.is_fresh = True
         self._engine = engine
         self._replies: list[bytes] = []

@@ -18,6 +18,7 @@ import orjson
 
 from ...errors import RequestError
 from .. import message as messages
+from ..connection import Connection
 from ..server import Engine
 from ..session import Session
 
@@ -40,8 +41,11 @@ class WebSocket:
 
     is_socket = True
 
-    def __init__(self, engine: Engine, receive: Receive, send: Send, alone: float) -> None:
+    def __init__(
+        self, engine: Engine, connection: Connection, receive: Receive, send: Send, alone: float
+    ) -> None:
         self.session: Session | None = None
+        self.connection: Connection | None = connection
         self.is_fresh = True
         self._engine = engine
         self._exchange = engine.exchange

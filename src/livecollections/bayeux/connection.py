@@ -1,0 +1,56 @@
+"""Connection: what the way that a message came on tells of its sender.
+
+Read from the ASGI scope when it is asked for, and never kept anywhere else. A header says what a client claims,
+not what is so. This module knows no session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl
+
+
+class Connection:
+    """An HTTP request or a socket.
+
+    transport: as Bayeux names it, "websocket", "long-polling", ….
+    """
+
+    __slots__ = ("_scope", "transport")
+
+    def __init__(self, transport: str, scope: Mapping[str, Any]) -> None:
+        self.transport = transport
+        self._scope = scope
+
+    @property
+    def path(self) -> str:
+        """The path of the request, or of the one that opened the socket."""
+        return str(self._scope.get("path", ""))
+
+    @property
+    def address(self) -> str | None:
+        """The peer's address, without its port, as the server underneath tells it."""
+        client = self._scope.get("client")
+        return client[0] if client else None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """By lower-case name; of several with one name the last."""
+        return {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._scope["headers"]
+        }
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters of the query; of several with one name the last."""
+        return dict(parse_qsl(self._scope.get("query_string", b"").decode("latin-1"), max_num_fields=100))
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """By name; none where the header can't be read."""
+        try:
+            return {name: one.value for name, one in SimpleCookie(self.headers.get("cookie", "")).items()}
+        except CookieError:
+            return {}
