@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import BayeuxError
 from . import channel as channels
 from . import message as messages
+from .connection import Connection
 from .exchange import Exchange
 from .session import Session
 
@@ -27,7 +28,7 @@ Callback = Callable[..., Awaitable[None] | None]
 class _LocalLink:
     """The end of a session that lives here: a signal that something waits."""
 
-    connection = None
+    connection: Connection | None = None
     is_socket = False
     is_fresh = False
 
