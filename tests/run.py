@@ -156,11 +156,14 @@ class Running:
     def __init__(self, suite: Suite) -> None:
         self.suite = suite
         self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in result()
+        # Of its own, or it would tidy up after all others, perhaps for longer than it runs.
+        self.folder = tempfile.TemporaryDirectory(prefix="live-", ignore_cleanup_errors=True)
         self.started = time.monotonic()
         self.asked: float | None = None
         self.process = subprocess.Popen(
             suite.command(),
             cwd=ROOT,
+            env={**os.environ, "TMPDIR": self.folder.name},
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=subprocess.STDOUT,
@@ -194,6 +197,7 @@ class Running:
         self.output.seek(0)
         output = self.output.read().decode("utf-8", "replace")
         self.output.close()
+        self.folder.cleanup()
         counts = count(self.suite.runner, output)
         fault = ""
         if self.asked is not None or seconds > self.suite.seconds:

@@ -67,6 +67,15 @@ def test_a_suite_over_its_budget_is_ended_and_fails(tmp_path: Path) -> None:
     assert result.seconds < 2 + runner.GRACE + 5
 
 
+def test_what_a_suite_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "where"
+    body = f"def test_a(tmp_path):\n    open({str(file)!r}, 'w').write(str(tmp_path))\n"
+    result, _ = run_one(tmp_path, body)
+    assert not result.fault
+    assert file.read_text()
+    assert not Path(file.read_text()).exists()
+
+
 def test_every_test_file_is_in_one_suite() -> None:
     suites, _ = runner.load(runner.BUDGET.read_text("utf-8"))
     assert runner.unassigned(suites) == []
