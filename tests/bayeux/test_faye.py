@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from livecollections.bayeux import Policy, Server, Session
+from livecollections.testing.proxy import FaultProxy
 
 from ..serving import served, wait_until
 from .wire import Log, Open
@@ -72,65 +72,6 @@ async def node() -> AsyncIterator[Faye]:
         process.kill()
         await process.wait()
         await reading
-
-
-class Proxy:
-    """A TCP proxy that can cut what runs through it, and stay at one address while servers come and go."""
-
-    def __init__(self) -> None:
-        self.target = 0
-        self.port = 0
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        self.cut()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/faye"
-
-    def aim(self, url: str) -> None:
-        self.target = int(url.rpartition(":")[2])
-
-    def cut(self) -> None:
-        """Reset every connection."""
-        for writer in self._writers:
-            raw = writer.get_extra_info("socket")
-            if raw is not None and not writer.transport.is_closing():
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            other_reader, other = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, other}
-        try:
-            await asyncio.gather(self._pump(reader, other), self._pump(other_reader, writer))
-        finally:
-            self._writers -= {writer, other}
-            writer.close()
-            other.close()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
 
 
 async def wait_heard(server: Server, channel: str) -> None:
@@ -201,8 +142,8 @@ async def test_refusals_arrive_as_fayes_errors(transport: str) -> None:
 
 
 async def test_a_restarted_server_is_found_again(transport: str) -> None:
-    async with Proxy() as proxy, node() as faye:
-        faye.do("open", "ann", url=proxy.url, transport=transport)
+    async with FaultProxy() as proxy, node() as faye:
+        faye.do("open", "ann", url=f"{proxy.url}/faye", transport=transport)
         for number in range(3):
             server = Server(timeout=1, policy=Open())
             async with served(server) as url:
@@ -219,9 +160,9 @@ async def test_a_restarted_server_is_found_again(transport: str) -> None:
 
 async def test_a_cut_connection_keeps_the_session_and_what_waits(transport: str) -> None:
     server = Server(timeout=2, policy=Open())
-    async with served(server) as url, Proxy() as proxy, node() as faye:
+    async with served(server) as url, FaultProxy() as proxy, node() as faye:
         proxy.aim(url)
-        faye.do("open", "ann", url=proxy.url, transport=transport)
+        faye.do("open", "ann", url=f"{proxy.url}/faye", transport=transport)
         await faye.subscribe("ann", "/chat")
         (session,) = server._exchange.sessions.values()
         sent = 0

@@ -1,0 +1,264 @@
+"""FaultProxy: a TCP proxy on loopback that does to connections what networks do to them.
+
+Three rules. A fault begins when it is asked for, and is for the connections that are there as for those that
+come; ``heal`` ends it. Bytes are late, or lost with all that follows them, but never changed, doubled or put
+in another order. A connection that became half-open never comes back: neither end is told that the other has
+gone.
+
+It knows TCP, and no protocol on top of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Self
+from urllib.parse import urlsplit
+
+CHUNK = 16_384
+"""Bytes read at a time."""
+LATE = 64
+"""Chunks kept per direction; a sender that is ahead by more has to wait, as on a real line."""
+PIECES = 20
+"""Writes per second into which a throttled line cuts what it carries, so that it is slow and not merely late."""
+RESET = b"\1\0\0\0\0\0\0\0"
+"""SO_LINGER: on, 0 seconds. What is closed so is reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a proxy has carried since it was opened.
+
+    accepted: connections.  refused: those that were reset at once.  open: those that are there now.
+    up: bytes that came from clients.  down: bytes that came from the server.  swallowed: those of both that
+    went nowhere, because their connection was half-open.
+    """
+
+    accepted: int = 0
+    refused: int = 0
+    open: int = 0
+    up: int = 0
+    down: int = 0
+    swallowed: int = 0
+
+
+class FaultProxy:
+    """A proxy in front of one server: ``async with FaultProxy(url) as proxy``, and connect to ``proxy.url``.
+
+    Its own address stays the same while servers come and go behind it.
+
+    Args:
+        target: the server, as "http://127.0.0.1:8000" (the path does not matter); None: none yet, so that
+            connections are refused until ``aim``.
+    """
+
+    def __init__(self, target: str | None = None) -> None:
+        self.port = 0
+        self._target: tuple[str, int] | None = None
+        self._connections: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+        self._traffic = Traffic()
+        self._delay = 0.0
+        self._rate: float | None = None
+        self._refuses = False
+        self._swallows = False
+        if target is not None:
+            self.aim(target)
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        """The proxy's own address, ``http://127.0.0.1:<port>``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def traffic(self) -> Traffic:
+        """The counts as of now."""
+        return replace(self._traffic, open=len(self._connections))
+
+    # Faults.
+
+    def aim(self, target: str) -> None:
+        """Let connections that come from now on lead to another server."""
+        parts = urlsplit(target)
+        if not parts.hostname or not parts.port:
+            raise ValueError(f"an address such as 'http://127.0.0.1:8000' is expected, not {target!r}")
+        self._target = parts.hostname, parts.port
+
+    def cut(self, *, reset: bool = True) -> int:
+        """End every connection; returns how many there were.
+
+        Args:
+            reset: with RST, as a router that lost its table; False: with FIN, as a server that closes.
+        """
+        cut = list(self._connections)
+        for connection in cut:
+            connection.end(reset)
+        return len(cut)
+
+    def half_open(self) -> None:
+        """Swallow whatever either end sends, and tell neither: as a cable that was pulled.
+
+        What connects is accepted, and swallowed too, until ``heal``.
+        """
+        self._swallows = True
+        for connection in self._connections:
+            connection.is_dead = True
+
+    def refuse(self) -> None:
+        """Reset what connects; connections that are there stay."""
+        self._refuses = True
+
+    def delay(self, seconds: float) -> None:
+        """Deliver everything so many seconds late, each way."""
+        self._delay = seconds
+
+    def throttle(self, rate: float) -> None:
+        """Carry at most ``rate`` bytes per second, each way on each connection."""
+        if rate <= 0:
+            raise ValueError(f"bytes per second are expected, more than 0, not {rate!r}")
+        self._rate = rate
+
+    def heal(self) -> None:
+        """Carry everything at once again. What is half-open stays so; cut it if it is to go."""
+        self._refuses = self._swallows = False
+        self._delay, self._rate = 0.0, None
+
+    # Connections.
+
+    def _count(self, **more: int) -> None:
+        counts = {name: getattr(self._traffic, name) + count for name, count in more.items()}
+        self._traffic = replace(self._traffic, **counts)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if self._refuses or self._target is None:
+                raise ConnectionRefusedError
+            far = await asyncio.open_connection(*self._target)
+        except OSError:
+            self._count(refused=1)
+            _end(writer, reset=True)
+            return
+        self._count(accepted=1)
+        connection = _Connection(self, (reader, writer), far)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+            connection.end(reset=False)
+
+
+class _Connection:
+    """A client's connection, and the one to the server that it stands for."""
+
+    def __init__(
+        self,
+        proxy: FaultProxy,
+        near: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        far: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        self.is_dead = proxy._swallows
+        self._proxy = proxy
+        self._near = near
+        self._far = far
+        self._ended = asyncio.Event()
+
+    def end(self, reset: bool) -> None:
+        """End both halves."""
+        for _, writer in (self._near, self._far):
+            _end(writer, reset)
+        self._ended.set()
+
+    async def run(self) -> None:
+        """Carry bytes until both ends have gone; a half-open one stays until it is cut."""
+        (client, to_client), (server, to_server) = self._near, self._far
+        await asyncio.gather(
+            self._carry(client, to_server, lambda size: self._proxy._count(up=size)),
+            self._carry(server, to_client, lambda size: self._proxy._count(down=size)),
+        )
+        if self.is_dead:
+            await self._ended.wait()
+
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[int], None]
+    ) -> None:
+        late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(LATE)
+        delivery = asyncio.ensure_future(self._deliver(late, writer))
+        try:
+            async for chunk in _chunks(reader):
+                count(len(chunk))
+                await late.put((asyncio.get_running_loop().time() + self._proxy._delay, chunk))
+            await late.put((asyncio.get_running_loop().time() + self._proxy._delay, b""))
+            await delivery
+        finally:
+            delivery.cancel()
+
+    async def _deliver(self, late: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+        while True:
+            due, chunk = await late.get()
+            await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+            if self.is_dead:
+                self._proxy._count(swallowed=len(chunk))
+            elif chunk:
+                await self._write(writer, chunk)
+            else:
+                _end(writer, reset=False)
+            if not chunk:
+                return
+
+    async def _write(self, writer: asyncio.StreamWriter, chunk: bytes) -> None:
+        try:
+            while (rate := self._proxy._rate) is not None and chunk and not writer.is_closing():
+                piece = max(1, int(rate / PIECES))
+                writer.write(chunk[:piece])
+                await writer.drain()
+                await asyncio.sleep(min(piece, len(chunk)) / rate)
+                chunk = chunk[piece:]
+            writer.write(chunk)
+            await writer.drain()
+        except OSError:
+            # It has gone; who still sends to it hears so from its other half.
+            self.end(reset=True)
+
+
+async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """What a reader gives until it ends, in whatever way."""
+    while True:
+        try:
+            chunk = await reader.read(CHUNK)
+        except OSError:
+            return
+        if not chunk:
+            return
+        yield chunk
+
+
+def _end(writer: asyncio.StreamWriter, reset: bool) -> None:
+    raw = writer.get_extra_info("socket")
+    if not reset:
+        writer.close()
+        return
+    if raw is not None and not writer.transport.is_closing():
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    writer.transport.abort()
