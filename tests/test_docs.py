@@ -17,6 +17,7 @@ import pytest
 import typer
 
 import livecollections
+from docs import diagrams
 from docs.build import DOCS, PAGES, anchors, broken_links, build, parse
 from livecollections.bayeux import Limits
 from livecollections.cli import cli
@@ -63,6 +64,16 @@ def text_of(name: str) -> str:
 @pytest.mark.parametrize("page", PAGES_AND_MORE, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     assert broken_links(page) == []
+
+
+@pytest.mark.parametrize("name", diagrams.DIAGRAMS)
+def test_pictures_of_states_are_those_of_the_code(name: str) -> None:
+    title, table = diagrams.DIAGRAMS[name]
+    drawn = diagrams.draw(title, table)
+    assert (diagrams.IMAGES / f"{name}.svg").read_text("utf-8") == drawn, "run python -m docs.diagrams"
+    for state, ways in table.items():
+        assert f">{diagrams.word(state)}<" in drawn
+        assert {diagrams.word(end) for end in ways.values()} <= {diagrams.word(other) for other in table}
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
