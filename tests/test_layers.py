@@ -20,11 +20,13 @@ PACKAGE = ROOT / "src" / "livecollections"
 LAYERS = {
     "words": ("errors", "version"),
     "pure": (
+        "bayeux.binding",
         "bayeux.channel",
         "bayeux.connection",
         "bayeux.message",
         "bayeux.protocol",
         "bayeux.session",
+        "bayeux.wheel",
         "change",
         "derived",
         "document",

@@ -22,7 +22,8 @@ from . import channel as channels
 from . import message as messages
 from .history import History, Page
 from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
-from .session import Link, Offer, Session, Wheel, follows
+from .session import Link, Offer, Session, follows
+from .wheel import Wheel
 
 logger = logging.getLogger("livecollections.bayeux")
 
