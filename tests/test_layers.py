@@ -43,8 +43,11 @@ LAYERS = {
     "flow": (
         "bayeux.client",
         "bayeux.exchange",
+        "bayeux.host",
+        "bayeux.lazy",
         "bayeux.local",
         "bayeux.server",
+        "bayeux.settings",
         "collection",
         "feed",
         "listeners",

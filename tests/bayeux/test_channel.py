@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,10 @@ names = st.lists(st.text(TOKEN, min_size=1, max_size=5), min_size=1, max_size=5)
 )
 def test_expands_to_all_patterns_that_cover_it(name: str, expected: set[str]) -> None:
     assert set(channel.expand(name)) == expected
-    assert channel.expand(name)[0] == name
+
+
+def test_expands_to_the_name_first_and_the_widest_pattern_last() -> None:
+    assert channel.expand("/foo/bar/qux") == ("/foo/bar/qux", "/foo/bar/*", "/foo/bar/**", "/foo/**", "/**")
 
 
 @pytest.mark.parametrize("name", ["/a", "/foo/bar", "/fo_o/$@()bar", "/~2E", "/meta", "/0"])
@@ -79,6 +84,18 @@ def test_covers_exactly_what_the_specification_says(pattern: str, name: str) -> 
     below = name.startswith(f"{parent}/")
     assert channel.matches(f"{parent}/**", name) is below
     assert channel.matches(f"{parent}/*", name) is (below and "/" not in name[len(parent) + 1 :])
+
+
+SHORT = [f"/{'/'.join(parts)}" for depth in (1, 2, 3, 4) for parts in itertools.product("ab", repeat=depth)]
+few = st.sampled_from([one for name in ["", *SHORT[:6]] for one in (name, f"{name}/*", f"{name}/**") if one])
+
+
+@given(few, few)
+def test_one_covers_another_if_it_covers_all_that_the_other_covers(wide: str, narrow: str) -> None:
+    covered = [{name for name in SHORT if channel.matches(one, name)} for one in (wide, narrow)]
+    assert channel.covers(wide, narrow) is (covered[0] >= covered[1])
+    if covered[0] & covered[1]:
+        assert channel.covers(wide, narrow) or channel.covers(narrow, wide)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import asyncio
 import math
 import re
 from collections.abc import MutableMapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,8 +21,7 @@ from ..errors import ConfigurationError, MalformedRequest, RequestError, TooLarg
 from . import message as messages
 from .connection import Connection
 from .exchange import Exchange
-from .history import History
-from .local import LocalClient, Stream, stream
+from .host import Host
 from .message import Limits
 from .server import Engine, Policy
 from .transports.longpoll import Poll
@@ -49,7 +47,7 @@ _PREFLIGHT: Headers = [
 ]
 
 
-class Server:
+class Server(Host):
     """A Bayeux server: an ASGI application to mount anywhere, and a publisher.
 
     Args:
@@ -85,7 +83,7 @@ class Server:
         self.allowed_origins = _check_origins(allowed_origins)
         self.ping = ping
         self.limits = limits
-        self._exchange = Exchange(timeout=timeout, interval=interval, limits=limits)
+        super().__init__(Exchange(timeout=timeout, interval=interval, limits=limits))
         self._engine = Engine(self._exchange, policy or Policy())
         self._sockets: set[WebSocket] = set()
         self._serving: set[asyncio.Task[Any] | None] = set()
@@ -122,44 +120,6 @@ class Server:
         serving = [task for task in self._serving if task is not None and task is not asyncio.current_task()]
         if serving:
             await asyncio.wait(serving, timeout=0.7)
-
-    # Publishing and receiving in this process.
-
-    async def publish(self, channel: str, data: Any) -> None:
-        """Publish on any channel, and return when every receiver's turn is decided.
-
-        Raises:
-            BayeuxError: 405, the name is not that of a channel.
-            TypeError: ``data`` is not JSON.
-        """
-        self._exchange.publish(messages.published(channel, data))
-
-    def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None:
-        """As ``publish``, on the loop and in the order of the calls; ``seq`` is the message's place in a history."""
-        self._exchange.publish(messages.published(channel, data, seq))
-
-    def add_history(self, channel: str, history: History) -> None:
-        """Let clients subscribe to a channel at a position; they can no longer publish on it."""
-        self._exchange.add_history(channel, history)
-
-    def remove_history(self, channel: str) -> None:
-        """Make it a plain channel again."""
-        self._exchange.remove_history(channel)
-
-    def local_client(self) -> LocalClient:
-        """A client in this process, for which no policy is asked."""
-        return LocalClient(self._exchange)
-
-    def stream(self, channel: str, since: str | None = None) -> AbstractAsyncContextManager[Stream]:
-        """A receiver in this process of one channel that has a history, at a position: ``async with`` it.
-
-        Args:
-            since: a seq after which it begins; None: from now.
-
-        Raises:
-            BayeuxError: 404, the channel has no history.
-        """
-        return stream(self._exchange, channel, since)
 
     # ASGI.
 

@@ -51,15 +51,26 @@ def is_service(channel: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def expand(name: str) -> tuple[str, ...]:
-    """Everything that a subscriber may have named to hear this channel: the name first, then its patterns."""
+    """Everything that a subscriber may have named to hear this channel: the name first, the widest pattern last."""
     segments = name.split("/")[1:]
-    parents = ["/".join(["", *segments[:depth]]) for depth in range(len(segments))]
-    return (name, f"{parents[-1]}/*", *(f"{parent}/**" for parent in parents))
+    parents = ["/".join(["", *segments[:depth]]) for depth in range(len(segments) - 1, -1, -1)]
+    return (name, f"{parents[0]}/*", *(f"{parent}/**" for parent in parents))
 
 
 def matches(pattern: str, name: str) -> bool:
     """Whether a name or pattern covers this name."""
     return pattern in expand(name)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether a name or pattern covers all that another one covers.
+
+    Any two either cover one the other or have no channel in common.
+    """
+    if wide == narrow or not is_pattern(narrow):
+        return wide == narrow or matches(wide, narrow)
+    only_deep = narrow.endswith("**")
+    return wide in expand(narrow.rstrip("*") + "any")[2 if only_deep else 1 :]
 
 
 def escape(path: str) -> str:

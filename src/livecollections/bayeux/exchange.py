@@ -21,8 +21,10 @@ from ..change import epoch, is_after
 from . import channel as channels
 from . import message as messages
 from .history import History, Page
+from .lazy import Lazy
 from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
 from .session import Link, Offer, Session, follows
+from .settings import PLAIN, Declarations
 from .wheel import Wheel
 
 logger = logging.getLogger("livecollections.bayeux")
@@ -62,6 +64,8 @@ class Exchange:
         self.interval = interval
         self.limits = limits
         self.clock = clock
+        self.settings = Declarations()
+        self._lazy = Lazy(self.wake)
         self._token = token
         self._sessions: dict[str, Session] = {}
         self._subscribers: dict[str, dict[Session, None]] = {}
@@ -93,6 +97,7 @@ class Exchange:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._lazy.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -101,14 +106,22 @@ class Exchange:
 
     # Publishing.
 
-    def publish(self, message: Message) -> None:
+    def publish(self, message: Message, publisher: Session | None = None) -> None:
         """Give a message to all who subscribed, in the order of the calls, without waiting for anyone."""
         if message.seq is not None:
             self._published[message.channel] = message.seq
+        settings = self.settings.of(message.channel) if self.settings else PLAIN
+        deaf = None if settings.echo else publisher
         overflown = []
         for session in self._receivers(message.channel):
+            if session is deaf:
+                session.skip(message)
+                continue
             offer = session.offer(message)
             if offer is Offer.QUEUED:
+                if settings.lazy and self._lazy.postpone(session, settings.lazy):
+                    continue
+                session.may_wait = False
                 if session.link is not None:
                     session.link.wake()
             elif offer is Offer.OVERFLOW:
@@ -201,7 +214,7 @@ class Exchange:
         if not session.is_replaying and session.is_behind:
             session.is_replaying = True
             self._spawn(self._replay(session))
-        if session.queue:
+        if session.queue and not session.may_wait:
             session.link.wake()
 
     # Sessions in time.

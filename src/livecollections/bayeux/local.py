@@ -123,7 +123,8 @@ class LocalClient:
 
     async def publish(self, channel: str, data: Any) -> None:
         """Publish, as ``Server.publish``."""
-        self._exchange.publish(messages.published(channel, data))
+        own = self._link.session if self._link is not None else None
+        self._exchange.publish(messages.published(channel, data), own)
 
     async def disconnect(self) -> None:
         """Cancel all subscriptions; the client may be used again."""

@@ -176,7 +176,7 @@ class Engine:
             reply["ext"] = {"live": {"last": last}}
         wish = messages.wished_timeout(message)
         wait = self.exchange.timeout if wish is None else min(self.exchange.timeout, wish)
-        can_hold = link.is_socket or (is_alone and not session.queue)
+        can_hold = link.is_socket or (is_alone and (not session.queue or session.may_wait))
         if is_first or not wait or not can_hold:
             session.step(Happening.ANSWER)
             link.reply(self.exchange.advise(reply))
@@ -281,7 +281,7 @@ class Engine:
             raise messages.unknown_client(session.id)
         published = Message(name, message["data"])
         if session is None or not session.is_repeated(message.get("id"), published):
-            self.exchange.publish(published)
+            self.exchange.publish(published, session)
         link.reply(messages.reply_to(message))
 
 

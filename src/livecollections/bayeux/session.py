@@ -114,7 +114,7 @@ class Session:
 
     id: its clientId, a secret.  is_local: in this process, trusted, and not bounded.  attributes: the
     application's own.  link: where its messages go now, if anywhere.  flowing: whether the link takes them.
-    deadline: when it ends if nothing is heard of it.
+    deadline: when it ends if nothing is heard of it.  may_wait: what is queued waits for company.
     """
 
     REMEMBERED = 128
@@ -134,6 +134,7 @@ class Session:
         "is_replaying",
         "limit",
         "link",
+        "may_wait",
         "positions",
         "queue",
         "size",
@@ -156,6 +157,7 @@ class Session:
         self.size = 0
         self.link: Link | None = None
         self.flowing = False
+        self.may_wait = False
         self.held: Held | None = None
         self.visit = 0
         self._flight: list[Message] = []
@@ -246,12 +248,23 @@ class Session:
         self.size += len(message.body)
         return Offer.QUEUED
 
+    def skip(self, message: Message) -> None:
+        """Pass over a message that has just been published and is not for this session."""
+        position = self.positions.get(message.channel)
+        if position is None or message.seq is None or position.is_behind:
+            return
+        if follows(message.seq, position.queued):
+            if position.sent == position.queued:
+                position.sent = message.seq
+            position.queued = message.seq
+
     def push(self, position: Position, message: Message) -> bool:
         """Queue what was read from the history; False if there is no room, and it must be read again."""
         if self.queue and self.size + len(message.body) > self.limit:
             return False
         self.queue.append(message)
         self.size += len(message.body)
+        self.may_wait = False
         position.queued = message.seq or position.queued
         return True
 
@@ -301,6 +314,7 @@ class Session:
                 self.set_back(position, seq)
         plain = [message for message in flight if message.seq is None or message.channel not in before]
         self.queue.extendleft(reversed(plain))
+        self.may_wait = self.may_wait and not plain
         self.size += sum(len(message.body) for message in plain)
 
     def stalled(self) -> None:

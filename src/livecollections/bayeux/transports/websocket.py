@@ -19,6 +19,7 @@ import orjson
 from ...errors import RequestError
 from .. import message as messages
 from ..connection import Connection
+from ..message import Message
 from ..server import Engine
 from ..session import Session
 
@@ -179,7 +180,9 @@ class WebSocket:
 
     def _frame(self, session: Session | None) -> str | None:
         """What to send next: all replies, and some messages; None if nothing waits."""
-        taken = session.take(FRAME) if session is not None and session.queue else []
+        taken: list[Message] = []
+        if session is not None and session.queue and (self._replies or not session.may_wait):
+            taken = session.take(FRAME)
         if not self._replies:
             if len(taken) == 1:
                 return taken[0].frame

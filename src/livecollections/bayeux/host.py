@@ -1,0 +1,91 @@
+"""Host: what the program that runs a server says to it, and does with it.
+
+Two rules. The program is trusted: no policy is asked. Nothing here waits for a client.
+
+This module knows no transport; ``asgi.py`` adds the way in for clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from . import message as messages
+from .exchange import Exchange
+from .history import History
+from .local import LocalClient, Stream, stream
+from .session import Session
+
+
+class Host:
+    """The half of ``Server`` that has no sockets."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    # Publishing and receiving in this process.
+
+    async def publish(self, channel: str, data: Any) -> None:
+        """Publish on any channel, and return when every receiver's turn is decided.
+
+        Raises:
+            BayeuxError: 405, the name is not that of a channel.
+            TypeError: ``data`` is not JSON.
+        """
+        self._exchange.publish(messages.published(channel, data))
+
+    def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None:
+        """As ``publish``, on the loop and in the order of the calls; ``seq`` is the message's place in a history."""
+        self._exchange.publish(messages.published(channel, data, seq))
+
+    def local_client(self) -> LocalClient:
+        """A client in this process, for which no policy is asked."""
+        return LocalClient(self._exchange)
+
+    def stream(self, channel: str, since: str | None = None) -> AbstractAsyncContextManager[Stream]:
+        """A receiver in this process of one channel that has a history, at a position: ``async with`` it.
+
+        Args:
+            since: a seq after which it begins; None: from now.
+
+        Raises:
+            BayeuxError: 404, the channel has no history.
+        """
+        return stream(self._exchange, channel, since)
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Those that live, by clientId, those of clients in this process too; a view."""
+        return self._exchange.sessions
+
+    # Channels.
+
+    def channel(
+        self,
+        name: str,
+        *,
+        history: History | int | None = None,
+        lazy: float | None = None,
+        echo: bool | None = None,
+    ) -> None:
+        """Declare settings for a channel, or for all that a pattern covers; the most exact one that is said wins.
+
+        Args:
+            name: a name or pattern; what is left None comes from wider patterns.
+            history: what keeps its messages, or how many are kept in memory; 0: none, as without.
+            lazy: seconds for which a message may wait for another one to travel with; 0: none, as without.
+            echo: whether clients hear what they publish themselves; as without, they do.
+
+        Raises:
+            ConfigurationError: something is wrong; it names it.
+        """
+        self._exchange.settings.declare(name, history=history, lazy=lazy, echo=echo)
+
+    def add_history(self, channel: str, history: History) -> None:
+        """Let clients subscribe to a channel at a position; they can no longer publish on it."""
+        self._exchange.add_history(channel, history)
+
+    def remove_history(self, channel: str) -> None:
+        """Make it a plain channel again."""
+        self._exchange.remove_history(channel)
