@@ -2,19 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
+from livecollections.bayeux import Policy, Server
 
-from livecollections.bayeux import Policy, Server, Session
-
-
-class Open(Policy):
-    """Whoever asks may."""
-
-    async def can_subscribe(self, session: Session, channel: str) -> bool:
-        return True
-
-    async def can_publish(self, session: Session | None, channel: str, data: Any) -> bool:
-        return True
-
-
-app = Server(timeout=60, policy=Open())
+app = Server(timeout=60, policy=Policy(subscribe=["/**"], publish=["/**"]))

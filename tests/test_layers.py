@@ -24,6 +24,7 @@ LAYERS = {
         "bayeux.channel",
         "bayeux.connection",
         "bayeux.message",
+        "bayeux.policy",
         "bayeux.protocol",
         "bayeux.session",
         "bayeux.wheel",

@@ -24,6 +24,9 @@ class Open(Policy):
     async def can_subscribe(self, session: Session, channel: str) -> bool:
         return True
 
+    async def can_subscribe_pattern(self, session: Session, pattern: str) -> bool:
+        return True
+
     async def can_publish(self, session: Session | None, channel: str, data: Any) -> bool:
         return True
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .history import History, Page
     from .local import LocalClient, LocalSubscription, Stream
     from .message import Limits
-    from .server import Policy
+    from .policy import Policy
     from .session import Session
 
 __all__ = [
@@ -34,7 +34,7 @@ _HOMES = {
     "LocalClient": "local",
     "LocalSubscription": "local",
     "Page": "history",
-    "Policy": "server",
+    "Policy": "policy",
     "Server": "asgi",
     "Session": "session",
     "Stream": "local",

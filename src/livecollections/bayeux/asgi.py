@@ -23,7 +23,8 @@ from .connection import Connection
 from .exchange import Exchange
 from .host import Host
 from .message import Limits
-from .server import Engine, Policy
+from .policy import Policy
+from .server import Engine
 from .transports.longpoll import Poll
 from .transports.websocket import Receive, Send, WebSocket
 

@@ -18,6 +18,7 @@ from . import channel as channels
 from . import message as messages
 from .exchange import Exchange
 from .message import NONE, REHANDSHAKE, Message
+from .policy import Policy
 from .session import Happening, Held, Link, Session, State
 
 logger = logging.getLogger("livecollections.bayeux")
@@ -25,27 +26,6 @@ logger = logging.getLogger("livecollections.bayeux")
 RETRY_AFTER_ERROR = 1.0
 """Seconds before a client that did something wrong handshakes again; without, Faye's does so in a hot loop."""
 LONGEST_SEQ = 64
-
-
-class Policy:
-    """Who may do what; subclass it to open what is closed.
-
-    A session may subscribe to a channel that has a history (a resource) and to nothing else, neither plain
-    channels nor patterns, and may publish nowhere. Channels with a history are never published to by clients,
-    and for their exact names the policy is not asked. ``session.attributes`` is yours.
-    """
-
-    async def can_handshake(self, session: Session, message: Mapping[str, Any]) -> bool:
-        """Whether a client may have a session; ``message`` is its handshake."""
-        return True
-
-    async def can_subscribe(self, session: Session, channel: str) -> bool:
-        """Whether it may hear a plain channel, or all that a pattern covers."""
-        return False
-
-    async def can_publish(self, session: Session | None, channel: str, data: Any) -> bool:
-        """Whether it may publish; ``session`` is None for a message without a clientId."""
-        return False
 
 
 Handler = Callable[["Engine", Mapping[str, Any], Link, bool], Awaitable[None]]
@@ -212,7 +192,7 @@ class Engine:
         # for them.
         names = [name for name in names if not channels.is_service(name)]
         for name in names:
-            if name not in self.exchange.histories and not await self.policy.can_subscribe(session, name):
+            if not await self._may_subscribe(session, name):
                 raise messages.channel_forbidden(name)
         if len(session.subscriptions.keys() | set(names)) > self._limits.subscriptions:
             raise messages.too_many_subscriptions()
@@ -233,6 +213,11 @@ class Engine:
                 reply["ext"]["live"]["reset"] = True
         link.reply(reply)
         self.exchange.wake(session)
+
+    async def _may_subscribe(self, session: Session, name: str) -> bool:
+        if channels.is_pattern(name):
+            return await self.policy.can_subscribe_pattern(session, name)
+        return name in self.exchange.histories or await self.policy.can_subscribe(session, name)
 
     async def _locate(self, name: str | None, since: Any) -> str | None:
         """``since``, if the subscription can begin there; one to a pattern or an array can't."""

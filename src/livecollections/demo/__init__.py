@@ -7,7 +7,6 @@ in nothing from elsewhere, and the one plain place, `/demo/**`, where anyone may
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from sqlmodel import Field, SQLModel
 from starlette.applications import Starlette
@@ -16,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from livecollections import Live
-from livecollections.bayeux import Policy, Server, Session
+from livecollections.bayeux import Policy, Server
 
 DATABASE = "sqlite:///todos.db"
 STATIC = Path(__file__).parent / "static"
@@ -29,18 +28,6 @@ class Todo(SQLModel, table=True):
     title: str
     completed: bool = False
     order: int | None = None
-
-
-class Open(Policy):
-    """Anyone may use the plain channels under `/demo`; everything else stays closed, as in production."""
-
-    async def can_subscribe(self, session: Session, channel: str) -> bool:
-        """Whether it may hear a plain channel, or all that a pattern covers."""
-        return channel.startswith("/demo/")
-
-    async def can_publish(self, session: Session | None, channel: str, data: Any) -> bool:
-        """Whether it may publish."""
-        return channel.startswith("/demo/")
 
 
 class Page(StaticFiles):
@@ -59,7 +46,9 @@ def create_app(database: str = DATABASE) -> Starlette:
 
     database: a URL; the table is made at start where it is missing.
     """
-    live = Live(database, bayeux=Server(policy=Open()))
+    # Anyone may use the plain channels under /demo; everything else stays closed, as in production.
+    policy = Policy(subscribe=["/demo/**"], publish=["/demo/**"])
+    live = Live(database, bayeux=Server(policy=policy))
     live.add_resource("/api/todos", Todo)
     application = live.app
     application.mount("/", Page(directory=STATIC, html=True))
