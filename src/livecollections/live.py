@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import openapi, rest, status
 from .bayeux import Server
+from .bayeux.http import MOUNT
 from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed
 from .lifespan import Signals, Wrapped
@@ -363,7 +364,7 @@ class BayeuxRoute(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         path = route_path(scope)
         ours = path == self._path or path.startswith((f"{self._path}/", f"{self._path}."))
-        return (Match.FULL, {}) if ours else (Match.NONE, {})
+        return (Match.FULL, {MOUNT: self._path}) if ours else (Match.NONE, {})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._server(scope, receive, send)

@@ -106,7 +106,7 @@ async def test_a_client_that_goes_while_it_sends_is_forgotten(server: Server) ->
     async def send(event: Any) -> None:
         raise AssertionError("nobody is there")
 
-    await server({"type": "http", "method": "POST", "headers": []}, receive, send)
+    await server({"type": "http", "method": "POST", "path": "/faye", "headers": []}, receive, send)
 
 
 # Origins.

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from livecollections.bayeux import Page, Policy, Server, Session
 
@@ -56,6 +57,8 @@ async def request(
     gone: asyncio.Event | None = None,
     chunks: int = 1,
     path: str = "/faye",
+    query: str = "",
+    **scope: Any,
 ) -> Answer:
     """One HTTP request; ``body`` is bytes, or is sent as JSON; ``gone`` is set when the client goes."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -76,13 +79,16 @@ async def request(
     async def send(event: Any) -> None:
         sent.append(event)
 
-    scope = {
+    whole = {
         "type": "http",
+        "http_version": "1.1",
         "method": method,
         "path": path,
+        "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers],
+        **scope,
     }
-    await app(scope, receive, send)
+    await app(whole, receive, send)
     if not sent:
         return Answer(0, {}, b"")
     start, *rest = sent
@@ -90,14 +96,111 @@ async def request(
     return Answer(start["status"], names, b"".join(part["body"] for part in rest))
 
 
+async def jsonp(app: Server, *messages: Any, callback: str = "__jsonp1__", **options: Any) -> Answer:
+    """One request as a script makes it; the answer's body is what the function is called with."""
+    query = urlencode({"message": json.dumps(messages), "jsonp": callback})
+    answer = await request(app, method="GET", query=query, **options)
+    if answer.status == 200:
+        begin, end = f"/**/{callback}(".encode(), b");"
+        assert answer.body.startswith(begin)
+        assert answer.body.endswith(end)
+        answer.body = answer.body[len(begin) : -len(end)]
+    return answer
+
+
+class Events:
+    """A browser's EventSource: ``async with Events(server, client_id) as events``."""
+
+    def __init__(self, app: Server, client_id: str, headers: Headers = (), **scope: Any) -> None:
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.text = ""
+        self.is_over = False
+        self._read = 0
+        self._app = app
+        accept = ("accept", "text/event-stream")
+        self._scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "path": f"/faye/{client_id}",
+            "headers": [(name.encode(), value.encode()) for name, value in (accept, *headers)],
+            **scope,
+        }
+        self._gone = asyncio.Event()
+        self._takes = asyncio.Event()
+        self._takes.set()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Events:
+        self._task = asyncio.create_task(self._app(self._scope, self._receive, self._send))
+        await self.wait(lambda: self.is_over or self.text)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.cut()
+
+    async def _receive(self) -> Any:
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, event: Any) -> None:
+        await self._takes.wait()
+        if self._gone.is_set():
+            raise OSError("the peer has gone")
+        if event["type"] == "http.response.start":
+            self.status = event["status"]
+            self.headers = {name.decode(): value.decode() for name, value in event["headers"]}
+        else:
+            self.text += event["body"].decode()
+            self.is_over = not event.get("more_body", False)
+        self._changed.set()
+
+    async def wait(self, condition: Callable[[], Any], within: float = 5.0) -> None:
+        """Return when the condition is true; it is looked at whenever something arrives."""
+        async with asyncio.timeout(within):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    @property
+    def events(self) -> list[list[Any]]:
+        """All that came: the messages of each event."""
+        blocks = self.text.split("\n\n")[:-1]
+        return [json.loads(block[6:]) for block in blocks if block.startswith("data: ")]
+
+    async def receive(self) -> list[Any]:
+        """The messages of the next event."""
+        await self.wait(lambda: len(self.events) > self._read)
+        self._read += 1
+        return self.events[self._read - 1]
+
+    def take_nothing(self) -> None:
+        """From now on the peer reads nothing."""
+        self._takes.clear()
+
+    def take_again(self) -> None:
+        self._takes.set()
+
+    async def cut(self) -> None:
+        """The connection breaks: what is being written fails."""
+        self._gone.set()
+        self._takes.set()
+        if self._task is not None:
+            await asyncio.wait_for(self._task, 5)
+
+
 class Socket:
     """A WebSocket's client: ``async with Socket(server) as socket``."""
 
-    def __init__(self, app: Server, headers: Headers = ()) -> None:
+    def __init__(self, app: Server, headers: Headers = (), **scope: Any) -> None:
         self.frames: list[str] = []
+        self.subprotocol: str | None = None
         self.closed: int | None = None
         self.is_accepted = False
         self._app = app
+        self._scope = scope
         self._headers = [(name.encode(), value.encode()) for name, value in headers]
         self._events: asyncio.Queue[Any] = asyncio.Queue()
         self._changed = asyncio.Event()
@@ -115,7 +218,7 @@ class Socket:
 
     async def open(self) -> None:
         self._events.put_nowait({"type": "websocket.connect"})
-        scope = {"type": "websocket", "path": "/faye", "headers": self._headers}
+        scope = {"type": "websocket", "path": "/faye", "headers": self._headers, **self._scope}
         self._task = asyncio.create_task(self._app(scope, self._events.get, self._send))
         await self.wait(lambda: self.is_accepted or self.closed is not None)
 
@@ -125,6 +228,7 @@ class Socket:
             raise OSError("the peer has gone")
         if event["type"] == "websocket.accept":
             self.is_accepted = True
+            self.subprotocol = event.get("subprotocol")
         elif event["type"] == "websocket.close":
             self.closed = event["code"]
             self._events.put_nowait({"type": "websocket.disconnect", "code": event["code"]})
@@ -140,7 +244,10 @@ class Socket:
                 await self._changed.wait()
 
     def send(self, *messages: Any) -> None:
-        """Send a frame: messages, or one text as it is."""
+        """Send a frame: messages, one text as it is, or bytes in a binary frame."""
+        if messages and isinstance(messages[0], bytes):
+            self._events.put_nowait({"type": "websocket.receive", "bytes": messages[0]})
+            return
         raw = messages[0] if messages and isinstance(messages[0], str) else json.dumps(messages)
         self._events.put_nowait({"type": "websocket.receive", "text": raw})
 

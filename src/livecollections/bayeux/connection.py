@@ -6,10 +6,28 @@ not what is so. This module knows no session.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+_CREDENTIALS = (b"cookie", b"authorization", b"proxy-authorization")
+_PLAIN = (
+    "type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path",
+    "client", "server",
+)  # fmt: skip
+"""What the server underneath tells of a request; what others have added tells of its user."""
+
+
+def anonymous(scope: Mapping[str, Any]) -> Scope:
+    """The scope without what a browser sends along by itself, or what somebody has concluded from it."""
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _CREDENTIALS]
+    return {**{key: scope[key] for key in _PLAIN if key in scope}, "headers": headers}
 
 
 class Connection:

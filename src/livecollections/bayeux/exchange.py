@@ -35,6 +35,8 @@ PATIENCE = 0.05, 5.0
 """Seconds before a history that told nothing is asked again: at first, and at most."""
 SWEEP = 0.25
 """Seconds by which a held connect may be answered late."""
+STREAM_AWAITED = 5.0
+"""Seconds after which a client whose stream is not there asks what it missed."""
 COME_BACK = 1.0
 """Seconds after which clients of a server that closes ask again."""
 
@@ -186,6 +188,16 @@ class Exchange:
         reply["advice"] = messages.advice(RETRY, interval=self.interval, timeout=self.timeout)
         return reply
 
+    def advise_heartbeat(self, reply: dict[str, Any], *, is_heard: bool) -> dict[str, Any]:
+        """The reply with the advice for connects that are no more than signs of life, as Faye's server gives it.
+
+        Args:
+            is_heard: whether the client's stream is there.
+        """
+        interval = self.timeout if is_heard else min(self.timeout, STREAM_AWAITED)
+        reply["advice"] = messages.advice(RETRY, interval=interval, timeout=0)
+        return reply
+
     def end(self, session: Session, *, by_client: bool = False) -> None:
         """End a session; its held connect is answered: handshake again, or not, if it said goodbye itself."""
         if session.has_ended:
@@ -216,6 +228,27 @@ class Exchange:
             self._spawn(self._replay(session))
         if session.queue and not session.may_wait:
             session.link.wake()
+
+    def sending(self, link: Link) -> float:
+        """The link writes now; until ``sent``, what comes for its session waits within bounds."""
+        if (session := _attached(link)) is not None:
+            session.flowing = False
+        return self.clock()
+
+    def sent(self, link: Link, begun: float) -> None:
+        """What the link wrote has gone.
+
+        Args:
+            begun: what ``sending`` returned.
+        """
+        if (session := _attached(link)) is None:
+            return
+        session.landed()
+        session.flowing = True
+        if self.clock() - begun >= self.limits.stall:
+            session.stalled()
+        if not session.queue and session.positions:
+            self.wake(session)
 
     # Sessions in time.
 
@@ -374,3 +407,9 @@ class Exchange:
         if published is not None:
             return not follows(published, position)
         return not page.messages or not follows(history.position(), position)
+
+
+def _attached(link: Link) -> Session | None:
+    """The session whose messages go to the link."""
+    session = link.session
+    return session if session is not None and session.link is link else None

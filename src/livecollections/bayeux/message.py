@@ -22,14 +22,23 @@ from .channel import is_meta, is_name
 
 VERSION = "1.0"
 LIVE_VERSION = 1
-CONNECTION_TYPES = ("long-polling", "cross-origin-long-polling", "websocket")
-"""What remote clients may ask for. A transport that is added is named here."""
+CONNECTION_TYPES = (
+    "long-polling",
+    "cross-origin-long-polling",
+    "callback-polling",
+    "websocket",
+    "eventsource",
+)
+"""What remote clients may ask for, in Faye's order; "in-process" they can't."""
+HEARTBEAT = "eventsource"
+"""The connection type whose connects carry no messages: those come on a stream."""
 
 RETRY, REHANDSHAKE, NONE = "retry", "handshake", "none"
 
 _NOT_IN_ERRORS = re.compile(r"[^A-Za-z0-9\-_!~()$@ /*.]")
 _ERROR_ARGUMENT = 128
-_BEGINS_JSON = re.compile(rb"^(?:\xef\xbb\xbf)?[ \t\r\n]*[\[{]")
+_BOM = b"\xef\xbb\xbf"
+_BEGINS_JSON = re.compile(rb"[ \t\r\n]*[\[{]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,9 @@ class Limits:
     body: bytes of one HTTP body or WebSocket frame.  batch: messages in it.  depth: levels of nested JSON.
     channel: characters of a channel's name.  subscriptions: of one session.  queue_bytes: waiting for one
     session that does not take them.  stall: seconds for which a socket takes no byte before what waits for it
-    is squashed.  errors: unreadable frames on one socket before it is closed.
+    is squashed.  errors: unreadable frames on one socket before it is closed.  url: bytes of a path with its
+    query.  upload: seconds for which a body may take to come.  strangers: sockets without a session, of all
+    clients.  strangers_address: of one address.
     """
 
     body: int = 262_144
@@ -50,6 +61,10 @@ class Limits:
     queue_bytes: int = 65_536
     stall: float = 1.0
     errors: int = 10
+    url: int = 8_192
+    upload: float = 30.0
+    strangers: int = 2_000
+    strangers_address: int = 200
 
 
 class Message:
@@ -107,7 +122,7 @@ def parse(raw: bytes, limits: Limits) -> list[Any]:
     if len(raw) > limits.body:
         raise TooLarge(f"at most {limits.body} bytes are accepted at a time")
     try:
-        value = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+        value = orjson.loads(raw.removeprefix(_BOM))
     except orjson.JSONDecodeError as error:
         raise MalformedRequest(f"this is not JSON: {error}") from None
     messages = value if isinstance(value, list) else [value]
@@ -127,15 +142,19 @@ def parse_body(raw: bytes, limits: Limits) -> list[Any]:
     """
     if len(raw) > limits.body:
         raise TooLarge(f"at most {limits.body} bytes are accepted at a time")
-    if _BEGINS_JSON.match(raw):
-        return parse(raw, limits)
+    raw = raw.removeprefix(_BOM)
+    return parse(raw, limits) if _BEGINS_JSON.match(raw) else parse_form(raw, limits)
+
+
+def parse_form(raw: bytes, limits: Limits) -> list[Any]:
+    """As ``parse``, for a form or a query: each of its ``message`` fields holds one message or an array."""
     try:
-        fields = parse_qsl(raw.decode(), max_num_fields=limits.batch)
+        fields = parse_qsl(raw.decode(), max_num_fields=limits.batch, errors="strict")
     except ValueError as error:
         raise MalformedRequest(f"this is neither JSON nor a form: {error}") from None
-    messages = [item for name, value in fields if name == "message" for item in parse(value.encode(), limits)]
     if not any(name == "message" for name, _ in fields):
         raise MalformedRequest("this is neither JSON nor a form with a field 'message'")
+    messages = [item for name, value in fields if name == "message" for item in parse(value.encode(), limits)]
     if len(messages) > limits.batch:
         raise TooLarge(f"at most {limits.batch} messages are accepted at a time")
     return messages

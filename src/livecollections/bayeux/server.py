@@ -10,7 +10,7 @@ The engine knows no HTTP and no WebSocket; sessions and fan-out are the exchange
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import BayeuxError
@@ -34,9 +34,12 @@ Handler = Callable[["Engine", Mapping[str, Any], Link, bool], Awaitable[None]]
 class Engine:
     """Handles the messages of clients, for any number of transports."""
 
-    def __init__(self, exchange: Exchange, policy: Policy) -> None:
+    def __init__(
+        self, exchange: Exchange, policy: Policy, types: Sequence[str] = messages.CONNECTION_TYPES
+    ) -> None:
         self.exchange = exchange
         self.policy = policy
+        self.types = types
         self._limits = exchange.limits
 
     async def receive(self, received: list[Any], link: Link) -> None:
@@ -54,6 +57,17 @@ class Engine:
                 self._refuse(item, link, self._why_not_now(item))
             else:
                 await self._handle(item, link, len(received) == 1)
+
+    async def attach(self, client_id: str, link: Link) -> Session:
+        """Have a session's messages sent to a link on which none are received: a stream.
+
+        Raises:
+            BayeuxError: 401, no message that came there could speak for such a session.
+        """
+        session = self._session({"channel": channels.CONNECT, "clientId": client_id}, link)
+        self.exchange.attach(session, link)
+        self.exchange.wake(session)
+        return session
 
     def _why_not_now(self, message: Mapping[str, Any]) -> BayeuxError:
         client_id = message.get("clientId")
@@ -80,7 +94,7 @@ class Engine:
         reply = messages.refuse(messages.reply_to(message, client_id=echoes), error)
         if name == channels.HANDSHAKE:
             reply["version"] = messages.VERSION
-            reply["supportedConnectionTypes"] = list(messages.CONNECTION_TYPES)
+            reply["supportedConnectionTypes"] = list(self.types)
         if name in (channels.SUBSCRIBE, channels.UNSUBSCRIBE):
             asked = message.get("subscription")
             reply["subscription"] = asked if isinstance(asked, str | list) else []
@@ -116,7 +130,7 @@ class Engine:
         offered = [offered] if isinstance(offered, str) else offered
         if not isinstance(offered, list) or not offered:
             raise messages.parameter_missing("supportedConnectionTypes")
-        if not any(name in messages.CONNECTION_TYPES for name in offered if isinstance(name, str)):
+        if not any(name in self.types for name in offered if isinstance(name, str)):
             raise messages.connection_types_not_supported(offered)
         version = message.get("version")
         if not isinstance(version, str) or not version:
@@ -130,7 +144,7 @@ class Engine:
         self.exchange.admit(session)
         reply = messages.reply_to(message, client_id=False)
         reply["version"] = messages.VERSION
-        reply["supportedConnectionTypes"] = list(messages.CONNECTION_TYPES)
+        reply["supportedConnectionTypes"] = list(self.types)
         reply["clientId"] = session.id
         live = messages.live_ext(message)
         if live is not None:
@@ -144,10 +158,13 @@ class Engine:
         kind = message.get("connectionType")
         if not kind:
             raise messages.parameter_missing("connectionType")
-        if not isinstance(kind, str) or kind not in messages.CONNECTION_TYPES:
+        if not isinstance(kind, str) or kind not in self.types:
             raise messages.connection_types_not_supported(kind)
         session = self._session(message, link)
         self.exchange.answer(session)
+        if kind == messages.HEARTBEAT:
+            self._sign_of_life(session, message, link)
+            return
         is_first = session.state is State.HANDSHAKEN or (link.is_socket and link.is_fresh)
         is_fresh, link.is_fresh = link.is_fresh, False
         self.exchange.attach(session, link)
@@ -164,6 +181,20 @@ class Engine:
             held = Held(link, reply, self.exchange.clock() + wait)
             session.hold(held)
             self.exchange.visit_at(session, held.until)
+        self.exchange.wake(session)
+
+    def _sign_of_life(self, session: Session, message: Mapping[str, Any], link: Link) -> None:
+        """Answer a connect of a client that hears by a stream; without one, what waits goes with the answer."""
+        if not _has_stream(session):
+            self.exchange.attach(session, link)
+        assert session.link is not None
+        stream = session.link
+        reply = messages.reply_to(message)
+        if stream.is_fresh and (last := self._set_back(session, message)):
+            reply["ext"] = {"live": {"last": last}}
+        stream.is_fresh = False
+        session.step(Happening.ANSWER)
+        link.reply(self.exchange.advise_heartbeat(reply, is_heard=stream is not link))
         self.exchange.wake(session)
 
     @staticmethod
@@ -290,3 +321,8 @@ def _negotiate(version: Any) -> dict[str, Any]:
     if version == messages.LIVE_VERSION and not isinstance(version, bool):
         return ours
     return {**ours, "error": f"this server speaks version {messages.LIVE_VERSION}"}
+
+
+def _has_stream(session: Session) -> bool:
+    connection = session.link.connection if session.link is not None else None
+    return connection is not None and connection.transport == messages.HEARTBEAT

@@ -11,23 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import orjson
 
 from ...errors import RequestError
 from .. import message as messages
-from ..connection import Connection
+from ..connection import Connection, Receive, Send
 from ..message import Message
 from ..server import Engine
 from ..session import Session
+from ..strangers import Strangers
 
 logger = logging.getLogger("livecollections.bayeux")
-
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
 
 FRAME = 16_384
 """Bytes of messages joined into one frame: what the socket underneath may have to keep beyond its own bound."""
@@ -38,15 +34,25 @@ class WebSocket:
 
     Args:
         alone: seconds for which it may be without a session.
+        strangers: those that are without one.
     """
 
     is_socket = True
 
     def __init__(
-        self, engine: Engine, connection: Connection, receive: Receive, send: Send, alone: float
+        self,
+        engine: Engine,
+        connection: Connection,
+        receive: Receive,
+        send: Send,
+        *,
+        alone: float,
+        strangers: Strangers,
     ) -> None:
         self.session: Session | None = None
         self.connection: Connection | None = connection
+        self._strangers = strangers
+        self._address = connection.address
         self.is_fresh = True
         self._engine = engine
         self._exchange = engine.exchange
@@ -63,6 +69,7 @@ class WebSocket:
 
     async def run(self) -> None:
         """Serve an accepted socket until it closes."""
+        self._strangers.add(self, self._address)
         writer = asyncio.create_task(self._write())
         try:
             async with asyncio.timeout(self._alone) as self._patience:
@@ -71,6 +78,7 @@ class WebSocket:
             self.close(1008)
         finally:
             self._patience = None
+            self._strangers.discard(self)
             self._exchange.detach(self)
             if self._code is None or writer.done():
                 writer.cancel()
@@ -105,6 +113,8 @@ class WebSocket:
             await self._room
 
     def ended(self) -> None:
+        if self._patience is not None:
+            self._strangers.add(self, self._address)
         self._give(self._alone)
         self.wake()
 
@@ -121,6 +131,7 @@ class WebSocket:
             await self._handle(text.encode() if text is not None else event.get("bytes") or b"")
             if self.session is not None and self.session.link is self and self._patience is not None:
                 self._patience.reschedule(None)
+                self._strangers.discard(self)
 
     async def _handle(self, raw: bytes) -> None:
         try:
@@ -144,7 +155,6 @@ class WebSocket:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
-        clock, stall = self._exchange.clock, self._exchange.limits.stall
         while True:
             session = self.session
             if session is not None and session.link is not self:
@@ -157,9 +167,7 @@ class WebSocket:
                 self._work = loop.create_future()
                 await self._work
                 continue
-            if session is not None:
-                session.flowing = False
-            begun = clock()
+            begun = self._exchange.sending(self)
             try:
                 await self._send({"type": "websocket.send", "text": frame})
             except Exception as error:
@@ -170,13 +178,7 @@ class WebSocket:
                 self._release_room()
                 self.abort()
                 return
-            if session is not None and session.link is self:
-                session.landed()
-                session.flowing = True
-                if clock() - begun >= stall:
-                    session.stalled()
-                if not session.queue and session.positions:
-                    self._exchange.wake(session)
+            self._exchange.sent(self, begun)
 
     def _frame(self, session: Session | None) -> str | None:
         """What to send next: all replies, and some messages; None if nothing waits."""
