@@ -12,7 +12,9 @@ DATABASE ?= sqlite:///todos.db
 
 BIN := .venv/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --root-user-action=ignore -c constraints.txt
-APT := $$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive apt-get
+ROOT := $$([ "$$(id -u)" = 0 ] || echo sudo)
+APT := $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get
+POLICY := /usr/sbin/policy-rc.d
 VENDOR := src/livecollections/demo/vendor.json
 
 help: ## List these targets
@@ -44,15 +46,24 @@ docs: .venv/.installed ## Build the documentation into docs/_site
 clean: ## Remove what setup made
 	rm -rf .venv node_modules dist docs/_site src/livecollections/demo/static/vendor
 
-# What tests and benches need beyond setup; quick when it is there already.
+# What tests and benches need beyond setup; quick when it is there already. nginx would begin to serve port 80 when it is
+# installed, and again when the machine starts: the policy keeps it from the first, systemctl from the second.
 setup-test: setup .venv/.tested
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
 	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \
+	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx"; \
 	if [ -n "$$missing" ]; then \
 		command -v apt-get >/dev/null || { echo "install with your package manager:$$missing"; exit 1; }; \
 		echo "installing$$missing"; \
+		if [ ! -e $(POLICY) ]; then \
+			trap '$(ROOT) rm -f $(POLICY)' EXIT; \
+			printf '#!/bin/sh\nexit 101\n' | $(ROOT) tee $(POLICY) >/dev/null; $(ROOT) chmod 755 $(POLICY); \
+		fi; \
 		$(APT) update -qq >/dev/null; $(APT) install -y -qq --no-install-recommends $$missing >/dev/null; \
+		case "$$missing" in *nginx*) \
+			[ ! -d /run/systemd/system ] || $(ROOT) systemctl disable --quiet nginx;; \
+		esac; \
 	fi
 
 .venv/.made:

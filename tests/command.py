@@ -56,6 +56,13 @@ class Command:
             if containing in line:
                 return line
 
+    def said(self) -> list[str]:
+        """All lines so far."""
+        while not self._fresh.empty():
+            if (line := self._fresh.get_nowait()) is not None:
+                self.lines.append(line)
+        return self.lines
+
     def address(self) -> str:
         """The address that it prints once it serves, without the closing slash."""
         return self.wait_line("http://").rstrip("/")

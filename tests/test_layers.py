@@ -62,6 +62,7 @@ LAYERS = {
         "bayeux.asgi",
         "bayeux.http",
         "bayeux.script",
+        "bayeux.signals",
         "bayeux.transports",
         "bayeux.transports.*",
         "openapi",

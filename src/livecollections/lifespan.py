@@ -1,65 +1,17 @@
-"""How a Live starts and ends with its host: the signals that end a process, and another application's lifespan.
-
-Servers tell the lifespan of a stop only after every response has ended, and a held poll or a stream does not
-end by itself. So the signal is heard here, first, and then by whoever heard it before.
-"""
+"""How a Live starts and ends with its host: another application's lifespan, within ours."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
-from types import FrameType
 from typing import Any
 
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("livecollections.live")
-
-
-class Signals:
-    """Runs ``close`` on the loop at SIGTERM and SIGINT, and chains the handlers that it finds.
-
-    A signal that has no handler keeps its default: the process ends, and nobody waits for it.
-    """
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, close: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
-        self._loop = loop
-        self._close = close
-        self._chained: dict[int, Callable[[int, FrameType | None], Any]] = {}
-        self._closing: set[asyncio.Task[None]] = set()
-
-    def install(self) -> None:
-        """Begin to hear signals; only the main thread may."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGTERM, signal.SIGINT):
-            previous = signal.getsignal(number)
-            if callable(previous):
-                self._chained[number] = previous
-                signal.signal(number, self._hear)
-
-    def restore(self) -> None:
-        """Put the former handlers back, where nobody came after us."""
-        for number, previous in self._chained.items():
-            if signal.getsignal(number) == self._hear:
-                signal.signal(number, previous)
-        self._chained.clear()
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._begin)
-        self._chained[number](number, frame)
-
-    def _begin(self) -> None:
-        closing = self._loop.create_task(self._close())
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
 
 
 class Wrapped:

@@ -28,9 +28,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from . import openapi, rest, status
 from .bayeux import Server
 from .bayeux.http import MOUNT
+from .bayeux.signals import Signals
 from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed
-from .lifespan import Signals, Wrapped
+from .lifespan import Wrapped
 from .listeners import Run as ListenerRun
 from .query import Query
 from .resource import Resource

@@ -22,6 +22,7 @@ from .options import TRANSPORTS, check_limits, check_seconds, check_subprotocol,
 from .origins import Origins, Trust
 from .policy import Policy
 from .server import Engine
+from .signals import Signals
 from .strangers import Strangers
 from .transports.eventsource import EventSource
 from .transports.websocket import WebSocket
@@ -79,6 +80,7 @@ class Server(Host):
         self._strangers = Strangers(limits)
         self._sockets: set[WebSocket] = set()
         self._serving: set[asyncio.Task[Any] | None] = set()
+        self._signals: Signals | None = None
         self._is_started = False
 
     @property
@@ -108,6 +110,19 @@ class Server(Host):
             link.abort()
         await self._wait_served()
 
+    async def __aenter__(self) -> Server:
+        """Start; a SIGTERM or SIGINT closes it, before the server underneath waits for what is held."""
+        await self.start()
+        self._signals = Signals(asyncio.get_running_loop(), self.close)
+        self._signals.install()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close."""
+        if self._signals is not None:
+            self._signals.restore()
+        await self.close()
+
     async def _wait_served(self) -> None:
         serving = [task for task in self._serving if task is not None and task is not asyncio.current_task()]
         if serving:
@@ -134,10 +149,10 @@ class Server(Host):
         while True:
             event = await receive()
             if event["type"] == "lifespan.startup":
-                await self.start()
+                await self.__aenter__()
                 await send({"type": "lifespan.startup.complete"})
             elif event["type"] == "lifespan.shutdown":
-                await self.close()
+                await self.__aexit__()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
