@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import openapi, rest, status
 from .bayeux import Server
-from .bayeux.http import MOUNT
+from .bayeux.connection import MOUNT
 from .bayeux.signals import Signals
 from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed

@@ -20,6 +20,7 @@ from .wire import (
     Socket,
     connect,
     connected,
+    cookie,
     handshake,
     request,
     subscribe,
@@ -38,7 +39,7 @@ def server() -> Server:
 
 
 async def test_a_response_has_fayes_headers(server: Server) -> None:
-    answer = await request(server, HANDSHAKE)
+    answer = await request(server, [])
     assert answer.status == 200
     assert answer.headers == {
         "vary": "Origin",
@@ -220,12 +221,13 @@ async def test_a_session_moves_from_polling_to_a_socket_and_back_without_loss(se
         assert [message["data"] for message in await socket.receive()] == [1]
         await server.publish("/chat", 2)
         assert [message["data"] for message in await socket.receive()] == [2]
-        held = asyncio.create_task(request(server, connect(client_id)))
+        mine = cookie(server, client_id)
+        held = asyncio.create_task(request(server, connect(client_id), headers=mine))
         await wait_until(lambda: server._exchange.sessions[client_id].held)
         await server.publish("/chat", 3)
         assert (await held).messages[1]["data"] == 3
     await server.publish("/chat", 4)
-    assert (await request(server, connect(client_id))).messages[1]["data"] == 4
+    assert (await request(server, connect(client_id), headers=mine)).messages[1]["data"] == 4
 
 
 async def test_sessions_expire_by_time_and_a_held_connect_keeps_them() -> None:
@@ -317,22 +319,6 @@ async def test_one_socket_speaks_for_one_session_while_that_lives(server: Server
         reply = await socket.reply(connect(await handshake(server), "websocket", id="other"))
         assert not reply["successful"]
         await socket.wait(lambda: socket.closed == 1008)
-
-
-async def test_a_second_socket_takes_the_session_over() -> None:
-    server = Server(timeout=0.2, policy=Open())
-    client_id = await handshake(server)
-    async with Socket(server) as first, Socket(server) as second:
-        await first.reply(connect(client_id, "websocket"))
-        await first.reply(subscribe(client_id, "/chat"))
-        await second.reply(connect(client_id, "websocket"))
-        await server.publish("/chat", 1)
-        assert (await second.receive())[0]["data"] == 1
-        assert not first.frames
-        while first.closed is None:
-            await second.reply(connect(client_id, "websocket"))
-        assert first.closed == 1008
-        assert second.closed is None
 
 
 async def test_a_socket_without_a_session_is_closed_after_a_time() -> None:
@@ -453,6 +439,7 @@ async def test_lifespan_starts_and_closes(server: Server) -> None:
     [
         ("timeout", 0), ("timeout", -1), ("timeout", "45"), ("timeout", True), ("timeout", float("nan")),
         ("timeout", float("inf")), ("timeout", None), ("interval", -1), ("interval", "0"), ("ping", 0), ("ping", "x"),
+        ("cookie", ""), ("cookie", "a b"), ("cookie", 5),
         ("policy", object()), ("policy", Open), ("limits", 5), ("limits", {"body": 1}), ("limits", Limits(body=0)),
         ("limits", Limits(depth=-1)), ("limits", Limits(stall=True)), ("allowed_origins", "https://a.example"),
         ("allowed_origins", ["a.example"]), ("allowed_origins", ["https://a.example/x"]), ("allowed_origins", [5]),

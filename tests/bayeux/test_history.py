@@ -16,6 +16,7 @@ from .wire import (
     Socket,
     connect,
     connected,
+    cookie,
     handshake,
     request,
     seqs,
@@ -114,7 +115,8 @@ async def test_finding_17_live_never_overtakes_replay(server: Server, log: Log) 
         client_id = await handshake(server)
         await socket.reply(connect(client_id, "websocket"))
         await socket.reply(subscribe(client_id, TODOS, ext=since(log.seq(3))))
-        await request(server, subscribe(client_id, TODOS, id="s2", ext=since(log.seq(0))))
+        mine = cookie(server, client_id)
+        await request(server, subscribe(client_id, TODOS, id="s2", ext=since(log.seq(0))), headers=mine)
         log.pause = pause
         socket.send(subscribe(client_id, TODOS, id="s3", ext=since(log.seq(1))))
         await reading.wait()

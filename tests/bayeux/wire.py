@@ -83,6 +83,7 @@ async def request(
         "type": "http",
         "http_version": "1.1",
         "method": method,
+        "scheme": "http",
         "path": path,
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers],
@@ -302,6 +303,11 @@ async def connected(app: Server) -> str:
     (reply,) = (await request(app, connect(client_id))).messages
     assert reply["successful"], reply
     return client_id
+
+
+def cookie(server: Server, client_id: str) -> Headers:
+    """What a browser that made this session sends along."""
+    return [("cookie", f"livecollections={server._exchange.sessions[client_id].cookie}")]
 
 
 def connect(client_id: str, kind: str = "long-polling", **fields: Any) -> dict[str, Any]:

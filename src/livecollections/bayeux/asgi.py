@@ -18,7 +18,14 @@ from .exchange import Exchange
 from .host import Host
 from .http import Http, headers_of
 from .message import Limits
-from .options import TRANSPORTS, check_limits, check_seconds, check_subprotocol, connection_types
+from .options import (
+    TRANSPORTS,
+    check_cookie,
+    check_limits,
+    check_seconds,
+    check_subprotocol,
+    connection_types,
+)
 from .origins import Origins, Trust
 from .policy import Policy
 from .server import Engine
@@ -37,6 +44,7 @@ class Server(Host):
         timeout: seconds for which a connect is held; less than any proxy's on the way.
         interval: seconds that clients wait between connects.
         ping: seconds between pings, on transports that can send them; None: none.
+        cookie: the name of a cookie that binds sessions to the browser that made them; None: none is given.
         policy: who may do what; the default opens the exact channels that have a history, and no others.
         limits: what one client may send and cost.
         allowed_origins: browsers' origins that may use it, as "https://app.example"; "*" for all. Pages of
@@ -54,6 +62,7 @@ class Server(Host):
         timeout: float = 45,
         interval: float = 0,
         ping: float | None = 20,
+        cookie: str | None = "livecollections",
         policy: Policy | None = None,
         limits: Limits = _LIMITS,
         allowed_origins: Sequence[str] = (),
@@ -64,6 +73,7 @@ class Server(Host):
         check_seconds("interval", interval)
         if ping is not None:
             check_seconds("ping", ping, above=0)
+        check_cookie(cookie)
         if policy is not None and not isinstance(policy, Policy):
             raise ConfigurationError(f"policy: a Policy or None is expected, not {policy!r}")
         check_limits(limits)
@@ -75,7 +85,7 @@ class Server(Host):
         self.ping = ping
         self.limits = limits
         super().__init__(Exchange(timeout=timeout, interval=interval, limits=limits))
-        self._engine = Engine(self._exchange, policy or Policy(), types)
+        self._engine = Engine(self._exchange, policy or Policy(), types, cookie)
         self._http = Http(self._engine, self._origins, types, ping)
         self._strangers = Strangers(limits)
         self._sockets: set[WebSocket] = set()

@@ -7,6 +7,7 @@ not what is so. This module knows no session.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,10 +25,25 @@ _PLAIN = (
 """What the server underneath tells of a request; what others have added tells of its user."""
 
 
+MOUNT = "bayeux.mount"
+"""In a scope: where the server is, if a router above does not say so by ``root_path``."""
+
+
 def anonymous(scope: Mapping[str, Any]) -> Scope:
     """The scope without what a browser sends along by itself, or what somebody has concluded from it."""
     headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _CREDENTIALS]
     return {**{key: scope[key] for key in _PLAIN if key in scope}, "headers": headers}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a connection brings that could prove whose it is.
+
+    cookie: ours, if it brought one.  user: whom the policy knows by what it carries; None: nobody.
+    """
+
+    cookie: str | None = None
+    user: Any = None
 
 
 class Connection:
@@ -52,6 +68,16 @@ class Connection:
         """The peer's address, without its port, as the server underneath tells it."""
         client = self._scope.get("client")
         return client[0] if client else None
+
+    @property
+    def mount(self) -> str:
+        """The path under which the server answers."""
+        return str(self._scope.get(MOUNT) or self._scope.get("root_path") or "/")
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is encrypted, as far as the server underneath knows."""
+        return self._scope.get("scheme") in ("https", "wss")
 
     @property
     def headers(self) -> dict[str, str]:

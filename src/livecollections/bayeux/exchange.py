@@ -37,6 +37,8 @@ SWEEP = 0.25
 """Seconds by which a held connect may be answered late."""
 STREAM_AWAITED = 5.0
 """Seconds after which a client whose stream is not there asks what it missed."""
+PING_ANSWERED = 2.0
+"""Seconds in which a socket that was asked whether it is there has to say something."""
 COME_BACK = 1.0
 """Seconds after which clients of a server that closes ask again."""
 
@@ -68,7 +70,9 @@ class Exchange:
         self.clock = clock
         self.settings = Declarations()
         self._lazy = Lazy(self.wake)
-        self._token = token
+        self.token = token
+        self.ping_answered = PING_ANSWERED
+        self._pings: dict[Link, asyncio.Event] = {}
         self._sessions: dict[str, Session] = {}
         self._subscribers: dict[str, dict[Session, None]] = {}
         self._histories: dict[str, History] = {}
@@ -146,28 +150,38 @@ class Exchange:
 
     def begin(self, *, is_local: bool = False) -> Session:
         """A session that nobody knows yet; ``admit`` makes it known."""
-        return Session(self._token(), self.limits.queue_bytes, self._deadline(), is_local=is_local)
+        return Session(self.token(), self.limits.queue_bytes, self._deadline(), is_local=is_local)
 
     def admit(self, session: Session) -> None:
         self._sessions[session.id] = session
         if not session.is_local:
             self.visit_at(session, session.deadline)
 
-    def attach(self, session: Session, link: Link) -> None:
-        """Send the session's messages to this link from now on; another that it had is given up."""
-        if session.link is not link:
-            if (old := session.link) is not None:
-                self.answer(session)
-                self.detach(old)
-                old.ended()
-            if link.session is not session:
-                self.detach(link)
-            session.link, session.flowing = link, True
+    def join(self, session: Session, link: Link) -> None:
+        """Let the link speak for the session, as its socket if it is one and there is no other."""
+        if link.session is not session:
+            self.detach(link)
         link.session = session
+        if link.is_socket and session.socket is None:
+            session.socket = link
+
+    def attach(self, session: Session, link: Link) -> None:
+        """Send the session's messages to this link from now on; others that it had are given up."""
+        for old in (session.link, session.socket):
+            if old is not None and old is not link:
+                if old is session.link:
+                    self.answer(session)
+                self._give_up(old)
+        self.join(session, link)
+        if session.link is not link:
+            session.link, session.flowing = link, True
 
     def detach(self, link: Link) -> None:
         """The link has gone; its session waits for another. What was in flight is put back."""
         session, link.session = link.session, None
+        if session is not None and session.socket is link:
+            session.socket = None
+        self.heard(link)
         if session is None or session.link is not link:
             return
         session.put_back()
@@ -176,16 +190,46 @@ class Exchange:
             session.release()
         self.touch(session)
 
-    def answer(self, session: Session) -> None:
-        """Answer its held connect, if there is one."""
+    def _give_up(self, link: Link) -> None:
+        self.detach(link)
+        link.ended()
+
+    async def answers(self, session: Session) -> bool:
+        """Whether the socket that speaks for it still does: one that says nothing in time is given up."""
+        socket = session.socket
+        if socket is None:
+            return False
+        ping = self._pings.get(socket)
+        if ping is None:
+            ping = self._pings[socket] = asyncio.Event()
+            # No ASGI server lets an application send a ping frame. A connect that is answered is asked again.
+            self.answer(session, interval=0)
+        try:
+            async with asyncio.timeout(self.ping_answered):
+                await ping.wait()
+        except TimeoutError:
+            if session.socket is socket:
+                self._give_up(socket)
+        finally:
+            self._pings.pop(socket, None)
+        return session.socket is socket
+
+    def heard(self, link: Link) -> None:
+        """Something came on the link, or it has gone."""
+        if self._pings and (ping := self._pings.get(link)) is not None:
+            ping.set()
+
+    def answer(self, session: Session, *, interval: float | None = None) -> None:
+        """Answer its held connect, if there is one; ``interval``: seconds until the next, if not as usual."""
         held = session.release()
         if held is not None:
             self.touch(session)
-            held.link.reply(self.advise(held.reply))
+            held.link.reply(self.advise(held.reply, interval=interval))
 
-    def advise(self, reply: dict[str, Any]) -> dict[str, Any]:
+    def advise(self, reply: dict[str, Any], *, interval: float | None = None) -> dict[str, Any]:
         """The reply with the usual advice."""
-        reply["advice"] = messages.advice(RETRY, interval=self.interval, timeout=self.timeout)
+        interval = self.interval if interval is None else interval
+        reply["advice"] = messages.advice(RETRY, interval=interval, timeout=self.timeout)
         return reply
 
     def advise_heartbeat(self, reply: dict[str, Any], *, is_heard: bool) -> dict[str, Any]:
@@ -206,7 +250,8 @@ class Exchange:
             self._forget(session, name)
         held = session.end()
         self._sessions.pop(session.id, None)
-        link, session.link = session.link, None
+        links = [link for link in (session.link, session.socket) if link is not None]
+        session.link = session.socket = None
         if held is not None:
             if by_client:
                 held.reply["advice"] = messages.advice(NONE)
@@ -215,8 +260,9 @@ class Exchange:
                 messages.refuse(held.reply, messages.unknown_client(session.id))
                 held.reply["advice"] = messages.advice(REHANDSHAKE, interval=0)
             held.link.reply(held.reply)
-        if link is not None:
+        for link in dict.fromkeys(links):
             link.session = None
+            self.heard(link)
             link.ended()
 
     def wake(self, session: Session) -> None:

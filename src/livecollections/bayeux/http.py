@@ -16,16 +16,13 @@ from typing import Any
 
 from ..errors import BayeuxError, MalformedRequest, RequestError, TooLarge
 from . import message as messages
-from .connection import Connection, Receive, Scope, Send, anonymous
+from .connection import MOUNT, Connection, Receive, Scope, Send, anonymous
 from .origins import Headers, Origins, Trust
 from .script import Script, is_script
 from .server import Engine
 from .transports import eventsource, jsonp
 from .transports.eventsource import EventSource
 from .transports.longpoll import Poll
-
-MOUNT = "bayeux.mount"
-"""In a scope: where the server is, if a router above does not say so by ``root_path``."""
 
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-cache, no-store")
@@ -138,7 +135,7 @@ class Http:
             return
         try:
             headers, body = present(body)
-            await request.respond(200, headers, body)
+            await request.respond(200, [*headers, *(poll.headers or ())], body)
         except BaseException:
             poll.lost()
             raise

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import BayeuxError
 from . import channel as channels
 from . import message as messages
-from .connection import Connection
+from .connection import Claim, Connection
 from .exchange import Exchange
 from .session import Session
 
@@ -29,6 +29,8 @@ class _LocalLink:
     """The end of a session that lives here: a signal that something waits."""
 
     connection: Connection | None = None
+    claim: Claim | None = None
+    headers: list[tuple[bytes, bytes]] | None = None
     is_socket = False
     is_fresh = False
 

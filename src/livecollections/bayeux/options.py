@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..errors import ConfigurationError
+from .binding import COOKIE_NAME
 from .message import CONNECTION_TYPES, Limits
 
 TRANSPORTS = ("websocket", "eventsource", "long-polling", "callback-polling")
@@ -35,6 +36,12 @@ def check_limits(limits: Any) -> None:
         value = getattr(limits, field.name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ConfigurationError(f"limits.{field.name}: a number above 0 is expected, not {value!r}")
+
+
+def check_cookie(name: Any) -> None:
+    """Raise ConfigurationError unless it is a name that a cookie can have, or None."""
+    if name is not None and (not isinstance(name, str) or not COOKIE_NAME.fullmatch(name)):
+        raise ConfigurationError(f"cookie: the name of a cookie or None is expected, not {name!r}")
 
 
 def check_subprotocol(name: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from . import channel as channels
+from .connection import Connection
 from .session import Session
 
 
@@ -22,6 +23,7 @@ class Policy:
 
     Channels with a history (resources) can be subscribed to by their exact names, and are never published to by
     clients; the policy is not asked. ``session.attributes`` is yours.
+    ``session.user`` is whom ``identify`` tells at handshake; ``can_handshake`` may set it too.
 
     Args:
         subscribe: names and patterns that clients may hear.
@@ -42,6 +44,13 @@ class Policy:
         self._subscribe = _checked("subscribe", subscribe)
         self._publish = _checked("publish", publish)
         self._deny = _checked("deny", deny)
+
+    async def identify(self, connection: Connection) -> Any:
+        """Whose connection this is, by what it carries (a cookie, a header); None: it doesn't tell.
+
+        Each connection that speaks for a session must tell the user (by ``==``) that the handshake's told.
+        """
+        return None
 
     async def can_handshake(self, session: Session, message: Mapping[str, Any]) -> bool:
         """Whether a client may have a session; ``message`` is its handshake."""

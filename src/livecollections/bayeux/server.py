@@ -14,8 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import BayeuxError
+from . import binding
 from . import channel as channels
 from . import message as messages
+from .binding import Verdict
+from .connection import Claim
 from .exchange import Exchange
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
@@ -32,14 +35,24 @@ Handler = Callable[["Engine", Mapping[str, Any], Link, bool], Awaitable[None]]
 
 
 class Engine:
-    """Handles the messages of clients, for any number of transports."""
+    """Handles the messages of clients, for any number of transports.
+
+    Args:
+        types: the connection types that are offered.
+        cookie: the name of the cookie that binds sessions to browsers; None: none is given.
+    """
 
     def __init__(
-        self, exchange: Exchange, policy: Policy, types: Sequence[str] = messages.CONNECTION_TYPES
+        self,
+        exchange: Exchange,
+        policy: Policy,
+        types: Sequence[str] = messages.CONNECTION_TYPES,
+        cookie: str | None = None,
     ) -> None:
         self.exchange = exchange
         self.policy = policy
         self.types = types
+        self._cookie = cookie
         self._limits = exchange.limits
 
     async def receive(self, received: list[Any], link: Link) -> None:
@@ -64,7 +77,7 @@ class Engine:
         Raises:
             BayeuxError: 401, no message that came there could speak for such a session.
         """
-        session = self._session({"channel": channels.CONNECT, "clientId": client_id}, link)
+        session = await self._session({"channel": channels.CONNECT, "clientId": client_id}, link)
         self.exchange.attach(session, link)
         self.exchange.wake(session)
         return session
@@ -106,7 +119,7 @@ class Engine:
             )
         link.reply(reply)
 
-    def _session(self, message: Mapping[str, Any], link: Link) -> Session:
+    async def _session(self, message: Mapping[str, Any], link: Link) -> Session:
         """The session that a message speaks for; the link is bound to it."""
         client_id = message.get("clientId")
         if client_id is None or client_id == "":
@@ -114,14 +127,53 @@ class Engine:
         session = self.exchange.sessions.get(client_id) if isinstance(client_id, str) else None
         if session is None or session.is_local:
             raise messages.unknown_client(client_id)
-        if link.session is not None and link.session is not session and not link.session.has_ended:
-            # One link speaks for one session. A client that really has another comes back on another socket.
-            if link.is_socket and _channel(message) == channels.CONNECT:
-                link.close(1008)
-            raise messages.unknown_client(client_id)
+        if link.session is not session:
+            if link.session is not None and not link.session.has_ended:
+                # One link speaks for one session. A client that really has another comes back on another socket.
+                if link.is_socket and _channel(message) == channels.CONNECT:
+                    link.close(1008)
+                raise messages.unknown_client(client_id)
+            await self._let_in(session, link)
         self.exchange.touch(session)
-        link.session = session
         return session
+
+    async def _let_in(self, session: Session, link: Link) -> None:
+        claim = await self._claim(link)
+        verdict = binding.judge(session, link, claim)
+        while verdict is Verdict.NEWCOMER:
+            is_taken = await self.exchange.answers(session)
+            verdict = Verdict.FOREIGN if is_taken else binding.judge(session, link, claim)
+        if verdict is Verdict.FOREIGN or session.has_ended:
+            raise messages.unknown_client(session.id)
+        binding.let_in(session, claim)
+        self.exchange.join(session, link)
+
+    async def _claim(self, link: Link) -> Claim:
+        if link.claim is None:
+            connection = link.connection
+            if connection is None:
+                link.claim = Claim()
+            else:
+                cookie = binding.cookie_of(connection, self._cookie) if self._cookie else None
+                link.claim = Claim(cookie, await self.policy.identify(connection))
+        return link.claim
+
+    def _give_cookie(self, session: Session, link: Link, claim: Claim) -> None:
+        """Bind the session to the browser's cookie; one that has none gets one, if the answer can carry it."""
+        connection = link.connection
+        if claim.cookie is not None:
+            session.cookie = claim.cookie
+            # A browser may still have an older socket, from before it had the cookie; this one has it.
+            session.is_cookie_returned = link.is_socket
+        elif (
+            self._cookie
+            and link.headers is not None
+            and connection is not None
+            # Scripts of foreign pages are asked for with cookies: they can't prove anything.
+            and connection.transport != "callback-polling"
+        ):
+            session.cookie = self.exchange.token()
+            link.headers.append(binding.set_cookie(connection, self._cookie, session.cookie))
 
     # The meta channels.
 
@@ -138,7 +190,9 @@ class Engine:
         least = message.get("minimumVersion", version)
         if messages.major(least) > 1:
             raise messages.version_mismatch(least)
+        claim = await self._claim(link)
         session = self.exchange.begin()
+        session.user = session.told = claim.user
         if not await self.policy.can_handshake(session, message):
             raise messages.handshake_denied()
         self.exchange.admit(session)
@@ -149,9 +203,9 @@ class Engine:
         live = messages.live_ext(message)
         if live is not None:
             reply["ext"] = {"live": _negotiate(live.get("version"))}
+        self._give_cookie(session, link, claim)
         if link.is_socket:
-            self.exchange.detach(link)
-            link.session = session
+            self.exchange.join(session, link)
         link.reply(self.exchange.advise(reply))
 
     async def _connect(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
@@ -160,7 +214,7 @@ class Engine:
             raise messages.parameter_missing("connectionType")
         if not isinstance(kind, str) or kind not in self.types:
             raise messages.connection_types_not_supported(kind)
-        session = self._session(message, link)
+        session = await self._session(message, link)
         self.exchange.answer(session)
         if kind == messages.HEARTBEAT:
             self._sign_of_life(session, message, link)
@@ -211,13 +265,13 @@ class Engine:
         return last
 
     async def _disconnect(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
-        session = self._session(message, link)
+        session = await self._session(message, link)
         link.reply(messages.reply_to(message))
         self.exchange.end(session, by_client=True)
 
     async def _subscribe(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         names = self._names(message)
-        session = self._session(message, link)
+        session = await self._session(message, link)
         self._check(names)
         # Clients may subscribe to service channels, says the specification; nothing is ever published there
         # for them.
@@ -259,7 +313,7 @@ class Engine:
 
     async def _unsubscribe(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         names = self._names(message)
-        session = self._session(message, link)
+        session = await self._session(message, link)
         self._check(names)
         for name in names:
             self.exchange.unsubscribe(session, name)
@@ -289,7 +343,7 @@ class Engine:
             raise messages.channel_invalid(message.get("channel"))
         session = None
         if message.get("clientId") not in (None, ""):
-            session = self._session(message, link)
+            session = await self._session(message, link)
         is_open = name not in self.exchange.histories
         if not is_open or not await self.policy.can_publish(session, name, message["data"]):
             raise messages.channel_forbidden(name)

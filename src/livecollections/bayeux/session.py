@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from ..change import epoch, is_after
-from .connection import Connection
+from .connection import Claim, Connection
 from .message import Message, is_id
 
 
@@ -61,7 +61,12 @@ class Link(Protocol):
     session: Session | None
     connection: Connection | None
     """The way that it came on; None within this process."""
+    claim: Claim | None
+    """What that brings, once somebody has asked."""
+    headers: list[tuple[bytes, bytes]] | None
+    """What its answer will carry besides its own; None where nothing can be added."""
     is_socket: bool
+    """Whether the client speaks on it for as long as it is there, so that it can be pinged."""
     is_fresh: bool
     """Whether no connect has been seen on it yet."""
 
@@ -114,7 +119,10 @@ class Session:
 
     id: its clientId, a secret.  is_local: in this process, trusted, and not bounded.  attributes: the
     application's own.  link: where its messages go now, if anywhere.  flowing: whether the link takes them.
-    deadline: when it ends if nothing is heard of it.  may_wait: what is queued waits for company.
+    deadline: when it ends if nothing is heard of it.  may_wait: what is queued waits for company.  user: whose
+    it is, as the policy says at handshake; None: nobody's.  told: whom the handshake's connection told, as each
+    later one must.  cookie: ours, which the client has returned if ``is_cookie_returned``.  socket: the live
+    socket that speaks for it, if one does.
     """
 
     REMEMBERED = 128
@@ -126,10 +134,12 @@ class Session:
         "_flight",
         "_seen",
         "attributes",
+        "cookie",
         "deadline",
         "flowing",
         "held",
         "id",
+        "is_cookie_returned",
         "is_local",
         "is_replaying",
         "limit",
@@ -138,8 +148,11 @@ class Session:
         "positions",
         "queue",
         "size",
+        "socket",
         "state",
         "subscriptions",
+        "told",
+        "user",
         "visit",
     )
 
@@ -150,12 +163,17 @@ class Session:
         self.is_local = is_local
         self.is_replaying = False
         self.attributes: dict[str, Any] = {}
+        self.user: Any = None
+        self.told: Any = None
+        self.cookie: str | None = None
+        self.is_cookie_returned = False
         self.state = State.HANDSHAKEN
         self.subscriptions: dict[str, None] = {}
         self.positions: dict[str, Position] = {}
         self.queue: deque[Message] = deque()
         self.size = 0
         self.link: Link | None = None
+        self.socket: Link | None = None
         self.flowing = False
         self.may_wait = False
         self.held: Held | None = None

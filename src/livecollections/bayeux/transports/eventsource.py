@@ -16,7 +16,7 @@ import orjson
 
 from .. import channel as channels
 from .. import message as messages
-from ..connection import Connection, Event, Send
+from ..connection import Claim, Connection, Event, Send
 from ..message import REHANDSHAKE, Message
 from ..origins import Headers
 from ..server import RETRY_AFTER_ERROR, Engine
@@ -55,6 +55,8 @@ class EventSource:
     def __init__(self, engine: Engine, connection: Connection, send: Send, ping: float | None) -> None:
         self.session: Session | None = None
         self.connection: Connection | None = connection
+        self.claim: Claim | None = None
+        self.headers: list[tuple[bytes, bytes]] | None = None
         self.is_fresh = True
         self._engine = engine
         self._exchange = engine.exchange

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from .. import message as messages
-from ..connection import Connection
+from ..connection import Claim, Connection
 from ..server import Engine
 from ..session import Session
 
@@ -26,6 +26,8 @@ class Poll:
     def __init__(self, engine: Engine, connection: Connection) -> None:
         self.session: Session | None = None
         self.connection: Connection | None = connection
+        self.claim: Claim | None = None
+        self.headers: list[tuple[bytes, bytes]] | None = []
         self.is_fresh = True
         self._engine = engine
         self._replies: list[bytes] = []
@@ -44,7 +46,9 @@ class Poll:
         """
         await self._engine.receive(received, self)
         session = self.session
-        if session is not None and session.held is not None and session.held.link is self:
+        is_held = session is not None and session.held is not None and session.held.link is self
+        # One that isn't held may have waited too, until it could speak for its session.
+        if session is not None and session.link is self and (is_held or session.queue):
             if not await self._wait_news(wait_disconnect):
                 self._engine.exchange.detach(self)
                 return None

@@ -17,7 +17,7 @@ import orjson
 
 from ...errors import RequestError
 from .. import message as messages
-from ..connection import Connection, Receive, Send
+from ..connection import Claim, Connection, Receive, Send
 from ..message import Message
 from ..server import Engine
 from ..session import Session
@@ -51,6 +51,8 @@ class WebSocket:
     ) -> None:
         self.session: Session | None = None
         self.connection: Connection | None = connection
+        self.claim: Claim | None = None
+        self.headers: list[tuple[bytes, bytes]] | None = None
         self._strangers = strangers
         self._address = connection.address
         self.is_fresh = True
@@ -127,6 +129,7 @@ class WebSocket:
 
     async def _read(self) -> None:
         while (event := await self._receive())["type"] != "websocket.disconnect":
+            self._exchange.heard(self)
             text = event.get("text")
             await self._handle(text.encode() if text is not None else event.get("bytes") or b"")
             if self.session is not None and self.session.link is self and self._patience is not None:
