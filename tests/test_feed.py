@@ -12,6 +12,8 @@ import pytest
 from sqlmodel import Field, SQLModel
 
 from livecollections import feed as feed_module
+from livecollections.bayeux import Page
+from livecollections.bayeux.message import decode
 from livecollections.errors import StoreError
 from livecollections.feed import Feed
 from livecollections.query import Query
@@ -42,6 +44,11 @@ class Notebook:
     def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None:
         assert data["seq"] == seq
         self.messages[channel].append(data)
+
+
+def told(page: Page) -> list[dict[str, Any]]:
+    """The data of the messages of a page."""
+    return [decode(message)["data"] for message in page.messages]
 
 
 class Rig:
@@ -113,11 +120,11 @@ async def test_finding_1_prev_is_the_channels_and_not_the_logs(rig: Rig) -> None
 async def test_a_replay_says_everything_after_a_position(rig: Rig) -> None:
     seqs = [await rig.insert(text) for text in "abcd"]
     page = await rig.feed.read("/notes", seqs[0], 10)
-    assert [seq for seq, _ in page.messages] == seqs[1:]
-    assert [data["prev"] for _, data in page.messages] == seqs[:-1]
+    assert [message.seq for message in page.messages] == seqs[1:]
+    assert [data["prev"] for data in told(page)] == seqs[:-1]
     assert page.upto >= seqs[-1]
     limited = await rig.feed.read("/notes", seqs[0], 2)
-    assert [seq for seq, _ in limited.messages] == seqs[1:3]
+    assert [message.seq for message in limited.messages] == seqs[1:3]
     assert limited.upto == seqs[2]
 
 
@@ -130,10 +137,10 @@ async def test_finding_14_a_squashed_replay_keeps_the_last_of_each_document(rig:
         "update feed_note set text = 'newer' where id = 2",
     )
     page = await rig.feed.read("/notes", start, 100, True)
-    shown = [(data["method"], data["body"]["text"]) for _, data in page.messages]
+    shown = [(data["method"], data["body"]["text"]) for data in told(page)]
     assert shown == [("PUT", "c"), ("POST", "newer")]
-    assert page.messages[0][1]["prev"] == start
-    assert page.messages[1][1]["prev"] == page.messages[0][0]
+    assert told(page)[0]["prev"] == start
+    assert told(page)[1]["prev"] == page.messages[0].seq
 
 
 async def test_locate_knows_this_log_and_no_other(rig: Rig) -> None:
@@ -170,7 +177,7 @@ async def test_a_trimmed_replay_says_reset(rig: Rig) -> None:
     await rig.store.maintain(rig.now)
     assert not await rig.feed.locate("/notes", first)
     page = await rig.feed.read("/notes", first, 10)
-    assert [data["method"] for _, data in page.messages] == ["RESET"]
+    assert [data["method"] for data in told(page)] == ["RESET"]
     assert page.upto == (await rig.store.find(rig.notes.source, Query())).seq
 
 

@@ -18,6 +18,7 @@ Key = tuple[Any, ...]
 """The values of a row's primary key, in the source's order."""
 
 EPOCH_WIDTH = 8
+PLACE_WIDTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,19 @@ def epoch(seq: str) -> str:
     return seq[:EPOCH_WIDTH]
 
 
+def number(seq: str) -> int:
+    """A seq's place in its log as a number, without the epoch and the check."""
+    return int(seq[EPOCH_WIDTH : EPOCH_WIDTH + PLACE_WIDTH], 16)
+
+
 def is_after(seq: str, position: str) -> bool:
     """Whether ``seq`` comes after ``position``; both are of one epoch."""
     return seq > position
+
+
+def follows(seq: str, position: str) -> bool:
+    """Whether ``seq`` is still to be sent to a receiver at ``position``; another log's always is."""
+    return is_after(seq, position) or epoch(seq) != epoch(position)
 
 
 def squash(changes: Iterable[Change]) -> list[Change]:

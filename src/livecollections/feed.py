@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from .bayeux.history import Page
+from .bayeux.message import Message
 from .change import Change, epoch
 from .change import squash as squashed
 from .errors import StoreError
@@ -108,11 +109,11 @@ class Feed:
         batch = await self._store.read(after, limit, resource.source.name)
         if batch.trimmed:
             end = await self._store.head()
-            return Page([(end, {"method": "RESET", "seq": end, "prev": after})], end)
+            return Page([Message(channel, {"method": "RESET", "seq": end, "prev": after}, end)], end)
         messages = []
         previous: str | None = after
         for change in squashed(batch.changes) if squash else batch.changes:
-            messages.append((change.seq, message(resource, change, previous)))
+            messages.append(Message(channel, message(resource, change, previous), change.seq))
             previous = change.seq
         return Page(messages, batch.upto)
 

@@ -127,3 +127,11 @@ def test_escaped_paths_are_channels_and_differ(first: list[str], second: list[st
     one, other = "/" + "/".join(first), "/" + "/".join(second)
     assert channel.is_name(channel.escape(one))
     assert (channel.escape(one) == channel.escape(other)) is (one == other)
+
+
+def test_what_is_broader_comes_from_the_narrowest_on() -> None:
+    assert channel.broader("/a/b") == ("/a/b", "/a/*", "/a/**", "/**")
+    assert channel.broader("/a/*") == ("/a/*", "/a/**", "/**")
+    assert channel.broader("/a/b/**") == ("/a/b/**", "/a/**", "/**")
+    assert channel.broader("/**") == ("/**",)
+    assert channel.broader("/*") == ("/*", "/**")

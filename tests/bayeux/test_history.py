@@ -87,7 +87,7 @@ async def test_a_since_of_no_entry_is_answered_with_reset(server: Server, log: L
     assert seqs(await poll(server, client_id)) == [after]
 
 
-@pytest.mark.parametrize("wrong", [1, True, [], {}, {"/api/todos": "x"}, 1.5])
+@pytest.mark.parametrize("wrong", [1, True, [], 1.5])
 async def test_a_since_of_another_type_is_answered_with_reset(server: Server, log: Log, wrong: Any) -> None:
     client_id = await connected(server)
     (reply,) = (await request(server, subscribe(client_id, TODOS, ext={"live": {"since": wrong}}))).messages
@@ -97,9 +97,11 @@ async def test_a_since_of_another_type_is_answered_with_reset(server: Server, lo
 async def test_a_since_for_a_pattern_or_an_array_is_answered_with_reset(server: Server, log: Log) -> None:
     seq = log.add(1)
     client_id = await connected(server)
-    for subscription in ("/api/*", [TODOS, "/chat"]):
-        (reply,) = (await request(server, subscribe(client_id, subscription, ext=since(log.seq(0))))).messages
-        assert reply["ext"] == {"live": {"seq": seq, "reset": True}}
+    (reply,) = (await request(server, subscribe(client_id, "/api/*", ext=since(log.seq(0))))).messages
+    assert reply["ext"] == {"live": {"seq": {"/api/*": seq}, "reset": ["/api/*"]}}
+    array = subscribe(client_id, [TODOS, "/chat"], ext=since(log.seq(0)))
+    (reply,) = (await request(server, array)).messages
+    assert reply["ext"] == {"live": {"seq": {TODOS: seq}, "reset": [TODOS, "/chat"]}}
 
 
 async def test_finding_17_live_never_overtakes_replay(server: Server, log: Log) -> None:

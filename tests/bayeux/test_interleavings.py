@@ -68,7 +68,8 @@ class Receiver:
         fields = {"ext": since(start)}
         (reply,) = (await request(self.server, subscribe(self.client_id, name, **fields))).messages
         assert "reset" not in reply["ext"]["live"]
-        self.start = self.position = self.last_raw = reply["ext"]["live"]["seq"]
+        seq = reply["ext"]["live"]["seq"]
+        self.start = self.position = self.last_raw = seq[name] if pattern else seq
         assert start is None or self.start == start
 
     def check(self, is_squashed: bool) -> None:

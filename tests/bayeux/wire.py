@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from livecollections.bayeux import Page, Policy, Server, Session
+from livecollections.bayeux.message import Message
 
 Headers = Sequence[tuple[str, str]]
 
@@ -393,7 +394,7 @@ class Log:
         place = self._place(after)
         if place is None:
             head = self.seq(len(self.entries))
-            return Page([(head, {"method": "RESET", "seq": head, "prev": after})], head)
+            return Page([Message(channel, {"method": "RESET", "seq": head, "prev": after}, head)], head)
         entries = self.entries[place : place + limit]
         upto = entries[-1][0] if entries else self.seq(len(self.entries))
         if squash:
@@ -403,9 +404,9 @@ class Log:
             await self.pause()
         return Page(list(self._told(entries, after)), upto)
 
-    def _told(self, entries: list[tuple[str, int]], after: str) -> Iterator[tuple[str, Any]]:
+    def _told(self, entries: list[tuple[str, int]], after: str) -> Iterator[Message]:
         for seq, key in entries:
-            yield seq, self.data(seq, key, after)
+            yield Message(self.channel, self.data(seq, key, after), seq)
             after = seq
 
 

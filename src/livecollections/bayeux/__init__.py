@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .asgi import Server
     from .history import History, Page
     from .local import LocalClient, LocalSubscription, Stream
-    from .message import Limits
+    from .memory import MemoryHistory
+    from .message import Limits, Message
     from .policy import Policy
     from .session import Session
 
@@ -21,6 +22,8 @@ __all__ = [
     "Limits",
     "LocalClient",
     "LocalSubscription",
+    "MemoryHistory",
+    "Message",
     "Page",
     "Policy",
     "Server",
@@ -33,6 +36,8 @@ _HOMES = {
     "Limits": "message",
     "LocalClient": "local",
     "LocalSubscription": "local",
+    "MemoryHistory": "memory",
+    "Message": "message",
     "Page": "history",
     "Policy": "policy",
     "Server": "asgi",

@@ -57,6 +57,13 @@ def expand(name: str) -> tuple[str, ...]:
     return (name, f"{parents[0]}/*", *(f"{parent}/**" for parent in parents))
 
 
+@lru_cache(maxsize=4096)
+def broader(name: str) -> tuple[str, ...]:
+    """The name or pattern itself, then the patterns that cover all that it covers, from the narrowest on."""
+    found = expand(name)
+    return found[2:] if name.endswith("/**") else tuple(dict.fromkeys(found))
+
+
 def matches(pattern: str, name: str) -> bool:
     """Whether a name or pattern covers this name."""
     return pattern in expand(name)
@@ -67,10 +74,7 @@ def covers(wide: str, narrow: str) -> bool:
 
     Any two either cover one the other or have no channel in common.
     """
-    if wide == narrow or not is_pattern(narrow):
-        return wide == narrow or matches(wide, narrow)
-    only_deep = narrow.endswith("**")
-    return wide in expand(narrow.rstrip("*") + "any")[2 if only_deep else 1 :]
+    return wide in broader(narrow)
 
 
 def escape(path: str) -> str:

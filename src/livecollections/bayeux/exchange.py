@@ -2,7 +2,7 @@
 
 Three rules. Fan-out never waits: it queues and wakes, and a session that can't take it is a position or has
 ended. What is read from a history joins the live stream at a point between two awaits, so nothing is lost or
-doubled there. Time is looked at by one sweep, not by a timer for each session.
+doubled there (``replay.py``). Time is looked at by one sweep, not by a timer for each session.
 
 It knows no protocol message; ``server.py`` handles those, transports give it links, the feed gives it histories.
 """
@@ -13,26 +13,24 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..change import epoch, is_after
+from ..change import follows
 from . import channel as channels
 from . import message as messages
-from .history import History, Page
+from .histories import Histories
+from .history import History
 from .lazy import Lazy
 from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
-from .session import Link, Offer, Session, follows
+from .replay import Replay
+from .session import Link, Offer, Position, Session
 from .settings import PLAIN, Declarations
 from .wheel import Wheel
 
 logger = logging.getLogger("livecollections.bayeux")
 
-PAGE = 200
-"""Messages read from a history at a time."""
-PATIENCE = 0.05, 5.0
-"""Seconds before a history that told nothing is asked again: at first, and at most."""
 SWEEP = 0.25
 """Seconds by which a held connect may be answered late."""
 STREAM_AWAITED = 5.0
@@ -41,6 +39,7 @@ PING_ANSWERED = 2.0
 """Seconds in which a socket that was asked whether it is there has to say something."""
 COME_BACK = 1.0
 """Seconds after which clients of a server that closes ask again."""
+_NO_STARTS: Mapping[str, str] = MappingProxyType({})
 
 
 class Exchange:
@@ -75,21 +74,15 @@ class Exchange:
         self._pings: dict[Link, asyncio.Event] = {}
         self._sessions: dict[str, Session] = {}
         self._subscribers: dict[str, dict[Session, None]] = {}
-        self._histories: dict[str, History] = {}
-        self._published: dict[str, str] = {}
+        self.histories = Histories()
+        self._replay = Replay(self.histories, self.end)
         self._wheel: Wheel[Session] = Wheel(min(SWEEP, timeout / 8))
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def sessions(self) -> Mapping[str, Session]:
         """Those that live, by clientId."""
         return MappingProxyType(self._sessions)
-
-    @property
-    def histories(self) -> Mapping[str, History]:
-        """The channels that can tell what was said before."""
-        return MappingProxyType(self._histories)
 
     async def close(self) -> None:
         """Answer every held connect, end every session and what runs for it."""
@@ -104,33 +97,32 @@ class Exchange:
             self._timer.cancel()
             self._timer = None
         self._lazy.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._replay.close()
         self._wheel = Wheel(self._wheel.width)
-        self._published.clear()
+        self.histories.clear()
 
     # Publishing.
 
     def publish(self, message: Message, publisher: Session | None = None) -> None:
         """Give a message to all who subscribed, in the order of the calls, without waiting for anyone."""
-        if message.seq is not None:
-            self._published[message.channel] = message.seq
+        message, before = self.histories.publish(message)
         settings = self.settings.of(message.channel) if self.settings else PLAIN
         deaf = None if settings.echo else publisher
         overflown = []
         for session in self._receivers(message.channel):
+            if before is not None and message.channel not in session.positions:
+                session.watch(message.channel, before, self.limits.positions)
             if session is deaf:
                 session.skip(message)
                 continue
-            offer = session.offer(message)
+            offer = session.offer(message.numbered if session.is_numbered else message)
             if offer is Offer.QUEUED:
                 if settings.lazy and self._lazy.postpone(session, settings.lazy):
                     continue
                 session.may_wait = False
                 if session.link is not None:
                     session.link.wake()
-            elif offer is Offer.OVERFLOW:
+            elif offer is Offer.OVERFLOW or session.lag > self.limits.positions:
                 overflown.append(session)
         for session in overflown:
             logger.warning("session …%s takes nothing and has ended: its queue is full", session.id[-6:])
@@ -267,12 +259,8 @@ class Exchange:
 
     def wake(self, session: Session) -> None:
         """Go on with what waits for it: read its histories, and tell its link."""
-        if session.link is None:
-            return
-        if not session.is_replaying and session.is_behind:
-            session.is_replaying = True
-            self._spawn(self._replay(session))
-        if session.queue and not session.may_wait:
+        self._replay.begin(session)
+        if session.queue and session.link is not None and not session.may_wait:
             session.link.wake()
 
     def sending(self, link: Link) -> float:
@@ -335,23 +323,53 @@ class Exchange:
 
     # Subscriptions.
 
-    def subscribe(self, session: Session, name: str, since: str | None = None) -> None:
+    def subscribe(self, session: Session, name: str, starts: Mapping[str, str] = _NO_STARTS) -> None:
         """Give the session what is published from now on on a channel or pattern.
 
         Args:
-            since: for the exact name of a channel with a history: from after this seq on; a channel that is
-                received already only goes back.
+            starts: by channels with a history, the seq after which each begins. What is received already stays
+                where it is, but for a channel that is named exactly: that goes back.
         """
+        wanted = [channel for channel in starts if channels.matches(name, channel)]
+        for channel in dict.fromkeys((*self.histories.fed_under(name), *self._kept(name), *wanted)):
+            self._start(session, channel, starts.get(channel), may_go_back=channel == name)
         session.subscriptions[name] = None
         self._subscribers.setdefault(name, {})[session] = None
-        for channel in self.covered([name]):
-            position, head = session.positions.get(channel), self._head(channel)
-            if position is None:
-                position = session.watch(channel, head if since is None else since)
-            elif since is not None:
+
+    def _kept(self, name: str) -> tuple[str, ...]:
+        # Of what a pattern covers, positions are made when there is something to receive.
+        return (name,) if not name.endswith("*") and self.histories.keeper(name) is not None else ()
+
+    def _start(self, session: Session, channel: str, since: str | None, *, may_go_back: bool) -> None:
+        head = self.histories.head(channel)
+        if not self._receives(session, channel):
+            position = session.watch(channel, head if since is None else since)
+        else:
+            position = self.position(session, channel)
+            if since is not None and may_go_back:
                 session.set_back(position, since)
-            if position.queued == since:
-                position.is_behind = follows(head, since)
+        if since is not None and position.queued == since and follows(head, since):
+            session.fall_behind(position)
+
+    def may_lack(self, session: Session, channel: str) -> bool:
+        """Whether the session receives this channel from a history."""
+        if channel in session.positions:
+            return True
+        return self.histories.of(channel) is not None and self._receives(session, channel)
+
+    def position(self, session: Session, channel: str) -> Position:
+        """Where the session is on a channel with a history that it receives."""
+        position = session.positions.get(channel)
+        if position is None:
+            # It has been sent everything: that needs no position.
+            keeper = self.histories.keeper(channel)
+            seq = keeper.last(channel) if keeper is not None else self.histories.head(channel)
+            position = session.watch(channel, seq)
+        return position
+
+    @staticmethod
+    def _receives(session: Session, channel: str) -> bool:
+        return any(name in session.subscriptions for name in channels.expand(channel))
 
     def unsubscribe(self, session: Session, name: str) -> None:
         """Give it that no more; what is queued of a history goes too."""
@@ -360,7 +378,7 @@ class Exchange:
         del session.subscriptions[name]
         self._forget(session, name)
         for channel in [*session.positions]:
-            if not any(other in session.subscriptions for other in channels.expand(channel)):
+            if not self._receives(session, channel):
                 session.unwatch(channel)
 
     def _forget(self, session: Session, name: str) -> None:
@@ -369,90 +387,17 @@ class Exchange:
         if not subscribers:
             del self._subscribers[name]
 
-    # Histories.
+    # Channels that only their feed publishes on.
 
     def add_history(self, channel: str, history: History) -> None:
-        self._histories[channel] = history
+        self.histories.add(channel, history)
         for session in self._receivers(channel):
-            session.watch(channel, self._head(channel))
+            session.watch(channel, self.histories.head(channel))
 
     def remove_history(self, channel: str) -> None:
-        self._histories.pop(channel, None)
-        self._published.pop(channel, None)
+        self.histories.remove(channel)
         for session in self._receivers(channel):
             session.unwatch(channel)
-
-    def covered(self, names: Iterable[str]) -> list[str]:
-        """The channels with a history that these names and patterns cover."""
-        wanted = set(names)
-        if not any(name.endswith("*") for name in wanted):
-            return [name for name in wanted if name in self._histories]
-        return [name for name in self._histories if not wanted.isdisjoint(channels.expand(name))]
-
-    def _head(self, channel: str) -> str:
-        """The seq up to which everything of the channel has been given to its receivers."""
-        position = self._histories[channel].position()
-        published = self._published.get(channel, position)
-        return (
-            published if epoch(published) == epoch(position) and is_after(published, position) else position
-        )
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _replay(self, session: Session) -> None:
-        """Read what the session is behind in, while it has room; its link calls ``wake`` when it has again."""
-        pause = PATIENCE[0]
-        try:
-            while session.link is not None and session.size <= session.limit // 2 and session.is_behind:
-                moved = False
-                for channel in [position.channel for position in session.behind()]:
-                    moved |= await self._read(session, channel)
-                if not moved and session.queue:
-                    return
-                if not moved:
-                    await asyncio.sleep(pause)
-                pause = PATIENCE[0] if moved else min(2 * pause, PATIENCE[1])
-        finally:
-            session.is_replaying = False
-
-    async def _read(self, session: Session, channel: str) -> bool:
-        """Read one page; False if nothing new was there, it could not be read, or there is no room for it."""
-        position, history = session.positions.get(channel), self._histories.get(channel)
-        if position is None or history is None:
-            return False
-        after = position.queued
-        try:
-            page = await history.read(channel, after, PAGE, position.squash)
-            read = [Message(channel, data, seq) for seq, data in page.messages]
-        except Exception:
-            logger.exception("the history of %s can't be read", channel, extra={"seq": after})
-            return False
-        if (
-            session.positions.get(channel) is not position
-            or position.queued != after
-            or not position.is_behind
-        ):
-            return True
-        for message in read:
-            if not session.push(position, message):
-                break
-        else:
-            if follows(page.upto, position.queued):
-                position.queued = page.upto
-            if self._has_caught_up(history, page, position.queued, channel):
-                position.is_behind = position.squash = False
-        if session.queue and session.link is not None:
-            session.link.wake()
-        return position.queued != after or not position.is_behind
-
-    def _has_caught_up(self, history: History, page: Page, position: str, channel: str) -> bool:
-        published = self._published.get(channel)
-        if published is not None:
-            return not follows(published, position)
-        return not page.messages or not follows(history.position(), position)
 
 
 def _attached(link: Link) -> Session | None:

@@ -1,23 +1,25 @@
-"""The port through which a channel tells what was said on it before.
+"""The ports through which channels tell what was said on them before.
 
 The engine joins a history to the live stream; who keeps it, and where, is not known here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
+
+from .message import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """A piece of a channel's history.
 
-    messages: ``(seq, data)`` in order; ``data`` is what goes into the message, its "prev" relative to the
-    position that was asked from.  upto: everything of the channel at and below it has been read.
+    messages: in order, each with its seq.  upto: everything of the channel at and below it has been read.
     """
 
-    messages: list[tuple[str, Any]]
+    messages: list[Message]
     upto: str
 
 
@@ -36,3 +38,29 @@ class History(Protocol):
         An ``after`` that can't be told from (trimmed, of another log, any text at all) gives a message that
         says so. It may tell what has not been published yet; that is then not told twice.
         """
+
+
+class Keeper(History, Protocol):
+    """The history of plain channels: publishing writes it. All channels below its pattern are one log, one epoch.
+
+    A channel of which nothing is known any longer may come back; who was told everything of the log up to
+    ``position`` when it came back has missed nothing.
+    """
+
+    def keep(self, message: Message, /) -> Message:
+        """The message with its place beside its data; it is the newest of the log from now on."""
+
+    def channels(self) -> Collection[str]:
+        """Those of which something is known."""
+
+    def last(self, channel: str, /) -> str:
+        """The seq of a channel's last message, or one before which it may have had messages."""
+
+    def oldest(self, channel: str, /) -> str:
+        """The earliest seq that everything after it on the channel can be told from."""
+
+    def can_tell(self, since: str, /) -> bool:
+        """Whether no channel has been forgotten altogether since then; any text may come from a client."""
+
+    def seq(self, place: int, /) -> str:
+        """The seq with this number as its place (``change.number``); it need not be in the log."""

@@ -13,8 +13,9 @@ from typing import Any
 
 from . import message as messages
 from .exchange import Exchange
-from .history import History
+from .history import History, Keeper
 from .local import LocalClient, Stream, stream
+from .memory import MemoryHistory
 from .session import Session
 
 
@@ -65,7 +66,7 @@ class Host:
         self,
         name: str,
         *,
-        history: History | int | None = None,
+        history: Keeper | int | None = None,
         lazy: float | None = None,
         echo: bool | None = None,
     ) -> None:
@@ -73,7 +74,8 @@ class Host:
 
         Args:
             name: a name or pattern; what is left None comes from wider patterns.
-            history: what keeps its messages, or how many are kept in memory; 0: none, as without.
+            history: what keeps its messages, such as a ``MemoryHistory``, or how many of each channel are kept
+                in memory; 0: none, as without.
             lazy: seconds for which a message may wait for another one to travel with; 0: none, as without.
             echo: whether clients hear what they publish themselves; as without, they do.
 
@@ -81,6 +83,9 @@ class Host:
             ConfigurationError: something is wrong; it names it.
         """
         self._exchange.settings.declare(name, history=history, lazy=lazy, echo=echo)
+        if history is not None:
+            kept = MemoryHistory(history) if isinstance(history, int) and history else history
+            self._exchange.histories.keep(name, kept or None)
 
     def add_history(self, channel: str, history: History) -> None:
         """Let clients subscribe to a channel at a position; they can no longer publish on it."""

@@ -156,6 +156,8 @@ class LocalClient:
 
     async def _run(self, link: _LocalLink) -> None:
         while (message := await link.wait_message()) is not None:
+            if "data" not in message:
+                continue
             heard = [*channels.expand(message["channel"])]
             for subscription in [one for name in heard for one in self._subscriptions.get(name, ())]:
                 try:
@@ -204,12 +206,12 @@ async def stream(exchange: Exchange, channel: str, since: str | None) -> AsyncIt
     Raises:
         BayeuxError: 404, the channel has none.
     """
-    history = exchange.histories.get(channel)
+    history = exchange.histories.of(channel)
     if history is None:
         raise BayeuxError(404, [channel], "Unknown channel")
     is_known = since is None or await history.locate(channel, since)
     session = exchange.begin(is_local=True)
-    exchange.subscribe(session, channel, since if is_known else None)
+    exchange.subscribe(session, channel, {channel: since} if since is not None and is_known else {})
     try:
         yield Stream(exchange, session, channel, reset=not is_known)
     finally:

@@ -12,11 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
+from ..change import number
 from ..errors import BayeuxError, MalformedRequest, TooLarge
 from .channel import is_meta, is_name
 
@@ -47,10 +49,11 @@ class Limits:
 
     body: bytes of one HTTP body or WebSocket frame.  batch: messages in it.  depth: levels of nested JSON.
     channel: characters of a channel's name.  subscriptions: of one session.  queue_bytes: waiting for one
-    session that does not take them.  stall: seconds for which a socket takes no byte before what waits for it
-    is squashed.  errors: unreadable frames on one socket before it is closed.  url: bytes of a path with its
-    query.  upload: seconds for which a body may take to come.  strangers: sockets without a session, of all
-    clients.  strangers_address: of one address.
+    session that does not take them.  positions: channels with a history that one session can be behind in.
+    stall: seconds for which a socket takes no byte before what waits for it is squashed.  errors: unreadable
+    frames on one socket before it is closed.  url: bytes of a path with its query.  upload: seconds for which a
+    body may take to come.  strangers: sockets without a session, of all clients.  strangers_address: of one
+    address.
     """
 
     body: int = 262_144
@@ -59,6 +62,7 @@ class Limits:
     channel: int = 256
     subscriptions: int = 1_000
     queue_bytes: int = 65_536
+    positions: int = 2_000
     stall: float = 1.0
     errors: int = 10
     url: int = 8_192
@@ -68,15 +72,41 @@ class Limits:
 
 
 class Message:
-    """One published message: encoded once, shared by all who receive it."""
+    """One published message: encoded once, shared by all who receive it.
 
-    __slots__ = ("_frame", "body", "channel", "seq")
+    seq: its place in the channel's history, if the channel has one.  at: seconds since 1970, where the history
+    keeps what is published (``placed``).  is_reset: it says that what came before it can't be told.
+    """
+
+    __slots__ = ("_frame", "_numbered", "at", "body", "channel", "is_reset", "seq")
 
     def __init__(self, channel: str, data: Any, seq: str | None = None) -> None:
+        self._set(channel, orjson.dumps({"channel": channel, "data": data}), seq)
+
+    def _set(
+        self,
+        channel: str,
+        body: bytes,
+        seq: str | None,
+        at: float | None = None,
+        is_reset: bool = False,
+    ) -> None:
         self.channel = channel
-        self.body = orjson.dumps({"channel": channel, "data": data})
+        self.body = body
         self.seq = seq
+        self.at = at
+        self.is_reset = is_reset
         self._frame: str | None = None
+        self._numbered: Message | None = None
+
+    @classmethod
+    def encoded(
+        cls, channel: str, body: bytes, seq: str, *, at: float | None = None, is_reset: bool = False
+    ) -> Message:
+        """A message that was encoded before, or by other rules."""
+        message = cls.__new__(cls)
+        message._set(channel, body, seq, at, is_reset)
+        return message
 
     @property
     def frame(self) -> str:
@@ -85,8 +115,48 @@ class Message:
             self._frame = encode([self.body]).decode()
         return self._frame
 
+    @property
+    def numbered(self) -> Message:
+        """The message as Salesforce's clients want it, made once for all of them: with a number in its data.
+
+        Itself where it has no number, or its data no room for one.
+        """
+        if self._numbered is None:
+            self._numbered = _with_number(self)
+        return self._numbered or self
+
     def __repr__(self) -> str:
         return f"Message({self.body.decode()})"
+
+
+def placed(message: Message, seq: str, prev: str | None, at: float) -> Message:
+    """The same message with its place in a history beside its data, which is the publisher's own."""
+    live = {"seq": seq, "prev": prev} if prev is not None else {"seq": seq}
+    body = b'%b,"ext":%b}' % (message.body[:-1], orjson.dumps({"live": live}))
+    return Message.encoded(message.channel, body, seq, at=at)
+
+
+def reset(channel: str, seq: str, prev: str) -> Message:
+    """It tells a receiver at ``prev`` that it missed what can't be told. It has no data: older clients ignore it."""
+    ext = {"live": {"seq": seq, "prev": prev, "reset": True}}
+    return Message.encoded(channel, orjson.dumps({"channel": channel, "ext": ext}), seq, is_reset=True)
+
+
+def _with_number(message: Message) -> Message | None:
+    if message.seq is None or message.at is None:
+        return None
+    whole = orjson.loads(message.body)
+    data = whole.get("data")
+    event = data.get("event", {}) if isinstance(data, dict) else None
+    if data is None or not isinstance(event, dict):
+        return None
+    created = datetime.fromtimestamp(message.at, UTC).isoformat(timespec="milliseconds")
+    data["event"] = {
+        "createdDate": created.replace("+00:00", "Z"),
+        **event,
+        "replayId": number(message.seq),
+    }
+    return Message.encoded(message.channel, orjson.dumps(whole), message.seq, at=message.at)
 
 
 def published(channel: str, data: Any, seq: str | None = None) -> Message:
@@ -107,7 +177,7 @@ def encode(replies: Sequence[bytes]) -> bytes:
 
 
 def decode(message: Message) -> dict[str, Any]:
-    """A private copy of a delivered message: ``{"channel", "data"}``."""
+    """A private copy of a delivered message: ``{"channel", "data"}``, and its place beside them if it has one there."""
     copy: dict[str, Any] = orjson.loads(message.body)
     return copy
 
@@ -211,6 +281,16 @@ def too_many_subscriptions() -> BayeuxError:
     return BayeuxError(403, [], "Too many subscriptions")
 
 
+def replay_invalid(number: Any) -> BayeuxError:
+    # Salesforce's words, its two spaces too: clients look for them.
+    return BayeuxError(
+        400,
+        [],
+        f"The replayId {{{_argument(number)}}} you provided was invalid.  Please provide a valid ID, -2 to replay "
+        "all events, or -1 to replay only new events.",
+    )
+
+
 def bad_request() -> BayeuxError:
     return BayeuxError(400, [], "Bad request")
 
@@ -285,6 +365,15 @@ def major(version: Any) -> int:
 
 def live_ext(message: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the client says under ``ext.live``; None if it says nothing."""
-    ext = message.get("ext")
-    live = ext.get("live") if isinstance(ext, dict) else None
+    live = _ext(message, "live")
     return live if isinstance(live, dict) else None
+
+
+def replay_ext(message: Mapping[str, Any]) -> Any:
+    """What the client says under ``ext.replay``, as Salesforce's clients do; None if it says nothing."""
+    return _ext(message, "replay")
+
+
+def _ext(message: Mapping[str, Any], name: str) -> Any:
+    ext = message.get("ext")
+    return ext.get(name) if isinstance(ext, dict) else None

@@ -10,11 +10,12 @@ The engine knows no HTTP and no WebSocket; sessions and fan-out are the exchange
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..change import epoch
 from ..errors import BayeuxError
-from . import binding
+from . import binding, salesforce
 from . import channel as channels
 from . import message as messages
 from .binding import Verdict
@@ -23,12 +24,12 @@ from .exchange import Exchange
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
 from .session import Happening, Held, Link, Session, State
+from .start import LONGEST_SEQ, Start
 
 logger = logging.getLogger("livecollections.bayeux")
 
 RETRY_AFTER_ERROR = 1.0
 """Seconds before a client that did something wrong handshakes again; without, Faye's does so in a hot loop."""
-LONGEST_SEQ = 64
 
 
 Handler = Callable[["Engine", Mapping[str, Any], Link, bool], Awaitable[None]]
@@ -202,7 +203,10 @@ class Engine:
         reply["clientId"] = session.id
         live = messages.live_ext(message)
         if live is not None:
-            reply["ext"] = {"live": _negotiate(live.get("version"))}
+            self._add(reply, live=_negotiate(live.get("version")))
+        if messages.replay_ext(message) is True:
+            session.is_numbered = True
+            self._add(reply, replay=True)
         self._give_cookie(session, link, claim)
         if link.is_socket:
             self.exchange.join(session, link)
@@ -224,7 +228,10 @@ class Engine:
         self.exchange.attach(session, link)
         reply = messages.reply_to(message)
         if is_fresh and (last := self._set_back(session, message)):
-            reply["ext"] = {"live": {"last": last}}
+            self._add(reply, live={"last": last})
+        if session.is_numbered:
+            subscribed = session.subscriptions
+            self._add(reply, replay=salesforce.numbers(self.exchange.histories, session, subscribed))
         wish = messages.wished_timeout(message)
         wait = self.exchange.timeout if wish is None else min(self.exchange.timeout, wish)
         can_hold = link.is_socket or (is_alone and (not session.queue or session.may_wait))
@@ -245,24 +252,39 @@ class Engine:
         stream = session.link
         reply = messages.reply_to(message)
         if stream.is_fresh and (last := self._set_back(session, message)):
-            reply["ext"] = {"live": {"last": last}}
+            self._add(reply, live={"last": last})
         stream.is_fresh = False
         session.step(Happening.ANSWER)
         link.reply(self.exchange.advise_heartbeat(reply, is_heard=stream is not link))
         self.exchange.wake(session)
 
-    @staticmethod
-    def _set_back(session: Session, message: Mapping[str, Any]) -> dict[str, str]:
+    def _set_back(self, session: Session, message: Mapping[str, Any]) -> dict[str, str]:
         """Send again what the client's own positions say it lacks; returns the last seqs it was sent."""
         at = (messages.live_ext(message) or {}).get("at")
         last = {}
-        for name, seq in at.items() if isinstance(at, dict) else ():
-            position = session.positions.get(name)
-            if position is not None and isinstance(seq, str) and 0 < len(seq) <= LONGEST_SEQ:
-                sent = position.sent
-                if session.set_back(position, seq):
-                    last[name] = sent
+        for channel, seq in self._lacked(session, at) if isinstance(at, dict) else ():
+            position = self.exchange.position(session, channel)
+            sent = position.sent
+            if session.set_back(position, seq):
+                last[channel] = sent
         return last
+
+    def _lacked(self, session: Session, at: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """By channel that the session receives, where the client says it is."""
+        asked = {
+            name: seq for name, seq in at.items() if isinstance(seq, str) and 0 < len(seq) <= LONGEST_SEQ
+        }
+        for name in [name for name in asked if self.exchange.may_lack(session, name)]:
+            yield name, asked[name]
+        if not any(name.endswith("*") for name in asked):
+            return
+        for channel, position in [*session.positions.items()]:
+            if channel in asked:
+                continue
+            for near in channels.broader(channel):
+                if near in asked and epoch(asked[near]) == epoch(position.sent):
+                    yield channel, asked[near]
+                    break
 
     async def _disconnect(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         session = await self._session(message, link)
@@ -283,33 +305,40 @@ class Engine:
             raise messages.too_many_subscriptions()
         live = messages.live_ext(message)
         wished = live.get("since") if live is not None else None
-        exact = message["subscription"] if isinstance(message["subscription"], str) else None
-        since = await self._locate(exact, wished)
+        is_exact = isinstance(message["subscription"], str) and not message["subscription"].endswith("*")
+        is_map = isinstance(wished, dict) or not is_exact
+        start = Start(self.exchange.histories, names, _asked(names, wished))
+        await start.locate()
+        numbers = messages.replay_ext(message) if session.is_numbered else None
+        numbered = await salesforce.starts(self.exchange.histories, names, numbers)
+        start.settle()
         if session.has_ended:
             raise messages.unknown_client(session.id)
         for name in names:
-            self.exchange.subscribe(session, name, since)
+            self.exchange.subscribe(session, name, start.told | numbered)
         reply = messages.reply_to(message)
         reply["subscription"] = message["subscription"]
-        covered = self.exchange.covered(names)
-        if covered and (live is not None or exact in session.positions):
-            reply["ext"] = {"live": {"seq": session.positions[covered[0]].sent}}
-            if since is None and wished is not None:
-                reply["ext"]["live"]["reset"] = True
+        seqs = start.seqs(session)
+        if is_map and live is not None:
+            self._add(reply, live={"seq": seqs, "reset": start.reset} if start.reset else {"seq": seqs})
+        elif not is_map and names and names[0] in seqs:
+            self._add(reply, live={"seq": seqs[names[0]], **({"reset": True} if start.reset else {})})
+        if session.is_numbered:
+            self._add(reply, replay=salesforce.numbers(self.exchange.histories, session, names))
         link.reply(reply)
         self.exchange.wake(session)
 
     async def _may_subscribe(self, session: Session, name: str) -> bool:
         if channels.is_pattern(name):
             return await self.policy.can_subscribe_pattern(session, name)
-        return name in self.exchange.histories or await self.policy.can_subscribe(session, name)
+        return name in self.exchange.histories.fed or await self.policy.can_subscribe(session, name)
 
-    async def _locate(self, name: str | None, since: Any) -> str | None:
-        """``since``, if the subscription can begin there; one to a pattern or an array can't."""
-        history = self.exchange.histories.get(name) if name is not None else None
-        if history is None or name is None or not isinstance(since, str) or len(since) > LONGEST_SEQ:
-            return None
-        return since if await history.locate(name, since) else None
+    @staticmethod
+    def _add(reply: dict[str, Any], **ext: Any) -> None:
+        """Say more under ``ext``, where there is anything to say."""
+        said = {name: value for name, value in ext.items() if value}
+        if said:
+            reply["ext"] = {**reply.get("ext", {}), **said}
 
     async def _unsubscribe(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         names = self._names(message)
@@ -344,8 +373,8 @@ class Engine:
         session = None
         if message.get("clientId") not in (None, ""):
             session = await self._session(message, link)
-        is_open = name not in self.exchange.histories
-        if not is_open or not await self.policy.can_publish(session, name, message["data"]):
+        is_fed = name in self.exchange.histories.fed
+        if is_fed or not await self.policy.can_publish(session, name, message["data"]):
             raise messages.channel_forbidden(name)
         if session is not None and session.has_ended:
             raise messages.unknown_client(session.id)
@@ -368,6 +397,14 @@ def _channel(message: Any) -> str:
     """The channel that a message names; no channel's name where it names none."""
     name = message.get("channel") if isinstance(message, dict) else None
     return name if isinstance(name, str) else ""
+
+
+def _asked(names: Sequence[str], since: Any) -> Mapping[str, Any]:
+    """What a subscription asks to go on after: by name, or one seq, which can be for one channel only."""
+    if since is None or isinstance(since, dict):
+        return since or {}
+    is_one = len(names) == 1 and not names[0].endswith("*")
+    return dict.fromkeys(names, since if is_one else None)
 
 
 def _negotiate(version: Any) -> dict[str, Any]:

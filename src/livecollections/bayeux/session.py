@@ -12,11 +12,11 @@ This module has no clock, no socket and no loop: ``now`` is an argument, and who
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Protocol
 
-from ..change import epoch, is_after
+from ..change import follows
 from .connection import Claim, Connection
 from .message import Message, is_id
 
@@ -102,6 +102,11 @@ class Position:
         self.is_behind = False
         self.squash = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was published has been handed to a transport."""
+        return self.sent == self.queued and not self.is_behind
+
 
 class Held:
     """A connect that waits for messages or for its time."""
@@ -118,11 +123,12 @@ class Session:
     """One client.
 
     id: its clientId, a secret.  is_local: in this process, trusted, and not bounded.  attributes: the
-    application's own.  link: where its messages go now, if anywhere.  flowing: whether the link takes them.
-    deadline: when it ends if nothing is heard of it.  may_wait: what is queued waits for company.  user: whose
-    it is, as the policy says at handshake; None: nobody's.  told: whom the handshake's connection told, as each
-    later one must.  cookie: ours, which the client has returned if ``is_cookie_returned``.  socket: the live
-    socket that speaks for it, if one does.
+    application's own.  is_numbered: its client wants Salesforce's numbers in what it hears.  link: where its
+    messages go now, if anywhere.  flowing: whether the link takes them.  deadline: when it ends if nothing is
+    heard of it.  may_wait: what is queued waits for company.  user: whose it is, as the policy says at
+    handshake; None: nobody's.  told: whom the handshake's connection told, as each later one must.  cookie:
+    ours, which the client has returned if ``is_cookie_returned``.  socket: the live socket that speaks for it,
+    if one does.
     """
 
     REMEMBERED = 128
@@ -131,6 +137,7 @@ class Session:
     __slots__ = (
         "__weakref__",
         "_before",
+        "_behind",
         "_flight",
         "_seen",
         "attributes",
@@ -141,6 +148,7 @@ class Session:
         "id",
         "is_cookie_returned",
         "is_local",
+        "is_numbered",
         "is_replaying",
         "limit",
         "link",
@@ -161,6 +169,7 @@ class Session:
         self.limit = limit
         self.deadline = deadline
         self.is_local = is_local
+        self.is_numbered = False
         self.is_replaying = False
         self.attributes: dict[str, Any] = {}
         self.user: Any = None
@@ -178,6 +187,7 @@ class Session:
         self.may_wait = False
         self.held: Held | None = None
         self.visit = 0
+        self._behind: dict[str, Position] = {}
         self._flight: list[Message] = []
         self._before: dict[str, str] = {}
         self._seen: OrderedDict[str | int | float, int] = OrderedDict()
@@ -215,19 +225,33 @@ class Session:
         self.size = 0
         self._flight, self._before = [], {}
         self.positions.clear()
+        self._behind.clear()
         return held
 
     # Subscriptions.
 
-    def watch(self, channel: str, seq: str) -> Position:
-        """Receive a channel with a history, from after ``seq`` on."""
+    def watch(self, channel: str, seq: str, most: int | None = None) -> Position:
+        """Receive a channel with a history, from after ``seq`` on.
+
+        Args:
+            most: how many positions there may be before those are dropped that are where they would begin again.
+        """
+        if most is not None and len(self.positions) >= most:
+            self._drop_idle()
+        self._behind.pop(channel, None)
         position = self.positions[channel] = Position(channel, seq)
         return position
 
     def unwatch(self, channel: str) -> None:
         """Receive it no longer; what is queued of it goes too."""
         if self.positions.pop(channel, None) is not None:
+            self._behind.pop(channel, None)
             self._drop({channel})
+
+    def _drop_idle(self) -> None:
+        busy = {message.channel for message in self.queue} | self._behind.keys() | self._before.keys()
+        for channel in self.positions.keys() - busy - self.subscriptions.keys():
+            del self.positions[channel]
 
     def set_back(self, position: Position, seq: str) -> bool:
         """Have everything after ``seq`` sent again; False if nothing after it was sent."""
@@ -235,16 +259,31 @@ class Session:
             return False
         self._drop({position.channel})
         position.sent = position.queued = seq
-        position.is_behind = True
+        self.fall_behind(position)
         return True
 
-    def behind(self) -> Iterator[Position]:
-        """The positions for which the history must be read."""
-        return (position for position in self.positions.values() if position.is_behind)
+    def fall_behind(self, position: Position) -> None:
+        """More of its channel is in the history than was queued."""
+        position.is_behind = True
+        self._behind[position.channel] = position
+
+    def catch_up(self, position: Position) -> None:
+        """All that is in the history is queued: what is published can be again."""
+        position.is_behind = position.squash = False
+        self._behind.pop(position.channel, None)
+
+    def behind(self) -> list[str]:
+        """The channels whose history must be read."""
+        return [*self._behind]
 
     @property
     def is_behind(self) -> bool:
-        return any(position.is_behind for position in self.positions.values())
+        return bool(self._behind)
+
+    @property
+    def lag(self) -> int:
+        """On how many channels it is behind."""
+        return len(self._behind)
 
     # What waits.
 
@@ -255,7 +294,7 @@ class Session:
                 return Offer.IGNORED
             if not self._has_room(message):
                 self._withdraw()
-                position.is_behind = True
+                self.fall_behind(position)
                 return Offer.IGNORED
             position.queued = message.seq
         elif not self._has_room(message):
@@ -338,7 +377,7 @@ class Session:
     def stalled(self) -> None:
         """The socket took nothing for a while and takes again: what it missed is squashed."""
         self._withdraw()
-        for position in self.behind():
+        for position in self._behind.values():
             position.squash = True
 
     def _withdraw(self) -> None:
@@ -350,7 +389,7 @@ class Session:
         for channel in channels:
             position = self.positions[channel]
             position.queued = position.sent
-            position.is_behind = True
+            self.fall_behind(position)
 
     def _drop(self, channels: set[str]) -> None:
         kept = [message for message in self.queue if message.seq is None or message.channel not in channels]
@@ -371,8 +410,3 @@ class Session:
         if len(self._seen) > self.REMEMBERED:
             self._seen.popitem(last=False)
         return False
-
-
-def follows(seq: str, position: str) -> bool:
-    """Whether ``seq`` is still to be sent to a receiver at ``position``; another log's always is."""
-    return is_after(seq, position) or epoch(seq) != epoch(position)

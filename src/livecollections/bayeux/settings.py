@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from . import channel as channels
-from .history import History
+from .history import Keeper
 
 KEPT = 4_096
 """Channels whose settings are remembered; clients name as many channels as they like."""
@@ -30,7 +30,7 @@ class Settings:
     echo: whether a client hears what it published itself.
     """
 
-    history: History | int = 0
+    history: Keeper | int = 0
     lazy: float = 0.0
     echo: bool = True
 
@@ -84,9 +84,11 @@ class Declarations:
 def _check_history(value: Any) -> None:
     is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if not is_count and not all(
-        callable(getattr(value, name, None)) for name in ("position", "locate", "read")
+        callable(getattr(value, name, None)) for name in ("keep", "position", "locate", "read")
     ):
-        raise ConfigurationError(f"history: a History or a number of messages is expected, not {value!r}")
+        raise ConfigurationError(
+            f"history: a MemoryHistory or a number of messages is expected, not {value!r}"
+        )
 
 
 def _check_lazy(value: Any) -> None:

@@ -1,0 +1,131 @@
+"""Start: where the channels of a subscription begin, as its client asks, and what it is told of it.
+
+Two rules. In one session a channel has one position, whatever patterns cover it. What a client asks from a
+history that can't tell it is a *reset*, never silence: the names in ``reset`` begin now, and the client reads
+anew what it holds of them.
+
+A name in ``since`` is a channel, or a pattern with a seq that is for the channels of that one log. Where a
+pattern covers several logs, the answer names a part of it for each. This module changes no session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..change import epoch
+from . import channel as channels
+from .histories import Histories
+from .history import History
+from .session import Session
+
+LONGEST_SEQ = 64
+
+
+class Start:
+    """Where a subscription begins.
+
+    names: its channels and patterns.  asked: by channel or pattern, the seq that a client wants to go on after.
+    told: by channel, the seq after which it begins, for those that begin where the client asked.
+    reset: the channels and patterns that can't.
+    """
+
+    def __init__(self, histories: Histories, names: Sequence[str], asked: Mapping[str, Any]) -> None:
+        self.told: dict[str, str] = {}
+        self.reset: list[str] = []
+        self._histories = histories
+        self._names = names
+        self._located: set[str] = set()
+        self._asked = {
+            name: seq if isinstance(seq, str) and len(seq) <= LONGEST_SEQ else ""
+            for name, seq in asked.items()
+            if channels.is_valid(name) and not set(names).isdisjoint(channels.broader(name))
+        }
+
+    async def locate(self) -> None:
+        """Ask the histories what they can tell; ``settle`` what came into being meanwhile before you subscribe."""
+        self.reset += [name for name, seq in self._asked.items() if not self._is_known(name, seq)]
+        lost = set(self.reset)
+        exact = [name for name in self._asked if not name.endswith("*")]
+        for channel in dict.fromkeys((*self._histories.known_under(self._names), *exact)):
+            self._located.add(channel)
+            history = self._histories.of(channel)
+            if history is None:
+                continue
+            near = channels.broader(channel)
+            best = self._nearest(channel, history)
+            if best is not None and best not in lost and await history.locate(channel, self._asked[best]):
+                self.told[channel] = self._asked[best]
+            elif channel in self._asked or (
+                lost.isdisjoint(near) and not self._asked.keys().isdisjoint(near)
+            ):
+                self.reset.append(channel)
+        self.reset.sort()
+
+    def settle(self) -> None:
+        """Begin channels that came into being since they were located where the client asked, too."""
+        for channel in self._histories.known_under(self._names):
+            history = self._histories.of(channel)
+            if channel in self._located or history is None:
+                continue
+            best = self._nearest(channel, history)
+            if best is not None and best not in self.reset:
+                self.told[channel] = self._asked[best]
+
+    def _is_known(self, pattern: str, seq: str) -> bool:
+        """Whether a channel has a history, or some log below a pattern is that of this seq and goes back so far."""
+        if not pattern.endswith("*"):
+            return self._histories.of(pattern) is not None
+        fed = (self._histories.head(channel) for channel in self._histories.fed_under(pattern))
+        if any(epoch(head) == epoch(seq) for head in fed):
+            return True
+        return any(keeper.can_tell(seq) for _, keeper in self._histories.kept_under(pattern))
+
+    def _nearest(self, name: str, history: History) -> str | None:
+        """Where the client says what it has of this channel, or of this log below this pattern."""
+        of_log = epoch(history.position())
+        for near in channels.broader(name):
+            if near in self._asked and (not near.endswith("*") or epoch(self._asked[near]) == of_log):
+                return near
+        return None
+
+    # What the client is told.
+
+    def seqs(self, session: Session) -> dict[str, str]:
+        """By channel or pattern, where the subscription is now, for each log that it hears."""
+        found: dict[str, str] = {}
+        for name in self._names:
+            if not name.endswith("*"):
+                if self._histories.of(name) is not None:
+                    found[name] = self._position(session, name)
+                continue
+            for part, history, known in self._logs(name):
+                seq = self._seq_of(part, history)
+                found[part] = seq
+                found.update(
+                    (channel, at) for channel in known if (at := self._position(session, channel, seq)) != seq
+                )
+        return found
+
+    def _seq_of(self, part: str, history: History) -> str:
+        near = self._nearest(part, history)
+        return history.position() if near is None or near in self.reset else self._asked[near]
+
+    def _position(self, session: Session, channel: str, otherwise: str | None = None) -> str:
+        head = self._histories.head(channel)
+        position = session.positions.get(channel)
+        if position is None or (position.is_idle and otherwise == head):
+            return head
+        return position.sent
+
+    def _logs(self, pattern: str) -> list[tuple[str, History, list[str]]]:
+        """The logs below a pattern: what of it each is, its history, and the channels known."""
+        fed = self._histories.fed_under(pattern)
+        logs: list[tuple[str, History, list[str]]]
+        logs = [(channel, self._histories.fed[channel], [channel]) for channel in fed]
+        for part, keeper in self._histories.kept_under(pattern):
+            known = [one for one in keeper.channels() if channels.matches(part, one)]
+            logs.append((part, keeper, [one for one in known if self._histories.keeper(one) is keeper]))
+        if len({epoch(history.position()) for _, history, _ in logs}) == 1:
+            logs = [(pattern, logs[0][1], [one for _, _, known in logs for one in known])]
+        return logs
