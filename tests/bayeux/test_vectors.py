@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from livecollections.bayeux import Policy, Server, Session
+from livecollections.bayeux import MemoryHistory, Policy, Server, Session
+from livecollections.change import number
 
 from .wire import Log, Open, Socket, request
 
@@ -23,24 +24,29 @@ class Denied(Policy):
         return False
 
 
+NOW = 1_750_000_000.0
 POLICIES = {"open": Open, "default": Policy, "denied": Denied}
 
 
 class Names:
     """What the placeholders stand for."""
 
-    def __init__(self, log: Log | None) -> None:
+    def __init__(self, log: Log | None, kept: MemoryHistory | None) -> None:
         self.log = log
+        self.kept = kept
+        self.first = number(kept.position()) if kept is not None else 0
         self.bound: dict[str, str] = {}
 
     def fill(self, value: Any) -> Any:
         """The value with its placeholders replaced, where they are bound."""
-        text = json.dumps(value)
+        text = re.sub(r'"\{number(\d+)\}"', lambda found: str(self.first + int(found[1])), json.dumps(value))
         return json.loads(re.sub(r"\{(\w+)\}", lambda found: self._named(found[1]) or found[0], text))
 
     def _named(self, name: str) -> str | None:
         if name.startswith("seq") and self.log is not None:
             return self.log.seq(int(name[3:]))
+        if name.startswith("kept") and self.kept is not None:
+            return self.kept.seq(self.first + int(name[4:]))
         return self.bound.get(name)
 
     def bind(self, expected: Any, found: Any) -> None:
@@ -68,7 +74,11 @@ async def test_vector(name: str, transport: str) -> None:
     vector = VECTORS[name]
     server = Server(timeout=5, policy=POLICIES[vector["policy"]]())
     log = Log(server, vector["history"]) if "history" in vector else None
-    names = Names(log)
+    kept = None
+    for pattern, count in vector.get("kept", {}).items():
+        kept = MemoryHistory(count, clock=lambda: NOW)
+        server.channel(pattern, history=kept)
+    names = Names(log, kept)
     socket = Socket(server) if transport == "websocket" else None
     if socket is not None:
         await socket.open()
@@ -78,6 +88,8 @@ async def test_vector(name: str, transport: str) -> None:
         for key in step.get("write", ()):
             assert log is not None
             log.add(key)
+        for channel, data in step.get("publish", ()):
+            await server.publish(channel, data)
         sent = names.fill(step["send"])
         for message in sent:
             if transport == "websocket" and message and message.get("channel") == "/meta/handshake":

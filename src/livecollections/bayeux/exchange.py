@@ -115,7 +115,7 @@ class Exchange:
             if session is deaf:
                 session.skip(message)
                 continue
-            offer = session.offer(message.numbered if session.is_numbered else message)
+            offer = session.offer(message)
             if offer is Offer.QUEUED:
                 if settings.lazy and self._lazy.postpone(session, settings.lazy):
                     continue

@@ -289,6 +289,8 @@ class Session:
 
     def offer(self, message: Message) -> Offer:
         """Queue a message that has just been published, if it is for this session to queue."""
+        if self.is_numbered:
+            message = message.numbered
         if message.seq is not None and (position := self.positions.get(message.channel)) is not None:
             if position.is_behind or not follows(message.seq, position.queued):
                 return Offer.IGNORED
@@ -317,6 +319,8 @@ class Session:
 
     def push(self, position: Position, message: Message) -> bool:
         """Queue what was read from the history; False if there is no room, and it must be read again."""
+        if self.is_numbered:
+            message = message.numbered
         if self.queue and self.size + len(message.body) > self.limit:
             return False
         self.queue.append(message)
