@@ -47,6 +47,8 @@ LAYERS = {
     "flow": (
         "bayeux.client",
         "bayeux.exchange",
+        "bayeux.extension",
+        "bayeux.fault",
         "bayeux.histories",
         "bayeux.host",
         "bayeux.lazy",
@@ -57,6 +59,7 @@ LAYERS = {
         "bayeux.server",
         "bayeux.settings",
         "bayeux.start",
+        "bayeux.strand",
         "collection",
         "feed",
         "listeners",

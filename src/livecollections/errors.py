@@ -140,11 +140,17 @@ class InvalidDocument(RequestError):
 
 @dataclass
 class BayeuxError(LiveError):
-    """A refusal in Faye's form, ``401:<clientId>:Unknown client``."""
+    """A refusal in Faye's form, ``401:<clientId>:Unknown client``.
+
+    code: 0 for one that is a text alone.  advice: what the reply advises besides, as it goes over the wire.
+    """
 
     code: int
     arguments: Sequence[str]
     text: str
+    advice: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
+        if not self.code:
+            return self.text
         return f"{self.code}:{','.join(self.arguments)}:{self.text}"

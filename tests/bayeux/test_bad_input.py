@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -215,7 +216,9 @@ async def test_a_policy_that_fails_is_closed_and_says_nothing(caplog: pytest.Log
     server = Server(timeout=5, policy=Broken())
     client_id = await connected(server)
     (reply,) = (await request(server, subscribe(client_id, "/x"))).messages
-    assert reply["error"] == "500::Internal server error"
+    found = re.fullmatch(r"500:([0-9a-f]{8}):Internal server error", reply["error"])
+    assert found
+    assert found[1] in caplog.text
     assert "secret" not in json.dumps(reply)
     assert "could not be handled" in caplog.text
     assert not server._exchange.sessions[client_id].subscriptions

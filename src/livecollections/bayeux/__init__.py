@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .asgi import Server
+    from .extension import Context
     from .history import History, Page
     from .local import LocalClient, LocalSubscription, Stream
     from .memory import MemoryHistory
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 __all__ = [
+    "Context",
     "History",
     "Limits",
     "LocalClient",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Context": "extension",
     "History": "history",
     "Limits": "message",
     "LocalClient": "local",

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .connection import Connection, Receive, Scope, Send, anonymous
-from .exchange import Exchange
+from .exchange import PATIENCE_WITH_HOOKS, Exchange
 from .host import Host
 from .http import Http, headers_of
 from .message import Limits
@@ -47,6 +47,7 @@ class Server(Host):
         cookie: the name of a cookie that binds sessions to the browser that made them; None: none is given.
         policy: who may do what; the default opens the exact channels that have a history, and no others.
         limits: what one client may send and cost.
+        hook_timeout: seconds that a hook of an extension may take for one message.
         allowed_origins: browsers' origins that may use it, as "https://app.example"; "*" for all. Pages of
             its own host always may. Those that only "*" lets in are served without their cookies.
         transports: what is offered; ``"eventsource"`` needs ``"long-polling"``.
@@ -65,12 +66,14 @@ class Server(Host):
         cookie: str | None = "livecollections",
         policy: Policy | None = None,
         limits: Limits = _LIMITS,
+        hook_timeout: float = PATIENCE_WITH_HOOKS,
         allowed_origins: Sequence[str] = (),
         transports: Sequence[str] = TRANSPORTS,
         subprotocol: str | None = None,
     ) -> None:
         check_seconds("timeout", timeout, above=0)
         check_seconds("interval", interval)
+        check_seconds("hook_timeout", hook_timeout, above=0)
         if ping is not None:
             check_seconds("ping", ping, above=0)
         check_cookie(cookie)
@@ -84,7 +87,7 @@ class Server(Host):
         self.subprotocol = subprotocol
         self.ping = ping
         self.limits = limits
-        super().__init__(Exchange(timeout=timeout, interval=interval, limits=limits))
+        super().__init__(Exchange(timeout=timeout, interval=interval, limits=limits, patience=hook_timeout))
         self._engine = Engine(self._exchange, policy or Policy(), types, cookie)
         self._http = Http(self._engine, self._origins, types, ping)
         self._strangers = Strangers(limits)

@@ -20,6 +20,7 @@ from typing import Any
 from ..change import follows
 from . import channel as channels
 from . import message as messages
+from .extension import Extensions, Outcome
 from .histories import Histories
 from .history import History
 from .lazy import Lazy
@@ -37,6 +38,8 @@ STREAM_AWAITED = 5.0
 """Seconds after which a client whose stream is not there asks what it missed."""
 PING_ANSWERED = 2.0
 """Seconds in which a socket that was asked whether it is there has to say something."""
+PATIENCE_WITH_HOOKS = 5.0
+"""Seconds that a hook of an extension may take for one message."""
 COME_BACK = 1.0
 """Seconds after which clients of a server that closes ask again."""
 _NO_STARTS: Mapping[str, str] = MappingProxyType({})
@@ -48,6 +51,7 @@ class Exchange:
     Args:
         timeout: seconds for which a connect is held.
         interval: seconds that clients wait between connects.
+        patience: seconds that a hook of an extension may take for one message.
         clock: seconds that only rise.  token: draws a clientId.
     """
 
@@ -60,6 +64,7 @@ class Exchange:
         timeout: float,
         interval: float,
         limits: Limits,
+        patience: float = PATIENCE_WITH_HOOKS,
         clock: Callable[[], float] = time.monotonic,
         token: Callable[[], str] = lambda: secrets.token_hex(20),
     ) -> None:
@@ -73,9 +78,10 @@ class Exchange:
         self.ping_answered = PING_ANSWERED
         self._pings: dict[Link, asyncio.Event] = {}
         self._sessions: dict[str, Session] = {}
+        self.extensions = Extensions(self.sessions, patience)
         self._subscribers: dict[str, dict[Session, None]] = {}
         self.histories = Histories()
-        self._replay = Replay(self.histories, self.end)
+        self._replay = Replay(self.histories, self.extensions, self.end)
         self._wheel: Wheel[Session] = Wheel(min(SWEEP, timeout / 8))
         self._timer: asyncio.TimerHandle | None = None
 
@@ -98,13 +104,24 @@ class Exchange:
             self._timer = None
         self._lazy.close()
         await self._replay.close()
+        await self.extensions.close()
         self._wheel = Wheel(self._wheel.width)
         self.histories.clear()
 
     # Publishing.
 
-    def publish(self, message: Message, publisher: Session | None = None) -> None:
-        """Give a message to all who subscribed, in the order of the calls, without waiting for anyone."""
+    def publish(self, message: Message, publisher: Session | None = None) -> Outcome | None:
+        """Give a message to all who subscribed, in the order of the calls, without waiting for anyone.
+
+        Returns:
+            what will tell whether an extension refused it, if there are any to pass (``wait_passed``).
+        """
+        if self.extensions.holds:
+            return self.extensions.pass_on(message, None, lambda passed: self._give(passed, publisher))
+        self._give(message, publisher)
+        return None
+
+    def _give(self, message: Message, publisher: Session | None) -> None:
         message, before = self.histories.publish(message)
         settings = self.settings.of(message.channel) if self.settings else PLAIN
         deaf = None if settings.echo else publisher

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import message as messages
 from .exchange import Exchange
+from .extension import wait_passed
 from .history import History, Keeper
 from .local import LocalClient, Stream, stream
 from .memory import MemoryHistory
@@ -31,10 +32,10 @@ class Host:
         """Publish on any channel, and return when every receiver's turn is decided.
 
         Raises:
-            BayeuxError: 405, the name is not that of a channel.
+            BayeuxError: 405, the name is not that of a channel; or what an extension says that refuses it.
             TypeError: ``data`` is not JSON.
         """
-        self._exchange.publish(messages.published(channel, data))
+        await wait_passed(self._exchange.publish(messages.published(channel, data)))
 
     def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None:
         """As ``publish``, on the loop and in the order of the calls; ``seq`` is the message's place in a history."""
@@ -59,6 +60,29 @@ class Host:
     def sessions(self) -> Mapping[str, Session]:
         """Those that live, by clientId, those of clients in this process too; a view."""
         return self._exchange.sessions
+
+    # Extensions.
+
+    def add_extension(self, extension: object) -> None:
+        """Have messages pass an extension: an object with any of these, as functions or coroutine functions.
+
+        ``incoming(message, context)`` sees each message that comes, ``outgoing(message, context)`` each reply, and
+        each published message once; each delivery, if the extension's ``per_recipient`` is true. They return the
+        message, changed or not; None drops it, ``context.reject(error)`` refuses it. ``added(server)`` and
+        ``removed(server)`` are called at once.
+
+        Raises:
+            ConfigurationError: it has no such hook, or is installed already.
+        """
+        self._exchange.extensions.add(extension, self)
+
+    def remove_extension(self, extension: object) -> None:
+        """Take it away again.
+
+        Raises:
+            ConfigurationError: it is not installed.
+        """
+        self._exchange.extensions.remove(extension, self)
 
     # Channels.
 

@@ -18,6 +18,7 @@ from . import channel as channels
 from . import message as messages
 from .connection import Claim, Connection
 from .exchange import Exchange
+from .extension import Context, wait_passed
 from .session import Session
 
 logger = logging.getLogger("livecollections.bayeux")
@@ -59,10 +60,12 @@ class _LocalLink:
     async def wait_message(self) -> dict[str, Any] | None:
         """The next message; None once the session has ended."""
         while (session := self.session) is not None:
-            taken = session.take(1)
-            if taken:
+            if taken := session.take(1):
                 session.landed()
-                return messages.decode(taken[0])
+                passed = await self._exchange.extensions.deliver(taken[0], session, None)
+                if passed is not None:
+                    return messages.decode(passed)
+                continue
             self._exchange.wake(session)
             self._signal.clear()
             await self._signal.wait()
@@ -113,20 +116,27 @@ class LocalClient:
             with_channel: call ``callback(channel, data)`` instead.
 
         Raises:
-            BayeuxError: 405, neither a name nor a pattern.
+            BayeuxError: 405, neither a name nor a pattern; or what an extension says.
         """
         if not channels.is_valid(channel):
             raise messages.channel_invalid(channel)
         session = self._begin()
+        if self._exchange.extensions.incoming:
+            asked = {"channel": channels.SUBSCRIBE, "subscription": channel}
+            await self._exchange.extensions.receive(asked, Context(session, None))
         subscription = LocalSubscription(self, channel, callback, with_channel)
         self._subscriptions.setdefault(channel, []).append(subscription)
         self._exchange.subscribe(session, channel)
         return subscription
 
     async def publish(self, channel: str, data: Any) -> None:
-        """Publish, as ``Server.publish``."""
+        """Publish, as ``Server.publish``; extensions see it come in, too."""
+        message = messages.published(channel, data)
         own = self._link.session if self._link is not None else None
-        self._exchange.publish(messages.published(channel, data), own)
+        if self._exchange.extensions.incoming:
+            passed = await self._exchange.extensions.receive(messages.decode(message), Context(own, None))
+            message = messages.published(passed["channel"], passed.get("data"))
+        await wait_passed(self._exchange.publish(message, own))
 
     async def disconnect(self) -> None:
         """Cancel all subscriptions; the client may be used again."""

@@ -9,6 +9,7 @@ This module knows no session, no socket and no clock.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ RETRY, REHANDSHAKE, NONE = "retry", "handshake", "none"
 
 _NOT_IN_ERRORS = re.compile(r"[^A-Za-z0-9\-_!~()$@ /*.]")
 _ERROR_ARGUMENT = 128
+_ERROR = re.compile(r"(\d{3}):([^:]*):(.+)", re.S)
+_CHANGEABLE = ("data", "ext", "timestamp")
 _BOM = b"\xef\xbb\xbf"
 _BEGINS_JSON = re.compile(rb"[ \t\r\n]*[\[{]")
 
@@ -124,6 +127,19 @@ class Message:
         if self._numbered is None:
             self._numbered = _with_number(self)
         return self._numbered or self
+
+    def altered(self, whole: Mapping[str, Any]) -> Message:
+        """The same message with the data that an extension made of it, and what may stand beside them.
+
+        Raises:
+            TypeError: it is not JSON.
+        """
+        fixed = {name: value for name, value in decode(self).items() if name not in _CHANGEABLE}
+        changed = {name: whole[name] for name in _CHANGEABLE if name in whole}
+        other = copy.copy(self)
+        other.body = orjson.dumps({**fixed, **changed})
+        other._frame = other._numbered = None
+        return other
 
     def __repr__(self) -> str:
         return f"Message({self.body.decode()})"
@@ -295,8 +311,21 @@ def bad_request() -> BayeuxError:
     return BayeuxError(400, [], "Bad request")
 
 
-def server_error() -> BayeuxError:
-    return BayeuxError(500, [], "Internal server error")
+def message_deleted() -> BayeuxError:
+    # CometD's code for it; Faye answers nothing, and its client asks for ever.
+    return BayeuxError(404, [], "Message deleted")
+
+
+def server_error(id_: str = "") -> BayeuxError:
+    return BayeuxError(500, [id_] if id_ else [], "Internal server error")
+
+
+def refusal(text: str, advice: Mapping[str, Any] | None = None) -> BayeuxError:
+    """An application's own refusal, in Faye's form or any other."""
+    found = _ERROR.fullmatch(text)
+    if found is None:
+        return BayeuxError(0, [], text, advice)
+    return BayeuxError(int(found[1]), [*filter(None, found[2].split(","))], found[3], advice)
 
 
 def _error(code: int, argument: Any, text: str) -> BayeuxError:
@@ -335,6 +364,8 @@ def refuse(reply: dict[str, Any], error: BayeuxError) -> dict[str, Any]:
     """The same reply as a refusal."""
     reply["successful"] = False
     reply["error"] = str(error)
+    if error.advice is not None:
+        reply["advice"] = {**reply.get("advice", {}), **error.advice}
     return reply
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..change import follows
+from .extension import Extensions
 from .histories import Histories
 from .history import Page
 from .session import Position, Session
@@ -32,8 +33,9 @@ class Replay:
     end: ends a session that can't be told otherwise that it missed something.
     """
 
-    def __init__(self, histories: Histories, end: Callable[[Session], None]) -> None:
+    def __init__(self, histories: Histories, extensions: Extensions, end: Callable[[Session], None]) -> None:
         self._histories = histories
+        self._extensions = extensions
         self._end = end
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -80,6 +82,9 @@ class Replay:
         except Exception:
             logger.exception("the history of %s can't be read", channel, extra={"seq": after})
             return False
+        if self._extensions.shared and channel in self._histories.fed:
+            # What is kept here has passed them before it was kept.
+            page = Page(await self._extensions.passed(page.messages), page.upto)
         if (
             session.positions.get(channel) is not position
             or position.queued != after

@@ -21,6 +21,8 @@ from . import message as messages
 from .binding import Verdict
 from .connection import Claim
 from .exchange import Exchange
+from .extension import Context, wait_passed
+from .fault import logged
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
 from .session import Happening, Held, Link, Session, State
@@ -66,7 +68,12 @@ class Engine:
             await link.wait_room()
             if not isinstance(item, dict):
                 link.reply(messages.refuse({}, messages.bad_request()))
-            elif begins and _channel(item) != channels.HANDSHAKE:
+                continue
+            if self.exchange.extensions.incoming:
+                item = await self._extended(item, link)
+            if item is None:
+                continue
+            if begins and _channel(item) != channels.HANDSHAKE:
                 # A client can't know its new clientId yet; the specification has these ignored.
                 self._refuse(item, link, self._why_not_now(item))
             else:
@@ -82,6 +89,17 @@ class Engine:
         self.exchange.attach(session, link)
         self.exchange.wake(session)
         return session
+
+    async def _extended(self, message: dict[str, Any], link: Link) -> dict[str, Any] | None:
+        """The message as extensions let it in; None if it has been answered with their refusal."""
+        session = self.exchange.sessions.get(message["clientId"]) if _has_id(message) else None
+        if session is not None and (session.is_local or link.session not in (None, session)):
+            session = None
+        try:
+            return await self.exchange.extensions.receive(message, Context(session, link.connection))
+        except BayeuxError as error:
+            self._refuse(message, link, error)
+            return None
 
     def _why_not_now(self, message: Mapping[str, Any]) -> BayeuxError:
         client_id = message.get("clientId")
@@ -99,8 +117,7 @@ class Engine:
         except BayeuxError as error:
             self._refuse(message, link, error)
         except Exception:
-            logger.exception("a message on %.80r could not be handled", name)
-            self._refuse(message, link, messages.server_error())
+            self._refuse(message, link, logged("a message on %.80r could not be handled", name))
 
     def _refuse(self, message: Mapping[str, Any], link: Link, error: BayeuxError) -> None:
         name = _channel(message)
@@ -118,6 +135,7 @@ class Engine:
             reply["advice"] = (
                 messages.advice(NONE) if is_final else messages.advice(REHANDSHAKE, interval=interval)
             )
+            reply["advice"].update(error.advice or {})
         link.reply(reply)
 
     async def _session(self, message: Mapping[str, Any], link: Link) -> Session:
@@ -380,7 +398,12 @@ class Engine:
             raise messages.unknown_client(session.id)
         published = Message(name, message["data"])
         if session is None or not session.is_repeated(message.get("id"), published):
-            self.exchange.publish(published, session)
+            try:
+                await wait_passed(self.exchange.publish(published, session))
+            except BayeuxError:
+                if session is not None:
+                    session.forget(message.get("id"))
+                raise
         link.reply(messages.reply_to(message))
 
 
@@ -405,6 +428,10 @@ def _asked(names: Sequence[str], since: Any) -> Mapping[str, Any]:
         return since or {}
     is_one = len(names) == 1 and not names[0].endswith("*")
     return dict.fromkeys(names, since if is_one else None)
+
+
+def _has_id(message: Mapping[str, Any]) -> bool:
+    return isinstance(message.get("clientId"), str)
 
 
 def _negotiate(version: Any) -> dict[str, Any]:

@@ -403,6 +403,11 @@ class Session:
 
     # Repeated publishes.
 
+    def forget(self, id_: Any) -> None:
+        """What came with this id has been refused: a repetition is no repetition."""
+        if is_id(id_):
+            self._seen.pop(id_, None)
+
     def is_repeated(self, id_: Any, message: Message) -> bool:
         """Whether this very message came before with this id: a client repeats what was not answered."""
         if not is_id(id_):

@@ -123,7 +123,10 @@ class EventSource:
             while not self._is_closing:
                 self._work.clear()
                 if taken := self._taken():
-                    await self._part(_event([message.body for message in taken]))
+                    if bodies := await self._exchange.extensions.bodies(self, [], taken):
+                        await self._part(_event(bodies))
+                    else:
+                        self._exchange.sent(self, self._exchange.clock())
                 elif not await self._wait_work():
                     await self._part(b":\n\n")
             await self._put({"type": "http.response.body", "body": self._farewell()})

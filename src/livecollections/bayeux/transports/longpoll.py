@@ -14,6 +14,7 @@ import orjson
 
 from .. import message as messages
 from ..connection import Claim, Connection
+from ..message import Message
 from ..server import Engine
 from ..session import Session
 
@@ -54,12 +55,10 @@ class Poll:
                 return None
             if session.held is not None and session.held.link is self:
                 self._engine.exchange.answer(session)
-        bodies = self._replies
+        taken: list[Message] = []
         if session is not None and session.link is self:
-            bodies = bodies + [
-                message.body for message in session.take(self._engine.exchange.limits.queue_bytes)
-            ]
-        return messages.encode(bodies)
+            taken = session.take(self._engine.exchange.limits.queue_bytes)
+        return messages.encode(await self._engine.exchange.extensions.bodies(self, self._replies, taken))
 
     async def _wait_news(self, wait_disconnect: Callable[[], Awaitable[None]]) -> bool:
         news = asyncio.ensure_future(self._done.wait())

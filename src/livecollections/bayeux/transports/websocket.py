@@ -159,10 +159,7 @@ class WebSocket:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            session = self.session
-            if session is not None and session.link is not self:
-                session = None
-            frame = self._frame(session)
+            frame = await self._passed() if self._exchange.extensions.outgoing else self._frame()
             if frame is None:
                 if self._code is not None:
                     await self._end()
@@ -183,20 +180,38 @@ class WebSocket:
                 return
             self._exchange.sent(self, begun)
 
-    def _frame(self, session: Session | None) -> str | None:
+    def _frame(self) -> str | None:
         """What to send next: all replies, and some messages; None if nothing waits."""
-        taken: list[Message] = []
-        if session is not None and session.queue and (self._replies or not session.may_wait):
-            taken = session.take(FRAME)
+        taken = self._take()
         if not self._replies:
             if len(taken) == 1:
                 return taken[0].frame
             return messages.encode([message.body for message in taken]).decode() if taken else None
+        # An empty one stands for the answer to a ping, which is an array by itself.
+        bodies = [reply for reply in self._take_replies() if reply] + [message.body for message in taken]
+        return messages.encode(bodies).decode()
+
+    async def _passed(self) -> str | None:
+        """As ``_frame``, where extensions see what goes, and may leave nothing of it."""
+        while (taken := self._take()) or self._replies:
+            replies = self._take_replies()
+            begun = self._exchange.sending(self)
+            bodies = await self._exchange.extensions.bodies(self, [*filter(None, replies)], taken)
+            if bodies or replies:
+                return messages.encode(bodies).decode()
+            self._exchange.sent(self, begun)
+        return None
+
+    def _take(self) -> list[Message]:
+        session = self.session
+        if session is None or session.link is not self or not session.queue:
+            return []
+        return session.take(FRAME) if self._replies or not session.may_wait else []
+
+    def _take_replies(self) -> list[bytes]:
         replies, self._replies, self._size = self._replies, [], 0
         self._release_room()
-        # An empty one stands for the answer to a ping, which is an array by itself.
-        bodies = [reply for reply in replies if reply] + [message.body for message in taken]
-        return messages.encode(bodies).decode()
+        return replies
 
     def _release_room(self) -> None:
         if self._room is not None and not self._room.done():
