@@ -59,6 +59,7 @@ LAYERS = {
         "bayeux.histories",
         "bayeux.host",
         "bayeux.lazy",
+        "bayeux.lifetimes",
         "bayeux.local",
         "bayeux.memory",
         "bayeux.replay",
