@@ -161,6 +161,21 @@ async def test_a_returned_cookie_is_asked_for_ever_after(server: Server) -> None
         assert (await socket.reply(connect(client_id, "websocket")))["successful"]
 
 
+async def test_a_socket_from_before_the_cookie_may_speak_without_it(server: Server) -> None:
+    """Faye's client opens it beside its handshake, and may poll a while before it uses it."""
+    async with Socket(server) as old:
+        client_id = await handshake(server)
+        async with Socket(server) as beside:
+            mine = cookie(server, client_id)
+            for message in (subscribe(client_id, "/chat"), connect(client_id)):
+                assert (await request(server, message, headers=mine)).messages[0]["successful"]
+            async with Socket(server) as young:
+                reply = await young.reply(connect(client_id, "websocket"))
+                assert reply["error"] == unknown(client_id), "it could have brought it"
+            assert (await beside.reply(connect(client_id, "websocket")))["successful"]
+        assert (await old.reply(connect(client_id, "websocket")))["successful"]
+
+
 async def test_a_handshake_on_a_socket_binds_to_the_cookie_that_it_has(server: Server) -> None:
     mine = [("cookie", f"livecollections={OURS}")]
     async with Socket(server, mine) as socket:
@@ -418,4 +433,4 @@ async def test_nothing_is_kept_of_ids_that_nobody_has(server: Server) -> None:
     assert not exchange.sessions
     assert not exchange._subscribers
     assert not exchange._pings
-    assert not exchange._lifetimes
+    assert not exchange._wheel

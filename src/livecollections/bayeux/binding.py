@@ -1,7 +1,8 @@
 """Binding: which links may speak for a session.
 
 Three rules. A link must match all that the session remembers: its user, and our cookie once the client has
-returned it. A link that was let in stays in: what a socket carries is what it had when it was opened. While a
+returned it; only a socket that was opened before that may lack it, since Faye's client opens one beside its
+handshake. A link that was let in stays in: what a socket carries is what it had when it was opened. While a
 live socket speaks for a session, a newcomer that brings neither its cookie nor its user is let in only if that
 socket, asked, says nothing.
 
@@ -40,7 +41,8 @@ def judge(session: Session, link: Link, claim: Claim) -> Verdict:
 
 
 def _matches(session: Session, claim: Claim) -> bool:
-    if session.is_cookie_returned and not _brings_cookie(session, claim):
+    is_asked = session.is_cookie_returned and claim.opened >= session.returned_at
+    if is_asked and not _brings_cookie(session, claim):
         return False
     if session.told is not None:
         return bool(claim.user == session.told)
@@ -59,9 +61,10 @@ def _brings_user(session: Session, claim: Claim) -> bool:
     return claim.user is not None and (claim.user == session.told or claim.user == session.user)
 
 
-def let_in(session: Session, claim: Claim) -> None:
+def let_in(session: Session, claim: Claim, now: float) -> None:
     """Remember the cookie, if the client has returned it now."""
-    session.is_cookie_returned = session.is_cookie_returned or _brings_cookie(session, claim)
+    if not session.is_cookie_returned and _brings_cookie(session, claim):
+        session.is_cookie_returned, session.returned_at = True, now
 
 
 def cookie_of(connection: Connection, name: str) -> str | None:

@@ -6,6 +6,7 @@ not what is so. This module knows no session.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -39,23 +40,27 @@ def anonymous(scope: Mapping[str, Any]) -> Scope:
 class Claim:
     """What a connection brings that could prove whose it is.
 
-    cookie: ours, if it brought one.  user: whom the policy knows by what it carries; None: nobody.
+    cookie: ours, if it brought one.  user: whom the policy knows by what it carries; None: nobody.  opened: when
+    it was opened, if that is known and matters.
     """
 
     cookie: str | None = None
     user: Any = None
+    opened: float = math.inf
 
 
 class Connection:
     """An HTTP request or a socket.
 
-    transport: as Bayeux names it, "websocket", "long-polling", ….
+    transport: as Bayeux names it, "websocket", "long-polling", ….  opened: when a socket was opened, on the
+    exchange's clock; a request's time does not matter.
     """
 
-    __slots__ = ("_scope", "transport")
+    __slots__ = ("_scope", "opened", "transport")
 
-    def __init__(self, transport: str, scope: Mapping[str, Any]) -> None:
+    def __init__(self, transport: str, scope: Mapping[str, Any], opened: float = math.inf) -> None:
         self.transport = transport
+        self.opened = opened
         self._scope = scope
 
     @property

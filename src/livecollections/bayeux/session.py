@@ -82,9 +82,6 @@ class Link(Protocol):
     def ended(self) -> None:
         """The session has ended, and the link has none now."""
 
-    def abort(self) -> None:
-        """End without waiting for a peer that takes nothing."""
-
     def close(self, code: int) -> None:
         """Send what was replied, then end; ``code`` is the WebSocket close code."""
 
@@ -130,8 +127,8 @@ class Session:
     messages go now, if anywhere.  flowing: whether the link takes them.  deadline: when it ends if nothing is
     heard of it.  may_wait: what is queued waits for company.  user: whose it is, as the policy says at
     handshake; None: nobody's.  told: whom the handshake's connection told, as each later one must.  cookie:
-    ours, which the client has returned if ``is_cookie_returned``.  socket: the live socket that speaks for it,
-    if one does.  address: whence it came.
+    ours, which the client has returned if ``is_cookie_returned``, first at ``returned_at``.  socket: the live
+    socket that speaks for it, if one does.
     """
 
     REMEMBERED = 128
@@ -143,7 +140,6 @@ class Session:
         "_behind",
         "_flight",
         "_seen",
-        "address",
         "attributes",
         "cookie",
         "deadline",
@@ -159,6 +155,7 @@ class Session:
         "may_wait",
         "positions",
         "queue",
+        "returned_at",
         "size",
         "socket",
         "state",
@@ -176,11 +173,11 @@ class Session:
         self.is_numbered = False
         self.is_replaying = False
         self.attributes: dict[str, Any] = {}
-        self.address: str | None = None
         self.user: Any = None
         self.told: Any = None
         self.cookie: str | None = None
         self.is_cookie_returned = False
+        self.returned_at = 0.0
         self.state = State.HANDSHAKEN
         self.subscriptions: dict[str, None] = {}
         self.positions: dict[str, Position] = {}
