@@ -80,6 +80,7 @@ class FaultProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listener.wait_closed()
 
     @property
     def url(self) -> str:
@@ -155,9 +156,11 @@ class FaultProxy:
             if self._refuses or self._target is None:
                 raise ConnectionRefusedError
             far = await asyncio.open_connection(*self._target)
-        except OSError:
-            self._count(refused=1)
+        except BaseException as error:
             _end(writer, reset=True)
+            if not isinstance(error, OSError):
+                raise
+            self._count(refused=1)
             return
         self._count(accepted=1)
         connection = _Connection(self, (reader, writer), far)

@@ -1,1 +1,0 @@
-"""Collections that stay equal to what the server says, for Python programs."""

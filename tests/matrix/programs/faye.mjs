@@ -1,0 +1,63 @@
+// Faye's own client, unmodified: in Node, and in a page that has loaded its browser build.
+const Faye = globalThis.Faye || (await import('faye')).default;
+
+// In the order in which it tries them; it shakes hands over the last three only.
+const TRANSPORTS = ['websocket', 'eventsource', 'long-polling', 'cross-origin-long-polling', 'callback-polling'];
+
+// For channels that have a history: what was heard of each last is told, so that the server goes on from there.
+const since = () => {
+  const at = {};
+  return {
+    incoming(message, next) {
+      const { channel, subscription, ext, data } = message;
+      if (subscription && ext && ext.live) at[subscription] = at[subscription] || ext.live.seq;
+      if (data && data.seq && channel in at) at[channel] = data.seq;
+      next(message);
+    },
+    outgoing(message, next) {
+      const { channel, subscription } = message;
+      if (channel === '/meta/subscribe') message.ext = { live: { since: at[subscription] } };
+      if (channel === '/meta/connect') message.ext = { live: { at } };
+      next(message);
+    }
+  };
+};
+
+export default (tell) => {
+  const clients = new Map();
+  const refused = (name, channel) => (error) => tell({ event: 'refused', name, channel, error: error.code });
+  const publish = (name, { channel, data }) => clients.get(name).publish(channel, data).then(
+    () => tell({ event: 'published', name, channel }), refused(name, channel)
+  );
+  return {
+    open({ name, url, transport, options }) {
+      const client = new Faye.Client(url, { retry: 0.2, timeout: 5 });
+      for (const other of TRANSPORTS.slice(0, TRANSPORTS.indexOf(transport))) client.disable(other);
+      if (options.since) client.addExtension(since());
+      client.addExtension({
+        incoming(message, next) {
+          if (message.successful && /^\/meta\/(handshake|connect)$/.test(message.channel)) {
+            tell({ event: message.channel.slice(6), name, clientId: message.clientId });
+          }
+          next(message);
+        }
+      });
+      clients.set(name, client);
+    },
+    subscribe({ name, channel }) {
+      const heard = (data) => tell({ event: 'message', name, channel, data });
+      clients.get(name).subscribe(channel, heard).then(
+        () => tell({ event: 'subscribed', name, channel }), refused(name, channel)
+      );
+    },
+    publish({ name, channel, data }) { publish(name, { channel, data }); },
+    batch({ name, messages }) { for (const message of messages) publish(name, message); },
+    // The answer comes on the channel that was called.
+    call({ name, channel, data }) {
+      const client = clients.get(name);
+      client.subscribe(channel, (answer) => tell({ event: 'answered', name, data: answer }));
+      publish(name, { channel, data });
+    },
+    disconnect({ name }) { clients.get(name).disconnect().then(() => tell({ event: 'disconnected', name })); }
+  };
+};
