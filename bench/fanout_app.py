@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from livecollections.bayeux import Policy, Server
 
-app = Server(timeout=60, policy=Policy(subscribe=["/**"], publish=["/**"]))
+app = Server(timeout=60, ping=None, policy=Policy(subscribe=["/**"], publish=["/**"]))

@@ -19,6 +19,7 @@ Key = tuple[Any, ...]
 
 EPOCH_WIDTH = 8
 PLACE_WIDTH = 16
+CHECK_WIDTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,25 @@ def is_after(seq: str, position: str) -> bool:
 def follows(seq: str, position: str) -> bool:
     """Whether ``seq`` is still to be sent to a receiver at ``position``; another log's always is."""
     return is_after(seq, position) or epoch(seq) != epoch(position)
+
+
+def is_forked(one: str, other: str) -> bool:
+    """Whether two seqs tell that a log went back in time: of one place, and drawn twice."""
+    return (
+        one != other
+        and len(one) == EPOCH_WIDTH + PLACE_WIDTH + CHECK_WIDTH
+        and one[:-CHECK_WIDTH] == other[:-CHECK_WIDTH]
+    )
+
+
+def is_same_log(one: str, other: str) -> bool:
+    """Whether two seqs are of one log, so that their order means something."""
+    return one[:EPOCH_WIDTH] == other[:EPOCH_WIDTH] and not is_forked(one, other)
+
+
+def is_older(one: str | None, other: str | None) -> bool:
+    """Whether ``one`` is known to come before ``other``: both are known and of one log."""
+    return one is not None and other is not None and is_same_log(one, other) and one < other
 
 
 def squash(changes: Iterable[Change]) -> list[Change]:

@@ -242,7 +242,7 @@ async def test_sessions_expire_by_time_and_a_held_connect_keeps_them() -> None:
     assert reply["error"] == f"401:{quiet}:Unknown client"
     await wait_until(lambda: not server._exchange.sessions)
     assert not server._exchange._subscribers
-    await wait_until(lambda: not server._exchange._wheel and server._exchange._timer is None)
+    await wait_until(lambda: not server._exchange._lifetimes)
 
 
 async def test_a_session_survives_its_socket_and_its_lost_connect(server: Server) -> None:
@@ -323,12 +323,13 @@ async def test_one_socket_speaks_for_one_session_while_that_lives(server: Server
 
 
 async def test_a_socket_without_a_session_is_closed_after_a_time() -> None:
-    server = Server(timeout=0.05)
+    server = Server(limits=Limits(alone=0.1))
     async with Socket(server) as silent, Socket(server) as busy:
         client_id = await handshake(server)
         await busy.reply(connect(client_id, "websocket"))
         await silent.wait(lambda: silent.closed == 1008)
         assert busy.closed is None
+        server._exchange.end(server._exchange.sessions[client_id])
         await busy.wait(lambda: busy.closed == 1008)
     assert not server._sockets
 
@@ -440,6 +441,7 @@ async def test_lifespan_starts_and_closes(server: Server) -> None:
     [
         ("timeout", 0), ("timeout", -1), ("timeout", "45"), ("timeout", True), ("timeout", float("nan")),
         ("timeout", float("inf")), ("timeout", None), ("interval", -1), ("interval", "0"), ("ping", 0), ("ping", "x"),
+        ("pong", 0),        ("pong", None),
         ("cookie", ""), ("cookie", "a b"), ("cookie", 5),
         ("policy", object()), ("policy", Open), ("limits", 5), ("limits", {"body": 1}), ("limits", Limits(body=0)),
         ("limits", Limits(depth=-1)), ("limits", Limits(stall=True)), ("allowed_origins", "https://a.example"),

@@ -433,4 +433,4 @@ async def test_nothing_is_kept_of_ids_that_nobody_has(server: Server) -> None:
     assert not exchange.sessions
     assert not exchange._subscribers
     assert not exchange._pings
-    assert not exchange._wheel
+    assert not exchange._lifetimes

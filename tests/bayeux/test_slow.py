@@ -59,7 +59,7 @@ async def read_seqs(socket: ClientConnection) -> list[str]:
 
 @pytest.fixture
 def server() -> Server:
-    return Server(timeout=30, policy=Open(), limits=Limits(stall=0.1))
+    return Server(timeout=30, pong=60, policy=Open(), limits=Limits(stall=0.1))
 
 
 async def test_g5_a_resource_subscriber_is_only_a_position(server: Server) -> None:

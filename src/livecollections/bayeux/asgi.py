@@ -17,6 +17,7 @@ from .connection import Connection, Receive, Scope, Send, anonymous
 from .exchange import PATIENCE_WITH_HOOKS, Exchange
 from .host import Host
 from .http import Http, headers_of
+from .lifetimes import Pace
 from .message import Limits
 from .options import (
     TRANSPORTS,
@@ -43,7 +44,10 @@ class Server(Host):
     Args:
         timeout: seconds for which a connect is held; less than any proxy's on the way.
         interval: seconds that clients wait between connects.
-        ping: seconds between pings, on transports that can send them; None: none.
+        ping: seconds after which a client that is only heard is asked whether it is there: a WebSocket's connect is
+            answered, a stream gets a comment; None: none is.
+        pong: seconds after which a WebSocket whose connect was answered, and on which nothing came since, is
+            aborted; its session lives on until it expires.
         cookie: the name of a cookie that binds sessions to the browser that made them; None: none is given.
         policy: who may do what; the default opens the exact channels that have a history, and no others.
         limits: what one client may send and cost.
@@ -63,6 +67,7 @@ class Server(Host):
         timeout: float = 45,
         interval: float = 0,
         ping: float | None = 20,
+        pong: float = 10,
         cookie: str | None = "livecollections",
         policy: Policy | None = None,
         limits: Limits = _LIMITS,
@@ -76,6 +81,7 @@ class Server(Host):
         check_seconds("hook_timeout", hook_timeout, above=0)
         if ping is not None:
             check_seconds("ping", ping, above=0)
+        check_seconds("pong", pong, above=0)
         check_cookie(cookie)
         if policy is not None and not isinstance(policy, Policy):
             raise ConfigurationError(f"policy: a Policy or None is expected, not {policy!r}")
@@ -87,7 +93,8 @@ class Server(Host):
         self.subprotocol = subprotocol
         self.ping = ping
         self.limits = limits
-        super().__init__(Exchange(timeout=timeout, interval=interval, limits=limits, patience=hook_timeout))
+        pace = Pace(timeout, interval, ping, pong)
+        super().__init__(Exchange(pace=pace, limits=limits, patience=hook_timeout))
         self._engine = Engine(self._exchange, policy or Policy(), types, cookie)
         self._http = Http(self._engine, self._origins, types, ping)
         self._strangers = Strangers(limits)
@@ -179,9 +186,7 @@ class Server(Host):
         if code is not None:
             await send({"type": "websocket.close", "code": code})
             return
-        # Faye opens its socket before it handshakes, and it may hold one poll in between.
-        alone = 2 * self._exchange.timeout
-        socket = WebSocket(self._engine, connection, receive, send, alone=alone, strangers=self._strangers)
+        socket = WebSocket(self._engine, connection, receive, send, strangers=self._strangers)
         self._sockets.add(socket)
         try:
             offered = scope.get("subprotocols") or ()

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -24,16 +25,14 @@ from .extension import Extensions, Outcome
 from .histories import Histories
 from .history import History
 from .lazy import Lazy
-from .message import REHANDSHAKE, RETRY, Limits, Message
+from .lifetimes import Lifetimes, Pace
+from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
 from .replay import Replay
-from .session import Link, Offer, Position, Session
+from .session import Happening, Held, Link, Offer, Position, Session
 from .settings import PLAIN, Declarations
-from .wheel import Wheel
 
 logger = logging.getLogger("livecollections.bayeux")
 
-SWEEP = 0.25
-"""Seconds by which a held connect may be answered late."""
 STREAM_AWAITED = 5.0
 """Seconds after which a client whose stream is not there asks what it missed."""
 PING_ANSWERED = 2.0
@@ -49,27 +48,21 @@ class Exchange:
     """Sessions, subscriptions, fan-out and replay.
 
     Args:
-        timeout: seconds for which a connect is held.
-        interval: seconds that clients wait between connects.
+        pace: how long connects are held, and how often clients are to be heard of.
         patience: seconds that a hook of an extension may take for one message.
         clock: seconds that only rise.  token: draws a clientId.
     """
 
-    EXPIRY = 2.0
-    """A session ends after this many timeouts without a sign of it."""
-
     def __init__(
         self,
         *,
-        timeout: float,
-        interval: float,
+        pace: Pace,
         limits: Limits,
         patience: float = PATIENCE_WITH_HOOKS,
         clock: Callable[[], float] = time.monotonic,
         token: Callable[[], str] = lambda: secrets.token_hex(20),
     ) -> None:
-        self.timeout = timeout
-        self.interval = interval
+        self.pace = pace
         self.limits = limits
         self.clock = clock
         self.settings = Declarations()
@@ -78,12 +71,13 @@ class Exchange:
         self.ping_answered = PING_ANSWERED
         self._pings: dict[Link, asyncio.Event] = {}
         self._sessions: dict[str, Session] = {}
+        self._addresses: Counter[str] = Counter()
         self.extensions = Extensions(self.sessions, patience)
         self._subscribers: dict[str, dict[Session, None]] = {}
         self.histories = Histories()
         self._replay = Replay(self.histories, self.extensions, self.end)
-        self._wheel: Wheel[Session] = Wheel(min(SWEEP, timeout / 8))
-        self._timer: asyncio.TimerHandle | None = None
+        self._lifetimes = Lifetimes(pace, clock, answer=self.answer, lose=self._lose, expire=self.end)
+        self.touch = self._lifetimes.touch
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -96,16 +90,13 @@ class Exchange:
             held = session.release()
             if held is not None:
                 # Not at once: the server is going, and a client that is refused waits much longer.
-                held.reply["advice"] = messages.advice(RETRY, interval=COME_BACK, timeout=self.timeout)
+                held.reply["advice"] = messages.advice(RETRY, interval=COME_BACK, timeout=self.pace.timeout)
                 held.link.reply(held.reply)
             self.end(session)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._lifetimes.close()
         self._lazy.close()
         await self._replay.close()
         await self.extensions.close()
-        self._wheel = Wheel(self._wheel.width)
         self.histories.clear()
 
     # Publishing.
@@ -159,12 +150,20 @@ class Exchange:
 
     def begin(self, *, is_local: bool = False) -> Session:
         """A session that nobody knows yet; ``admit`` makes it known."""
-        return Session(self.token(), self.limits.queue_bytes, self._deadline(), is_local=is_local)
+        return Session(self.token(), self.limits.queue_bytes, self._lifetimes.deadline(), is_local=is_local)
 
-    def admit(self, session: Session) -> None:
+    def has_room(self, address: str | None) -> bool:
+        """Whether one more session may begin from an address; where none is known, none is counted."""
+        return address is None or self._addresses[address] < self.limits.sessions_per_address
+
+    def admit(self, session: Session, address: str | None = None) -> None:
+        """Make it known."""
         self._sessions[session.id] = session
+        session.address = address
+        if address is not None:
+            self._addresses[address] += 1
         if not session.is_local:
-            self.visit_at(session, session.deadline)
+            self._lifetimes.watch(session)
 
     def join(self, session: Session, link: Link) -> None:
         """Let the link speak for the session, as its socket if it is one and there is no other."""
@@ -198,10 +197,15 @@ class Exchange:
         if session.held is not None and session.held.link is link:
             session.release()
         self.touch(session)
+        self._lifetimes.watch(session)
 
     def _give_up(self, link: Link) -> None:
         self.detach(link)
         link.ended()
+
+    def _lose(self, link: Link) -> None:
+        self.detach(link)
+        link.abort()
 
     async def answers(self, session: Session) -> bool:
         """Whether the socket that speaks for it still does: one that says nothing in time is given up."""
@@ -225,6 +229,8 @@ class Exchange:
 
     def heard(self, link: Link) -> None:
         """Something came on the link, or it has gone."""
+        if link.session is not None:
+            self.touch(link.session)
         if self._pings and (ping := self._pings.get(link)) is not None:
             ping.set()
 
@@ -232,13 +238,27 @@ class Exchange:
         """Answer its held connect, if there is one; ``interval``: seconds until the next, if not as usual."""
         held = session.release()
         if held is not None:
-            self.touch(session)
-            held.link.reply(self.advise(held.reply, interval=interval))
+            self._conclude(session, held.link, self.advise(held.reply, interval=interval))
+
+    def answer_at_once(self, session: Session, link: Link, reply: dict[str, Any]) -> None:
+        """Answer a connect that is not held; the reply has its advice."""
+        session.step(Happening.ANSWER)
+        self._conclude(session, link, reply)
+
+    def _conclude(self, session: Session, link: Link, reply: dict[str, Any]) -> None:
+        self.touch(session)
+        self._lifetimes.watch(session)
+        link.reply(reply)
+
+    def hold(self, session: Session, link: Link, reply: dict[str, Any], wait: float) -> None:
+        """Hold a connect for some seconds."""
+        session.hold(Held(link, reply, self.clock() + wait))
+        self._lifetimes.watch(session)
 
     def advise(self, reply: dict[str, Any], *, interval: float | None = None) -> dict[str, Any]:
         """The reply with the usual advice."""
-        interval = self.interval if interval is None else interval
-        reply["advice"] = messages.advice(RETRY, interval=interval, timeout=self.timeout)
+        interval = self.pace.interval if interval is None else interval
+        reply["advice"] = messages.advice(RETRY, interval=interval, timeout=self.pace.timeout)
         return reply
 
     def advise_heartbeat(self, reply: dict[str, Any], *, is_heard: bool) -> dict[str, Any]:
@@ -247,7 +267,7 @@ class Exchange:
         Args:
             is_heard: whether the client's stream is there.
         """
-        interval = self.timeout if is_heard else min(self.timeout, STREAM_AWAITED)
+        interval = self.pace.timeout if is_heard else min(self.pace.timeout, STREAM_AWAITED)
         reply["advice"] = messages.advice(RETRY, interval=interval, timeout=0)
         return reply
 
@@ -259,6 +279,7 @@ class Exchange:
             self._forget(session, name)
         held = session.end()
         self._sessions.pop(session.id, None)
+        self._leave(session.address)
         links = [link for link in (session.link, session.socket) if link is not None]
         session.link = session.socket = None
         if held is not None:
@@ -272,6 +293,24 @@ class Exchange:
             link.session = None
             self.heard(link)
             link.ended()
+
+    def kick(self, session: Session) -> None:
+        """End a session for good: its client is told so, and not to come back; its socket is closed."""
+        link = session.link
+        if link is not None:
+            # CometD's form; a client between two polls hears it by its next, which is unknown.
+            link.reply({"channel": channels.DISCONNECT, "successful": True})
+        if session.held is not None:
+            session.held.reply["advice"] = messages.advice(NONE)
+        self.end(session, by_client=True)
+        if link is not None:
+            link.close(1000)
+
+    def _leave(self, address: str | None) -> None:
+        if address is not None:
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
 
     def wake(self, session: Session) -> None:
         """Go on with what waits for it: read its histories, and tell its link."""
@@ -299,43 +338,6 @@ class Exchange:
             session.stalled()
         if not session.queue and session.positions:
             self.wake(session)
-
-    # Sessions in time.
-
-    def _deadline(self) -> float:
-        return self.clock() + self.EXPIRY * self.timeout
-
-    def touch(self, session: Session) -> None:
-        """There is a sign of it: it lives on."""
-        session.deadline = self._deadline()
-
-    def visit_at(self, session: Session, when: float) -> None:
-        """Look at it no later than about ``when``."""
-        slot = self._wheel.slot(when)
-        if not session.visit or slot < session.visit:
-            session.visit = slot
-            self._wheel.add(session, slot)
-        self._wind()
-
-    def _wind(self) -> None:
-        if self._timer is None and self._wheel:
-            self._timer = asyncio.get_running_loop().call_later(self._wheel.width, self._sweep)
-
-    def _sweep(self) -> None:
-        self._timer = None
-        now = self.clock()
-        for slot, session in self._wheel.due(now):
-            if session.has_ended or session.visit != slot:
-                continue
-            session.visit = 0
-            if session.held is not None and session.held.until <= now:
-                self.answer(session)
-            if session.held is None and session.deadline <= now:
-                logger.info("session …%s has expired", session.id[-6:])
-                self.end(session)
-            else:
-                self.visit_at(session, session.held.until if session.held is not None else session.deadline)
-        self._wind()
 
     # Subscriptions.
 

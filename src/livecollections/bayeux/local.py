@@ -54,6 +54,9 @@ class _LocalLink:
     def ended(self) -> None:
         self._signal.set()
 
+    def abort(self) -> None:
+        """There is nothing to abort."""
+
     def close(self, code: int) -> None:
         """There is nothing to close: what ends here is the session."""
 

@@ -54,9 +54,10 @@ class Limits:
     channel: characters of a channel's name.  subscriptions: of one session.  queue_bytes: waiting for one
     session that does not take them.  positions: channels with a history that one session can be behind in.
     stall: seconds for which a socket takes no byte before what waits for it is squashed.  errors: unreadable
-    frames on one socket before it is closed.  url: bytes of a path with its query.  upload: seconds for which a
-    body may take to come.  strangers: sockets without a session, of all clients.  strangers_address: of one
-    address.
+    frames on one socket before it is closed.  alone: seconds for which a socket may be without a session.
+    sessions_per_address: that live, of one address.  url: bytes of a path with its query.  upload: seconds for
+    which a body may take to come.  strangers: sockets without a session, of all clients.  strangers_address: of
+    one address.
     """
 
     body: int = 262_144
@@ -68,6 +69,8 @@ class Limits:
     positions: int = 2_000
     stall: float = 1.0
     errors: int = 10
+    alone: float = 90.0
+    sessions_per_address: int = 10_000
     url: int = 8_192
     upload: float = 30.0
     strangers: int = 2_000
@@ -305,6 +308,10 @@ def replay_invalid(number: Any) -> BayeuxError:
         f"The replayId {{{_argument(number)}}} you provided was invalid.  Please provide a valid ID, -2 to replay "
         "all events, or -1 to replay only new events.",
     )
+
+
+def too_many_sessions() -> BayeuxError:
+    return BayeuxError(403, [], "Too many sessions")
 
 
 def bad_request() -> BayeuxError:

@@ -25,7 +25,7 @@ from .extension import Context, wait_passed
 from .fault import logged
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
-from .session import Happening, Held, Link, Session, State
+from .session import Link, Session, State
 from .start import LONGEST_SEQ, Start
 
 logger = logging.getLogger("livecollections.bayeux")
@@ -214,7 +214,10 @@ class Engine:
         session.user = session.told = claim.user
         if not await self.policy.can_handshake(session, message):
             raise messages.handshake_denied()
-        self.exchange.admit(session)
+        address = link.connection.address if link.connection is not None else None
+        if not self.exchange.has_room(address):
+            raise messages.too_many_sessions()
+        self.exchange.admit(session, address)
         reply = messages.reply_to(message, client_id=False)
         reply["version"] = messages.VERSION
         reply["supportedConnectionTypes"] = list(self.types)
@@ -251,15 +254,13 @@ class Engine:
             subscribed = session.subscriptions
             self._add(reply, replay=salesforce.numbers(self.exchange.histories, session, subscribed))
         wish = messages.wished_timeout(message)
-        wait = self.exchange.timeout if wish is None else min(self.exchange.timeout, wish)
+        patience = self.exchange.pace.patience(link)
+        wait = patience if wish is None else min(patience, wish)
         can_hold = link.is_socket or (is_alone and (not session.queue or session.may_wait))
         if is_first or not wait or not can_hold:
-            session.step(Happening.ANSWER)
-            link.reply(self.exchange.advise(reply))
+            self.exchange.answer_at_once(session, link, self.exchange.advise(reply))
         else:
-            held = Held(link, reply, self.exchange.clock() + wait)
-            session.hold(held)
-            self.exchange.visit_at(session, held.until)
+            self.exchange.hold(session, link, reply, wait)
         self.exchange.wake(session)
 
     def _sign_of_life(self, session: Session, message: Mapping[str, Any], link: Link) -> None:
@@ -272,8 +273,8 @@ class Engine:
         if stream.is_fresh and (last := self._set_back(session, message)):
             self._add(reply, live={"last": last})
         stream.is_fresh = False
-        session.step(Happening.ANSWER)
-        link.reply(self.exchange.advise_heartbeat(reply, is_heard=stream is not link))
+        reply = self.exchange.advise_heartbeat(reply, is_heard=stream is not link)
+        self.exchange.answer_at_once(session, link, reply)
         self.exchange.wake(session)
 
     def _set_back(self, session: Session, message: Mapping[str, Any]) -> dict[str, str]:

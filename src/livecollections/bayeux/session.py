@@ -82,6 +82,9 @@ class Link(Protocol):
     def ended(self) -> None:
         """The session has ended, and the link has none now."""
 
+    def abort(self) -> None:
+        """End without waiting for a peer that takes nothing."""
+
     def close(self, code: int) -> None:
         """Send what was replied, then end; ``code`` is the WebSocket close code."""
 
@@ -128,7 +131,7 @@ class Session:
     heard of it.  may_wait: what is queued waits for company.  user: whose it is, as the policy says at
     handshake; None: nobody's.  told: whom the handshake's connection told, as each later one must.  cookie:
     ours, which the client has returned if ``is_cookie_returned``, first at ``returned_at``.  socket: the live
-    socket that speaks for it, if one does.
+    socket that speaks for it, if one does.  address: whence it came.
     """
 
     REMEMBERED = 128
@@ -140,6 +143,7 @@ class Session:
         "_behind",
         "_flight",
         "_seen",
+        "address",
         "attributes",
         "cookie",
         "deadline",
@@ -173,6 +177,7 @@ class Session:
         self.is_numbered = False
         self.is_replaying = False
         self.attributes: dict[str, Any] = {}
+        self.address: str | None = None
         self.user: Any = None
         self.told: Any = None
         self.cookie: str | None = None

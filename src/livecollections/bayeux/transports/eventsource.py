@@ -64,6 +64,7 @@ class EventSource:
         self._ping = ping
         self._served: Session | None = None
         self._is_closing = False
+        self._told: dict[str, Any] | None = None
         self._work = asyncio.Event()
         self._writing: asyncio.Future[None] | None = None
 
@@ -99,7 +100,8 @@ class EventSource:
     # The link.
 
     def reply(self, reply: dict[str, Any]) -> None:
-        """Nothing is asked on a stream."""
+        """Nothing is asked on a stream; what is told nevertheless is the end."""
+        self._told = reply
 
     def wake(self) -> None:
         self._work.set()
@@ -154,6 +156,8 @@ class EventSource:
 
     def _farewell(self) -> bytes:
         """What a client whose session has ended is told, so that it begins anew before its next connect."""
+        if self._told is not None:
+            return _event([orjson.dumps(self._told)])
         if self._served is None or not self._served.has_ended:
             return b""
         told = messages.refuse({"channel": channels.CONNECT}, messages.unknown_client(self._served.id))

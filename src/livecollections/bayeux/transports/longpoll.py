@@ -96,5 +96,8 @@ class Poll:
     def ended(self) -> None:
         self._done.set()
 
+    def abort(self) -> None:
+        self._done.set()
+
     def close(self, code: int) -> None:
         self._done.set()

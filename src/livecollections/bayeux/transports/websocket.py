@@ -3,8 +3,8 @@
 Two rules. Only the writer sends, so a socket that takes nothing holds up nobody else. The reader doesn't read
 on while replies wait, so who doesn't read can't ask.
 
-ASGI has no ping frames: the server underneath sends them and drops who doesn't answer (uvicorn's
-``ws_ping_interval`` and ``ws_ping_timeout``, 20 s each unless set).
+ASGI has no ping frames. The exchange answers held connects instead, and aborts the socket of a client that asks no
+more; uvicorn's own pings (``ws_ping_interval``, ``ws_ping_timeout``) go on below.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ class WebSocket:
     """One socket; a link (see ``session.Link``).
 
     Args:
-        alone: seconds for which it may be without a session.
         strangers: those that are without one.
     """
 
@@ -46,7 +45,6 @@ class WebSocket:
         receive: Receive,
         send: Send,
         *,
-        alone: float,
         strangers: Strangers,
     ) -> None:
         self.session: Session | None = None
@@ -60,7 +58,8 @@ class WebSocket:
         self._exchange = engine.exchange
         self._receive = receive
         self._send = send
-        self._alone = alone
+        # Faye opens its socket before it handshakes, and it may hold one poll in between.
+        self._alone = engine.exchange.limits.alone
         self._replies: list[bytes] = []
         self._size = 0
         self._errors = 0

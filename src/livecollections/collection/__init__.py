@@ -1,0 +1,1 @@
+"""Collections that stay equal to what the server says, for Python programs."""

@@ -1,0 +1,204 @@
+"""Documents: what a collection holds, and how states, removals and own creates change it.
+
+Rules 1 and 2 of the design's section 6 as far as one document is concerned: newer only, tombstones, and the push
+that bears a create's origin *is* that create. What came together is told together, by ``commit``. Requests, lists
+and the stream's position are not known here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from ..change import is_older, is_same_log
+from ..portable import same
+from .key import Keys
+from .state import Document, DocumentChange, DocumentState
+from .write import Write
+
+
+class Documents:
+    """All documents of a collection, in order.
+
+    keys: how they are named.  floor: the seq of the last whole list.  creates: own ones whose document is not known
+    yet, by origin.  hiding: how many unanswered deletes a key has.  held: rows that wait for unanswered creates.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self.floor: str | None = None
+        self.creates: dict[str, Write] = {}
+        self.hiding: Counter[str] = Counter()
+        self.held: dict[str, tuple[Document, str | None]] = {}
+        self._states: dict[DocumentState, None] = {}
+        self._by_key: dict[str, DocumentState] = {}
+        self._tombs: dict[str, tuple[str, int]] = {}
+        self._touched: dict[DocumentState, tuple[bool, str | None]] = {}
+        self._clock = 0
+
+    # What is there
+
+    def __contains__(self, state: DocumentState) -> bool:
+        return state in self._states
+
+    def __iter__(self) -> Iterator[DocumentState]:
+        return iter(self._states)
+
+    def get(self, key: str) -> DocumentState | None:
+        """The document with a key, hidden or not."""
+        return self._by_key.get(key)
+
+    def shown(self) -> Iterator[DocumentState]:
+        """Those that are to be seen, in order."""
+        return (state for state in self._states if state.published is not None)
+
+    def stamp(self) -> int:
+        """Count on; it tells which of two things was first."""
+        self._clock += 1
+        return self._clock
+
+    # States and removals
+
+    def put(
+        self, key: str, body: Document, seq: str | None, *, listed: bool = False, own: bool = False
+    ) -> None:
+        """Take a state of a document, if it is news. listed: it is of a list, and what has gone since stays away."""
+        state = self._by_key.get(key)
+        if state is None:
+            if not self.is_buried(key, seq) and not (listed and is_older(seq, self.floor)):
+                self._unhold(key, seq)
+                state = DocumentState(key, body)
+                state.learn(body, seq)
+                self.insert(state, own)
+        elif not is_older(seq, state.version) and (listed or seq is None or seq != state.version):
+            state.learn(body, seq)
+            self.touch(state, own)
+
+    def remove(self, key: str, seq: str | None, *, own: bool = False) -> None:
+        """The document has gone; a tombstone stays."""
+        self.bury(key, seq)
+        self._unhold(key, seq)
+        state = self._by_key.get(key)
+        if state is not None and not is_older(seq, state.version):
+            self.drop(state, seq, own)
+
+    def insert(self, state: DocumentState, own: bool = False) -> None:
+        """Hold one more document, after the others."""
+        self._states[state] = None
+        if state.key is not None:
+            self._by_key[state.key] = state
+        self.touch(state, own)
+
+    def drop(self, state: DocumentState, seq: str | None = None, own: bool = False) -> None:
+        """Hold a document no more."""
+        self._states.pop(state, None)
+        if state.key is not None and self._by_key.get(state.key) is state:
+            del self._by_key[state.key]
+        self.touch(state, own, seq)
+
+    def touch(self, state: DocumentState, own: bool = False, seq: str | None = None) -> None:
+        """Something about it may be shown otherwise now."""
+        before, _ = self._touched.get(state, (True, None))
+        self._touched[state] = (own and before, seq)
+
+    def order(self, keys: list[str]) -> None:
+        """Put these documents first, in this order."""
+        first = [state for key in keys if (state := self._by_key.get(key)) is not None]
+        self._states = {**dict.fromkeys(first), **self._states}
+
+    # Tombstones
+
+    def bury(self, key: str, seq: str | None) -> None:
+        """Remember up to where it is known that a document has gone."""
+        before = self._tombs.get(key)
+        if seq is not None and not (before and is_older(seq, before[0])):
+            self._tombs[key] = (seq, self.stamp())
+
+    def is_buried(self, key: str, seq: str | None) -> bool:
+        """Whether a state of this seq is of a document that has gone since."""
+        tomb = self._tombs.get(key)
+        return tomb is not None and not is_older(tomb[0], seq) and (seq is None or is_same_log(tomb[0], seq))
+
+    def forget_tombs(self, first: int, position: str | None) -> None:
+        """Drop tombstones from before ``first`` that neither an answer nor the stream can contradict any more."""
+        for key, (seq, stamp) in list(self._tombs.items()):
+            if stamp < first and not is_older(position, seq):
+                del self._tombs[key]
+
+    # Own creates
+
+    def holds(self) -> bool:
+        """Whether unknown rows of a read wait: one of them may be an unanswered create's."""
+        return any(write.is_pending for write in self.creates.values())
+
+    def release(self) -> None:
+        """What was held for creates is a stranger's after all, once none is unanswered."""
+        if self.held and not self.holds():
+            held, self.held = self.held, {}
+            for key, (body, seq) in held.items():
+                self.put(key, body, seq, listed=True)
+
+    def identify(self, write: Write, key: str) -> None:
+        """The document with this key *is* that create's: it never shows twice, and nothing known of it is lost."""
+        state, other = write.state, self._by_key.get(key)
+        assert state is not None
+        write.key = key
+        if other is not None and state not in self._states:
+            write.state = other
+            return
+        if key in self.held:
+            body, seq = self.held.pop(key)
+            if not is_older(seq, state.version):
+                state.learn(body, seq)
+        if other is not None and other is not state:
+            if other.known is not None and not is_older(other.version, state.version):
+                state.learn(other.known, other.version)
+            self.drop(other, other.version, own=True)
+        state.key = key
+        self.insert(state, own=True)
+
+    # Forgetting, and telling
+
+    def forget(self, stays: Callable[[str | None], bool]) -> None:
+        """Forget versions, tombstones and floor, but for what stays."""
+        self.floor, self.held = None, {}
+        self._tombs = {key: tomb for key, tomb in self._tombs.items() if stays(tomb[0])}
+        for state in self._states:
+            if not stays(state.version):
+                state.version = None
+
+    def clear_stale(self) -> None:
+        """Another log begins: what is gone or held by the old one says nothing."""
+        self._tombs, self.held = {}, {}
+
+    def commit(self) -> list[DocumentChange]:
+        """What is shown otherwise since the last commit."""
+        changes = []
+        touched, self._touched = self._touched, {}
+        for state, (own, seq) in touched.items():
+            state.render()
+            is_there = state in self._states and not (state.key and self.hiding[state.key])
+            before, after = state.published, state.shown if is_there else None
+            state.published = after
+            if before is None and after is None:
+                continue
+            if before is not None and after is not None and same(before, after) and not self._is_named(state):
+                continue
+            changes.append(_step(state, before, after, own, state.version if seq is None else seq))
+            if state.key is not None:
+                state.draft = None
+        return changes
+
+    def _is_named(self, state: DocumentState) -> bool:
+        return state.draft is not None and state.key is not None
+
+    def _unhold(self, key: str, seq: str | None) -> None:
+        if key in self.held and not is_older(seq, self.held[key][1]):
+            del self.held[key]
+
+
+def _step(
+    state: DocumentState, before: Document | None, after: Document | None, own: bool, seq: str | None
+) -> DocumentChange:
+    kind = "add" if before is None else "remove" if after is None else "change"
+    return DocumentChange(kind, state.key, after, before, seq, own, state.draft)  # type: ignore[arg-type]

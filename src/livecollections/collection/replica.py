@@ -1,0 +1,393 @@
+"""Replica: joins a list that was read with a stream of changes, so that the two together equal the server's rows.
+
+Rules 1, 4 and 7 of the design's section 6: newer only; a gap is made good by going on from the position, a reset by
+forgetting first and then reading; where the list is not the whole of a channel, a message only says "read again".
+Nothing is awaited here: what happened is told by a call, what is to be asked then stands in ``take_asks()``, and
+what is shown otherwise in ``take_changes()``. Own writes are ``Writes``' matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..change import is_forked, is_older, is_same_log
+from .documents import Documents
+from .key import Keys
+from .reading import Reading
+from .state import Document, DocumentChange
+from .write import Write
+
+
+@dataclass(slots=True)
+class Asks:
+    """What the replica wants of the server.
+
+    resume: the stream set back to the position.  reads: lists to be read now.  later: one to be read in a while.
+    channel: the name of the channel, where that is not the one that was guessed.
+    """
+
+    resume: bool = False
+    reads: list[Reading] = field(default_factory=list)
+    later: bool = False
+    channel: str | None = None
+
+
+class Replica:
+    """One collection's view of the server.
+
+    channel: as guessed from the path, until a list names it.  is_signal: whether a push tells only that something
+    changed; the list says so too.  rows, seq: what is known already; without ``seq`` the first thing is to read.
+
+    position: up to where it has everything.  begun: where its stream began.  joined: the list and the stream are one.
+    error: why it will never be live: the server doesn't tell what this needs.
+    """
+
+    def __init__(
+        self,
+        channel: str,
+        keys: Keys,
+        *,
+        is_signal: bool = False,
+        rows: Sequence[Document] = (),
+        seq: str | None = None,
+    ) -> None:
+        self.channel = channel
+        self.documents = Documents(keys)
+        self.position = seq
+        self.begun: str | None = None
+        self.era = 0
+        self.joined = seq is not None
+        self.error: str | None = None
+        self.requests: set[Reading | Write] = set()
+        self.resets = 0
+        self._is_signal = is_signal
+        self._needed = seq is None
+        self._behind = False
+        self._again = False
+        self._entered = 0
+        self._missed: str | None = None
+        self._top: str | None = None
+        self._waiting: list[Reading] = []
+        self._asks = Asks()
+        self._changes: list[DocumentChange] = []
+        for row in rows:
+            if (key := keys.of(row)) is not None:
+                self.documents.put(key, row, seq)
+        self.documents.floor = seq
+
+    # What comes of it
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether nothing is known to be missing, as far as a stream that is confirmed tells."""
+        return self.joined and not self._behind and self.error is None
+
+    def take_asks(self) -> Asks:
+        """What is to be asked now, once."""
+        asks, self._asks = self._asks, Asks()
+        asks.later = asks.later and self._needed and not self.is_reading()
+        return asks
+
+    def take_changes(self) -> list[DocumentChange]:
+        """What is shown otherwise since the last time, in order."""
+        self._commit()
+        changes, self._changes = self._changes, []
+        return changes
+
+    # The stream
+
+    def start(self) -> None:
+        """Begin; the stream is being subscribed to, ``begun`` comes when it is confirmed."""
+        self.unread()
+
+    def began(self, start: str | None, is_reset: bool) -> None:
+        """The stream is confirmed, and tells everything after ``start``. is_reset: it can't tell from our position."""
+        if start is None:
+            self.error = f"{self.channel} tells no seqs: it is not the channel of a resource"
+            return
+        self._behind = False
+        if is_reset or (self.position is not None and not is_same_log(self.position, start)):
+            self.reset(start)
+            return
+        if self.position is None:
+            self.position, self._entered = start, self.documents.stamp()
+        if self.begun is None:
+            self.begun = start
+        if is_older(self.position, start):
+            self._resume()
+        elif not self.is_reading():
+            self.unread()
+
+    def behind(self, last: str) -> None:
+        """The server says what it has sent last.
+
+        That comes with the answer to a connect, and what it sends again on it may come after: only what is still
+        missing by the next answer has been lost.
+        """
+        is_behind = is_older(self.position, last)
+        if is_behind and self._missed == self.position:
+            self._resume()
+        self._missed = self.position if is_behind else None
+
+    def heard(self, data: Mapping[str, Any]) -> None:
+        """A message of the channel. There is a gap if and only if its ``prev`` is after the position."""
+        method, seq, position = data.get("method"), data.get("seq"), self.position
+        if method is None or seq is None or position is None or self.error is not None:
+            return
+        prev = data.get("prev")
+        is_same = is_same_log(seq, position)
+        is_repeat = is_same and seq <= position
+        has_gap = method != "RESET" and is_older(position, prev)
+        if is_forked(seq, position) or (prev is not None and is_forked(prev, position)):
+            self.reset(seq)
+        elif not is_same or has_gap or (is_repeat and method == "RESET"):
+            self._resume()
+        elif is_repeat:
+            self._recognise(data, is_repeat=True)
+        else:
+            self._advance(data)
+
+    def _advance(self, data: Mapping[str, Any]) -> None:
+        self.position = data["seq"]
+        hold = self._hold()
+        if data["method"] == "RESET":
+            self.reset(data["seq"], is_told=True)
+        elif hold is None or hold.messages is None:
+            self._apply(data)
+        else:
+            hold.messages.append(dict(data))
+            self._reached()
+
+    def settled(self) -> None:
+        """What came together has been told."""
+        self._reached()
+        self._commit()
+        self._forget_tombs()
+
+    def reset(self, start: str, is_told: bool = False) -> None:
+        """What happened can't be told: forget first, then read again.
+
+        is_told: the log itself says so, at ``start``; then what is known to be after that stays.
+        """
+        self.resets += 1
+        self.era += 1
+        self.documents.forget(lambda seq: is_told and is_older(start, seq))
+        self._top, self.position, self.begun = None, start, start
+        self._reached(everything=True)
+        self.joined = False
+        self.unread(needed=True)
+
+    def _resume(self) -> None:
+        self._behind, self.begun = True, self.position
+        self._asks.resume = True
+
+    def _apply(self, data: Mapping[str, Any]) -> None:
+        body, seq, is_own = data.get("body"), data["seq"], self._recognise(data)
+        key = None if body is None else self.documents.keys.of(body)
+        if self._is_signal:
+            self.unread(needed=True)
+        elif body is not None and key is not None and data["method"] == "DELETE":
+            self.documents.remove(key, seq, own=is_own)
+        elif body is not None and key is not None:
+            self.documents.put(key, body, seq, own=is_own)
+
+    def _recognise(self, data: Mapping[str, Any], is_repeat: bool = False) -> bool:
+        """Whether a message is of a write of our own. A push with the origin of a create *is* what that has made."""
+        origin = data.get("origin")
+        is_own = any(isinstance(one, Write) and one.origin == origin for one in self.requests)
+        write = None if data["method"] == "DELETE" else self.documents.creates.pop(origin or "", None)
+        if write is None:
+            return is_own
+        assert write.state is not None
+        key, documents, state = self.documents.keys.of(data["body"]), self.documents, write.state
+        if key is not None and state.key in (None, key):
+            write.key = write.key or key
+            other, is_held = documents.get(key), key in documents.held
+            has_gone = documents.is_buried(key, data["seq"])
+            if other is not state:
+                if not has_gone and (not is_repeat or other is not None or is_held):
+                    documents.identify(write, key)
+                elif state in documents:
+                    documents.drop(state, data["seq"], own=True)
+        documents.release()
+        return True
+
+    # Reading
+
+    def is_reading(self) -> bool:
+        """Whether a read of the whole list is under way that still counts."""
+        return any(isinstance(one, Reading) and one.is_whole and one.era == self.era for one in self.requests)
+
+    def unread(self, needed: bool = False) -> None:
+        """Read if there is need, one at a time."""
+        self._needed = self._needed or needed
+        if self._needed and self.error is None:
+            waits = any(one.era == self.era for one in self._asks.reads)
+            self._again = self.is_reading() and not waits
+            if not self._again and not waits:
+                self._asks.reads.append(self.read())
+
+    def doubt(self) -> None:
+        """Something is there of which only a list can tell; one that is read after a reset is on its way anyhow."""
+        self._needed = True
+        if self.documents.floor is not None:
+            self.unread()
+
+    def read(self, query: Document | None = None) -> Reading:
+        """Note a read that leaves now. query: of a part, which merges and removes nothing."""
+        reading = Reading(query is None, query, self.documents.stamp(), self.era, self.position)
+        self.requests.add(reading)
+        return reading
+
+    def read_failed(self, reading: Reading) -> None:
+        """A read got no list."""
+        self._end(reading)
+        self._asks.later = True
+
+    def listed(self, reading: Reading) -> None:
+        """A read has brought its list, all pages of it.
+
+        What its rows may show already of what the stream has not told yet (``Live-Until``) they show together with it.
+        """
+        old = self._hold()
+        self._admit(reading)
+        if reading.is_whole and not reading.is_useless:
+            reading.messages = []
+            if old is not None and old.messages is not None:
+                if old.until and is_same_log(old.until, reading.label or ""):
+                    reading.messages, old.messages = old.messages, []
+                old.is_useless = True
+                self._waiting.remove(old)
+                self._join(old)
+        if self._is_signal or not is_older(self.position, reading.until):
+            self._join(reading)
+        else:
+            self._waiting.append(reading)
+
+    def _admit(self, reading: Reading) -> None:
+        """What a list means for the collection as a whole. Without ``Live-Seq`` it counts at where we were."""
+        seq = reading.pages[0][1]
+        label = reading.label = seq or reading.at
+        top = reading.until or label
+        is_other = label is not None and self.position is not None and not is_same_log(label, self.position)
+        is_late = reading.era != self.era or (
+            is_other and (not reading.is_whole or reading.stamp < self._entered)
+        )
+        is_old = is_older(label, self.documents.floor) or (reading.is_whole and is_older(top, self._top))
+        reading.is_useless = is_late or is_old
+        if reading.is_useless or not reading.is_whole:
+            return
+        if reading.channel is not None:
+            self._is_signal = reading.is_signal
+            self._name(reading.channel)
+        is_early = is_older(label, self.begun)
+        reading.joins = label is not None
+        if seq is not None and reading.channel is None:
+            self.error = "the server names no channel for this list, so nobody would tell of changes"
+        self._top = top
+        self.documents.floor = label or self.documents.floor
+        if is_other:
+            self.documents.clear_stale()
+            self.era += 1
+            reading.era = self.era
+        if is_other or self.position is None:
+            self._entered = self.documents.stamp()
+        if label and (is_other or is_early or is_older(self.position, label) or self.position is None):
+            self.position = label
+        if is_other or is_early:
+            self._resume()
+        if reading.joins:
+            self._needed = self._again
+
+    def _name(self, channel: str) -> None:
+        if channel != self.channel:
+            self.channel, self.begun = channel, None
+            self._asks.channel = channel
+
+    def _join(self, reading: Reading) -> None:
+        reading.is_useless = reading.is_useless or reading.era != self.era
+        self.joined = self.joined or (reading.joins and not reading.is_useless)
+        if not reading.is_useless:
+            self._reconcile(reading)
+        is_lagging = self._needed and self.joined and not self._again
+        self._end(reading)
+        if is_lagging:
+            self._asks.later = True
+        elif self.begun is not None:
+            self.unread(self._again)
+
+    def _reconcile(self, reading: Reading) -> None:
+        """Rows go by rule; only a whole list removes what it lacks, and nothing that is newer than it."""
+        documents, label = self.documents, reading.label
+        listed: dict[str, None] = {}
+        for rows, page_seq in reading.pages:
+            seq = page_seq or reading.at
+            for row in rows:
+                if (key := documents.keys.of(row)) is None:
+                    continue
+                listed[key] = None
+                state = documents.get(key)
+                # No push will show what a row has that is newer than an own answer, so a later list has to.
+                if self._is_signal and state is not None and is_older(seq, state.version):
+                    self._needed = True
+                if state is None and not documents.is_buried(key, seq) and documents.holds():
+                    documents.held[key] = (row, seq)
+                else:
+                    documents.put(key, row, seq, listed=True)
+        if reading.is_whole:
+            self._remove_missing(reading, listed)
+            documents.order(list(listed))
+        for data in reading.messages or ():
+            if is_older(label, data["seq"]):
+                self._apply(data)
+            else:
+                self._recognise(data, is_repeat=True)
+
+    def _remove_missing(self, reading: Reading, listed: Mapping[str, None]) -> None:
+        documents, label = self.documents, reading.label
+        documents.held = {
+            key: row for key, row in documents.held.items() if key in listed or not is_older(row[1], label)
+        }
+        for state in list(documents):
+            if state.key is None or state.key in listed:
+                continue
+            if not is_older(label, state.version) and state.stamp <= reading.stamp:
+                documents.drop(state, label)
+            elif self._is_signal:
+                self._needed = True
+
+    def _hold(self) -> Reading | None:
+        return next((one for one in self._waiting if one.messages is not None), None)
+
+    def _reached(self, everything: bool = False) -> None:
+        """What has waited for the stream goes on when that is there, or can't get there."""
+        ripe = [one for one in self._waiting if everything or not is_older(self.position, one.until)]
+        self._waiting = [one for one in self._waiting if one not in ripe]
+        for reading in sorted(ripe, key=lambda one: one.messages is None):
+            self._join(reading)
+
+    # Requests
+
+    def counts(self, era: int, label: str | None) -> bool:
+        """Whether an answer to a request of this era, with this seq, is of our era and our log."""
+        return era == self.era and (
+            label is None or self.position is None or is_same_log(label, self.position)
+        )
+
+    def ended(self, write: Write) -> None:
+        """A write of our own has been answered, or never will be."""
+        self._end(write)
+
+    def _end(self, request: Reading | Write) -> None:
+        self.requests.discard(request)
+        self._forget_tombs()
+
+    def _forget_tombs(self) -> None:
+        waits = self.documents.held or self._waiting
+        first = 0 if waits else min((one.stamp for one in self.requests), default=1 << 62)
+        self.documents.forget_tombs(first, self.position)
+
+    def _commit(self) -> None:
+        self._changes += self.documents.commit()

@@ -1,0 +1,93 @@
+"""What one client or one address may cost: each limit is told in Faye's form, and changes nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from livecollections.bayeux import Limits, Server
+
+from ..serving import wait_until
+from .wire import VERSION, Open, Socket, connect, connected, handshake, request, subscribe
+
+HANDSHAKE = {"channel": "/meta/handshake", **VERSION}
+ANN, BOB = ("10.0.0.1", 5001), ("10.0.0.2", 5002)
+
+
+async def test_an_address_may_have_so_many_sessions() -> None:
+    server = Server(timeout=5, policy=Open(), limits=Limits(sessions_per_address=2))
+
+    async def shake(client: Any) -> dict[str, Any]:
+        reply: dict[str, Any] = (await request(server, HANDSHAKE, client=client)).messages[0]
+        return reply
+
+    first, second = await shake(ANN), await shake(ANN)
+    refused = await shake(ANN)
+    assert refused["error"] == "403::Too many sessions"
+    assert refused["advice"] == {"reconnect": "handshake", "interval": 1000}
+    assert "clientId" not in refused
+    async with Socket(server, client=ANN) as socket:
+        assert (await socket.reply({**HANDSHAKE, "id": "h"}))["error"] == "403::Too many sessions"
+    # Other addresses, and those of which none is known, are not concerned.
+    assert (await shake(BOB))["successful"]
+    assert (await shake(None))["successful"]
+    assert (await request(server, connect(second["clientId"]), client=ANN)).messages[0]["successful"]
+    bye = {"channel": "/meta/disconnect", "clientId": first["clientId"]}
+    assert (await request(server, bye, client=ANN)).messages[0]["successful"]
+    assert (await shake(ANN))["successful"]
+    await server.close()
+    assert not server._exchange._addresses
+
+
+async def test_an_array_of_subscriptions_is_made_whole_or_not_at_all() -> None:
+    server = Server(timeout=5, policy=Open(), limits=Limits(subscriptions=3))
+    client_id = await connected(server)
+    session = server._exchange.sessions[client_id]
+    assert (await request(server, subscribe(client_id, ["/a", "/b"]))).messages[0]["successful"]
+    for wrong, error in (
+        (["/c", "/meta/x"], "403:/meta/x:Forbidden channel"),
+        (["/c", "//"], "405://:Invalid channel"),
+        (["/c", 5], "405:5:Invalid channel"),
+        (["/c", "/d"], "403::Too many subscriptions"),
+    ):
+        (reply,) = (await request(server, subscribe(client_id, wrong))).messages
+        assert (reply["error"], reply["subscription"]) == (error, wrong)
+        assert list(session.subscriptions) == ["/a", "/b"]
+        if error != "403::Too many subscriptions":
+            message = {"channel": "/meta/unsubscribe", "clientId": client_id, "subscription": ["/a", *wrong]}
+            (reply,) = (await request(server, message)).messages
+            assert reply["error"] == error
+            assert list(session.subscriptions) == ["/a", "/b"]
+    # What is subscribed to already counts once.
+    assert (await request(server, subscribe(client_id, ["/a", "/b", "/c"]))).messages[0]["successful"]
+
+
+# An end that the server decides.
+
+
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+async def test_a_kicked_client_is_told_so_and_not_to_come_back(transport: str) -> None:
+    server = Server(timeout=5, policy=Open())
+    client_id = await handshake(server)
+    session = server._exchange.sessions[client_id]
+    none = {"reconnect": "none"}
+    if transport == "websocket":
+        async with Socket(server) as socket:
+            await socket.reply(connect(client_id, "websocket"))
+            socket.send(connect(client_id, "websocket", id="held"))
+            await wait_until(lambda: session.held)
+            server._exchange.kick(session)
+            told = await socket.receive()
+            await socket.wait(lambda: socket.closed == 1000)
+    else:
+        await request(server, connect(client_id))
+        poll = asyncio.create_task(request(server, connect(client_id, id="held")))
+        await wait_until(lambda: session.held)
+        server._exchange.kick(session)
+        told = (await poll).messages
+    assert told[0] == {"channel": "/meta/disconnect", "successful": True}
+    assert (told[1]["id"], told[1]["successful"], told[1]["advice"]) == ("held", True, none)
+    assert session.has_ended
+    assert not server._exchange.sessions

@@ -1,0 +1,108 @@
+"""The rules of the collection, each broken in one place. The number is the rule's in the design's section 6.
+
+``find`` names a place that stands exactly once in the module: whoever rewrites it moves the mutant too.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from unittest.mock import patch
+
+from livecollections.collection.key import Keys
+from livecollections.collection.replica import Replica
+from livecollections.collection.writes import Writes
+
+LIBRARY = SimpleNamespace(Replica=Replica, Writes=Writes, Keys=Keys)
+"""The product's own."""
+
+PACKAGE = "livecollections.collection"
+MODULES = ("key", "state", "write", "reading", "documents", "replica", "writes")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One rule broken in one place of a module."""
+
+    rule: int
+    name: str
+    module: str
+    find: str
+    replace: str
+
+
+MUTANTS = (
+    Mutant(1, "an older state is applied like a newer one", "documents",
+           "elif not is_older(seq, state.version) and (listed or seq is None or seq != state.version):", "else:"),
+    Mutant(1, "a removed document leaves no tombstone", "documents", "        self.bury(key, seq)\n", ""),
+    Mutant(1, "what has gone comes back with an old list", "documents",
+           "if not self.is_buried(key, seq) and not (listed and is_older(seq, self.floor)):", "if True:"),
+    Mutant(1, "a whole list removes what it doesn't know as new", "replica",
+           "if state.key is None or state.key in listed:", "if state.key in listed:"),
+    Mutant(1, "a whole list removes what is newer than it", "replica",
+           "if not is_older(label, state.version) and state.stamp <= reading.stamp:", "if True:"),
+    Mutant(1, "a list does not wait for the stream to reach its Live-Until", "replica",
+           "if self._is_signal or not is_older(self.position, reading.until):", "if True:"),
+    Mutant(1, "the answer to an own write moves the position", "writes",
+           "label = seq or write.at\n        if write.kind ==",
+           "label = seq or write.at\n"
+           "        self._replica.position = max(seq or '', self._replica.position or '') or None\n"
+           "        if write.kind =="),
+    Mutant(2, "the origin of a push says nothing", "replica",
+           'self.documents.creates.pop(origin or "", None)', "None"),
+    Mutant(2, "rows of a list do not wait for unanswered creates", "documents",
+           "any(write.is_pending for write in self.creates.values())", "False"),
+    Mutant(2, "a lost answer forgets the origin", "writes",
+           'if write.kind == "create" and not write.may_exist:', 'if write.kind == "create":'),
+    Mutant(2, "a create that is tried again bears another origin", "writes",
+           "if not write.may_exist:\n            write.origin = origin", "if True:\n            write.origin = origin"),
+    Mutant(3, "what is being written is shown as the server has it", "state",
+           "self.kept.union(*(write.sent for write in self.saves))", "self.kept"),
+    Mutant(3, "after a failure the server's values are shown and called saved", "writes",
+           "state.kept |= {", "set[str]() | {"),
+    Mutant(3, "a document is not hidden while its deletion is unanswered", "documents",
+           "and not (state.key and self.hiding[state.key])", ""),
+    Mutant(3, "a refused deletion leaves the document hidden", "writes",
+           "self._hide(write, -1)", "pass"),
+    Mutant(4, "a gap is not seen", "replica",
+           'has_gap = method != "RESET" and is_older(position, prev)', "has_gap = False"),
+    Mutant(4, "a list older than the beginning of the stream is joined as it is", "replica",
+           "is_early = is_older(label, self.begun)", "is_early = False"),
+    Mutant(4, "RESET is no reset", "replica", "self.reset(data[\"seq\"], is_told=True)", "pass"),
+    Mutant(4, "a reset reads nothing again", "replica",
+           "        self.joined = False\n        self.unread(needed=True)\n", ""),
+    Mutant(4, "a reset forgets nothing", "replica",
+           "self.documents.forget(lambda seq: is_told and is_older(start, seq))", "pass"),
+    Mutant(6, "what is missing after a connect is not asked for", "replica",
+           "if is_behind and self._missed == self.position:", "if False:"),
+    Mutant(6, "a repeat is taken for news", "replica", "is_repeat = is_same and seq <= position", "is_repeat = False"),
+    Mutant(7, "a push on a signal channel is applied as if it were of the list", "replica",
+           "if self._is_signal:\n            self.unread(needed=True)\n        elif body", "if body"),
+    Mutant(7, "a push on a signal channel says nothing", "replica",
+           "if self._is_signal:\n            self.unread(needed=True)", "if self._is_signal:\n            pass"),
+    Mutant(7, "a part that is read counts as the whole", "replica",
+           "reading = Reading(query is None,", "reading = Reading(True,"),
+)  # fmt: skip
+
+
+def library_of(mutant: Mutant | None) -> SimpleNamespace:
+    """The pure part of the collection, loaded anew, with one rule broken."""
+    package = import_module(PACKAGE)
+    folder = Path(str(package.__file__)).parent
+    with patch.dict(sys.modules):
+        loaded = {}
+        for name in MODULES:
+            source = (folder / f"{name}.py").read_text("utf-8")
+            if mutant is not None and name == mutant.module:
+                places = source.count(mutant.find)
+                assert places == 1, f"the place of “{mutant.name}” stands {places} times in {name}.py"
+                source = source.replace(mutant.find, mutant.replace)
+            module = ModuleType(f"{PACKAGE}.{name}")
+            module.__package__ = PACKAGE
+            sys.modules[module.__name__] = loaded[name] = module
+            exec(compile(source, f"{name}.py", "exec"), module.__dict__)
+    names = {"Replica": "replica", "Writes": "writes", "Keys": "key"}
+    return SimpleNamespace(**{name: getattr(loaded[home], name) for name, home in names.items()})
