@@ -18,6 +18,7 @@ PUBLIC = {
     "LiveError", "ConfigurationError", "StoreError", "StoreUnavailable", "CaptureMissing", "ConstraintViolated",
     "RequestError", "MalformedRequest", "DocumentNotFound", "Conflict", "TooLarge", "UnsupportedMediaType",
     "InvalidDocument", "KeyReused", "BayeuxError",
+    "HandshakeRefused", "ClientError", "ClientClosed", "SessionEnded", "Unreachable", "Unconfirmed", "MessagesMissed",
 }  # fmt: skip
 LIVE = {
     "resource", "add_resource", "include_router", "on", "app", "mount", "wrap", "router", "lifespan", "session",

@@ -16,7 +16,14 @@
     │   ├── TooLarge                 413
     │   ├── UnsupportedMediaType     415
     │   └── InvalidDocument          422  well-formed, but not what the model accepts
-    └── BayeuxError                  a refusal in Faye's form ``code:arguments:text``
+    ├── BayeuxError                  a refusal in Faye's form ``code:arguments:text``
+    │   └── HandshakeRefused         the server gives this client no session
+    └── ClientError                  what a Bayeux client can't do
+        ├── ClientClosed             it was closed, or never opened
+        ├── SessionEnded             the server ended the session and wants no other
+        ├── Unreachable              no transport leads to the server
+        ├── Unconfirmed              no answer in time  (also a TimeoutError)
+        └── MessagesMissed           a Reset was read as if it were a message
 
 Errors hold facts; ``str()`` makes the sentence. This module imports nothing of ours.
 """
@@ -151,6 +158,69 @@ class BayeuxError(LiveError):
     advice: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
-        if not self.code:
-            return self.text
-        return f"{self.code}:{','.join(self.arguments)}:{self.text}"
+        return f"{self.code}:{','.join(self.arguments)}:{self.text}" if self.code else self.text
+
+
+class HandshakeRefused(BayeuxError):
+    """The server gives this client no session, and says that asking again is of no use."""
+
+
+class ClientError(LiveError):
+    """What a Bayeux client can't do, for reasons other than a refusal."""
+
+
+class ClientClosed(ClientError):
+    """The client was closed, or never opened."""
+
+
+@dataclass
+class SessionEnded(ClientError):
+    """The server ended the session and wants no other. reason: its error, if it told one."""
+
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return "the server ended the session" + (f": {self.reason}" if self.reason else "")
+
+
+@dataclass
+class Unreachable(ClientError):
+    """No transport leads to the server. reasons: what each of those tried said."""
+
+    url: str
+    reasons: Mapping[str, str]
+
+    def __str__(self) -> str:
+        told = "; ".join(f"{transport}: {reason}" for transport, reason in self.reasons.items())
+        return f"{self.url} can't be reached: {told}"
+
+
+@dataclass
+class Unconfirmed(ClientError, TimeoutError):
+    """The server did not answer in time, so it may have done what was asked or not.
+
+    what: what was asked.  reason: why no answer came, as far as the client knows.
+    """
+
+    what: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.what} is not confirmed: {self.reason}"
+
+
+@dataclass
+class MessagesMissed(ClientError):
+    """A Reset was read as if it were a message.
+
+    channel: where messages were missed.  reason: why.
+    """
+
+    channel: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"messages on {self.channel} were missed ({self.reason}): "
+            "test for isinstance(message, Reset), and read again what you hold"
+        )

@@ -1,4 +1,4 @@
-"""A Bayeux server for Python, usable alone: ``from livecollections.bayeux import Server``.
+"""A Bayeux server and a client for Python, usable alone: ``from livecollections.bayeux import Server, Client``.
 
 Names are loaded when they are used. Nothing here imports a web framework or a database.
 """
@@ -10,42 +10,62 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .asgi import Server
+    from .client import Client
+    from .delivery import Delivery, Reset
     from .extension import Context
+    from .hearing import Hearing
     from .history import History, Page
+    from .interest import Listener
+    from .lifecycle import State
     from .local import LocalClient, LocalSubscription, Stream
     from .memory import MemoryHistory
     from .message import Limits, Message
     from .policy import Policy
     from .session import Session
+    from .subscription import Subscription
 
 __all__ = [
+    "Client",
     "Context",
+    "Delivery",
+    "Hearing",
     "History",
     "Limits",
+    "Listener",
     "LocalClient",
     "LocalSubscription",
     "MemoryHistory",
     "Message",
     "Page",
     "Policy",
+    "Reset",
     "Server",
     "Session",
+    "State",
     "Stream",
+    "Subscription",
 ]
 
 _HOMES = {
+    "Client": "client",
     "Context": "extension",
+    "Delivery": "delivery",
+    "Hearing": "hearing",
     "History": "history",
     "Limits": "message",
+    "Listener": "interest",
     "LocalClient": "local",
     "LocalSubscription": "local",
     "MemoryHistory": "memory",
     "Message": "message",
     "Page": "history",
     "Policy": "policy",
+    "Reset": "delivery",
     "Server": "asgi",
     "Session": "session",
+    "State": "lifecycle",
     "Stream": "local",
+    "Subscription": "subscription",
 }
 
 

@@ -1,0 +1,29 @@
+"""Refusals as a client reads them: in Faye's form, or in whatever words a server has.
+
+Servers differ in their words; where a client has to know what is meant, those of Faye and CometD are known here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import BayeuxError
+
+_FORM = re.compile(r"(\d{3}):([^:]*):(.*)", re.DOTALL)
+
+
+def read_error(reply: Mapping[str, Any]) -> BayeuxError:
+    """The error that a reply tells, in Faye's form or any other."""
+    told = reply.get("error")
+    found = _FORM.fullmatch(told) if isinstance(told, str) else None
+    if found is None:
+        return BayeuxError(0, [], told if isinstance(told, str) and told else "The server refuses this")
+    code, arguments, text = found.groups()
+    return BayeuxError(int(code), arguments.split(",") if arguments else [], text)
+
+
+def is_unknown_session(error: BayeuxError) -> bool:
+    """Whether it says that the clientId is known no more, in the words of Faye or of CometD, new or old."""
+    return error.code in (401, 402, 403) and error.text in ("Unknown client", "session_unknown")

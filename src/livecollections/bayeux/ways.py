@@ -1,0 +1,260 @@
+"""The ways to a server: a WebSocket, and HTTP requests that are answered late.
+
+Two rules. Whatever goes wrong underneath is ``Unreachable``, with the other library's error as its cause. Nothing is
+imported before it is used: who never polls needs no HTTP client.
+
+It knows what a message looks like as text, and nothing of what it means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import orjson
+
+from ..errors import ConfigurationError, Unreachable
+
+LARGEST = 2**24
+"""Bytes of one frame that are taken from a server."""
+GOODBYE = 1.0
+"""Seconds for the closing of a socket."""
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_NOT_OURS = ("connection", "content-length", "content-type", "host", "sec-websocket-key", "upgrade")
+
+
+class Endpoint:
+    """Where a server is, and what every request to it bears.
+
+    Args:
+        url: http, https, ws or wss.
+
+    Raises:
+        ConfigurationError: the URL is none.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        try:
+            is_right = parts is not None and parts.scheme in _SCHEMES and bool(parts.hostname)
+            assert parts is None or parts.port != 0
+        except (ValueError, AssertionError):
+            is_right = False
+        if parts is None or not is_right:
+            raise ConfigurationError(f"url: such as http://127.0.0.1:8000/faye is expected, not {url!r}")
+        scheme = _SCHEMES[parts.scheme]
+        path = parts.path or "/"
+        self.url = url
+        self.socket = parts._replace(scheme=scheme, path=path, fragment="").geturl()
+        self.polls = parts._replace(scheme=scheme.replace("ws", "http", 1), path=path, fragment="").geturl()
+        self.headers: dict[str, str] = {}
+        self._cookies: dict[str, str] = {}
+
+    def all_headers(self) -> dict[str, str]:
+        """The headers of a request: the user's, and the cookies that the server has set."""
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "cookie"}
+        cookies = [value for name, value in self.headers.items() if name.lower() == "cookie"]
+        cookies += [f"{name}={value}" for name, value in self._cookies.items()]
+        return {**headers, "Cookie": "; ".join(cookies)} if cookies else headers
+
+    def keep_cookies(self, values: Sequence[str]) -> None:
+        """Keep what Set-Cookie headers say, for all ways."""
+        for value in values:
+            try:
+                read = SimpleCookie(value)
+            except CookieError:
+                continue
+            for name, morsel in read.items():
+                if morsel["max-age"] == "0":
+                    self._cookies.pop(name, None)
+                else:
+                    self._cookies[name] = morsel.coded_value
+
+
+def check_headers(headers: Any) -> dict[str, str]:
+    """Headers as they may be sent.
+
+    Raises:
+        ConfigurationError: they are no texts, or belong to the protocol underneath.
+    """
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers: a mapping of names to texts is expected, not {headers!r}")
+    for name, value in headers.items():
+        if (
+            not isinstance(name, str)
+            or not isinstance(value, str)
+            or "\n" in name + value
+            or "\r" in name + value
+        ):
+            raise ConfigurationError(f"headers: the one named {name!r} is no text of one line")
+        if name.lower() in _NOT_OURS:
+            raise ConfigurationError(f"headers: {name} can't be set here")
+    return dict(headers)
+
+
+class Way(Protocol):
+    """A connection type. After ``Unreachable`` it is only closed."""
+
+    kind: str
+    is_socket: bool
+
+    async def open(self) -> None:
+        """Make it ready, as far as that needs the server."""
+
+    async def close(self) -> None:
+        """Let everything go."""
+
+
+class WebSocketWay:
+    """One socket: frames in both directions.
+
+    Args:
+        patience: seconds in which it must open, take a frame, and answer a ping.
+    """
+
+    kind = "websocket"
+    is_socket = True
+
+    def __init__(self, endpoint: Endpoint, patience: float) -> None:
+        self._endpoint = endpoint
+        self._patience = patience
+        self._socket: Any = None
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            Unreachable: it can't.
+        """
+        from websockets.asyncio.client import connect
+
+        with self._translated():
+            self._socket = await connect(
+                self._endpoint.socket,
+                additional_headers=self._endpoint.all_headers(),
+                compression=None,
+                open_timeout=self._patience,
+                ping_interval=self._patience,
+                ping_timeout=self._patience,
+                close_timeout=GOODBYE,
+                max_size=LARGEST,
+            )
+        self._endpoint.keep_cookies(self._socket.response.headers.get_all("Set-Cookie"))
+
+    async def send(self, messages: list[dict[str, Any]]) -> None:
+        """Send one frame.
+
+        Raises:
+            Unreachable: the socket is closed, or takes nothing.
+        """
+        with self._translated():
+            async with asyncio.timeout(self._patience):
+                await self._socket.send(orjson.dumps(messages).decode())
+
+    async def receive(self) -> list[Any]:
+        """The next frame's messages.
+
+        Raises:
+            Unreachable: the socket is closed, or what came is no Bayeux.
+        """
+        with self._translated():
+            return parse(await self._socket.recv())
+
+    async def close(self) -> None:
+        """Close it; whatever happens, it is closed afterwards."""
+        if self._socket is not None:
+            try:
+                await self._socket.close()
+            finally:
+                self._socket.transport.abort()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        from websockets.exceptions import WebSocketException
+
+        try:
+            yield
+        except (WebSocketException, OSError, TimeoutError, ValueError, EOFError) as error:
+            raise Unreachable(self._endpoint.url, {self.kind: _said(error)}) from error
+
+
+class PollingWay:
+    """HTTP requests, each answered with all that there is to say.
+
+    Args:
+        patience: seconds in which a connection must be made.
+    """
+
+    kind = "long-polling"
+    is_socket = False
+
+    def __init__(self, endpoint: Endpoint, patience: float) -> None:
+        self._endpoint = endpoint
+        self._patience = patience
+        self._client: Any = None
+
+    async def open(self) -> None:
+        """Nothing is asked of the server before the first request."""
+        import httpx
+
+        # An answer may take as long as the server holds it: who sends knows how long that is.
+        timeout = httpx.Timeout(self._patience, read=None)
+        self._client = httpx.AsyncClient(timeout=timeout, headers={"Accept": "application/json"})
+
+    async def post(self, messages: list[dict[str, Any]]) -> list[Any]:
+        """Send messages; the answer's.
+
+        Raises:
+            Unreachable: no answer, an error of HTTP, or no Bayeux.
+        """
+        import httpx
+
+        headers = {"Content-Type": "application/json", **self._endpoint.all_headers()}
+        try:
+            response = await self._client.post(
+                self._endpoint.polls, content=orjson.dumps(messages), headers=headers
+            )
+            if response.status_code != 200:
+                raise ValueError(f"HTTP {response.status_code} {response.reason_phrase}".rstrip())
+            self._client.cookies.clear()
+            self._endpoint.keep_cookies(response.headers.get_list("set-cookie"))
+            return parse(response.content)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            raise Unreachable(self._endpoint.url, {self.kind: _said(error)}) from error
+
+    async def close(self) -> None:
+        """Close its connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+
+def parse(raw: str | bytes) -> list[Any]:
+    """The messages of a frame or body.
+
+    Raises:
+        ValueError: it holds none.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise ValueError("what answers there does not speak Bayeux") from None
+    if not isinstance(value, list | dict):
+        raise ValueError("what answers there does not speak Bayeux")
+    return value if isinstance(value, list) else [value]
+
+
+def _said(error: BaseException) -> str:
+    """What went wrong, in one short line."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    response = getattr(error, "response", None)
+    if getattr(response, "status_code", None) is not None:
+        return f"HTTP {response.status_code} {getattr(response, 'reason_phrase', '')}".rstrip()  # type: ignore[union-attr]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
