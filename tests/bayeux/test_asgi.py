@@ -15,6 +15,7 @@ from livecollections.errors import ConfigurationError
 from ..serving import wait_until
 from .wire import (
     VERSION,
+    Events,
     Log,
     Open,
     Socket,
@@ -22,6 +23,7 @@ from .wire import (
     connected,
     cookie,
     handshake,
+    jsonp,
     request,
     subscribe,
 )
@@ -38,53 +40,13 @@ def server() -> Server:
 # Requests.
 
 
-async def test_a_response_has_fayes_headers(server: Server) -> None:
-    answer = await request(server, [])
-    assert answer.status == 200
-    assert answer.headers == {
-        "vary": "Origin",
-        "content-type": "application/json; charset=utf-8",
-        "cache-control": "no-cache, no-store",
-        "x-content-type-options": "nosniff",
-        "content-length": str(len(answer.body)),
-    }
-
-
 @pytest.mark.parametrize("path", ["/", "/faye", "/faye/handshake", "/faye/x/y.z", ""])
 async def test_any_path_is_served(server: Server, path: str) -> None:
     assert (await request(server, HANDSHAKE, path=path)).messages[0]["successful"]
 
 
-@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "text/plain", "application/xml", ""])
-async def test_the_body_decides_not_its_content_type(server: Server, kind: str) -> None:
-    headers = [("content-type", kind)]
-    assert (await request(server, HANDSHAKE, headers=headers)).messages[0]["successful"]
-    form = b"message=%5B%7B%22channel%22%3A%22%2Fmeta%2Fhandshake%22%7D%5D"
-    assert (await request(server, form, headers=headers)).messages[0]["channel"] == "/meta/handshake"
-
-
 async def test_a_body_may_come_in_pieces(server: Server) -> None:
     assert (await request(server, HANDSHAKE, chunks=7)).messages[0]["successful"]
-
-
-async def test_an_empty_array_is_answered_with_one(server: Server) -> None:
-    assert (await request(server, [])).body == b"[]"
-
-
-@pytest.mark.parametrize("body", [b"", b"[", b"1", b"null", b'"x"', b"\xff", b"a=b"])
-async def test_what_is_no_message_is_400(server: Server, body: bytes) -> None:
-    answer = await request(server, body)
-    assert answer.status == 400
-    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    assert answer.body.startswith(b"Bad Request")
-
-
-async def test_get_is_400_and_other_methods_405(server: Server) -> None:
-    assert (await request(server, method="GET")).status == 400
-    for method in ("PUT", "DELETE", "PATCH", "HEAD"):
-        answer = await request(server, HANDSHAKE, method=method)
-        assert answer.status == 405
-        assert answer.headers["allow"] == "GET, POST, OPTIONS"
 
 
 async def test_an_oversized_body_is_413_whether_announced_or_not() -> None:
@@ -111,11 +73,6 @@ async def test_a_client_that_goes_while_it_sends_is_forgotten(server: Server) ->
 
 
 # Origins.
-
-
-async def test_without_origin_no_cors_header_is_sent(server: Server) -> None:
-    answer = await request(server, HANDSHAKE)
-    assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
 async def test_an_unknown_origin_is_refused_and_never_reflected(server: Server) -> None:
@@ -446,12 +403,62 @@ async def test_lifespan_starts_and_closes(server: Server) -> None:
         ("policy", object()), ("policy", Open), ("limits", 5), ("limits", {"body": 1}), ("limits", Limits(body=0)),
         ("limits", Limits(depth=-1)), ("limits", Limits(stall=True)), ("allowed_origins", "https://a.example"),
         ("allowed_origins", ["a.example"]), ("allowed_origins", ["https://a.example/x"]), ("allowed_origins", [5]),
-        ("allowed_origins", 5),
+        ("allowed_origins", 5), ("transports", ()), ("transports", "websocket"), ("transports", ["flash"]),
+        ("transports", [5]), ("transports", None), ("transports", ["eventsource"]), ("subprotocol", "a b"),
+        ("subprotocol", ""), ("subprotocol", 5), ("limits", Limits(url=0)), ("limits", Limits(upload=-1)),
+        ("limits", Limits(strangers=0)), ("limits", Limits(strangers_address=False)),
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_an_error_that_names_it(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=name):
         Server(**{name: value})
+
+
+ALL = ["long-polling", "cross-origin-long-polling", "callback-polling", "websocket", "eventsource"]
+
+
+@pytest.mark.parametrize(
+    ("transports", "types"),
+    [
+        (("websocket", "eventsource", "long-polling", "callback-polling"), ALL),
+        (["long-polling"], ALL[:2]),
+        (["callback-polling"], ALL[2:3]),
+        ({"websocket"}, ALL[3:4]),
+        (["eventsource", "long-polling"], [*ALL[:2], ALL[4]]),
+        (["websocket", "callback-polling"], ALL[2:4]),
+    ],
+)
+async def test_only_the_chosen_transports_are_offered_and_served(transports: Any, types: list[str]) -> None:
+    server = Server(timeout=5, policy=Open(), transports=transports)
+    asked = {**HANDSHAKE[0], "id": "1", "supportedConnectionTypes": ALL}
+    async with Socket(server) as socket:
+        assert socket.is_accepted is ("websocket" in transports)
+        told = (await socket.reply(asked))["supportedConnectionTypes"] if socket.is_accepted else types
+        assert told == types
+    posted = await request(server, [asked])
+    assert posted.status == (200 if "long-polling" in transports else 405)
+    if posted.status == 200:
+        assert posted.messages[0]["supportedConnectionTypes"] == types
+    script = await jsonp(server, asked)
+    no_script = 400 if "eventsource" in transports else 405
+    assert script.status == (200 if "callback-polling" in transports else no_script)
+    if script.status == 200:
+        assert script.messages[0]["supportedConnectionTypes"] == types
+    if "eventsource" in transports or posted.status != 200:
+        return
+    (client_id,) = server._exchange.sessions
+    async with Events(server, client_id) as events:
+        assert events.status != 200
+    (reply,) = (await request(server, connect(client_id, "eventsource"))).messages
+    assert reply["error"] == "301:eventsource:Connection types not supported"
+
+
+async def test_a_client_that_can_do_nothing_of_it_is_refused(server: Server) -> None:
+    for offered in (["in-process"], ["iframe", "flash"], [5, None]):
+        (reply,) = (await request(server, [{**HANDSHAKE[0], "supportedConnectionTypes": offered}])).messages
+        assert reply["successful"] is False
+        assert reply["error"].startswith("301:")
+        assert reply["supportedConnectionTypes"] == ALL
 
 
 def test_importing_it_imports_no_framework() -> None:
