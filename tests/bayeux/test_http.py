@@ -184,7 +184,7 @@ async def test_nothing_but_an_empty_request_is_answered_with_an_empty_array(serv
 
 async def test_an_answer_has_these_headers_and_no_others(server: Server) -> None:
     answer = await request(
-        server, [HANDSHAKE], headers=[("referer", "https://evil.example/x"), ("pragma", "no-cache")]
+        server, [PUBLISH], headers=[("referer", "https://evil.example/x"), ("pragma", "no-cache")]
     )
     assert answer.headers == {
         "vary": "Origin",
@@ -242,8 +242,12 @@ async def test_a_failed_write_puts_its_messages_back(server: Server) -> None:
     await request(server, subscribe(client_id, "/chat"))
     await server.publish("/chat", 1)
 
+    events = [{"type": "http.request", "body": json.dumps([connect(client_id)]).encode()}]
+
     async def receive() -> Any:
-        return {"type": "http.request", "body": json.dumps([connect(client_id)]).encode()}
+        if not events:
+            await asyncio.Event().wait()
+        return events.pop()
 
     async def send(event: Any) -> None:
         if event["type"] == "http.response.body":

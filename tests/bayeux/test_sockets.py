@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import AsyncExitStack
 from typing import Any
@@ -135,15 +134,6 @@ async def test_a_socket_that_loses_its_session_is_a_stranger_again() -> None:
         await socket.reply({"channel": "/meta/disconnect", "clientId": client_id, "id": "bye"})
         assert len(server._strangers) == 1
         assert not (await opened(stack, server, "192.0.2.1")).is_accepted
-
-
-async def test_a_stranger_is_tolerated_for_longer_than_a_poll_is_held() -> None:
-    server = Server(timeout=0.1)
-    clock = asyncio.get_running_loop().time
-    begun = clock()
-    async with Socket(server) as socket:
-        await socket.wait(lambda: socket.closed == 1008)
-    assert clock() - begun >= 0.1
 
 
 def test_counts_forget_addresses_that_have_gone() -> None:
