@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .message import Limits, Message
     from .policy import Policy
     from .session import Session
+    from .statistics import Statistics
     from .subscription import Subscription
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Server",
     "Session",
     "State",
+    "Statistics",
     "Stream",
     "Subscription",
 ]
@@ -64,6 +66,7 @@ _HOMES = {
     "Server": "asgi",
     "Session": "session",
     "State": "lifecycle",
+    "Statistics": "statistics",
     "Stream": "local",
     "Subscription": "subscription",
 }

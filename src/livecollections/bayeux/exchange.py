@@ -14,7 +14,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -26,10 +26,13 @@ from .histories import Histories
 from .history import History
 from .lazy import Lazy
 from .lifetimes import Lifetimes, Pace
+from .listener import DISCONNECT, HANDSHAKE, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, Listeners
 from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
 from .replay import Replay
+from .service import Services
 from .session import Happening, Held, Link, Offer, Position, Session
 from .settings import PLAIN, Declarations
+from .statistics import Counts, Statistics
 
 logger = logging.getLogger("livecollections.bayeux")
 
@@ -74,15 +77,22 @@ class Exchange:
         self._addresses: Counter[str] = Counter()
         self.extensions = Extensions(self.sessions, patience)
         self._subscribers: dict[str, dict[Session, None]] = {}
+        self.services = Services(self.deliver)
+        self.listeners = Listeners()
+        self.counts = Counts()
         self.histories = Histories()
         self._replay = Replay(self.histories, self.extensions, self.end)
-        self._lifetimes = Lifetimes(pace, clock, answer=self.answer, lose=self._lose, expire=self.end)
+        self._lifetimes = Lifetimes(pace, clock, answer=self.answer, lose=self._lose, expire=self._expire)
         self.touch = self._lifetimes.touch
 
     @property
     def sessions(self) -> Mapping[str, Session]:
         """Those that live, by clientId."""
         return MappingProxyType(self._sessions)
+
+    def statistics(self) -> Statistics:
+        """What there is, and what was."""
+        return self.counts.statistics(self._sessions.values(), self._subscribers)
 
     async def close(self) -> None:
         """Answer every held connect, end every session and what runs for it."""
@@ -97,6 +107,8 @@ class Exchange:
         self._lazy.close()
         await self._replay.close()
         await self.extensions.close()
+        await self.services.close()
+        await self.listeners.close()
         self.histories.clear()
 
     # Publishing.
@@ -114,14 +126,19 @@ class Exchange:
 
     def _give(self, message: Message, publisher: Session | None) -> None:
         message, before = self.histories.publish(message)
+        if self.listeners.hear(PUBLISH):
+            self.listeners.tell(PUBLISH, publisher, message.channel, messages.decode(message).get("data"))
         settings = self.settings.of(message.channel) if self.settings else PLAIN
         deaf = None if settings.echo else publisher
         overflown = []
-        for session in self._receivers(message.channel):
+        missed = 0
+        receivers = self._receivers(message.channel)
+        for session in receivers:
             if before is not None and message.channel not in session.positions:
                 session.watch(message.channel, before, self.limits.positions)
             if session is deaf:
                 session.skip(message)
+                missed += 1
                 continue
             offer = session.offer(message)
             if offer is Offer.QUEUED:
@@ -130,13 +147,43 @@ class Exchange:
                 session.may_wait = False
                 if session.link is not None:
                     session.link.wake()
-            elif offer is Offer.OVERFLOW or session.lag > self.limits.positions:
+                continue
+            missed += 1
+            if offer is Offer.OVERFLOW or session.lag > self.limits.positions:
                 overflown.append(session)
+        self.counts.published += 1
+        self.counts.delivered += len(receivers) - missed
         for session in overflown:
-            logger.warning("session …%s takes nothing and has ended: its queue is full", session.id[-6:])
-            self.end(session)
+            self._overflow(session)
 
-    def _receivers(self, channel: str) -> Iterable[Session]:
+    def deliver(self, session: Session, message: Message) -> Outcome | None:
+        """Give a message to one session, whatever it subscribed to.
+
+        Returns:
+            as ``publish``.
+        """
+        if self.extensions.holds:
+            return self.extensions.pass_on(message, session, lambda passed: self._give_one(session, passed))
+        self._give_one(session, message)
+        return None
+
+    def _give_one(self, session: Session, message: Message) -> None:
+        if session.has_ended:
+            return
+        if session.offer(message) is Offer.OVERFLOW:
+            self._overflow(session)
+            return
+        self.counts.delivered += 1
+        session.may_wait = False
+        if session.link is not None:
+            session.link.wake()
+
+    def _overflow(self, session: Session) -> None:
+        logger.warning("session …%s takes nothing and has ended: its queue is full", session.id[-6:])
+        self.counts.overflown += 1
+        self.end(session)
+
+    def _receivers(self, channel: str) -> Collection[Session]:
         found = [sessions for name in channels.expand(channel) if (sessions := self._subscribers.get(name))]
         heard: dict[Session, None] = found[0] if len(found) == 1 else {}
         if len(found) > 1:
@@ -163,6 +210,8 @@ class Exchange:
         if address is not None:
             self._addresses[address] += 1
         if not session.is_local:
+            self.counts.handshakes += 1
+            self.listeners.tell(HANDSHAKE, session)
             self._lifetimes.watch(session)
 
     def join(self, session: Session, link: Link) -> None:
@@ -170,6 +219,8 @@ class Exchange:
         if link.session is not session:
             self.detach(link)
         link.session = session
+        if link.connection is not None:
+            session.transport = link.connection.transport
         if link.is_socket and session.socket is None:
             session.socket = link
 
@@ -277,6 +328,8 @@ class Exchange:
             return
         for name in session.subscriptions:
             self._forget(session, name)
+        if not session.is_local:
+            self.listeners.tell(DISCONNECT, session)
         held = session.end()
         self._sessions.pop(session.id, None)
         self._leave(session.address)
@@ -299,12 +352,19 @@ class Exchange:
         link = session.link
         if link is not None:
             # CometD's form; a client between two polls hears it by its next, which is unknown.
-            link.reply({"channel": channels.DISCONNECT, "successful": True})
+            told: dict[str, Any] = {"channel": channels.DISCONNECT, "successful": True}
+            if session.held is None:
+                told["advice"] = messages.advice(NONE)
+            link.reply(told)
         if session.held is not None:
             session.held.reply["advice"] = messages.advice(NONE)
         self.end(session, by_client=True)
         if link is not None:
             link.close(1000)
+
+    def _expire(self, session: Session) -> None:
+        self.counts.expired += 1
+        self.end(session)
 
     def _leave(self, address: str | None) -> None:
         if address is not None:
@@ -351,6 +411,8 @@ class Exchange:
         wanted = [channel for channel in starts if channels.matches(name, channel)]
         for channel in dict.fromkeys((*self.histories.fed_under(name), *self._kept(name), *wanted)):
             self._start(session, channel, starts.get(channel), may_go_back=channel == name)
+        if name not in session.subscriptions and not session.is_local:
+            self.listeners.tell(SUBSCRIBE, session, name)
         session.subscriptions[name] = None
         self._subscribers.setdefault(name, {})[session] = None
 
@@ -400,6 +462,8 @@ class Exchange:
                 session.unwatch(channel)
 
     def _forget(self, session: Session, name: str) -> None:
+        if not session.is_local:
+            self.listeners.tell(UNSUBSCRIBE, session, name)
         subscribers = self._subscribers[name]
         del subscribers[session]
         if not subscribers:

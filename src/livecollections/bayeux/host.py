@@ -7,9 +7,9 @@ This module knows no transport; ``asgi.py`` adds the way in for clients.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 from . import message as messages
 from .exchange import Exchange
@@ -18,6 +18,9 @@ from .history import History, Keeper
 from .local import LocalClient, Stream, stream
 from .memory import MemoryHistory
 from .session import Session
+from .statistics import Statistics
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Host:
@@ -60,6 +63,81 @@ class Host:
     def sessions(self) -> Mapping[str, Session]:
         """Those that live, by clientId, those of clients in this process too; a view."""
         return self._exchange.sessions
+
+    async def deliver(self, session: Session | str, channel: str, data: Any) -> None:
+        """Send a message to one session, whatever it subscribed to.
+
+        Args:
+            session: one of ``sessions``, or its clientId.
+            channel: the message's, a service channel too.
+
+        Raises:
+            BayeuxError: 401, there is no such session; 405, the name is not that of a channel; or what an
+                extension says that refuses the message.
+            TypeError: ``data`` is not JSON.
+        """
+        await wait_passed(self._exchange.deliver(self._session(session), messages.published(channel, data)))
+
+    def kick(self, session: Session | str) -> None:
+        """End a session: its client is told to disconnect, and not to come back by itself.
+
+        Raises:
+            BayeuxError: 401, there is no such session.
+        """
+        found = self._session(session)
+        self._exchange.counts.kicked += 1
+        self._exchange.kick(found)
+
+    def _session(self, session: Session | str) -> Session:
+        id_ = session.id if isinstance(session, Session) else session
+        found = self._exchange.sessions.get(id_)
+        if found is None:
+            raise messages.unknown_client(id_)
+        return found
+
+    def statistics(self) -> Statistics:
+        """What the server has to do now, and has done since it was made."""
+        return self._exchange.statistics()
+
+    # What is called when something comes or happens.
+
+    def service(self, channel: str) -> Callable[[Decorated], Decorated]:
+        """Have a function called with what clients publish on a service channel; it decorates the function.
+
+        The function takes ``(session, data)`` or ``(session, data, channel)``, and may be a coroutine function.
+        What it returns goes back to the caller, on the same channel; None: nothing does. A BayeuxError that it
+        raises is told to the caller, another exception only by an id that stands in the log.
+
+        Args:
+            channel: a name below ``/service/``, or a pattern; the most exact one is called.
+
+        Raises:
+            ConfigurationError: it is no service channel, has a function already, or the function takes something
+                else.
+        """
+
+        def declare(function: Decorated) -> Decorated:
+            self._exchange.services.add(channel, function)
+            return function
+
+        return declare
+
+    def on(self, event: str) -> Callable[[Decorated], Decorated]:
+        """Have a function called at each "handshake" and "disconnect" with ``(session)``, at each "subscribe" and
+        "unsubscribe" with ``(session, channel)``, or at each "publish" with ``(session, channel, data)``.
+
+        It decorates the function, which may be a coroutine function. Only real changes are told, those of one
+        session in order.
+
+        Raises:
+            ConfigurationError: there is no such event.
+        """
+
+        def declare(function: Decorated) -> Decorated:
+            self._exchange.listeners.add(event, function)
+            return function
+
+        return declare
 
     # Extensions.
 

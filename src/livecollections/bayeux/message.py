@@ -107,7 +107,7 @@ class Message:
 
     @classmethod
     def encoded(
-        cls, channel: str, body: bytes, seq: str, *, at: float | None = None, is_reset: bool = False
+        cls, channel: str, body: bytes, seq: str | None, *, at: float | None = None, is_reset: bool = False
     ) -> Message:
         """A message that was encoded before, or by other rules."""
         message = cls.__new__(cls)
@@ -188,6 +188,20 @@ def published(channel: str, data: Any, seq: str | None = None) -> Message:
     if not is_name(channel) or is_meta(channel):
         raise channel_invalid(channel)
     return Message(channel, data, seq)
+
+
+def result(channel: str, id_: Any, data: Any, *, successful: bool = True) -> Message:
+    """What a service answers, in the form of CometD's remote calls.
+
+    The id is that of the call; without one it is a message like any other.
+
+    Raises:
+        TypeError: ``data`` is not JSON.
+    """
+    answer: dict[str, Any] = {"channel": channel, "data": data}
+    if is_id(id_):
+        answer.update(id=id_, successful=successful)
+    return Message.encoded(channel, orjson.dumps(answer), None)
 
 
 def encode(replies: Sequence[bytes]) -> bytes:

@@ -28,7 +28,7 @@ class Policy:
     Args:
         subscribe: names and patterns that clients may hear.
         publish: names and patterns on which they may publish.
-        deny: names and patterns on which they may do neither, whatever else covers them.
+        deny: names and patterns on which they may do neither, whatever else covers them, nor call a service.
 
     Raises:
         ConfigurationError: one of these is neither a name nor a pattern.
@@ -67,6 +67,10 @@ class Policy:
     async def can_publish(self, session: Session | None, channel: str, data: Any) -> bool:
         """Whether it may publish; ``session`` is None for a message without a clientId."""
         return self._grants(self._publish, channel)
+
+    async def can_call(self, session: Session, channel: str, data: Any) -> bool:
+        """Whether it may call the service on this channel: what is not denied may be called by every session."""
+        return not any(channels.covers(denied, channel) for denied in self._deny)
 
     def _grants(self, granted: Iterable[str], asked: str) -> bool:
         if any(channels.covers(denied, asked) or channels.covers(asked, denied) for denied in self._deny):

@@ -23,6 +23,7 @@ from .connection import Claim
 from .exchange import Exchange
 from .extension import Context, wait_passed
 from .fault import logged
+from .listener import PUBLISH
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
 from .session import Link, Session, State
@@ -124,6 +125,7 @@ class Engine:
         echoes = name not in (channels.HANDSHAKE, channels.CONNECT, channels.DISCONNECT)
         reply = messages.refuse(messages.reply_to(message, client_id=echoes), error)
         if name == channels.HANDSHAKE:
+            self.exchange.counts.refused += 1
             reply["version"] = messages.VERSION
             reply["supportedConnectionTypes"] = list(self.types)
         if name in (channels.SUBSCRIBE, channels.UNSUBSCRIBE):
@@ -212,6 +214,8 @@ class Engine:
         claim = await self._claim(link)
         session = self.exchange.begin()
         session.user = session.told = claim.user
+        if link.connection is not None:
+            session.transport = link.connection.transport
         if not await self.policy.can_handshake(session, message):
             raise messages.handshake_denied()
         address = link.connection.address if link.connection is not None else None
@@ -392,6 +396,9 @@ class Engine:
         session = None
         if message.get("clientId") not in (None, ""):
             session = await self._session(message, link)
+        if self.exchange.services.has(name):
+            await self._call(session, message, link)
+            return
         is_fed = name in self.exchange.histories.fed
         if is_fed or not await self.policy.can_publish(session, name, message["data"]):
             raise messages.channel_forbidden(name)
@@ -406,6 +413,22 @@ class Engine:
                     session.forget(message.get("id"))
                 raise
         link.reply(messages.reply_to(message))
+        if self.exchange.listeners.hear(PUBLISH):
+            await self.exchange.listeners.wait_room(session)
+
+    async def _call(self, session: Session | None, message: Mapping[str, Any], link: Link) -> None:
+        name, data = _channel(message), message["data"]
+        if session is None:
+            raise messages.parameter_missing("clientId")
+        if not await self.policy.can_call(session, name, data):
+            raise messages.channel_forbidden(name)
+        await self.exchange.services.wait_room(session)
+        if session.has_ended:
+            raise messages.unknown_client(session.id)
+        is_new = not session.is_repeated(message.get("id"), Message(name, data))
+        link.reply(messages.reply_to(message))
+        if is_new:
+            self.exchange.services.call(session, name, data, message.get("id"))
 
 
 _HANDLERS: Mapping[str, Handler] = {

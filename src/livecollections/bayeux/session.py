@@ -131,7 +131,8 @@ class Session:
     heard of it.  may_wait: what is queued waits for company.  user: whose it is, as the policy says at
     handshake; None: nobody's.  told: whom the handshake's connection told, as each later one must.  cookie:
     ours, which the client has returned if ``is_cookie_returned``, first at ``returned_at``.  socket: the live
-    socket that speaks for it, if one does.  address: whence it came.
+    socket that speaks for it, if one does.  address: whence it came.  transport: on which it was last heard, as
+    Bayeux names it.
     """
 
     REMEMBERED = 128
@@ -165,6 +166,7 @@ class Session:
         "state",
         "subscriptions",
         "told",
+        "transport",
         "user",
         "visit",
     )
@@ -184,6 +186,7 @@ class Session:
         self.is_cookie_returned = False
         self.returned_at = 0.0
         self.state = State.HANDSHAKEN
+        self.transport = "in-process"
         self.subscriptions: dict[str, None] = {}
         self.positions: dict[str, Position] = {}
         self.queue: deque[Message] = deque()

@@ -93,6 +93,12 @@ class Strands:
         if (strand := self._strands.get(key)) is not None:
             await strand.wait_room(most)
 
+    async def wait_idle(self) -> None:
+        """Return when nothing is left to do. Cancel-safe."""
+        while self._strands:
+            await next(iter(self._strands.values())).wait_room(1)
+            await asyncio.sleep(0)
+
     def _forget(self, key: Hashable) -> None:
         self._strands.pop(key, None)
 

@@ -1,0 +1,79 @@
+"""Statistics: what a server has to do, and has done.
+
+One rule: what is counted while messages go out costs one addition for a message, not for a receiver; the rest is
+looked up when somebody asks.
+
+This module counts, and acts on nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from .session import Session
+
+IN_PROCESS = "in-process"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """One moment of a server, and sums since it was made.
+
+    sessions: those that live, by the transport on which each was last heard.  subscriptions: of all sessions.
+    channels: names and patterns that somebody subscribed to.  queued: messages that wait for a client, and
+    queued_bytes: their size; a message that waits for several is counted for each.
+
+    handshakes: sessions that were begun by clients.  refused: handshakes that were refused.  expired: sessions of
+    which nothing was heard in time.  overflown: sessions that took too little of what they were sent.  kicked:
+    sessions that the program ended.  published: messages, and delivered: to how many receivers they went in all;
+    what a history tells again is not counted.
+    """
+
+    sessions: Mapping[str, int]
+    subscriptions: int
+    channels: int
+    queued: int
+    queued_bytes: int
+    handshakes: int
+    refused: int
+    expired: int
+    overflown: int
+    kicked: int
+    published: int
+    delivered: int
+
+
+class Counts:
+    """The sums."""
+
+    __slots__ = ("delivered", "expired", "handshakes", "kicked", "overflown", "published", "refused")
+
+    def __init__(self) -> None:
+        self.handshakes = self.refused = self.expired = self.overflown = self.kicked = 0
+        self.published = self.delivered = 0
+
+    def statistics(self, sessions: Iterable[Session], channels: Collection[str]) -> Statistics:
+        """The sums, and what can be seen now.
+
+        Args:
+            sessions: those that live.  channels: names and patterns with a subscriber.
+        """
+        by_transport: Counter[str] = Counter()
+        subscriptions = queued = queued_bytes = 0
+        for session in sessions:
+            by_transport[session.transport] += 1
+            subscriptions += len(session.subscriptions)
+            queued += len(session.queue)
+            queued_bytes += session.size
+        sums = {name: getattr(self, name) for name in self.__slots__}
+        return Statistics(
+            sessions=MappingProxyType(dict(by_transport)),
+            subscriptions=subscriptions,
+            channels=len(channels),
+            queued=queued,
+            queued_bytes=queued_bytes,
+            **sums,
+        )
