@@ -26,6 +26,7 @@ LAYERS = {
         "bayeux.channel",
         "bayeux.connection",
         "bayeux.delivery",
+        "bayeux.flight",
         "bayeux.hearing",
         "bayeux.interest",
         "bayeux.lifecycle",

@@ -479,7 +479,7 @@ async def test_messages_that_are_taken_over_while_a_hook_runs_go_to_the_new_link
         await first.reply(connect(client_id, "websocket"))
         server.add_extension(Outgoing(wait, per_recipient=True))
         await server.publish("/chat", "once")
-        await wait_until(lambda: server.sessions[client_id]._flight)
+        await wait_until(lambda: server.sessions[client_id].flight.plain)
         await second.reply(connect(client_id, "websocket"))
         gates[0].set()
         assert await second.receive() == [{"channel": "/chat", "data": "once"}]
@@ -714,7 +714,7 @@ async def test_a_socket_that_takes_nothing_is_bounded_under_per_recipient_hooks(
         await socket.reply(connect(client_id, "websocket"))
         server.add_extension(extension)
         await server.publish("/chat", "x")
-        await wait_until(lambda: server.sessions[client_id]._flight)
+        await wait_until(lambda: server.sessions[client_id].flight.plain)
         for _ in range(100):
             server.publish_nowait("/chat", "x" * 100)
         await wait_until(lambda: client_id not in server.sessions)

@@ -81,7 +81,7 @@ class Exchange:
         self.listeners = Listeners()
         self.counts = Counts()
         self.histories = Histories()
-        self._replay = Replay(self.histories, self.extensions, self.end)
+        self._replay = Replay(self.histories, self.extensions, self._tell, self.end)
         self._lifetimes = Lifetimes(pace, clock, answer=self.answer, lose=self._lose, expire=self._expire)
         self.touch = self._lifetimes.touch
 
@@ -146,7 +146,7 @@ class Exchange:
                     continue
                 session.may_wait = False
                 if session.link is not None:
-                    session.link.wake()
+                    self._tell(session)
                 continue
             missed += 1
             if offer is Offer.OVERFLOW or session.lag > self.limits.positions:
@@ -175,11 +175,11 @@ class Exchange:
             return
         self.counts.delivered += 1
         session.may_wait = False
-        if session.link is not None:
-            session.link.wake()
+        self._tell(session)
 
     def _overflow(self, session: Session) -> None:
-        logger.warning("session …%s takes nothing and has ended: its queue is full", session.id[-6:])
+        does = "acknowledges" if session.flight.is_acknowledged else "takes"
+        logger.warning("session …%s %s nothing and has ended: its queue is full", session.id[-6:], does)
         self.counts.overflown += 1
         self.end(session)
 
@@ -299,6 +299,8 @@ class Exchange:
     def _conclude(self, session: Session, link: Link, reply: dict[str, Any]) -> None:
         self.touch(session)
         self._lifetimes.watch(session)
+        if session.flight.is_acknowledged:
+            reply.setdefault("ext", {})["ack"] = session.flight.next_number()
         link.reply(reply)
 
     def hold(self, session: Session, link: Link, reply: dict[str, Any], wait: float) -> None:
@@ -376,6 +378,13 @@ class Exchange:
         """Go on with what waits for it: read its histories, and tell its link."""
         self._replay.begin(session)
         if session.queue and session.link is not None and not session.may_wait:
+            self._tell(session)
+
+    def _tell(self, session: Session) -> None:
+        """Have its link take what waits; where messages travel with answers to connects only, give the answer."""
+        if session.held is not None and session.flight.is_acknowledged:
+            self.answer(session)
+        elif session.link is not None:
             session.link.wake()
 
     def sending(self, link: Link) -> float:

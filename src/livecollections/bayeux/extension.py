@@ -26,7 +26,7 @@ from . import message as messages
 from .connection import Connection
 from .fault import logged
 from .message import Message
-from .session import Link, Session
+from .session import Link, Session, arranged
 from .strand import Strand
 
 logger = logging.getLogger("livecollections.bayeux")
@@ -203,13 +203,16 @@ class Extensions:
         Messages that have been put back meanwhile are not among them.
         """
         if not self.outgoing:
-            return [*replies, *(message.body for message in taken)]
+            return arranged(link.session, replies, taken)
         session = link.session
         told = [await self._reply(link, reply) for reply in replies]
         given = [await self.deliver(message, session, link.connection) for message in taken]
         if session is None or session.link is not link:
             given = []
-        return [*told, *(message.body for message in given if message is not None)]
+            if session is not None and session.flight.is_acknowledged:
+                # A number without its messages would be acknowledged.
+                told = []
+        return arranged(session, told, [message for message in given if message is not None])
 
     async def deliver(
         self, message: Message, session: Session | None, connection: Connection | None

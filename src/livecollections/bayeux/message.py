@@ -52,7 +52,8 @@ class Limits:
 
     body: bytes of one HTTP body or WebSocket frame.  batch: messages in it.  depth: levels of nested JSON.
     channel: characters of a channel's name.  subscriptions: of one session.  queue_bytes: waiting for one
-    session that does not take them.  positions: channels with a history that one session can be behind in.
+    session that does not take them.  unacknowledged_bytes: the same, and sent but not acknowledged, of one that
+    acknowledges.  positions: channels with a history that one session can be behind in.
     stall: seconds for which a socket takes no byte before what waits for it is squashed.  errors: unreadable
     frames on one socket before it is closed.  alone: seconds for which a socket may be without a session.
     sessions_per_address: that live, of one address.  url: bytes of a path with its query.  upload: seconds for
@@ -66,6 +67,7 @@ class Limits:
     channel: int = 256
     subscriptions: int = 1_000
     queue_bytes: int = 65_536
+    unacknowledged_bytes: int = 131_072
     positions: int = 2_000
     stall: float = 1.0
     errors: int = 10
@@ -424,6 +426,18 @@ def live_ext(message: Mapping[str, Any]) -> dict[str, Any] | None:
 def replay_ext(message: Mapping[str, Any]) -> Any:
     """What the client says under ``ext.replay``, as Salesforce's clients do; None if it says nothing."""
     return _ext(message, "replay")
+
+
+def wants_acknowledgement(message: Mapping[str, Any]) -> bool:
+    """Whether a handshake asks for CometD's acknowledgement extension."""
+    wish = _ext(message, "ack")
+    return wish is True or (isinstance(wish, dict) and wish.get("enabled", True) is True)
+
+
+def acknowledged(message: Mapping[str, Any]) -> int | None:
+    """The last batch that a connect says to have received; None if it says nothing."""
+    number = _ext(message, "ack")
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _ext(message: Mapping[str, Any], name: str) -> Any:

@@ -30,12 +30,19 @@ PATIENCE = 0.05, 5.0
 class Replay:
     """Reads for sessions that are behind, one task for each of them while it has a link.
 
-    end: ends a session that can't be told otherwise that it missed something.
+    tell: says that messages wait in a session.  end: ends one that can't be told otherwise that it missed something.
     """
 
-    def __init__(self, histories: Histories, extensions: Extensions, end: Callable[[Session], None]) -> None:
+    def __init__(
+        self,
+        histories: Histories,
+        extensions: Extensions,
+        tell: Callable[[Session], None],
+        end: Callable[[Session], None],
+    ) -> None:
         self._histories = histories
         self._extensions = extensions
+        self._tell = tell
         self._end = end
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -109,4 +116,4 @@ class Replay:
             if self._histories.is_whole(position.channel, page, position.queued):
                 session.catch_up(position)
         if session.queue and session.link is not None:
-            session.link.wake()
+            self._tell(session)

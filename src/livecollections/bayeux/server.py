@@ -232,6 +232,10 @@ class Engine:
         if messages.replay_ext(message) is True:
             session.is_numbered = True
             self._add(reply, replay=True)
+        # Its messages would come on a stream, beside the answers to connects.
+        if messages.wants_acknowledgement(message) and messages.HEARTBEAT not in offered:
+            session.flight.is_acknowledged, session.limit = True, self._limits.unacknowledged_bytes
+            self._add(reply, ack=True)
         self._give_cookie(session, link, claim)
         if link.is_socket:
             self.exchange.join(session, link)
@@ -245,6 +249,8 @@ class Engine:
             raise messages.connection_types_not_supported(kind)
         session = await self._session(message, link)
         self.exchange.answer(session)
+        if session.flight.is_acknowledged:
+            session.acknowledge(messages.acknowledged(message))
         if kind == messages.HEARTBEAT:
             self._sign_of_life(session, message, link)
             return
@@ -260,8 +266,7 @@ class Engine:
         wish = messages.wished_timeout(message)
         patience = self.exchange.pace.patience(link)
         wait = patience if wish is None else min(patience, wish)
-        can_hold = link.is_socket or (is_alone and (not session.queue or session.may_wait))
-        if is_first or not wait or not can_hold:
+        if is_first or not wait or not _can_hold(session, link, is_alone):
             self.exchange.answer_at_once(session, link, self.exchange.advise(reply))
         else:
             self.exchange.hold(session, link, reply, wait)
@@ -438,6 +443,13 @@ _HANDLERS: Mapping[str, Handler] = {
     channels.UNSUBSCRIBE: Engine._unsubscribe,
     channels.DISCONNECT: Engine._disconnect,
 }
+
+
+def _can_hold(session: Session, link: Link, is_alone: bool) -> bool:
+    """Whether a connect may wait: not if it keeps from the client what is ready for it."""
+    if link.is_socket and not session.flight.is_acknowledged:
+        return True
+    return (is_alone or link.is_socket) and (not session.queue or session.may_wait)
 
 
 def _channel(message: Any) -> str:

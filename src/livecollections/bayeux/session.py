@@ -3,8 +3,8 @@
 Four rules. A subscription on a channel with a history is only a *position*: what doesn't fit in the queue is
 forgotten, the position says *behind*, and the history is read again from there. A message whose seq is not
 after the position is not queued, so nothing is doubled. A plain channel has nothing to read again: what
-doesn't fit ends the session, and the client hears it. Messages handed to a transport are *in flight* until it
-says that they went; what did not go is put back.
+doesn't fit ends the session, and the client hears it. Messages handed to a transport are *in flight* until it, or
+the client, says that they went; what did not go is put back.
 
 This module has no clock, no socket and no loop: ``now`` is an argument, and whoever calls acts on what it says.
 """
@@ -12,12 +12,13 @@ This module has no clock, no socket and no loop: ``now`` is an argument, and who
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
 from ..change import follows
 from .connection import Claim, Connection
+from .flight import Flight
 from .message import Message, is_id
 
 
@@ -132,7 +133,7 @@ class Session:
     handshake; None: nobody's.  told: whom the handshake's connection told, as each later one must.  cookie:
     ours, which the client has returned if ``is_cookie_returned``, first at ``returned_at``.  socket: the live
     socket that speaks for it, if one does.  address: whence it came.  transport: on which it was last heard, as
-    Bayeux names it.
+    Bayeux names it.  flight: what went and may not have arrived.
     """
 
     REMEMBERED = 128
@@ -140,14 +141,13 @@ class Session:
 
     __slots__ = (
         "__weakref__",
-        "_before",
         "_behind",
-        "_flight",
         "_seen",
         "address",
         "attributes",
         "cookie",
         "deadline",
+        "flight",
         "flowing",
         "held",
         "id",
@@ -197,9 +197,8 @@ class Session:
         self.may_wait = False
         self.held: Held | None = None
         self.visit = 0
+        self.flight = Flight()
         self._behind: dict[str, Position] = {}
-        self._flight: list[Message] = []
-        self._before: dict[str, str] = {}
         self._seen: OrderedDict[str | int | float, int] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -233,7 +232,7 @@ class Session:
         self.step(Happening.END)
         self.queue.clear()
         self.size = 0
-        self._flight, self._before = [], {}
+        self.flight.clear()
         self.positions.clear()
         self._behind.clear()
         return held
@@ -259,7 +258,7 @@ class Session:
             self._drop({channel})
 
     def _drop_idle(self) -> None:
-        busy = {message.channel for message in self.queue} | self._behind.keys() | self._before.keys()
+        busy = {message.channel for message in self.queue} | self._behind.keys() | self.flight.before.keys()
         for channel in self.positions.keys() - busy - self.subscriptions.keys():
             del self.positions[channel]
 
@@ -341,12 +340,16 @@ class Session:
 
     def _has_room(self, message: Message) -> bool:
         # While the link takes all that comes, what waits is this loop turn's, shared by all receivers.
-        return self.flowing or not self.queue or self.size + len(message.body) <= self.limit
+        if self.flowing and (self.flight.may_begin or self.held is not None):
+            return True
+        waiting = self.size + self.flight.size
+        return not waiting or waiting + len(message.body) <= self.limit
 
     def take(self, room: int) -> list[Message]:
         """The next messages, at least one if any, up to ``room`` bytes; they are in flight until they landed."""
         queue = self.queue
-        if not queue:
+        if not queue or not self.flight.may_begin:
+            self.flight.is_open = False
             return []
         if len(queue) == 1 or self.size <= room:
             taken = list(queue)
@@ -359,31 +362,33 @@ class Session:
                 size += len(queue[0].body)
                 taken.append(queue.popleft())
             self.size -= size
-        if self.positions:
-            self._note(taken)
-        self._flight = taken
+        self.flight.add(taken, self.positions)
         return taken
-
-    def _note(self, taken: list[Message]) -> None:
-        for message in taken:
-            if message.seq is not None and (position := self.positions.get(message.channel)) is not None:
-                self._before.setdefault(message.channel, position.sent)
-                position.sent = message.seq
 
     def landed(self) -> None:
         """What was taken has gone to the client's transport."""
-        self._flight = []
-        if self._before:
-            self._before = {}
+        if not self.flight.is_acknowledged:
+            self.flight.clear()
 
     def put_back(self) -> None:
-        """What was taken did not go: plain messages wait again, positions go back."""
-        flight, before = self._flight, self._before
-        self._flight, self._before = [], {}
+        """What was taken did not go, as far as the transport knows."""
+        self.flight.is_open = False
+        if not self.flight.is_acknowledged:
+            self._return()
+
+    def acknowledge(self, number: int | None) -> None:
+        """Its client has received everything up to this batch, or nothing that it wants to say."""
+        if self.flight.has_arrived(number):
+            self.flight.clear()
+        else:
+            self._return()
+
+    def _return(self) -> None:
+        """Plain messages wait again, before newer ones; positions go back."""
+        plain, before = self.flight.clear()
         for channel, seq in before.items():
             if (position := self.positions.get(channel)) is not None:
                 self.set_back(position, seq)
-        plain = [message for message in flight if message.seq is None or message.channel not in before]
         self.queue.extendleft(reversed(plain))
         self.may_wait = self.may_wait and not plain
         self.size += sum(len(message.body) for message in plain)
@@ -429,3 +434,10 @@ class Session:
         if len(self._seen) > self.REMEMBERED:
             self._seen.popitem(last=False)
         return False
+
+
+def arranged(session: Session | None, replies: Sequence[bytes], taken: Sequence[Message]) -> list[bytes]:
+    """What goes together: replies first, but after the messages that one of them numbers."""
+    given = [message.body for message in taken]
+    is_numbered = session is not None and session.flight.is_acknowledged
+    return [*given, *replies] if is_numbered else [*replies, *given]

@@ -20,7 +20,7 @@ from .. import message as messages
 from ..connection import Claim, Connection, Receive, Send
 from ..message import Message
 from ..server import Engine
-from ..session import Session
+from ..session import Session, arranged
 from ..strangers import Strangers
 
 logger = logging.getLogger("livecollections.bayeux")
@@ -187,8 +187,8 @@ class WebSocket:
                 return taken[0].frame
             return messages.encode([message.body for message in taken]).decode() if taken else None
         # An empty one stands for the answer to a ping, which is an array by itself.
-        bodies = [reply for reply in self._take_replies() if reply] + [message.body for message in taken]
-        return messages.encode(bodies).decode()
+        replies = [reply for reply in self._take_replies() if reply]
+        return messages.encode(arranged(self.session, replies, taken)).decode()
 
     async def _passed(self) -> str | None:
         """As ``_frame``, where extensions see what goes, and may leave nothing of it."""
@@ -203,7 +203,7 @@ class WebSocket:
 
     def _take(self) -> list[Message]:
         session = self.session
-        if session is None or session.link is not self or not session.queue:
+        if session is None or session.link is not self or not (session.queue or session.flight.is_open):
             return []
         return session.take(FRAME) if self._replies or not session.may_wait else []
 
