@@ -253,6 +253,10 @@ class Socket:
         raw = messages[0] if messages and isinstance(messages[0], str) else json.dumps(messages)
         self._events.put_nowait({"type": "websocket.receive", "text": raw})
 
+    def send_text(self, text: str) -> None:
+        """Send a text frame as it is."""
+        self._events.put_nowait({"type": "websocket.receive", "text": text})
+
     async def receive(self) -> list[Any]:
         """The messages of the next frame."""
         await self.wait(lambda: self.frames)
