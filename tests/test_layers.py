@@ -103,7 +103,7 @@ LAYERS = {
         "rest",
         "rest.*",
     ),
-    "roof": ("", "cli", "demo", "demo.*", "lifespan", "live", "router", "status"),
+    "roof": ("", "cli", "demo", "demo.*", "lifespan", "live", "router", "status", "terminal"),
     "workshop": ("testing", "testing.*"),
 }
 MAY_IMPORT = {

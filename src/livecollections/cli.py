@@ -12,6 +12,7 @@ import asyncio
 import errno
 import importlib
 import ipaddress
+import json
 import os
 import socket
 import sys
@@ -23,7 +24,7 @@ from .errors import LiveError
 from .version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 
     Message = MutableMapping[str, Any]
 
@@ -34,6 +35,11 @@ GRACE = 2
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
+ServerURL = Annotated[str, typer.Argument(help="Such as http://127.0.0.1:8000/faye", show_default=False)]
+Token = Annotated[str | None, typer.Option(help="Shown to the server at the handshake.", show_default=False)]
+Header = Annotated[
+    list[str] | None, typer.Option(metavar="'NAME: VALUE'", help="Sent with each request (may be repeated).")
+]
 DatabaseURL = Annotated[str, typer.Argument(help="Such as sqlite:///todos.db", show_default=False)]
 
 cli = typer.Typer(
@@ -155,6 +161,59 @@ def new_epoch(database_url: DatabaseURL) -> None:
     from .stores import sqlite_install
 
     print(sqlite_install.new_epoch(database_url))
+
+
+@cli.command()
+def tail(
+    url: ServerURL,
+    channels: Annotated[list[str], typer.Argument(metavar="CHANNEL...", help="Names or patterns: /chat/*")],
+    since: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SEQ", help="Begin after this seq; CHANNEL=SEQ for one of several channels."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for pipes.")] = False,
+    token: Token = None,
+    header: Header = None,
+) -> None:
+    """Show what is published on channels of a Bayeux server."""
+    from . import terminal
+
+    screen = terminal.Pipe() if as_json else terminal.Screen()
+    positions = terminal.read_since(channels, since or [], fail)
+    headers = terminal.read_headers(header or [], fail)
+    attend(terminal.tail(url, channels, positions, screen, fail, token=token, headers=headers))
+
+
+@cli.command()
+def publish(
+    url: ServerURL,
+    channel: Annotated[str, typer.Argument(help="Such as /chat/1", show_default=False)],
+    data: Annotated[str, typer.Argument(metavar="JSON", help="The message; - reads it from stdin.")],
+    token: Token = None,
+    header: Header = None,
+) -> None:
+    """Publish a message on a channel of a Bayeux server."""
+    from . import terminal
+
+    text = sys.stdin.read() if data == "-" else data
+    try:
+        message = json.loads(text)
+    except ValueError as error:
+        fail(f"this is not JSON: {error}")
+    headers = terminal.read_headers(header or [], fail)
+    attend(terminal.publish(url, channel, message, token=token, headers=headers))
+
+
+def attend(work: Coroutine[Any, Any, None]) -> None:
+    """Run until the end, Ctrl-C, or the end of who reads."""
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # Nothing more is to be flushed at exit, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
 
 
 def load(target: str) -> tuple[str, Any]:

@@ -149,23 +149,26 @@ class Client:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def wait_connected(self, timeout: float | None = None) -> None:
+    async def wait_connected(self, timeout: float | None = None, *, tries: int | None = None) -> None:
         """Return when the server has confirmed the connection.
 
         Args:
             timeout: seconds to wait at most; None: for ever.
+            tries: failed ones after which to give up waiting; None: any number. The client itself goes on.
 
         Raises:
             HandshakeRefused: the server gives no session.
             Unreachable: it can't be reached in time.
+            SessionEnded: it has sent the client away.
             ClientClosed: the client is not open.
         """
         self._check_open()
         try:
             async with asyncio.timeout(timeout):
                 while self.state is not State.CONNECTED:
-                    if self.state is State.ENDED:
-                        raise self.error or ClientClosed("the client was closed")
+                    has_tried = tries is not None and self._machine.failures >= tries
+                    if self.error is not None and (has_tried or self.state is State.ENDED):
+                        raise self.error
                     await self._driver.turn.wait()
         except TimeoutError as error:
             if isinstance(error, LiveError):
@@ -201,7 +204,7 @@ class Client:
             BayeuxError: the server refuses it.
             Unconfirmed: it does not answer in time.
             ClientError: the client is closed.
-            TypeError: ``data`` is not JSON.
+            ConfigurationError: ``channel`` can't be one.  TypeError: ``data`` is not JSON.
         """
         await self._ask(channel, data, is_call=False)
 
@@ -212,12 +215,13 @@ class Client:
             BayeuxError: the server refuses it, or answers that it failed.
             Unconfirmed: it does not answer in time.
             ClientError: the client is closed.
-            TypeError: ``data`` is not JSON.
+            ConfigurationError: ``channel`` can't be one.  TypeError: ``data`` is not JSON.
         """
         return (await self._ask(channel, data, is_call=True)).get("data")
 
     async def _ask(self, channel: str, data: Any, *, is_call: bool) -> Mapping[str, Any]:
         self._check_open()
+        _check_channel(channel)
         outcome: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
 
         def done(error: LiveError | None, reply: Mapping[str, Any]) -> None:
@@ -255,8 +259,7 @@ class Client:
             On entering: BayeuxError, the server refuses it; Unconfirmed, it does not answer in time; ClientError, the
             client is closed.
         """
-        if not isinstance(channel, str) or not channel.startswith("/"):
-            raise ConfigurationError(f"channel: such as '/chat/1' is expected, not {channel!r}")
+        _check_channel(channel)
         if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
             raise ConfigurationError(f"buffer: a number from 1 is expected, not {buffer!r}")
         return Subscription(self.listen, channel, since, buffer, self._timeout)
@@ -265,6 +268,12 @@ class Client:
         """Have a listener of your own told of what is heard, as it comes; for what is built on top of this."""
         self._check_open()
         return self._machine.listen(channel, listener)
+
+
+def _check_channel(channel: Any) -> None:
+    # What else makes a name, servers differ in.
+    if not isinstance(channel, str) or not channel.startswith("/"):
+        raise ConfigurationError(f"channel: such as '/chat/1' is expected, not {channel!r}")
 
 
 def _check_transports(transports: Any) -> list[str]:

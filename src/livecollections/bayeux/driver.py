@@ -52,7 +52,7 @@ class Driver:
         self.wake = asyncio.Event()
         """There may be something to do."""
         self.turn = asyncio.Event()
-        """The state has changed; another one stands for the next change."""
+        """The state has changed, or a try has failed; another one stands for the next time."""
         self._machine = machine
         self._endpoint = endpoint
         self._preference = Preference(kinds)
@@ -64,7 +64,7 @@ class Driver:
         self._reasons: dict[str, str] = {}
 
     def turned(self) -> None:
-        """The machine's state has changed."""
+        """The machine's state has changed, or a try has failed."""
         turn, self.turn = self.turn, asyncio.Event()
         turn.set()
 
@@ -102,6 +102,7 @@ class Driver:
             except Unreachable as error:
                 self._reasons.update(error.reasons)
         self._machine.cut(now(), Unreachable(self._endpoint.url, self._reasons))
+        self.turned()
         return None
 
     async def _open(self, kind: str) -> Way:
@@ -154,6 +155,7 @@ class Driver:
             if isinstance(error, Unreachable):
                 error = Unreachable(error.url, {**self._reasons, **error.reasons})
         self._machine.cut(now(), error)
+        self.turned()
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
@@ -220,6 +222,8 @@ class Driver:
         self._machine.receive(received, now())
         if self._machine.state is State.CONNECTED:
             self._preference.worked(kind)
+        if self._machine.error is not None:
+            self.turned()
         self.wake.set()
 
     async def _incoming(self, message: Any) -> Any:

@@ -217,7 +217,8 @@ class Interests:
 
     def covering(self, channel: str) -> list[Interest]:
         """Those in which a channel is heard."""
-        found = (self._by_name.get(name) for name in channels.expand(channel))
+        names = channels.expand(channel) if channel.startswith("/") else ()
+        found = (self._by_name.get(name) for name in names)
         return [interest for interest in found if interest is not None]
 
     def tell(self, method: str, *arguments: Any) -> None:

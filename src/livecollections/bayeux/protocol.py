@@ -105,6 +105,11 @@ class Machine:
         self._step(Happening.CUT)
 
     @property
+    def failures(self) -> int:
+        """How many tries have failed since the last success."""
+        return self._advice.failures
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is outstanding."""
         return self._meta is None and not self._outbox.has_sent
@@ -295,7 +300,7 @@ class Machine:
             if self.state is State.ENDED:
                 return
             channel = message.get("channel") if isinstance(message, dict) else None
-            if not isinstance(channel, str) or not channel.startswith("/"):
+            if not isinstance(channel, str):
                 continue
             if channel in _REPLIES:
                 connected = message if channel == channels.CONNECT else connected

@@ -9,6 +9,7 @@ It knows what a message looks like as text, and nothing of what it means.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.cookies import CookieError, SimpleCookie
@@ -24,6 +25,12 @@ LARGEST = 2**24
 GOODBYE = 1.0
 """Seconds for the closing of a socket."""
 
+_SENTENCES = (
+    (ConnectionRefusedError, "connection refused"),
+    (ConnectionResetError, "connection reset"),
+    (socket.gaierror, "there is no such host"),
+    (TimeoutError, "no answer in time"),
+)
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _NOT_OURS = ("connection", "content-length", "content-type", "host", "sec-websocket-key", "upgrade")
 
@@ -250,11 +257,13 @@ def parse(raw: str | bytes) -> list[Any]:
 
 def _said(error: BaseException) -> str:
     """What went wrong, in one short line."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
     response = getattr(error, "response", None)
-    if getattr(response, "status_code", None) is not None:
-        return f"HTTP {response.status_code} {getattr(response, 'reason_phrase', '')}".rstrip()  # type: ignore[union-attr]
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if response is not None:
+        return f"HTTP {response.status_code} {getattr(response, 'reason_phrase', '')}".rstrip()
+    cause: BaseException | None = error
+    while cause is not None:
+        for kind, sentence in _SENTENCES:
+            if isinstance(cause, kind):
+                return sentence
+        cause = cause.__cause__ or cause.__context__
     return " ".join(str(error).split()) or type(error).__name__
