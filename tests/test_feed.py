@@ -45,6 +45,9 @@ class Notebook:
         assert data["seq"] == seq
         self.messages[channel].append(data)
 
+    async def wait_room(self) -> None:
+        """There is always some."""
+
 
 def told(page: Page) -> list[dict[str, Any]]:
     """The data of the messages of a page."""

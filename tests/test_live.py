@@ -18,7 +18,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from livecollections import ConfigurationError, Live, LiveRouter, Log, StoreUnavailable
-from livecollections.bayeux import Server
+from livecollections.bayeux import Context, Server
+from livecollections.bayeux.extension import BACKLOG
 from tests.serving import served, wait_until
 
 
@@ -92,6 +93,38 @@ async def test_a_change_reaches_a_subscriber(url: str) -> None:
             await session.commit()
         await wait_until(lambda: heard)
         await client.disconnect()
+
+
+async def test_an_extension_sees_what_the_feed_publishes_in_order_and_holds_it_up(url: str) -> None:
+    gate = asyncio.Event()
+
+    class Stamp:
+        async def outgoing(self, message: dict[str, Any], context: Context) -> dict[str, Any]:
+            await gate.wait()
+            message["data"]["stamped"] = True
+            return message
+
+    live = make(url)
+    heard: list[Any] = []
+    live.bayeux.add_extension(Stamp())
+    async with live:
+        client = live.bayeux.local_client()
+        await client.subscribe("/api/tasks", heard.append)
+        async with live.session() as session:
+            session.add_all([Task(title=str(number)) for number in range(BACKLOG + 200)])
+            await session.commit()
+        extensions = live.bayeux._exchange.extensions
+        await wait_until(lambda: len(extensions._strand) >= BACKLOG)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        # The rest waits in the log.
+        assert len(extensions._strand) < BACKLOG + 100
+        assert not heard
+        gate.set()
+        await wait_until(lambda: len(heard) == BACKLOG + 200)
+        await client.disconnect()
+    assert [data["body"]["title"] for data in heard] == [str(number) for number in range(BACKLOG + 200)]
+    assert all(data["stamped"] for data in heard)
 
 
 async def test_a_stranger_is_heard_within_50_ms(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ class Publisher(Protocol):
 
     def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None: ...
 
+    async def wait_room(self) -> None: ...
+
 
 class Feed:
     """Tails the log of one store.
@@ -146,6 +148,7 @@ class Feed:
                     self._publish_change(change)
                 self._position = change.seq
             self._wake()
+            await self._publisher.wait_room()
             await asyncio.sleep(0)
         if batch.upto > self._position:
             self._position = batch.upto

@@ -83,6 +83,22 @@ async def batch(bench: Bench) -> None:
     assert numbers(client.heard("/room/*")) == list(range(BATCH))
 
 
+async def call(bench: Bench) -> None:
+    """Each call of a service is answered to its caller, once and in order, and nobody else hears of it."""
+    client, heard = bench.client, list[Any]()
+    bench.server.service("/service/double")(lambda session, data: {**data, "n": 2 * data["n"]})
+    local = bench.server.local_client()
+    await local.subscribe("/**", heard.append)
+    for number in range(COUNT):
+        await client.do("call", channel="/service/double", data=datum("/service/double", number))
+        await client.wait_count("answered", number + 1)
+    answers = [one["data"] for one in client.of("answered")]
+    assert answers == [datum("/service/double", 2 * number) for number in range(COUNT)]
+    assert not client.of("refused")
+    assert not heard
+    await local.disconnect()
+
+
 async def rehandshake(bench: Bench) -> None:
     """Away for longer than its session lives, it comes back with a new one and all its subscriptions."""
     client, proxy = bench.client, bench.proxy
@@ -180,6 +196,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "wildcard": wildcard,
     "publish": publish,
     "batch": batch,
+    "service call": call,
     "rehandshake": rehandshake,
     "restart": restart,
     "cut": cut,

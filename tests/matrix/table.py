@@ -75,6 +75,9 @@ NOT_APPLICABLE: Mapping[tuple[str, str], str] = {
         "Faye's client closes a WebSocket that it found dead and uses no other until that is answered, and "
         "Chromium waits for the answer as long as TCP does"
     ),
+    ("halley in node, websocket", "service call"): (
+        "Halley's client knows no remote calls, and drops an answer with the id of a publish that it sent a moment ago"
+    ),
 }
 """(a column as text, or its kind; the scenario) → why it is not run."""
 

@@ -31,6 +31,9 @@ from .strand import Strand
 
 logger = logging.getLogger("livecollections.bayeux")
 
+BACKLOG = 1_000
+"""Published messages that wait to pass before a feed goes on: its log is patient, memory is not."""
+
 Hook = Callable[[dict[str, Any], "Context"], Any]
 Outcome = asyncio.Future[BayeuxError | None]
 
@@ -170,6 +173,10 @@ class Extensions:
 
         self._strand.do(work)
         return outcome
+
+    async def wait_room(self) -> None:
+        """Return when not too much waits to pass."""
+        await self._strand.wait_room(BACKLOG)
 
     async def publish(self, message: Message, session: Session | None = None) -> Message:
         """A published message as the hooks let it out that are called once for all receivers.

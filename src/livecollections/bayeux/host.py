@@ -44,6 +44,10 @@ class Host:
         """As ``publish``, on the loop and in the order of the calls; ``seq`` is the message's place in a history."""
         self._exchange.publish(messages.published(channel, data, seq))
 
+    async def wait_room(self) -> None:
+        """Return when ``publish_nowait`` may go on: when extensions have let out most of what was published."""
+        await self._exchange.extensions.wait_room()
+
     def local_client(self) -> LocalClient:
         """A client in this process, for which no policy is asked."""
         return LocalClient(self._exchange)

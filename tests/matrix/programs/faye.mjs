@@ -25,6 +25,7 @@ const since = () => {
 
 export default (tell) => {
   const clients = new Map();
+  const called = new Map();
   const refused = (name, channel) => (error) => tell({ event: 'refused', name, channel, error: error.code });
   const publish = (name, { channel, data }) => clients.get(name).publish(channel, data).then(
     () => tell({ event: 'published', name, channel }), refused(name, channel)
@@ -54,9 +55,9 @@ export default (tell) => {
     batch({ name, messages }) { for (const message of messages) publish(name, message); },
     // The answer comes on the channel that was called.
     call({ name, channel, data }) {
-      const client = clients.get(name);
-      client.subscribe(channel, (answer) => tell({ event: 'answered', name, data: answer }));
-      publish(name, { channel, data });
+      const told = (answer) => tell({ event: 'answered', name, data: answer });
+      if (!called.has(name)) called.set(name, clients.get(name).subscribe(channel, told));
+      called.get(name).then(() => publish(name, { channel, data }));
     },
     disconnect({ name }) { clients.get(name).disconnect().then(() => tell({ event: 'disconnected', name })); }
   };

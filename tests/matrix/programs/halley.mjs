@@ -6,6 +6,7 @@ export const isUsual = ({ name }) => name === 'TransportError';
 
 export default (tell) => {
   const clients = new Map();
+  const called = new Map();
   const refused = (name, channel) => (error) => tell({ event: 'refused', name, channel, error: String(error) });
   const publish = (name, { channel, data }) => clients.get(name).publish(channel, data).then(
     () => tell({ event: 'published', name, channel }), refused(name, channel)
@@ -34,9 +35,9 @@ export default (tell) => {
     publish({ name, channel, data }) { publish(name, { channel, data }); },
     batch({ name, messages }) { for (const message of messages) publish(name, message); },
     call({ name, channel, data }) {
-      const client = clients.get(name);
-      client.subscribe(channel, (answer) => tell({ event: 'answered', name, data: answer }));
-      publish(name, { channel, data });
+      const told = (answer) => tell({ event: 'answered', name, data: answer });
+      if (!called.has(name)) called.set(name, clients.get(name).subscribe(channel, told));
+      called.get(name).then(() => publish(name, { channel, data }));
     },
     disconnect({ name }) { clients.get(name).disconnect().then(() => tell({ event: 'disconnected', name })); }
   };
