@@ -19,7 +19,7 @@ import typer
 import livecollections
 from docs import diagrams
 from docs.build import DOCS, PAGES, anchors, broken_links, build, parse
-from livecollections.bayeux import Limits
+from livecollections.bayeux import Limits, Server
 from livecollections.cli import cli
 from livecollections.resource import OPTIONS
 
@@ -169,6 +169,12 @@ def test_every_option_of_live_is_documented() -> None:
 def test_every_option_of_a_resource_is_documented() -> None:
     for name in OPTIONS:
         assert f"`{name}`" in text_of("rest"), f"{name} is not in the table of options"
+
+
+def test_every_option_of_the_bayeux_server_is_documented_as_it_is() -> None:
+    shown = {"limits": "`Limits()`", "transports": "all"}
+    for name, option in inspect.signature(Server).parameters.items():
+        assert f"| `{name}` | {shown.get(name, f'`{option.default!r}`')} |" in text_of("bayeux"), name
 
 
 def test_every_limit_is_documented_as_it_is() -> None:
