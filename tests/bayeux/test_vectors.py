@@ -54,7 +54,7 @@ class Names:
         for wanted, got in zip(expected, found, strict=False):
             name = wanted.get("clientId", "")
             if name.startswith("{") and name[1:-1] not in self.bound:
-                assert re.fullmatch("[0-9a-f]{40}", got.get("clientId", "")), got
+                assert re.fullmatch("[0-9a-f]{48}", got.get("clientId", "")), got
                 self.bound[name[1:-1]] = got["clientId"]
 
 

@@ -2,14 +2,13 @@
 
 Three rules. Fan-out never waits: it queues and wakes, and a session that can't take it is a position or has
 ended. What is read from a history joins the live stream at a point between two awaits, so nothing is lost or
-doubled there (``replay.py``). Time is looked at by one sweep, not by a timer for each session.
+doubled there (``replay.py``). Which link a session has, and until when, is ``links.py``'s.
 
 It knows no protocol message; ``server.py`` handles those, transports give it links, the feed gives it histories.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
@@ -25,35 +24,34 @@ from .extension import Extensions, Outcome
 from .histories import Histories
 from .history import History
 from .lazy import Lazy
-from .lifetimes import Lifetimes, Pace
+from .lifetimes import Pace
+from .links import Links
 from .listener import DISCONNECT, HANDSHAKE, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, Listeners
 from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
 from .replay import Replay
 from .service import Services
-from .session import Happening, Held, Link, Offer, Position, Session
+from .session import Offer, Position, Session
 from .settings import PLAIN, Declarations
 from .statistics import Counts, Statistics
 
 logger = logging.getLogger("livecollections.bayeux")
 
-STREAM_AWAITED = 5.0
-"""Seconds after which a client whose stream is not there asks what it missed."""
-PING_ANSWERED = 2.0
-"""Seconds in which a socket that was asked whether it is there has to say something."""
 PATIENCE_WITH_HOOKS = 5.0
 """Seconds that a hook of an extension may take for one message."""
+PROCESS = 8
+"""Characters of a clientId that name its process."""
 COME_BACK = 1.0
 """Seconds after which clients of a server that closes ask again."""
 _NO_STARTS: Mapping[str, str] = MappingProxyType({})
 
 
-class Exchange:
+class Exchange(Links):
     """Sessions, subscriptions, fan-out and replay.
 
     Args:
         pace: how long connects are held, and how often clients are to be heard of.
         patience: seconds that a hook of an extension may take for one message.
-        clock: seconds that only rise.  token: draws a clientId.
+        clock: seconds that only rise.  token: draws the secret of a clientId, 160 bits.
     """
 
     def __init__(
@@ -65,14 +63,12 @@ class Exchange:
         clock: Callable[[], float] = time.monotonic,
         token: Callable[[], str] = lambda: secrets.token_hex(20),
     ) -> None:
-        self.pace = pace
-        self.limits = limits
-        self.clock = clock
+        super().__init__(pace, limits, clock)
         self.settings = Declarations()
         self._lazy = Lazy(self.wake)
         self.token = token
-        self.ping_answered = PING_ANSWERED
-        self._pings: dict[Link, asyncio.Event] = {}
+        # In front of each secret, so that others can tell whose it is; a process that starts anew is another one.
+        self.process = secrets.token_hex(PROCESS // 2)
         self._sessions: dict[str, Session] = {}
         self._addresses: Counter[str] = Counter()
         self.extensions = Extensions(self.sessions, patience)
@@ -82,8 +78,6 @@ class Exchange:
         self.counts = Counts()
         self.histories = Histories()
         self._replay = Replay(self.histories, self.extensions, self._tell, self.end)
-        self._lifetimes = Lifetimes(pace, clock, answer=self.answer, lose=self._lose, expire=self._expire)
-        self.touch = self._lifetimes.touch
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -193,11 +187,16 @@ class Exchange:
             return [session for session in heard if session.is_local]
         return heard
 
-    # Sessions and their links.
+    # Sessions.
 
     def begin(self, *, is_local: bool = False) -> Session:
         """A session that nobody knows yet; ``admit`` makes it known."""
-        return Session(self.token(), self.limits.queue_bytes, self._lifetimes.deadline(), is_local=is_local)
+        return Session(
+            self.process + self.token(),
+            self.limits.queue_bytes,
+            self._lifetimes.deadline(),
+            is_local=is_local,
+        )
 
     def has_room(self, address: str | None) -> bool:
         """Whether one more session may begin from an address; where none is known, none is counted."""
@@ -213,116 +212,6 @@ class Exchange:
             self.counts.handshakes += 1
             self.listeners.tell(HANDSHAKE, session)
             self._lifetimes.watch(session)
-
-    def join(self, session: Session, link: Link) -> None:
-        """Let the link speak for the session, as its socket if it is one and there is no other."""
-        if link.session is not session:
-            self.detach(link)
-        link.session = session
-        if link.connection is not None:
-            session.transport = link.connection.transport
-        if link.is_socket and session.socket is None:
-            session.socket = link
-
-    def attach(self, session: Session, link: Link) -> None:
-        """Send the session's messages to this link from now on; others that it had are given up."""
-        for old in (session.link, session.socket):
-            if old is not None and old is not link:
-                if old is session.link:
-                    self.answer(session)
-                self._give_up(old)
-        self.join(session, link)
-        if session.link is not link:
-            session.link, session.flowing = link, True
-
-    def detach(self, link: Link) -> None:
-        """The link has gone; its session waits for another. What was in flight is put back."""
-        session, link.session = link.session, None
-        if session is not None and session.socket is link:
-            session.socket = None
-        self.heard(link)
-        if session is None or session.link is not link:
-            return
-        session.put_back()
-        session.link, session.flowing = None, False
-        if session.held is not None and session.held.link is link:
-            session.release()
-        self.touch(session)
-        self._lifetimes.watch(session)
-
-    def _give_up(self, link: Link) -> None:
-        self.detach(link)
-        link.ended()
-
-    def _lose(self, link: Link) -> None:
-        self.detach(link)
-        link.abort()
-
-    async def answers(self, session: Session) -> bool:
-        """Whether the socket that speaks for it still does: one that says nothing in time is given up."""
-        socket = session.socket
-        if socket is None:
-            return False
-        ping = self._pings.get(socket)
-        if ping is None:
-            ping = self._pings[socket] = asyncio.Event()
-            # No ASGI server lets an application send a ping frame. A connect that is answered is asked again.
-            self.answer(session, interval=0)
-        try:
-            async with asyncio.timeout(self.ping_answered):
-                await ping.wait()
-        except TimeoutError:
-            if session.socket is socket:
-                self._give_up(socket)
-        finally:
-            self._pings.pop(socket, None)
-        return session.socket is socket
-
-    def heard(self, link: Link) -> None:
-        """Something came on the link, or it has gone."""
-        if link.session is not None:
-            self.touch(link.session)
-        if self._pings and (ping := self._pings.get(link)) is not None:
-            ping.set()
-
-    def answer(self, session: Session, *, interval: float | None = None) -> None:
-        """Answer its held connect, if there is one; ``interval``: seconds until the next, if not as usual."""
-        held = session.release()
-        if held is not None:
-            self._conclude(session, held.link, self.advise(held.reply, interval=interval))
-
-    def answer_at_once(self, session: Session, link: Link, reply: dict[str, Any]) -> None:
-        """Answer a connect that is not held; the reply has its advice."""
-        session.step(Happening.ANSWER)
-        self._conclude(session, link, reply)
-
-    def _conclude(self, session: Session, link: Link, reply: dict[str, Any]) -> None:
-        self.touch(session)
-        self._lifetimes.watch(session)
-        if session.flight.is_acknowledged:
-            reply.setdefault("ext", {})["ack"] = session.flight.next_number()
-        link.reply(reply)
-
-    def hold(self, session: Session, link: Link, reply: dict[str, Any], wait: float) -> None:
-        """Hold a connect for some seconds."""
-        session.hold(Held(link, reply, self.clock() + wait))
-        self._lifetimes.watch(session)
-
-    def advise(self, reply: dict[str, Any], *, interval: float | None = None) -> dict[str, Any]:
-        """The reply with the usual advice."""
-        interval = self.pace.interval if interval is None else interval
-        reply["advice"] = messages.advice(RETRY, interval=interval, timeout=self.pace.timeout)
-        return reply
-
-    def advise_heartbeat(self, reply: dict[str, Any], *, is_heard: bool) -> dict[str, Any]:
-        """The reply with the advice for connects that are no more than signs of life, as Faye's server gives it.
-
-        Args:
-            is_heard: whether the client's stream is there.
-        """
-        interval = self.pace.timeout if is_heard else min(self.pace.timeout, STREAM_AWAITED)
-        reply["advice"] = messages.advice(RETRY, interval=interval, timeout=0)
-        return reply
 
     def end(self, session: Session, *, by_client: bool = False) -> None:
         """End a session; its held connect is answered: handshake again, or not, if it said goodbye itself."""
@@ -379,34 +268,6 @@ class Exchange:
         self._replay.begin(session)
         if session.queue and session.link is not None and not session.may_wait:
             self._tell(session)
-
-    def _tell(self, session: Session) -> None:
-        """Have its link take what waits; where messages travel with answers to connects only, give the answer."""
-        if session.held is not None and session.flight.is_acknowledged:
-            self.answer(session)
-        elif session.link is not None:
-            session.link.wake()
-
-    def sending(self, link: Link) -> float:
-        """The link writes now; until ``sent``, what comes for its session waits within bounds."""
-        if (session := _attached(link)) is not None:
-            session.flowing = False
-        return self.clock()
-
-    def sent(self, link: Link, begun: float) -> None:
-        """What the link wrote has gone.
-
-        Args:
-            begun: what ``sending`` returned.
-        """
-        if (session := _attached(link)) is None:
-            return
-        session.landed()
-        session.flowing = True
-        if self.clock() - begun >= self.limits.stall:
-            session.stalled()
-        if not session.queue and session.positions:
-            self.wake(session)
 
     # Subscriptions.
 
@@ -489,9 +350,3 @@ class Exchange:
         self.histories.remove(channel)
         for session in self._receivers(channel):
             session.unwatch(channel)
-
-
-def _attached(link: Link) -> Session | None:
-    """The session whose messages go to the link."""
-    session = link.session
-    return session if session is not None and session.link is link else None

@@ -15,14 +15,13 @@ from typing import Any
 
 from ..change import epoch
 from ..errors import BayeuxError
-from . import binding, salesforce
 from . import channel as channels
 from . import message as messages
-from .binding import Verdict
-from .connection import Claim
+from . import salesforce
 from .exchange import Exchange
 from .extension import Context, wait_passed
 from .fault import logged
+from .gate import Gate
 from .listener import PUBLISH
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
@@ -56,7 +55,7 @@ class Engine:
         self.exchange = exchange
         self.policy = policy
         self.types = types
-        self._cookie = cookie
+        self._gate = Gate(exchange, policy, types, cookie)
         self._limits = exchange.limits
 
     async def receive(self, received: list[Any], link: Link) -> None:
@@ -86,7 +85,7 @@ class Engine:
         Raises:
             BayeuxError: 401, no message that came there could speak for such a session.
         """
-        session = await self._session({"channel": channels.CONNECT, "clientId": client_id}, link)
+        session = await self._gate.session({"channel": channels.CONNECT, "clientId": client_id}, link)
         self.exchange.attach(session, link)
         self.exchange.wake(session)
         return session
@@ -140,62 +139,6 @@ class Engine:
             reply["advice"].update(error.advice or {})
         link.reply(reply)
 
-    async def _session(self, message: Mapping[str, Any], link: Link) -> Session:
-        """The session that a message speaks for; the link is bound to it."""
-        client_id = message.get("clientId")
-        if client_id is None or client_id == "":
-            raise messages.parameter_missing("clientId")
-        session = self.exchange.sessions.get(client_id) if isinstance(client_id, str) else None
-        if session is None or session.is_local:
-            raise messages.unknown_client(client_id)
-        if link.session is not session:
-            if link.session is not None and not link.session.has_ended:
-                # One link speaks for one session. A client that really has another comes back on another socket.
-                if link.is_socket and _channel(message) == channels.CONNECT:
-                    link.close(1008)
-                raise messages.unknown_client(client_id)
-            await self._let_in(session, link)
-        self.exchange.touch(session)
-        return session
-
-    async def _let_in(self, session: Session, link: Link) -> None:
-        claim = await self._claim(link)
-        verdict = binding.judge(session, link, claim)
-        while verdict is Verdict.NEWCOMER:
-            is_taken = await self.exchange.answers(session)
-            verdict = Verdict.FOREIGN if is_taken else binding.judge(session, link, claim)
-        if verdict is Verdict.FOREIGN or session.has_ended:
-            raise messages.unknown_client(session.id)
-        binding.let_in(session, claim, self.exchange.clock())
-        self.exchange.join(session, link)
-
-    async def _claim(self, link: Link) -> Claim:
-        if link.claim is None:
-            connection = link.connection
-            if connection is None:
-                link.claim = Claim()
-            else:
-                cookie = binding.cookie_of(connection, self._cookie) if self._cookie else None
-                link.claim = Claim(cookie, await self.policy.identify(connection), connection.opened)
-        return link.claim
-
-    def _give_cookie(self, session: Session, link: Link, claim: Claim) -> None:
-        """Bind the session to the browser's cookie; one that has none gets one, if the answer can carry it."""
-        connection = link.connection
-        if claim.cookie is not None:
-            session.cookie = claim.cookie
-            # A browser may still have an older socket, from before it had the cookie; this one has it.
-            session.is_cookie_returned = link.is_socket
-        elif (
-            self._cookie
-            and link.headers is not None
-            and connection is not None
-            # Scripts of foreign pages are asked for with cookies: they can't prove anything.
-            and connection.transport != "callback-polling"
-        ):
-            session.cookie = self.exchange.token()
-            link.headers.append(binding.set_cookie(connection, self._cookie, session.cookie))
-
     # The meta channels.
 
     async def _handshake(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
@@ -211,7 +154,7 @@ class Engine:
         least = message.get("minimumVersion", version)
         if messages.major(least) > 1:
             raise messages.version_mismatch(least)
-        claim = await self._claim(link)
+        claim = await self._gate.claim(link)
         session = self.exchange.begin()
         session.user = session.told = claim.user
         if link.connection is not None:
@@ -236,7 +179,7 @@ class Engine:
         if messages.wants_acknowledgement(message) and messages.HEARTBEAT not in offered:
             session.flight.is_acknowledged, session.limit = True, self._limits.unacknowledged_bytes
             self._add(reply, ack=True)
-        self._give_cookie(session, link, claim)
+        self._gate.give_cookie(session, link, claim)
         if link.is_socket:
             self.exchange.join(session, link)
         link.reply(self.exchange.advise(reply))
@@ -247,7 +190,7 @@ class Engine:
             raise messages.parameter_missing("connectionType")
         if not isinstance(kind, str) or kind not in self.types:
             raise messages.connection_types_not_supported(kind)
-        session = await self._session(message, link)
+        session = await self._gate.session(message, link)
         self.exchange.answer(session)
         if session.flight.is_acknowledged:
             session.acknowledge(messages.acknowledged(message))
@@ -315,13 +258,13 @@ class Engine:
                     break
 
     async def _disconnect(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
-        session = await self._session(message, link)
+        session = await self._gate.session(message, link)
         link.reply(messages.reply_to(message))
         self.exchange.end(session, by_client=True)
 
     async def _subscribe(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         names = self._names(message)
-        session = await self._session(message, link)
+        session = await self._gate.session(message, link)
         self._check(names)
         # Clients may subscribe to service channels, says the specification; nothing is ever published there
         # for them.
@@ -370,7 +313,7 @@ class Engine:
 
     async def _unsubscribe(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         names = self._names(message)
-        session = await self._session(message, link)
+        session = await self._gate.session(message, link)
         self._check(names)
         for name in names:
             self.exchange.unsubscribe(session, name)
@@ -400,7 +343,7 @@ class Engine:
             raise messages.channel_invalid(message.get("channel"))
         session = None
         if message.get("clientId") not in (None, ""):
-            session = await self._session(message, link)
+            session = await self._gate.session(message, link)
         if self.exchange.services.has(name):
             await self._call(session, message, link)
             return
