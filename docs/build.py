@@ -28,6 +28,7 @@ PAGES = (
     "collection",
     "bayeux",
     "fastapi",
+    "deploy",
     "capture",
     "cli",
     "todomvc",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from .client import Client, client
-from .hosts import HOSTS, Host, Running, running
+from .hosts import HOSTS, Host, Running
+from .nginx import reachable
 
 TALLY: dict[str, Counter[str]] = {}
 
@@ -43,8 +44,8 @@ def host(request: pytest.FixtureRequest) -> Host:
 
 
 @pytest.fixture(scope="session")
-def served(host: Host) -> Iterator[Running]:
-    with running(host) as process:
+def served(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with reachable(host, tmp_path_factory.mktemp("nginx")) as process:
         yield process
 
 

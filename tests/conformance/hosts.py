@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,15 @@ GRANIAN = ("granian", "{app}", "--interface", "asgi", "--host", "127.0.0.1", "--
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """How one is started. application: the module of ``apps`` that it serves."""
+    """How one is started.
+
+    application: the module of ``apps`` that it serves.  is_behind: whether nginx stands in front.
+    """
 
     name: str
     command: tuple[str, ...]
     application: str = "bare"
+    is_behind: bool = False
 
     def arguments(self, port: int) -> list[str]:
         """The command line with everything in it."""
@@ -46,6 +50,7 @@ HOSTS = (
     Host("FastAPI", UVICORN, "in_fastapi"),
     Host("Starlette", UVICORN, "in_starlette"),
     Host("Django", UVICORN, "in_django"),
+    Host("nginx", UVICORN, is_behind=True),
 )
 
 
@@ -67,13 +72,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(host: Host, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+def running(host: Host) -> Iterator[Running]:
     """Start a host, and end it with all its processes."""
     port = free_port()
     program, *arguments = host.arguments(port)
     path = Path(sys.executable).with_name(program)
-    env = {"PYTHONPATH": str(ROOT), **(env or {})}
-    with command(*arguments, cwd=ROOT, env=env, program=path) as process:
+    with command(*arguments, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, program=path) as process:
         wait_served(process, port)
         yield Running(host, process, f"http://127.0.0.1:{port}")
 

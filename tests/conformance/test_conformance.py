@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from .apps.bayeux import LIMIT, ORIGIN, PATH
-from .client import HANDSHAKE, WITHIN, Client, client, connect, data, publish, subscribe, websocket
-from .hosts import Host, Running, running
+from livecollections.testing.proxy import FaultProxy
+
+from .apps.bayeux import LIMIT, ORIGIN
+from .client import HANDSHAKE, WITHIN, Client, client, connect, data, publish, subscribe
+from .hosts import Host, Running
+from .nginx import reachable
 
 # The cycle of connects.
 
@@ -66,7 +69,7 @@ async def test_a_goodbye_ends_the_held_connect_and_the_session(speaker: Client) 
     bye = await speaker.one({"channel": "/meta/disconnect", "clientId": client_id, "id": "d"})
     assert (bye["successful"], bye["id"]) == (True, "d")
     (last,) = await poll
-    assert last["advice"]["reconnect"] == "none"
+    assert (last["channel"], last["id"], last["successful"]) == ("/meta/connect", "c", True)
     (refused,) = await speaker.post(connect(client_id))
     assert refused["error"] == f"401:{client_id}:Unknown client"
 
@@ -148,7 +151,7 @@ async def test_a_repeated_publish_is_delivered_once(speaker: Client) -> None:
 
 async def test_messages_keep_their_order(speaker: Client) -> None:
     polling = await speaker.connected("/chat/order")
-    async with websocket(speaker.url) as socket:
+    async with speaker.socket() as socket:
         await socket.connected(await speaker.handshake(), "/chat/order")
         for start in range(0, 500, 50):
             batch = range(start, start + 50)
@@ -160,7 +163,7 @@ async def test_messages_keep_their_order(speaker: Client) -> None:
 async def test_any_text_comes_as_it_was_sent(speaker: Client) -> None:
     client_id = await speaker.connected("/chat/a")
     values = ['héllo \u2028 \U0001f600 \\ " </script>', {"nothing": None, "false": False, "zero": 0}, [], ""]
-    async with websocket(speaker.url) as socket:
+    async with speaker.socket() as socket:
         await socket.connected(await speaker.handshake(), "/chat/a")
         for value in values:
             await speaker.publish("/chat/a", value)
@@ -174,7 +177,7 @@ async def test_any_text_comes_as_it_was_sent(speaker: Client) -> None:
 async def test_a_poll_whose_client_has_gone_is_noticed_and_loses_nothing(speaker: Client) -> None:
     client_id = await speaker.connected("/chat/a")
     for number in range(3):
-        async with client(speaker.url) as leaving:
+        async with speaker.twin() as leaving:
             poll = leaving.poll(client_id)
             await speaker.wait("held", client_id)
             poll.cancel()
@@ -185,10 +188,9 @@ async def test_a_poll_whose_client_has_gone_is_noticed_and_loses_nothing(speaker
 
 
 async def test_a_socket_speaks_bayeux(speaker: Client) -> None:
-    async with websocket(speaker.url) as socket:
+    async with speaker.socket() as socket:
         reply = await socket.ask(HANDSHAKE)
         await socket.connected(reply["clientId"], "/chat/a")
-        await socket.send(connect(reply["clientId"], "websocket", id="held"))
         await speaker.wait("held", reply["clientId"])
         await socket.send(publish("/chat/a", 1, clientId=reply["clientId"]))
         assert await socket.hear(1) == [1]
@@ -201,7 +203,7 @@ async def test_a_socket_speaks_bayeux(speaker: Client) -> None:
 async def test_a_closed_socket_is_noticed_and_its_session_moves(speaker: Client) -> None:
     client_id = await speaker.handshake()
     for number in range(4):
-        async with websocket(speaker.url) as socket:
+        async with speaker.socket() as socket:
             await socket.connected(client_id, *(["/chat/a"] if number == 0 else []))
             if number:
                 assert await socket.hear(1) == [number - 1]
@@ -217,21 +219,77 @@ async def test_a_closed_socket_is_noticed_and_its_session_moves(speaker: Client)
 async def test_a_session_moves_from_polls_to_a_socket(speaker: Client) -> None:
     client_id = await speaker.connected("/chat/a")
     poll = await speaker.held(client_id)
-    async with websocket(speaker.url) as socket:
+    async with speaker.socket() as socket:
         await socket.connected(client_id)
         await poll
         await speaker.publish("/chat/a", 1)
         assert await socket.hear(1) == [1]
 
 
-async def test_who_reads_nothing_costs_nobody_anything(speaker: Client, served: Running) -> None:
-    slow_id, quick_id = await speaker.handshake(), await speaker.handshake()
-    async with websocket(speaker.url, max_queue=1) as slow, websocket(speaker.url) as quick:
-        await slow.connected(slow_id, "/chat/flood")
-        await quick.connected(quick_id, "/chat/flood")
+async def test_a_peer_that_falls_silent_is_found(speaker: Client) -> None:
+    client_id = await speaker.handshake()
+    async with FaultProxy(speaker.url) as proxy, speaker.socket(url=proxy.url) as socket:
+        assert (await socket.ask(connect(client_id, "websocket")))["successful"]
+        assert (await socket.ask(subscribe(client_id, "/chat/a")))["successful"]
+        proxy.half_open()
+        await speaker.wait("linked", client_id, False)
+        await speaker.publish("/chat/a", 1)
+        assert await speaker.hear(client_id, 1) == [1]
+
+
+async def test_a_stream_brings_messages_and_its_end_is_noticed(speaker: Client) -> None:
+    client_id = await speaker.connected("/chat/a")
+    for number in range(2):
+        async with speaker.stream(client_id) as events:
+            assert events.answer.status_code == 200
+            assert events.answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+            assert (await events.line()).startswith("retry: ")
+            for kept in range(number):
+                assert await events.hear(1) == [f"kept {kept}"]
+            for one in range(20):
+                await speaker.publish("/chat/a", one)
+                assert await events.hear(1) == [one]
+        await speaker.wait("linked", client_id, False)
+        await speaker.publish("/chat/a", f"kept {number}")
+    assert await speaker.hear(client_id, 1) == ["kept 1"]
+    async with speaker.stream("nobody") as refused:
+        assert refused.answer.status_code == 404
+
+
+async def test_a_script_brings_messages(speaker: Client) -> None:
+    (reply,) = await speaker.script({**HANDSHAKE, "supportedConnectionTypes": ["callback-polling"]})
+    client_id = reply["clientId"]
+    poll = connect(client_id, "callback-polling")
+    (reply,) = await speaker.script(poll)
+    (reply,) = await speaker.script(subscribe(client_id, "/chat/a"))
+    held = asyncio.create_task(speaker.script(poll))
+    await speaker.wait("held", client_id)
+    await speaker.publish("/chat/a", "</script>\u2028")
+    reply, message = await held
+    assert (reply["successful"], message["data"]) == (True, "</script>\u2028")
+
+
+async def test_a_socket_that_reads_nothing_costs_nobody_anything(speaker: Client, served: Running) -> None:
+    client_id = await speaker.handshake()
+    async with speaker.socket(max_queue=1) as slow:
+        await slow.connected(client_id, "/chat/flood")
         slow.connection.transport.pause_reading()
+        await flood(speaker, served, client_id)
+
+
+async def test_a_stream_that_is_not_read_costs_nobody_anything(speaker: Client, served: Running) -> None:
+    client_id = await speaker.connected("/chat/flood")
+    async with speaker.stream(client_id) as slow:
+        await slow.line()
+        await flood(speaker, served, client_id)
+
+
+async def flood(speaker: Client, served: Running, client_id: str) -> None:
+    """Publish until a session that takes nothing has ended; another hears all, and memory stays."""
+    async with speaker.socket() as quick:
+        await quick.connected(await speaker.handshake(), "/chat/flood")
         text, sent, before = "x" * 1_000, 0, memory(served)
-        while await speaker.is_("alive", slow_id):
+        while await speaker.is_("alive", client_id):
             assert sent < 40_000
             await speaker.post(*(publish("/chat/flood", text, id=f"p{n}") for n in range(200)))
             sent += 200
@@ -251,8 +309,17 @@ def memory(served: Running) -> int:
 @pytest.mark.parametrize("path", ["", "/", "/handshake", "/any/deeper"])
 async def test_every_path_below_the_mount_is_served(speaker: Client, path: str) -> None:
     assert (await speaker.one(HANDSHAKE, path=path))["successful"]
-    async with websocket(speaker.url, PATH + path) as socket:
+    async with speaker.socket(path) as socket:
         assert (await socket.ask(HANDSHAKE))["successful"]
+
+
+async def test_fayes_own_client_is_served(speaker: Client) -> None:
+    answer = await speaker.request("GET", "/client.js")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "Faye" in answer.text
+    again = await speaker.request("GET", "/client.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_a_form_is_read_like_json(speaker: Client) -> None:
@@ -275,7 +342,7 @@ async def test_what_is_no_message_is_refused(speaker: Client) -> None:
 async def test_64_kib_pass_both_ways(speaker: Client) -> None:
     text = "x" * 65_536
     client_id = await speaker.connected("/chat/a")
-    async with websocket(speaker.url) as socket:
+    async with speaker.socket() as socket:
         await socket.connected(await speaker.handshake(), "/chat/a")
         await speaker.publish("/chat/a", text)
         assert await socket.hear(1) == [text]
@@ -294,7 +361,7 @@ async def test_a_body_over_the_limit_is_answered_413(speaker: Client) -> None:
 
     assert (await speaker.request(content=body)).status_code == 413
     assert (await speaker.request(content=pieces())).status_code == 413
-    async with websocket(speaker.url) as socket:
+    async with speaker.socket() as socket:
         await socket.connection.send(body.decode())
         (refused,) = await socket.receive()
         assert (refused["successful"], refused["error"][:5]) == (False, "413::")
@@ -314,10 +381,10 @@ async def test_origins_are_asked_for(speaker: Client) -> None:
     foreign = await speaker.request(json=[HANDSHAKE], headers={"Origin": "https://evil.example"})
     assert foreign.status_code == 403
     assert "access-control-allow-origin" not in foreign.headers
-    async with websocket(speaker.url, origin=ORIGIN) as socket:
+    async with speaker.socket(origin=ORIGIN) as socket:
         assert (await socket.ask(HANDSHAKE))["successful"]
     with pytest.raises(InvalidStatus) as refused:
-        async with websocket(speaker.url, origin="https://evil.example"):
+        async with speaker.socket(origin="https://evil.example"):
             pass
     assert refused.value.response.status_code == 403
 
@@ -325,15 +392,19 @@ async def test_origins_are_asked_for(speaker: Client) -> None:
 # The end of the server.
 
 
-async def test_a_stop_answers_what_is_held_and_takes_two_seconds_at_most(host: Host) -> None:
-    with running(host) as served:
-        async with client(served.url) as speaker, websocket(served.url) as socket:
-            await socket.connected(await speaker.handshake())
-            poll = await speaker.held(await speaker.connected())
-            stopping = asyncio.create_task(asyncio.to_thread(served.process.stop))
-            (reply,) = await poll
-            assert reply["advice"]["reconnect"] == "retry"
-            assert await socket.closed() in (1001, 1006, 1012)
-            assert await stopping <= 2.0
-            with pytest.raises(httpx.TransportError):
-                await speaker.handshake()
+async def test_a_stop_answers_what_is_held_and_takes_two_seconds_at_most(host: Host, tmp_path: Path) -> None:
+    with reachable(host, tmp_path) as served:
+        async with client(served.url) as speaker:
+            client_id = await speaker.connected()
+            async with speaker.socket() as socket, speaker.stream(await speaker.connected()) as events:
+                await socket.connected(await speaker.handshake())
+                poll = await speaker.held(client_id)
+                await events.line()
+                stopping = asyncio.create_task(asyncio.to_thread(served.process.stop))
+                (reply,) = await poll
+                assert reply["advice"]["reconnect"] == "retry"
+                assert reply["advice"]["interval"] >= 1_000
+                # Granian may be gone before the frame that says 1012 is.
+                assert await socket.closed() in (1012, 1006)
+                await events.end()
+                assert await stopping <= 2.0

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from .client import Client, client, websocket
+from .client import Client, client
 from .hosts import HOSTS, Running, running
 
 
@@ -32,7 +32,7 @@ async def test_djangos_views_stay_djangos(inside: Client) -> None:
 
 async def test_rest_and_push_work_beside_them(inside: Client) -> None:
     polling = await inside.connected("/api/notes")
-    async with websocket(inside.url) as socket:
+    async with inside.socket() as socket:
         await socket.connected(await inside.handshake(), "/api/notes")
         made = await inside.http.post(inside.url + "/api/notes", json={"text": "milk"})
         assert made.status_code == 201

@@ -6,7 +6,6 @@ but Bayeux, whatever the server is mounted in.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +39,8 @@ class Asked(Policy):
 
 
 server = Server(
-    timeout=float(os.environ.get("TIMEOUT", "30")),
+    timeout=30,
+    pong=2,
     policy=Asked(subscribe=["/chat/**"], publish=["/chat/**"]),
     allowed_origins=[ORIGIN],
 )

@@ -1,0 +1,81 @@
+"""Debian's nginx in front of a host, with the file that the documentation shows.
+
+It runs in the foreground as whoever tests, on a port of loopback, and writes into a folder of the test's alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ..command import ROOT, command
+from .hosts import Host, Running, free_port, running, wait_served
+
+PAGE = ROOT / "docs" / "deploy.md"
+AROUND = """
+daemon off;
+{user}
+pid {folder}/nginx.pid;
+error_log stderr error;
+worker_processes 1;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+{documented}
+}}
+"""
+
+
+def documented() -> str:
+    """The first nginx file of the page."""
+    found = re.search(r"```nginx\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+    assert found is not None
+    return found[1]
+
+
+@contextmanager
+def nginx(url: str, folder: Path, patience: str = "75s") -> Iterator[str]:
+    """Serve another address through nginx; gives its own.
+
+    Args:
+        patience: its ``proxy_read_timeout``.
+    """
+    port, text = free_port(), documented()
+    for old, new in (
+        ("listen 80;", f"listen 127.0.0.1:{port};"),
+        ("server 127.0.0.1:8000;", f"server {url.removeprefix('http://')};"),
+        ("proxy_read_timeout 75s;", f"proxy_read_timeout {patience};"),
+    ):
+        assert text.count(old) == 1, f"{old} is what {PAGE.name} says"
+        text = text.replace(old, new)
+    # A master that is root would have its workers be somebody who may not enter the folder.
+    user = "user root;" if os.geteuid() == 0 else ""
+    file = folder / "nginx.conf"
+    file.write_text(AROUND.format(folder=folder, user=user, documented=text), "utf-8")
+    found = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    assert found is not None, "make setup-test installs it"
+    arguments = ("-e", "stderr", "-p", str(folder), "-c", str(file))
+    with command(*arguments, cwd=folder, program=Path(found)) as process:
+        wait_served(process, port)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def reachable(host: Host, folder: Path) -> Iterator[Running]:
+    """Start a host, with nginx in front if it is to stand there; ``url`` is where clients go."""
+    with running(host) as served:
+        if not host.is_behind:
+            yield served
+            return
+        with nginx(served.url, folder) as url:
+            yield replace(served, url=url)
