@@ -125,6 +125,26 @@ async def test_an_oversized_body_or_batch_is_413_and_ends_the_connection() -> No
     assert "connection" not in (await request(server, b"[" * 501, http_version="2")).headers
 
 
+@pytest.mark.parametrize(("header", "left"), [(b"content-length", 0), (b"x-chunked", 0), (b"expect", 4)])
+async def test_what_is_left_of_an_oversized_body_is_read_before_it_is_refused(
+    header: bytes, left: int
+) -> None:
+    server = Server(limits=Limits(body=15))
+    pieces = [{"type": "http.request", "body": b" " * 10, "more_body": number < 5} for number in range(6)]
+    left_when_answered: list[int] = []
+
+    async def receive() -> Any:
+        return pieces.pop(0)
+
+    async def send(event: Any) -> None:
+        left_when_answered.append(len(pieces))
+
+    headers = [(header, b"60")]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": "/faye", "headers": headers}
+    await server(scope, receive, send)
+    assert left_when_answered == [left, left]
+
+
 async def test_a_body_that_does_not_come_in_its_time_is_408() -> None:
     server = Server(limits=Limits(upload=0.05))
     dripping = True

@@ -352,20 +352,25 @@ async def test_64_kib_pass_both_ways(speaker: Client) -> None:
         assert await speaker.hear(client_id, 1) == [text + "y"]
 
 
-async def test_a_body_over_the_limit_is_answered_413(speaker: Client) -> None:
-    body = json.dumps([publish("/chat/a", "x" * LIMIT)]).encode()
+@pytest.mark.parametrize("size", [LIMIT, 16 * LIMIT])
+async def test_a_body_over_the_limit_is_answered_413(speaker: Client, size: int) -> None:
+    body = json.dumps([publish("/chat/a", "x" * size)]).encode()
 
     async def pieces() -> Any:
         for start in range(0, len(body), 10_000):
             yield body[start : start + 10_000]
 
-    assert (await speaker.request(content=body)).status_code == 413
-    assert (await speaker.request(content=pieces())).status_code == 413
+    for content in (body, pieces()):
+        async with speaker.twin() as sender:
+            assert (await sender.request(content=content)).status_code == 413
+    assert (await speaker.one(HANDSHAKE))["successful"]
+
+
+async def test_a_frame_over_the_limit_is_refused(speaker: Client) -> None:
     async with speaker.socket() as socket:
-        await socket.connection.send(body.decode())
+        await socket.connection.send(json.dumps([publish("/chat/a", "x" * LIMIT)]))
         (refused,) = await socket.receive()
         assert (refused["successful"], refused["error"][:5]) == (False, "413::")
-    assert (await speaker.one(HANDSHAKE))["successful"]
 
 
 async def test_origins_are_asked_for(speaker: Client) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..errors import BayeuxError, MalformedRequest, RequestError, TooLarge
@@ -23,6 +24,9 @@ from .server import Engine
 from .transports import eventsource, jsonp
 from .transports.eventsource import EventSource
 from .transports.longpoll import Poll
+
+DISCARDING = 2.0
+"""Seconds for which a body that is too large is read on before it is refused."""
 
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-cache, no-store")
@@ -165,6 +169,7 @@ class Http:
         if not length.isdigit():
             raise MalformedRequest("Content-Length is not a number")
         if int(length) > self._limits.body:
+            await request.discard()
             raise TooLarge(f"at most {self._limits.body} bytes are accepted at a time")
         parts = []
         size = 0
@@ -175,6 +180,8 @@ class Http:
             parts.append(event.get("body", b""))
             size += len(parts[-1])
             if size > self._limits.body:
+                if event.get("more_body"):
+                    await request.discard()
                 raise TooLarge(f"at most {self._limits.body} bytes are accepted at a time")
             if not event.get("more_body"):
                 return b"".join(parts)
@@ -200,6 +207,17 @@ class _Request:
         """Have the connection closed after the answer; HTTP/2 ends the request alone, without being told."""
         if str(self.scope.get("http_version", "")).startswith("1"):
             self.headers.append((b"connection", b"close"))
+
+    async def discard(self) -> None:
+        """Read what is left of the body and forget it, for a while: closing earlier would reset the connection under
+        a client that still sends, and it, or the proxy in front, would never see the answer."""
+        if b"expect" in self.asked:
+            # It asks before it sends.
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DISCARDING):
+                while (await self.receive()).get("more_body"):
+                    pass
 
     async def refuse(self, status: int, text: bytes) -> None:
         await self.respond(status, _TEXT, text)
