@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from livecollections.bayeux import Context, Limits, Server
+from livecollections.bayeux.connection import Connection
 from livecollections.bayeux.message import Message
 from livecollections.errors import BayeuxError, ConfigurationError
 
@@ -229,6 +230,27 @@ async def test_a_stolen_id_shows_no_session_to_an_extension(server: Server) -> N
         reply = await socket.reply(publish(1, clientId=other))
         assert reply["error"] == f"401:{other}:Unknown client"
     assert seen == [server.sessions[mine], None]
+
+
+async def test_who_cannot_speak_for_a_session_is_shown_without_it() -> None:
+    class Named(Open):
+        async def identify(self, connection: Connection) -> Any:
+            return connection.headers["x-user"]
+
+    server = Server(timeout=5, policy=Named())
+    recorder = Recorder()
+    server.add_extension(recorder)
+    (reply,) = (
+        await request(server, {"channel": "/meta/handshake", **VERSION}, headers=[("x-user", "ann")])
+    ).messages
+    message = subscribe(reply["clientId"], "/chat")
+    for user in ("bob", "ann"):
+        (reply,) = (await request(server, message, headers=[("x-user", user)])).messages
+        assert reply["successful"] is (user == "ann")
+    session = server.sessions[message["clientId"]]
+    assert [context.session for context in recorder.contexts] == [None, session, None, None, session, session]
+    (reply,) = (await request(server, message)).messages
+    assert reply["error"].startswith("500:")
 
 
 async def test_a_message_to_many_passes_once_and_is_encoded_once(server: Server) -> None:

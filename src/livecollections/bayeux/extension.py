@@ -41,8 +41,8 @@ Outcome = asyncio.Future[BayeuxError | None]
 class Context:
     """Whom a message that an extension sees is from, or for.
 
-    session: whom an incoming message says that it is from, or for whom an outgoing one is; None: nobody yet, or
-    everybody.  connection: how it came or goes; None within this process, and for everybody.
+    session: whom an incoming message may speak for, or for whom an outgoing one is; None: nobody's, or
+    everybody's.  connection: how it came or goes; None within this process, and for everybody.
     """
 
     __slots__ = ("connection", "refusal", "session")
@@ -235,7 +235,9 @@ class Extensions:
 
     async def _reply(self, link: Link, body: bytes) -> bytes:
         reply = orjson.loads(body)
-        session = link.session or self._sessions.get(reply.get("clientId"))
+        session = link.session
+        if session is None and reply.get("successful") and reply.get("channel") == channels.HANDSHAKE:
+            session = self._sessions.get(reply.get("clientId"))
         try:
             passed = {**reply}
             for hook in self.outgoing:

@@ -74,6 +74,17 @@ class Gate:
         self._exchange.touch(session)
         return session
 
+    async def speaker(self, message: Mapping[str, Any], link: Link) -> Session | None:
+        """The session that a message may speak for, as far as that can be told without letting the link in."""
+        client_id = message.get("clientId")
+        session = self._exchange.sessions.get(client_id) if isinstance(client_id, str) else None
+        if session is None or session.is_local or link.session not in (None, session):
+            return None
+        if link.session is None:
+            verdict = binding.judge(session, link, await self.claim(link))
+            return session if verdict is Verdict.WELCOME else None
+        return session
+
     async def _let_in(self, session: Session, link: Link) -> None:
         claim = await self.claim(link)
         verdict = binding.judge(session, link, claim)

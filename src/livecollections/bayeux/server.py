@@ -92,14 +92,14 @@ class Engine:
 
     async def _extended(self, message: dict[str, Any], link: Link) -> dict[str, Any] | None:
         """The message as extensions let it in; None if it has been answered with their refusal."""
-        session = self.exchange.sessions.get(message["clientId"]) if _has_id(message) else None
-        if session is not None and (session.is_local or link.session not in (None, session)):
-            session = None
         try:
-            return await self.exchange.extensions.receive(message, Context(session, link.connection))
+            context = Context(await self._gate.speaker(message, link), link.connection)
+            return await self.exchange.extensions.receive(message, context)
         except BayeuxError as error:
             self._refuse(message, link, error)
-            return None
+        except Exception:
+            self._refuse(message, link, logged("the sender of a message could not be identified"))
+        return None
 
     def _why_not_now(self, message: Mapping[str, Any]) -> BayeuxError:
         client_id = message.get("clientId")
@@ -407,10 +407,6 @@ def _asked(names: Sequence[str], since: Any) -> Mapping[str, Any]:
         return since or {}
     is_one = len(names) == 1 and not names[0].endswith("*")
     return dict.fromkeys(names, since if is_one else None)
-
-
-def _has_id(message: Mapping[str, Any]) -> bool:
-    return isinstance(message.get("clientId"), str)
 
 
 def _negotiate(version: Any) -> dict[str, Any]:
