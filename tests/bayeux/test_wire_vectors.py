@@ -48,9 +48,12 @@ class Replay:
             await asyncio.sleep(0)
 
     async def _while_held(self, step: dict[str, Any]) -> None:
-        if "publish" in step:
-            await wait_until(lambda: any(one.held for one in self.server._exchange.sessions.values()))
+        if "publish" in step or "kick" in step:
+            sessions = self.server._exchange.sessions
+            await wait_until(lambda: any(one.held for one in sessions.values()))
             await self._publish(step)
+            for session in [*sessions.values()] if "kick" in step else ():
+                self.server._exchange.kick(session)
 
     async def _request(self, step: dict[str, Any]) -> None:
         asking = asyncio.create_task(self._ask(step))
