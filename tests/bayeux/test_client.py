@@ -10,7 +10,17 @@ import psutil
 import pytest
 
 from livecollections import errors
-from livecollections.bayeux import Client, Delivery, Policy, Reset, Server, Session, State, Subscription
+from livecollections.bayeux import (
+    Client,
+    Delivery,
+    MemoryHistory,
+    Policy,
+    Reset,
+    Server,
+    Session,
+    State,
+    Subscription,
+)
 from livecollections.testing.proxy import FaultProxy
 
 from ..serving import served, wait_until
@@ -563,3 +573,122 @@ async def test_a_program_that_publishes_while_it_hears_does_not_stand_in_its_own
             if message.data == 30:
                 break
             await client.publish("/ping", message.data + 1)
+
+
+# Services, histories of plain channels, and being sent away.
+
+
+async def test_a_service_answers_a_call(transport: str) -> None:
+    server = Server(timeout=2, policy=Open())
+
+    @server.service("/service/add")
+    async def add(session: Session, data: Any) -> Any:
+        if data is None:
+            raise errors.BayeuxError(400, [], "Nothing to add")
+        return {"sum": sum(data)}
+
+    async with served(server) as url, Client(url, transports=[transport]) as client:
+        assert await asyncio.gather(*(client.call("/service/add", [number, 1]) for number in range(5))) == [
+            {"sum": number + 1} for number in range(5)
+        ]
+        with pytest.raises(errors.BayeuxError, match="Nothing to add"):
+            await client.call("/service/add", None)
+
+
+async def test_cuts_lose_and_double_nothing_on_a_plain_channel(transport: str) -> None:
+    server = Server(timeout=2, policy=Open())
+    async with (
+        served(server) as url,
+        FaultProxy(url) as proxy,
+        Client(proxy.url, transports=[transport]) as client,
+        client.subscribe("/chat") as subscription,
+    ):
+        for number in range(300):
+            await server.publish("/chat", number)
+            if number % 40 == 20:
+                proxy.cut(reset=number % 80 == 20)
+            await asyncio.sleep(0.001)
+        assert await take(subscription, 300) == list(range(300))
+        await server.publish("/chat", "last")
+        assert await take(subscription, 1) == ["last"]
+
+
+async def test_a_pattern_over_kept_channels_goes_on_after_cuts_and_a_lost_session(transport: str) -> None:
+    server = Server(timeout=2, policy=Open())
+    server.channel("/chat/**", history=MemoryHistory(messages=1000))
+    async with (
+        served(server) as url,
+        FaultProxy(url) as proxy,
+        Client(proxy.url, transports=[transport]) as client,
+        client.subscribe("/chat/*") as subscription,
+    ):
+        for number in range(120):
+            await server.publish(f"/chat/{number % 3}", number)
+            if number == 30:
+                proxy.cut()
+            if number == 80:
+                for session in [*server._exchange.sessions.values()]:
+                    server._exchange.end(session)
+            await asyncio.sleep(0.001)
+        heard = await take(subscription, 120)
+        for channel in range(3):
+            assert [number for number in heard if number % 3 == channel] == list(range(channel, 120, 3))
+        positions = subscription.positions
+        await server.publish("/chat/9", "new")
+        assert await take(subscription, 1) == ["new"]
+    async with (
+        served(server) as url,
+        Client(url, transports=[transport]) as client,
+        client.subscribe("/chat/*", since=positions) as subscription,
+    ):
+        assert await take(subscription, 1) == ["new"]
+
+
+async def test_a_slow_program_loses_nothing_under_a_pattern(transport: str) -> None:
+    server = Server(timeout=2, policy=Open())
+    server.channel("/chat/**", history=MemoryHistory(messages=1000))
+    async with (
+        served(server) as url,
+        Client(url, transports=[transport]) as client,
+        client.subscribe("/chat/*", buffer=5) as subscription,
+        client.subscribe("/mark") as mark,
+    ):
+        for number in range(60):
+            await server.publish(f"/chat/{number % 2}", number)
+        await server.publish("/mark", "mark")
+        assert await take(mark, 1) == ["mark"]
+        assert sorted(await take(subscription, 60)) == list(range(60))
+
+
+async def test_a_server_that_forgot_is_a_reset(transport: str) -> None:
+    async with FaultProxy() as proxy, Client(proxy.url, transports=[transport]) as client:
+        subscription = client.subscribe("/chat/1")
+        for number in range(2):
+            server = Server(timeout=1, policy=Open())
+            server.channel("/chat/**", history=MemoryHistory())
+            async with served(server) as url:
+                proxy.aim(url)
+                if number == 0:
+                    await subscription.__aenter__()
+                await wait_heard(server, "/chat/1")
+                await server.publish("/chat/1", number)
+                assert await take(subscription, 1 + number) == (["reset", 1] if number else [0])
+                await server.close()
+        await subscription.__aexit__()
+
+
+async def test_a_client_that_is_kicked_stays_away_and_says_so(transport: str) -> None:
+    server = Server(timeout=2, policy=Open())
+    async with (
+        served(server) as url,
+        Client(url, transports=[transport]) as client,
+        client.subscribe("/chat") as subscription,
+    ):
+        (session,) = server._exchange.sessions.values()
+        server.kick(session)
+        with pytest.raises(errors.SessionEnded):
+            await anext(subscription)
+        with pytest.raises(errors.SessionEnded):
+            await client.publish("/chat", 1)
+        with pytest.raises(errors.SessionEnded):
+            await client.wait_connected()

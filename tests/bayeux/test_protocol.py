@@ -10,8 +10,9 @@ import pytest
 from livecollections.bayeux.delivery import Delivery, Reset
 from livecollections.bayeux.hearing import Hearing
 from livecollections.bayeux.lifecycle import TRANSITIONS, Happening, State
-from livecollections.bayeux.protocol import Machine
+from livecollections.bayeux.protocol import SESSIONS, Machine
 from livecollections.bayeux.reader import Reader
+from livecollections.bayeux.refusal import read_failure
 from livecollections.errors import (
     BayeuxError,
     ClientClosed,
@@ -407,9 +408,23 @@ def test_a_request_that_finds_no_session_is_sent_again_in_the_next(error: str) -
     assert [(one["clientId"], one["data"], one["id"]) for one in again] == [
         ("s2", one["data"], one["id"]) for one in sent
     ]
-    wire.receive(wire.refuse(again[0], error), wire.answer(again[1]))
-    assert str(wire.outcomes[0]) == error, "it is asked once more, not for ever"
-    assert wire.machine.state is State.CONNECTING
+    wire.receive(wire.answer(again[1]))
+    assert wire.outcomes == [None]
+
+
+def test_a_request_that_never_finds_its_session_is_refused_in_the_end() -> None:
+    wire = Wire()
+    wire.connected()
+    wire.publish()
+    (sent,) = wire.take()
+    for number in range(SESSIONS):
+        wire.receive(wire.refuse(sent, "401::Unknown client"))
+        assert wire.outcomes == []
+        wire.now = max(wire.now, wire.machine.retry_at)
+        wire.handshake(f"s{number}")
+        _, sent = wire.take()
+    wire.receive(wire.refuse(sent, "401::Unknown client"))
+    assert [str(one) for one in wire.outcomes] == ["401::Unknown client"]
 
 
 def test_a_refusal_in_other_words_is_not_taken_for_a_lost_session() -> None:
@@ -477,6 +492,11 @@ def test_a_call_is_answered_by_a_message_with_its_id() -> None:
     }
     wire.receive(failure)
     assert answers == [(None, {"echo": 1}), (BayeuxError(500, [], "no"), None)]
+
+
+@pytest.mark.parametrize("data", [{"error": "400::Nothing to add"}, "400::Nothing to add"])
+def test_the_error_of_a_call_is_in_its_data(data: Any) -> None:
+    assert read_failure({"data": data, "successful": False}) == BayeuxError(400, [], "Nothing to add")
 
 
 # Leaving.

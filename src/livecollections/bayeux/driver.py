@@ -141,11 +141,16 @@ class Driver:
         except LiveError as error:
             self._lost(way.kind, error)
         finally:
-            await tasks.stop()
             unused, self._next = self._next, None
-            for each in (way, unused):
-                if each is not None:
-                    await each.close()
+            # Each of these is done, also if this task is cancelled while it does another.
+            try:
+                await tasks.stop()
+            finally:
+                try:
+                    await way.close()
+                finally:
+                    if unused is not None:
+                        await unused.close()
         return None
 
     def _lost(self, kind: str, error: LiveError) -> None:

@@ -27,7 +27,7 @@ class Request:
 
     number, id: of this client, rising.  message: without its clientId.  size: bytes of its data.
     is_call: a message answers it, after the reply.  name, since: of a subscribe.  session: the clientId under which
-    it was sent last.  due: when its answer is overdue.  was_unknown: it found its session gone once.
+    it was sent last.  due: when its answer is overdue.  unknown: how often it found its session gone.
     """
 
     number: int
@@ -39,7 +39,7 @@ class Request:
     since: Mapping[str, str] = field(default_factory=dict)
     session: str | None = None
     due: float = 0.0
-    was_unknown: bool = False
+    unknown: int = 0
 
     @property
     def id(self) -> str:

@@ -24,7 +24,10 @@ from .interest import Interest, Interests, Listener, Part, call
 from .lifecycle import TRANSITIONS, Happening, State
 from .message import NONE, REHANDSHAKE
 from .outbox import Batch, Done, Outbox, Request
-from .refusal import is_unknown_session, read_error
+from .refusal import is_unknown_session, read_error, read_failure
+
+SESSIONS = 5
+"""Lost sessions after which a request counts as refused: then it is not the session that the server means."""
 
 
 class Machine:
@@ -319,7 +322,7 @@ class Machine:
             return
         request = self._outbox.called(message)
         if request is not None:
-            error = read_error(message) if message.get("successful") is False else None
+            error = read_failure(message) if message.get("successful") is False else None
             request.done(error, message)
         for interest in self._interests.covering(delivery.channel):
             if interest.hear(delivery):
@@ -354,11 +357,11 @@ class Machine:
         return interest if interest is not None and interest.asking is request else None
 
     def _refuse(self, request: Request, error: BayeuxError, now: float) -> None:
-        if request.was_unknown or not is_unknown_session(error):
+        if request.unknown == SESSIONS or not is_unknown_session(error):
             self._reject(request, error)
             return
         # It is the session that is refused, not the request: that is asked again in the next one.
-        request.was_unknown = True
+        request.unknown += 1
         self._outbox.put_back(request)
         if request.session == self.client_id:
             self._lose_session(now, error, 0.0)

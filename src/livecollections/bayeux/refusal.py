@@ -24,6 +24,13 @@ def read_error(reply: Mapping[str, Any]) -> BayeuxError:
     return BayeuxError(int(code), arguments.split(",") if arguments else [], text)
 
 
+def read_failure(answer: Mapping[str, Any]) -> BayeuxError:
+    """The error with which a service answers a call: its data are the error, or have it."""
+    data = answer.get("data")
+    told = data.get("error") if isinstance(data, dict) else data
+    return read_error({"error": told} if isinstance(told, str) else answer)
+
+
 def is_unknown_session(error: BayeuxError) -> bool:
     """Whether it says that the clientId is known no more, in the words of Faye or of CometD, new or old."""
     return error.code in (401, 402, 403) and error.text in ("Unknown client", "session_unknown")

@@ -237,7 +237,7 @@ class PollingWay:
     async def close(self) -> None:
         """Close its connections."""
         if self._client is not None:
-            await self._client.aclose()
+            await asyncio.shield(self._client.aclose())
 
 
 def parse(raw: str | bytes) -> list[Any]:
