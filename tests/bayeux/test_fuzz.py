@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote_plus
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from livecollections.bayeux import Limits, Server
 
-from ..scale import scaled
+from ..scale import FULL, scaled
 from ..serving import wait_until
 from .wire import VERSION, Events, Log, Open, Socket, connect, connected, handshake, request, subscribe
 
@@ -77,6 +78,9 @@ values = st.recursive(
     max_leaves=8,
 )
 depths = st.integers(0, 40).map(lambda depth: json.loads("[" * depth + "]" * depth) if depth else 0)
+advices = st.tuples(st.sampled_from(["timeout", "interval", "reconnect"]), values).map(
+    lambda pair: Pairs([("advice", Pairs([pair]))])
+)
 exts = st.one_of(
     values,
     st.tuples(st.sampled_from(["since", "at", "version", "last"]), values | depths).map(
@@ -95,7 +99,8 @@ sane: dict[str, list[tuple[str, Any]]] = {
     "disconnect": [("channel", "/meta/disconnect"), ("clientId", MINE)],
     "publish": [("channel", "/chat"), ("clientId", MINE), ("data", 1)],
 }
-changes = st.lists(st.tuples(names, values | exts | depths), max_size=3)
+nested = exts.map(lambda ext: ("ext", ext)) | advices.map(lambda advice: advice.pairs[0])
+changes = st.lists(st.tuples(names, values | depths) | nested, max_size=3)
 messages = st.one_of(
     st.tuples(st.sampled_from(sorted(sane)), changes, st.booleans()).map(
         lambda drawn: Pairs([*drawn[1], *sane[drawn[0]]] if drawn[2] else [*sane[drawn[0]], *drawn[1]])
@@ -115,6 +120,28 @@ batches = st.one_of(
 )
 CARRIERS = ("json", "form", "jsonp", "text", "bytes", "stream")
 scripts = st.lists(st.tuples(st.sampled_from(CARRIERS), batches), min_size=1, max_size=6)
+
+
+TYPES: list[Any] = [
+    None, True, False, 0, -1, 1.5, 1e308, 2**63, 2**70, "", "x",
+    "/foo/*", "\u00e9\u2028", "x" * 1_000, [], [[]], [None],
+    Pairs([]), Pairs([("a", Pairs([("b", 1)]))]), Pairs([("x", 1), ("x", 2)]),
+]  # fmt: skip
+PATHS = [
+    ("advice",), ("advice", "timeout"), ("advice", "interval"), ("ext",), ("ext", "live"), ("ext", "live", "since"),
+    ("ext", "live", "since", "/api/todos"), ("ext", "live", "at"), ("ext", "live", "at", "/api/todos"),
+    ("ext", "live", "version"), ("ext", "ack"), ("ext", "replay"), ("ext", "replay", "/api/todos"), ("ext", "timesync"),
+    ("subscription",), ("subscription", 0), ("supportedConnectionTypes",), ("supportedConnectionTypes", 0),
+    ("channel",), ("clientId",), ("id",), ("data",), ("version",), ("minimumVersion",), ("connectionType",),
+    ("successful",),
+]  # fmt: skip
+
+
+def put(path: tuple[Any, ...], value: Any) -> tuple[str, Any]:
+    """The field in which the value lies at the end of the path."""
+    for step in reversed(path[1:]):
+        value = [value] if step == 0 else Pairs([(step, value)])
+    return path[0], value
 
 
 # What comes of it.
@@ -265,7 +292,7 @@ class Maltreated:
 
 
 @settings(
-    max_examples=scaled(120, 2_500),
+    max_examples=scaled(250, 2_500),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -283,3 +310,21 @@ async def test_whatever_comes_is_answered_or_ends(script: list[tuple[str, str]])
             await maltreated.end()
     finally:
         logging.getLogger("livecollections").removeHandler(maltreated.errors)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in sane if kind != "push"])
+async def test_each_field_at_each_depth_with_each_json_type(kind: str) -> None:
+    maltreated = Maltreated()
+    await maltreated.begin()
+    exchange = maltreated.server._exchange
+    places = [(path, value) for path in PATHS for value in TYPES]
+    carriers = ("json", "jsonp", "text")
+    for number, (path, value) in enumerate(places):
+        for carrier in carriers if FULL else [carriers[number % 3]]:
+            if maltreated.mine not in exchange.sessions:
+                maltreated.mine = await handshake(maltreated.server)
+            name, changed = put(path, value)
+            message = Pairs([*sane[kind], ("advice", Pairs([("timeout", 0)])), (name, changed)])
+            async with asyncio.timeout(5):
+                await maltreated.send(carrier, encode([message]))
+    await maltreated.end()
