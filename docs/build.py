@@ -26,6 +26,7 @@ PAGES = (
     "concepts",
     "rest",
     "collection",
+    "python",
     "bayeux",
     "fastapi",
     "deploy",

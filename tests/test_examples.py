@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +28,19 @@ def serving(name: str, folder: Path) -> Iterator[tuple[httpx.Client, Command]]:
         assert run.stop() < 6
 
 
+@contextmanager
+def beside(name: str, url: str, folder: Path) -> Iterator[Command]:
+    """An example that is a program of its own, beside a server."""
+    path = EXAMPLES / f"{name}.py"
+    assert f"python examples/{name}.py http" in path.read_text("utf-8")
+    with command(str(path), url, cwd=folder, program=Path(sys.executable)) as run:
+        yield run
+        assert run.stop(signal.SIGINT) < 6
+        assert run.process.returncode == 0
+
+
 def test_every_example_has_a_test() -> None:
-    tested = set(re.findall(r'serving\("(\w+)"', Path(__file__).read_text("utf-8")))
+    tested = set(re.findall(r'(?:serving|beside)\("(\w+)"', Path(__file__).read_text("utf-8")))
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -76,3 +89,14 @@ def test_a_durable_listener_hears_what_was_written_while_it_slept(tmp_path: Path
     with serving("listener", tmp_path) as (_, run):
         run.wait_line("receipt for order 2: milk")
         assert not [line for line in run.lines if "receipt for order 1" in line]
+
+
+def test_a_program_watches_a_list(tmp_path: Path) -> None:
+    with serving("todos", tmp_path) as (client, _), beside("watch", str(client.base_url), tmp_path) as run:
+        run.wait_line("0 todos, live")
+        client.post("/api/todos", json={"title": "milk"})
+        run.wait_line("add 1 milk")
+        client.patch("/api/todos/1", json={"title": "oat milk"})
+        run.wait_line("change 1 oat milk")
+        client.delete("/api/todos/1")
+        run.wait_line("remove 1 oat milk")

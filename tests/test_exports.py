@@ -19,6 +19,7 @@ PUBLIC = {
     "RequestError", "MalformedRequest", "DocumentNotFound", "Conflict", "TooLarge", "UnsupportedMediaType",
     "InvalidDocument", "KeyReused", "BayeuxError",
     "HandshakeRefused", "ClientError", "ClientClosed", "SessionEnded", "Unreachable", "Unconfirmed", "MessagesMissed",
+    "LiveClient", "LiveCollection", "DocumentChange", "RequestRefused", "NotLive",
 }  # fmt: skip
 LIVE = {
     "resource", "add_resource", "include_router", "on", "app", "mount", "wrap", "router", "lifespan", "session",
@@ -74,9 +75,10 @@ def test_a_wrong_name_is_an_attribute_error() -> None:
     ("made", "promised"),
     [
         (lambda: livecollections.Live("sqlite://"), LIVE),
+        (lambda: livecollections.LiveClient("http://x"), {"collection", "bayeux", "close"}),
         (livecollections.LiveRouter, {"resource", "add_resource", "include_router", "on"}),
     ],
-    ids=["Live", "LiveRouter"],
+    ids=["Live", "LiveClient", "LiveRouter"],
 )
 def test_it_has_what_the_docs_promise_and_nothing_more(
     made: Callable[[], object], promised: set[str]

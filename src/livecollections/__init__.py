@@ -13,6 +13,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .change import Change
+    from .collection import DocumentChange, LiveClient, LiveCollection
     from .errors import (
         BayeuxError,
         CaptureMissing,
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
         LiveError,
         MalformedRequest,
         MessagesMissed,
+        NotLive,
         RequestError,
+        RequestRefused,
         SessionEnded,
         StoreError,
         StoreUnavailable,
@@ -46,6 +49,7 @@ _HOMES = {
     ".router": ("LiveRouter",),
     ".stores.base": ("Log",),
     ".change": ("Change",),
+    ".collection": ("LiveClient", "LiveCollection", "DocumentChange"),
     ".errors": (
         "LiveError",
         "ConfigurationError",
@@ -61,6 +65,7 @@ _HOMES = {
         "UnsupportedMediaType",
         "InvalidDocument",
         "KeyReused",
+        "RequestRefused",
         "BayeuxError",
         "HandshakeRefused",
         "ClientError",
@@ -69,6 +74,7 @@ _HOMES = {
         "Unreachable",
         "Unconfirmed",
         "MessagesMissed",
+        "NotLive",
     ),
 }
 
@@ -81,17 +87,22 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "ConstraintViolated",
+    "DocumentChange",
     "DocumentNotFound",
     "HandshakeRefused",
     "InvalidDocument",
     "KeyReused",
     "Live",
+    "LiveClient",
+    "LiveCollection",
     "LiveError",
     "LiveRouter",
     "Log",
     "MalformedRequest",
     "MessagesMissed",
+    "NotLive",
     "RequestError",
+    "RequestRefused",
     "SessionEnded",
     "StoreError",
     "StoreUnavailable",

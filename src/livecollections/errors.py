@@ -15,7 +15,8 @@
     │   │   └── KeyReused            422  an Idempotency-Key that came with another request
     │   ├── TooLarge                 413
     │   ├── UnsupportedMediaType     415
-    │   └── InvalidDocument          422  well-formed, but not what the model accepts
+    │   ├── InvalidDocument          422  well-formed, but not what the model accepts
+    │   └── RequestRefused           any other status with which a server refuses a client's request
     ├── BayeuxError                  a refusal in Faye's form ``code:arguments:text``
     │   └── HandshakeRefused         the server gives this client no session
     └── ClientError                  what a Bayeux client can't do
@@ -23,6 +24,7 @@
         ├── SessionEnded             the server ended the session and wants no other
         ├── Unreachable              no transport leads to the server
         ├── Unconfirmed              no answer in time  (also a TimeoutError)
+        ├── NotLive                  a collection can't be live here
         └── MessagesMissed           a Reset was read as if it were a message
 
 Errors hold facts; ``str()`` makes the sentence. This module imports nothing of ours.
@@ -146,6 +148,14 @@ class InvalidDocument(RequestError):
 
 
 @dataclass
+class RequestRefused(RequestError):
+    """A server refuses a client's request with a status that has no class of its own here, such as 403 or 503."""
+
+    status: int = 500  # type: ignore[misc]
+    title: str = "Internal Server Error"  # type: ignore[misc]
+
+
+@dataclass
 class BayeuxError(LiveError):
     """A refusal in Faye's form, ``401:<clientId>:Unknown client``.
 
@@ -207,6 +217,17 @@ class Unconfirmed(ClientError, TimeoutError):
 
     def __str__(self) -> str:
         return f"{self.what} is not confirmed: {self.reason}"
+
+
+@dataclass
+class NotLive(ClientError):
+    """A collection can't be live, and waiting is no use. path: its own.  reason: why."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} can't be live: {self.reason}"
 
 
 @dataclass

@@ -52,7 +52,7 @@ MUTANTS = (
            "        self._replica.position = max(seq or '', self._replica.position or '') or None\n"
            "        if write.kind =="),
     Mutant(2, "the origin of a push says nothing", "replica",
-           'self.documents.creates.pop(origin or "", None)', "None"),
+           'self.documents.creates.pop(str(origin), None)', "None"),
     Mutant(2, "rows of a list do not wait for unanswered creates", "documents",
            "any(write.is_pending for write in self.creates.values())", "False"),
     Mutant(2, "a lost answer forgets the origin", "writes",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from ..change import is_older, is_same_log
 from ..portable import same
 from .key import Keys
-from .state import Document, DocumentChange, DocumentState
+from .state import Document, DocumentChange, DocumentState, Kind
 from .write import Write
 
 
@@ -200,5 +200,5 @@ class Documents:
 def _step(
     state: DocumentState, before: Document | None, after: Document | None, own: bool, seq: str | None
 ) -> DocumentChange:
-    kind = "add" if before is None else "remove" if after is None else "change"
-    return DocumentChange(kind, state.key, after, before, seq, own, state.draft)  # type: ignore[arg-type]
+    kind: Kind = "add" if before is None else "remove" if after is None else "change"
+    return DocumentChange(kind, state.key, after, before, seq, own, state.draft)

@@ -196,8 +196,11 @@ class Replica:
     def _recognise(self, data: Mapping[str, Any], is_repeat: bool = False) -> bool:
         """Whether a message is of a write of our own. A push with the origin of a create *is* what that has made."""
         origin = data.get("origin")
-        is_own = any(isinstance(one, Write) and one.origin == origin for one in self.requests)
-        write = None if data["method"] == "DELETE" else self.documents.creates.pop(origin or "", None)
+        is_own = False
+        for one in self.requests if origin is not None else ():
+            if isinstance(one, Write) and one.origin == origin:
+                is_own = one.is_heard = True
+        write = None if data["method"] == "DELETE" else self.documents.creates.pop(str(origin), None)
         if write is None:
             return is_own
         assert write.state is not None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Document = Mapping[str, Any]
 """A document as JSON has it; nobody changes one."""
+Kind = Literal["add", "change", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class DocumentChange:
     draft: while a create is shown before its answer, the token that names it, up to the change that tells its key.
     """
 
-    kind: Literal["add", "change", "remove"]
+    kind: Kind
     key: str | None
     document: Any
     previous: Any

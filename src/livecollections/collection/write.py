@@ -20,6 +20,7 @@ class Write:
     sent: the fields that it sends.  body: what is sent, as JSON.  optimistic: whether it shows at once.
     stamp, era, at: when it left: our count, the era, the position.  version: of the document then.
     key: of the document; a create is told it.  may_exist: an attempt got no definite answer.
+    is_heard: its change has come on the stream, so it was obeyed.
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class Write:
     version: str | None = None
     is_pending: bool = True
     may_exist: bool = False
+    is_heard: bool = False
 
 
 def is_definite(status: int | None) -> bool:

@@ -28,7 +28,7 @@ class Writes:
 
     def create(self, document: Document, origin: str, *, optimistic: bool = False) -> Write:
         """A document is being made."""
-        state = DocumentState(None, dict(document), draft=origin)
+        state = DocumentState(None, dict(document), draft=origin if optimistic else None)
         write = self._leave("create", origin, state, None, document, optimistic)
         self._documents.creates[origin] = write
         if optimistic:

@@ -1,0 +1,160 @@
+"""LiveClient: one server, as a Python program sees it: its collections, over one Bayeux client and one HTTP client."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Self, TypeVar, overload
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import httpx
+
+from ..bayeux.channel import escape
+from ..bayeux.client import Client
+from ..errors import ClientClosed, ConfigurationError
+from .form import Form
+from .live_collection import LiveCollection
+from .replica import Replica
+from .rest import Headers, Rest
+
+M = TypeVar("M")
+
+
+class LiveClient:
+    """A server's collections: ``async with LiveClient("http://127.0.0.1:8000") as client``.
+
+    Entering it does not wait for the server; entering a collection does. One Bayeux client serves all collections,
+    and one subscription those of one channel.
+
+    Args:
+        url: of the server: scheme, host, and the path under which it is mounted.
+        faye: the path of its Bayeux endpoint, below that; or another URL.
+        headers: of each request, or a function that gives them, also a coroutine function.
+        token: what Bayeux handshakes tell as ``ext.token``, or a function that gives it, asked at each.
+        transports: "websocket" and "long-polling", the best first.
+        timeout: seconds until what is waited for is given up: entering a collection, a write.
+        patience: seconds that one answer may take.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        faye: str = "/faye",
+        headers: Headers | Callable[[], Headers | Awaitable[Headers]] | None = None,
+        token: Any = None,
+        transports: Sequence[str] = ("websocket", "long-polling"),
+        timeout: float = 30.0,
+        patience: float = 10.0,
+    ) -> None:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ConfigurationError(f"url: such as 'http://127.0.0.1:8000' is expected, not {url!r}")
+        self._url = url.rstrip("/")
+        self._prefix = unquote(parts.path.rstrip("/"))
+        self._headers = headers
+        self._timeout = timeout
+        self._patience = patience
+        self._bayeux = Client(
+            faye if "://" in faye else self._url + faye,
+            transports=transports,
+            headers=headers,
+            token=token,
+            timeout=timeout,
+            patience=patience,
+        )
+        self._http: httpx.AsyncClient | None = None
+        self._stack = AsyncExitStack()
+
+    def __repr__(self) -> str:
+        return f"LiveClient({self._url!r}, {self._bayeux.state.value})"
+
+    @property
+    def bayeux(self) -> Client:
+        """The Bayeux client, for plain channels beside the collections."""
+        return self._bayeux
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._bayeux)
+        self._http = httpx.AsyncClient(
+            base_url=self._url, timeout=self._patience, limits=httpx.Limits(max_connections=20)
+        )
+        await self._stack.enter_async_context(self._http)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop; collections that are still open hear no more."""
+        await self._stack.aclose()
+
+    @overload
+    def collection(
+        self,
+        path: str,
+        *,
+        model: type[M],
+        key: str | Sequence[str] | None = ...,
+        query: Mapping[str, Any] | None = ...,
+        optimistic: bool = ...,
+    ) -> LiveCollection[M]: ...
+
+    @overload
+    def collection(
+        self,
+        path: str,
+        *,
+        model: None = ...,
+        key: str | Sequence[str] | None = ...,
+        query: Mapping[str, Any] | None = ...,
+        optimistic: bool = ...,
+    ) -> LiveCollection[dict[str, Any]]: ...
+
+    def collection(
+        self,
+        path: str,
+        *,
+        model: type[Any] | None = None,
+        key: str | Sequence[str] | None = None,
+        query: Mapping[str, Any] | None = None,
+        optimistic: bool = False,
+    ) -> LiveCollection[Any]:
+        """A live collection of a resource: ``async with client.collection("/api/todos") as todos``.
+
+        Args:
+            path: of the list, below the server's URL; it may have a query.
+            model: a Pydantic or SQLModel class, of which the documents are then instances; None: dictionaries.
+            key: the members of a document that are its key; None: those of the model's table, or ``id``.
+            query: what the list is filtered by; it defines the collection.
+            optimistic: whether a write shows at once, before the server has answered.
+
+        Raises:
+            ConfigurationError: an option is wrong.
+            ClientClosed: the client is not open.
+        """
+        if self._http is None:
+            raise ClientClosed("the client is not open: use `async with`")
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise ConfigurationError(f"path: such as '/api/todos' is expected, not {path!r}")
+        bare, _, asked = path.partition("?")
+        bare = bare.rstrip("/")
+        wanted = {**dict(parse_qsl(asked)), **{name: _text(value) for name, value in (query or {}).items()}}
+        form = Form(model, key)
+        return LiveCollection(
+            bare,
+            self._bayeux,
+            Rest(self._http, bare, wanted, self._headers),
+            Replica(escape(self._prefix + unquote(bare)), form.keys, is_signal=bool(wanted)),
+            form,
+            optimistic=optimistic,
+            timeout=self._timeout,
+        )
+
+
+def _text(value: Any) -> str:
+    """A value as a query says it."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

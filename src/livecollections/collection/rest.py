@@ -1,0 +1,148 @@
+"""Rest: a resource's HTTP as a collection asks it, and what its answers and refusals are in Python.
+
+Two rules. A refusal is an error of ours that holds what the server's problem (RFC 9457) says. Whether a request may
+have been obeyed is told apart: ``Unreachable`` never left, ``Unconfirmed`` may have been.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import orjson
+
+from ..errors import (
+    Conflict,
+    DocumentNotFound,
+    InvalidDocument,
+    MalformedRequest,
+    RequestError,
+    RequestRefused,
+    TooLarge,
+    Unconfirmed,
+    Unreachable,
+    UnsupportedMediaType,
+)
+from .reading import Reading
+from .state import Document
+from .write import Write
+
+Headers = Mapping[str, str]
+VERBS = {"create": "POST", "update": "PATCH", "replace": "PUT", "delete": "DELETE"}
+
+_NEXT = re.compile(r'<([^>]*)>[^,]*;\s*rel="?next\b')
+_ERRORS: Mapping[int, type[RequestError]] = {
+    400: MalformedRequest,
+    404: DocumentNotFound,
+    409: Conflict,
+    413: TooLarge,
+    415: UnsupportedMediaType,
+    422: InvalidDocument,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request has come to. body: None for an empty one.  seq: ``Live-Seq``.  refusal: None if it was obeyed."""
+
+    status: int
+    body: Any
+    seq: str | None
+    headers: Mapping[str, str]
+    refusal: RequestError | None = None
+
+
+class Rest:
+    """The requests of one resource.
+
+    http: with the server's address.  path: of the list.  query: that defines the collection.
+    headers: of each request, or a function that gives them.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        path: str,
+        query: Mapping[str, str],
+        headers: Headers | Callable[[], Headers | Awaitable[Headers]] | None,
+    ) -> None:
+        self._http = http
+        self._path = path
+        self._query = query
+        self._headers = headers
+
+    async def read(self, reading: Reading) -> None:
+        """Read a list, all pages of it. Raises RequestError, Unreachable, Unconfirmed."""
+        query = {**self._query, **(reading.query or {})}
+        url: str | None = self._path + (f"?{urlencode(query)}" if query else "")
+        while url is not None:
+            answer = await self._ask("GET", url)
+            if answer.refusal is not None:
+                raise answer.refusal
+            if not isinstance(answer.body, list):
+                raise Unconfirmed(f"GET {url}", "the answer is no list")
+            channel, signal = answer.headers.get("live-channel"), answer.headers.get("live-signal")
+            if not reading.pages:
+                reading.channel, reading.is_signal = channel or signal, channel is None
+            reading.pages.append((answer.body, answer.seq))
+            until = answer.headers.get("live-until")
+            reading.until = max(until or "", reading.until or "") or None
+            following = _NEXT.search(answer.headers.get("link", ""))
+            is_followed = following is not None and reading.is_whole and channel is not None
+            url = str(httpx.URL(url).join(following[1])) if following is not None and is_followed else None
+
+    async def write(self, write: Write, segment: str | None) -> Answer:
+        """Send a write. segment: of the document in the URL. Raises Unreachable, Unconfirmed."""
+        url = self._path if segment is None else f"{self._path}/{segment}"
+        headers = {"Live-Origin": write.origin}
+        if write.kind == "create":
+            headers["Idempotency-Key"] = write.origin
+        return await self._ask(VERBS[write.kind], url, write.body, headers)
+
+    async def _ask(
+        self, method: str, url: str, body: Document | None = None, origin: Headers | None = None
+    ) -> Answer:
+        sent = {**await self._given(), "Accept": "application/json", **(origin or {})}
+        content = None if body is None else orjson.dumps(body)
+        if content is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            response = await self._http.request(method, url, content=content, headers=sent)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Unreachable(
+                str(self._http.base_url), {"HTTP": str(error) or type(error).__name__}
+            ) from error
+        except httpx.HTTPError as error:
+            raise Unconfirmed(f"{method} {url}", str(error) or type(error).__name__) from error
+        status, headers, seq = response.status_code, response.headers, response.headers.get("live-seq")
+        if status >= 300:
+            return Answer(status, None, seq, headers, refusal(status, response.content))
+        try:
+            return Answer(status, orjson.loads(response.content or b"null"), seq, headers)
+        except ValueError as error:
+            raise Unconfirmed(f"{method} {url}", "the answer is not JSON") from error
+
+    async def _given(self) -> Headers:
+        given = self._headers() if callable(self._headers) else self._headers
+        return (await given if inspect.isawaitable(given) else given) or {}
+
+
+def refusal(status: int, content: bytes) -> RequestError:
+    """What a refusal says, as the error that the server itself would raise for it."""
+    try:
+        problem = orjson.loads(content)
+    except ValueError:
+        problem = None
+    problem = problem if isinstance(problem, dict) else {}
+    title = HTTPStatus(status).phrase if status in set(HTTPStatus) else f"status {status}"
+    detail = str(problem.get("detail") or problem.get("title") or title)
+    errors = [each for each in problem.get("errors") or () if isinstance(each, dict)]
+    if status in _ERRORS:
+        return _ERRORS[status](detail, errors)
+    return RequestRefused(detail, errors, status, title)
