@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..command import ROOT, Command, command
+from ..scale import FULL
 
 UVICORN = ("uvicorn", "{app}", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning")
 # Its worker processes are not told of a stop before their requests have ended; without them it is one process.
@@ -36,7 +37,7 @@ class Host:
         return [part.format(app=app, port=port) for part in self.command]
 
 
-HOSTS = (
+ALL = (
     Host(
         "uvicorn-uvloop", (*UVICORN, "--ws", "websockets-sansio", "--loop", "uvloop", "--http", "httptools")
     ),
@@ -52,6 +53,9 @@ HOSTS = (
     Host("Django", UVICORN, "in_django"),
     Host("nginx", UVICORN, is_behind=True),
 )
+FEWER = {"uvicorn-uvloop", "hypercorn-asyncio", "granian-uvloop", "FastAPI", "Starlette", "Django", "nginx"}
+"""One of each, in a small run."""
+HOSTS = tuple(host for host in ALL if FULL or host.name in FEWER)
 
 
 @dataclass(frozen=True, slots=True)

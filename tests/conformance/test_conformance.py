@@ -200,6 +200,26 @@ async def test_a_socket_speaks_bayeux(speaker: Client) -> None:
             assert frame
 
 
+async def test_a_history_is_told_from_a_position_on_every_transport(speaker: Client) -> None:
+    async def told(client_id: str, seq: str | None = None) -> Any:
+        wish = {"live": {} if seq is None else {"since": seq}}
+        reply = await speaker.one(subscribe(client_id, "/api/todos", ext=wish))
+        assert reply["successful"]
+        return reply["ext"]["live"]["seq"]
+
+    at = await told(await speaker.connected())
+    for number in range(3):
+        await speaker.publish(f"/add/{number}", None)
+    polling, streaming, speaking = [await speaker.connected() for _ in range(3)]
+    for client_id in (polling, streaming, speaking):
+        assert await told(client_id, at) == at
+    async with speaker.stream(streaming) as events, speaker.socket() as socket:
+        await socket.connected(speaking)
+        for listening in (await speaker.hear(polling, 3), await events.hear(3), await socket.hear(3)):
+            assert [one["body"]["id"] for one in listening] == [0, 1, 2]
+            assert listening[0]["prev"] == at
+
+
 async def test_a_closed_socket_is_noticed_and_its_session_moves(speaker: Client) -> None:
     client_id = await speaker.handshake()
     for number in range(4):
