@@ -39,6 +39,7 @@ LAYERS = {
         "bayeux.protocol",
         "bayeux.reader",
         "bayeux.refusal",
+        "bayeux.repeats",
         "bayeux.session",
         "bayeux.strangers",
         "bayeux.wheel",

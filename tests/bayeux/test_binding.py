@@ -216,13 +216,26 @@ async def test_a_user_of_whom_only_the_handshake_told_is_not_asked_for_but_no_ot
 
 async def test_a_policy_that_cant_identify_lets_nobody_in(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Open):
-        async def identify(self, connection: Connection) -> Any:
-            raise RuntimeError("secret detail")
+        fails = False
 
-    server = Server(policy=Broken())
-    (reply,) = (await request(server, HANDSHAKE)).messages
-    assert re.fullmatch(r"500:[0-9a-f]{8}:Internal server error", reply["error"])
-    assert not server._exchange.sessions
+        async def identify(self, connection: Connection) -> Any:
+            if self.fails:
+                raise RuntimeError("secret detail")
+
+    policy = Broken()
+    server = Server(policy=policy)
+    client_id = await handshake(server)
+    policy.fails = True
+    for message in (HANDSHAKE, connect(client_id), subscribe(client_id, "/chat")):
+        (reply,) = (await request(server, message)).messages
+        assert re.fullmatch(r"500:[0-9a-f]{8}:Internal server error", reply["error"])
+    assert [*server._exchange.sessions] == [client_id]
+    assert not server._exchange.sessions[client_id].subscriptions
+    assert "could not identify a connection" in caplog.text
+    # A stream has no reply that could say so.
+    asked = [("accept", "text/event-stream")]
+    answer = await request(server, method="GET", path=f"/faye/{client_id}", headers=asked)
+    assert (answer.status, answer.body) == (404, b"Unknown client")
 
 
 # A second link while a first one lives.

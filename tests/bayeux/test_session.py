@@ -142,18 +142,6 @@ def test_a_stall_squashes_what_waits() -> None:
     assert not one.queue
 
 
-def test_a_repeated_publish_is_known_by_id_and_content() -> None:
-    one = session()
-    assert not one.is_repeated("1", message())
-    assert one.is_repeated("1", message())
-    assert not one.is_repeated("1", message(size=2))
-    assert not one.is_repeated(None, message())
-    assert not one.is_repeated(None, message())
-    for number in range(Session.REMEMBERED):
-        one.is_repeated(number, message())
-    assert not one.is_repeated("1", message(size=2))
-
-
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 200))))
 def test_the_sizes_add_up_and_positions_never_pass_what_was_sent(steps: list[tuple[str, int]]) -> None:
     one = session(limit=600)

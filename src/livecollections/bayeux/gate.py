@@ -19,8 +19,9 @@ from . import binding
 from . import channel as channels
 from . import message as messages
 from .binding import Verdict
-from .connection import Claim
+from .connection import Claim, Connection
 from .exchange import PROCESS, Exchange
+from .fault import logged
 from .message import REHANDSHAKE
 from .policy import Policy
 from .session import Link, Session
@@ -103,9 +104,17 @@ class Gate:
             if connection is None:
                 link.claim = Claim()
             else:
-                user = await self._policy.identify(connection)
-                link.claim = Claim(self._cookie_of(link), user, connection.opened)
+                link.claim = Claim(self._cookie_of(link), await self._user(connection), connection.opened)
         return link.claim
+
+    async def _user(self, connection: Connection) -> Any:
+        try:
+            return await self._policy.identify(connection)
+        except BayeuxError:
+            raise
+        except Exception:
+            # Not everyone who asks can say so: a stream has no reply for it.
+            raise logged("a policy could not identify a connection") from None
 
     def _cookie_of(self, link: Link) -> str | None:
         if self._cookie is None or link.connection is None:

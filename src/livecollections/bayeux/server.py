@@ -353,12 +353,12 @@ class Engine:
         if session is not None and session.has_ended:
             raise messages.unknown_client(session.id)
         published = Message(name, message["data"])
-        if session is None or not session.is_repeated(message.get("id"), published):
+        if session is None or not session.repeats.has(message.get("id"), published):
             try:
                 await wait_passed(self.exchange.publish(published, session))
             except BayeuxError:
                 if session is not None:
-                    session.forget(message.get("id"))
+                    session.repeats.forget(message.get("id"))
                 raise
         link.reply(messages.reply_to(message))
         if self.exchange.listeners.hear(PUBLISH):
@@ -373,7 +373,7 @@ class Engine:
         await self.exchange.services.wait_room(session)
         if session.has_ended:
             raise messages.unknown_client(session.id)
-        is_new = not session.is_repeated(message.get("id"), Message(name, data))
+        is_new = not session.repeats.has(message.get("id"), Message(name, data))
         link.reply(messages.reply_to(message))
         if is_new:
             self.exchange.services.call(session, name, data, message.get("id"))

@@ -11,7 +11,7 @@ This module has no clock, no socket and no loop: ``now`` is an argument, and who
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
@@ -19,7 +19,8 @@ from typing import Any, Protocol
 from ..change import follows
 from .connection import Claim, Connection
 from .flight import Flight
-from .message import Message, is_id
+from .message import Message
+from .repeats import Repeats
 
 
 class State(Enum):
@@ -136,13 +137,9 @@ class Session:
     Bayeux names it.  flight: what went and may not have arrived.
     """
 
-    REMEMBERED = 128
-    """Publishes remembered to know a repeated one again."""
-
     __slots__ = (
         "__weakref__",
         "_behind",
-        "_seen",
         "address",
         "attributes",
         "cookie",
@@ -160,6 +157,7 @@ class Session:
         "may_wait",
         "positions",
         "queue",
+        "repeats",
         "returned_at",
         "size",
         "socket",
@@ -199,7 +197,7 @@ class Session:
         self.visit = 0
         self.flight = Flight()
         self._behind: dict[str, Position] = {}
-        self._seen: OrderedDict[str | int | float, int] = OrderedDict()
+        self.repeats = Repeats()
 
     def __repr__(self) -> str:
         return f"Session(…{self.id[-6:]}, {self.state.value})"
@@ -415,25 +413,6 @@ class Session:
         if len(kept) < len(self.queue):
             self.queue = deque(kept)
             self.size = sum(len(message.body) for message in kept)
-
-    # Repeated publishes.
-
-    def forget(self, id_: Any) -> None:
-        """What came with this id has been refused: a repetition is no repetition."""
-        if is_id(id_):
-            self._seen.pop(id_, None)
-
-    def is_repeated(self, id_: Any, message: Message) -> bool:
-        """Whether this very message came before with this id: a client repeats what was not answered."""
-        if not is_id(id_):
-            return False
-        digest = hash(message.body)
-        if self._seen.get(id_) == digest:
-            return True
-        self._seen[id_] = digest
-        if len(self._seen) > self.REMEMBERED:
-            self._seen.popitem(last=False)
-        return False
 
 
 def arranged(session: Session | None, replies: Sequence[bytes], taken: Sequence[Message]) -> list[bytes]:
