@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from livecollections.bayeux import lifecycle
 from livecollections.bayeux.session import TRANSITIONS
 
 Table = Mapping[Any, Mapping[Any, Any]]
@@ -23,6 +24,7 @@ Point = tuple[float, float]
 IMAGES = Path(__file__).parent / "images"
 DIAGRAMS: dict[str, tuple[str, Table]] = {
     "session-states": ("A session on the server, in the cycle of connects", TRANSITIONS),
+    "client-states": ("A client on its way to the server", lifecycle.TRANSITIONS),
 }
 
 WIDTH, HEIGHT = 940.0, 560.0

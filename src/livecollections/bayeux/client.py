@@ -260,6 +260,12 @@ class Client:
             client is closed.
         """
         _check_channel(channel)
+        if isinstance(since, Mapping):
+            is_right = all(isinstance(text, str) for pair in since.items() for text in pair)
+        else:
+            is_right = since is None or isinstance(since, str)
+        if not is_right:
+            raise ConfigurationError(f"since: a seq, or seqs by channel, is expected, not {since!r}")
         if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
             raise ConfigurationError(f"buffer: a number from 1 is expected, not {buffer!r}")
         return Subscription(self.listen, channel, since, buffer, self._timeout)

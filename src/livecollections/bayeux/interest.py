@@ -22,6 +22,10 @@ from .outbox import Request
 logger = logging.getLogger("livecollections.bayeux")
 
 
+MOST = 1000
+"""Positions in one message: servers bound what they read."""
+
+
 class Listener(Protocol):
     """Who hears a channel or pattern. Called on the loop, in the order in which things came; must not block."""
 
@@ -92,7 +96,7 @@ class Interest:
 
     session: the clientId under which the server has confirmed it.  asking: the subscribe that is unanswered.
     again: ask once more when it is answered.  last: how far the stream has come, by channel.
-    parts: of a pattern, by channel, what was set back by itself.
+    parts: of a pattern, by channel, what was set back by itself.  was_told: its listeners wait for ``settled``.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Interest:
     asking: Request | None = None
     again: bool = False
     is_refused: bool = False
+    was_told: bool = False
     last: dict[str, str] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
 
@@ -109,6 +114,7 @@ class Interest:
 
     def tell(self, method: str, *arguments: Any) -> bool:
         """Call a method of every listener; whether any of them wants to be set back."""
+        self.was_told = True
         wishes = [call(getattr(listener, method), *arguments) for listener in [*self.listeners]]
         return any(wishes)
 
@@ -121,7 +127,9 @@ class Interest:
     def wish(self, since: Mapping[str, str]) -> dict[str, Any]:
         """What a subscribe says under ``ext.live``."""
         if channels.is_pattern(self.name):
-            return {"since": dict(since)}
+            # Of a channel that is left out the pattern's own position tells again what was heard: better than nothing.
+            names = sorted(since, key=channels.is_pattern)[-MOST:]
+            return {"since": {name: since[name] for name in names}}
         return {"since": since[self.name]} if self.name in since else {}
 
     @property
@@ -226,9 +234,20 @@ class Interests:
         for interest in self:
             interest.tell(method, *arguments)
 
+    def settle(self) -> None:
+        """Everything that came together has been told."""
+        for interest in self:
+            if interest.was_told:
+                interest.tell("settled")
+                interest.was_told = False
+
     def positions(self, session: str | None) -> dict[str, str]:
         """By channel or pattern, of what is confirmed in a session."""
-        return earliest(interest.since() for interest in self if interest.session == session)
+        found = earliest(interest.since() for interest in self if interest.session == session)
+        if len(found) <= MOST:
+            return found
+        # What a pattern says holds for the channels that are left out: then it has to be left out first.
+        return dict([(name, seq) for name, seq in found.items() if channels.is_name(name)][-MOST:])
 
 
 def later(position: str | None, seq: str) -> str:

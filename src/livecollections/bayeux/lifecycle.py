@@ -21,12 +21,12 @@ class Happening(Enum):
     """What moves a client from state to state."""
 
     OPEN = "it is opened"
-    HANDSHAKEN = "the server gives it a session"
-    CONFIRMED = "a connect is answered with success"
+    HANDSHAKEN = "handshake answered"
+    CONFIRMED = "connect answered"
     CUT = "the way is lost"
-    UNKNOWN = "the server knows the session no more, or gives none for now"
+    UNKNOWN = "session unknown or refused"
     LEAVE = "it says goodbye"
-    END = "the goodbye is answered, or the server sends it away"
+    END = "it ends"
 
 
 TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {

@@ -314,7 +314,7 @@ class Machine:
                 self._answered(message, now)
         if connected is not None and connected.get("successful") is True:
             self._acks.connected(connected)
-        self._interests.tell("settled")
+        self._interests.settle()
 
     def _deliver(self, message: dict[str, Any]) -> None:
         delivery = read_delivery(message, is_live=bool(self.is_live))

@@ -23,8 +23,8 @@ from livecollections.bayeux import (
 )
 from livecollections.testing.proxy import FaultProxy
 
+from ..bayeux.wire import Log, Open
 from ..serving import served, wait_until
-from .wire import Log, Open
 
 TRANSPORTS = ("websocket", "long-polling")
 PROCESS = psutil.Process()
@@ -266,6 +266,9 @@ async def test_a_client_is_used_inside_its_block_and_once() -> None:
         client.subscribe("chat")
     with pytest.raises(errors.ConfigurationError, match="buffer"):
         client.subscribe("/chat", buffer=0)
+    for since in (7, {"/chat": 7}, ["/chat"]):
+        with pytest.raises(errors.ConfigurationError, match="since"):
+            client.subscribe("/chat", since)  # type: ignore[arg-type]
     await client.close()
     with pytest.raises(errors.ClientClosed, match="once"):
         await client.__aenter__()

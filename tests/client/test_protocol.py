@@ -9,6 +9,7 @@ import pytest
 
 from livecollections.bayeux.delivery import Delivery, Reset
 from livecollections.bayeux.hearing import Hearing
+from livecollections.bayeux.interest import MOST
 from livecollections.bayeux.lifecycle import TRANSITIONS, Happening, State
 from livecollections.bayeux.protocol import SESSIONS, Machine
 from livecollections.bayeux.reader import Reader
@@ -1023,3 +1024,26 @@ def test_a_move_waits_for_the_poll_and_loses_nothing() -> None:
     assert first["advice"] == {"timeout": 0}
     assert published["channel"] == "/chat"
     assert wire.machine.state is State.CONNECTED
+
+
+def test_positions_of_very_many_channels_stay_within_what_servers_read() -> None:
+    wire = Wire(is_socket=False)
+    wire.connected()
+    held = wire.machine._meta
+    assert held is not None
+    wire.listen("/**")
+    start = {"/**": seq(1)} | {f"/c/{number}": seq(2) for number in range(MOST + 500)}
+    wire.receive(wire.answer(wire.sent("/meta/subscribe"), ext={"live": {"seq": start}}))
+    wire.receive(wire.answer(held.message))
+    at = wire.sent("/meta/connect")["ext"]["live"]["at"]
+    assert len(at) == MOST
+    assert "/**" not in at, "what it says would count for those that were left out"
+    wire.machine.cut(wire.now, GONE)
+    wire.now = wire.machine.retry_at
+    wire.ready()
+    (first,) = wire.take()
+    wire.receive(wire.refuse(first, "401::Unknown client", advice={"reconnect": "handshake", "interval": 0}))
+    wire.handshake("s2")
+    _, asked = wire.take()
+    assert len(asked["ext"]["live"]["since"]) == MOST
+    assert asked["ext"]["live"]["since"]["/**"] == seq(1)

@@ -10,10 +10,10 @@ import pytest
 
 from livecollections.bayeux import Client, Server
 
+from ..bayeux.wire import Log, Open
 from ..scale import scaled
 from ..serving import served, wait_until
 from .test_client import PROCESS, transport
-from .wire import Log, Open
 
 __all__ = ["transport"]
 
