@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from livecollections.bayeux import Limits, Server
+from livecollections.bayeux import Context, Limits, Server
 
 from ..scale import scaled
 from .wire import Log, Open, Socket, connect, handshake, request, since, subscribe
@@ -138,6 +138,19 @@ class Poller(Receiver):
             self.hear((await request(self.server, connect(self.client_id, **self.at()))).messages)
 
 
+class Dawdler:
+    """An extension that changes nothing and takes its time."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.per_recipient = chance.random() < 0.5
+        self._chance = chance
+
+    async def outgoing(self, message: dict[str, Any], context: Context) -> dict[str, Any]:
+        for _ in range(self._chance.randrange(4)):
+            await asyncio.sleep(0)
+        return message
+
+
 async def run(seed: int, happened: Counter[str]) -> None:
     chance = random.Random(seed)
     is_squashed = chance.random() < 0.4
@@ -145,6 +158,9 @@ async def run(seed: int, happened: Counter[str]) -> None:
     limits = Limits(queue_bytes=chance.choice([500, 2_000, 65_536]), stall=stall)
     server = Server(timeout=2, policy=Open(), limits=limits)
     log = Log(server)
+    if chance.random() < 0.6:
+        server.add_extension(Dawdler(chance))
+        happened["extended"] += 1
 
     async def pause() -> None:
         for _ in range(chance.randrange(5)):
@@ -212,7 +228,7 @@ async def act(receiver: Walker | Poller, chance: random.Random, happened: Counte
 @pytest.mark.parametrize("part", range(4))
 async def test_every_stream_is_in_order_and_whole(part: int) -> None:
     happened: Counter[str] = Counter()
-    for seed in range(scaled(60, 1_500)):
+    for seed in range(scaled(75, 1_500)):
         try:
             await run(10_000 * part + seed, happened)
         except BaseException as error:

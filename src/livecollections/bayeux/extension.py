@@ -200,7 +200,8 @@ class Extensions:
         """Forget what has not passed."""
         await self._strand.close()
         for outcome in [*self._outcomes]:
-            outcome.set_result(messages.server_error())
+            if not outcome.done():
+                outcome.set_result(messages.server_error())
 
     # What goes to one client.
 
