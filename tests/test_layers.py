@@ -78,6 +78,7 @@ LAYERS = {
         "bayeux.listener",
         "bayeux.local",
         "bayeux.memory",
+        "bayeux.positions",
         "bayeux.replay",
         "bayeux.salesforce",
         "bayeux.server",

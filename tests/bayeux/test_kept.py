@@ -319,6 +319,7 @@ async def test_a_pattern_over_several_logs_is_told_what_each_is(server: Server, 
         TODOS: log.seq(1),
         "/chat/**": first["seq"]["/chat/**"],
         "/news/*": news.position(),
+        "/news/n": news.position(),
     }
     assert data((await poll(server, third))[1:]) == ["a"]
 
@@ -334,6 +335,69 @@ async def test_a_pattern_resets_only_the_channels_that_lost_something(
     answer = await ask(server, client_id, "/chat/*", since={"/chat/*": start})
     assert answer == {"seq": {"/chat/*": start, "/chat/b": kept.position()}, "reset": ["/chat/b"]}
     assert data(await poll(server, client_id)) == ["again"]
+
+
+async def test_a_channel_that_comes_into_being_while_histories_are_asked_is_not_lost(
+    server: Server, kept: MemoryHistory
+) -> None:
+    log = Log(server)
+    start = kept.position()
+
+    async def pause() -> None:
+        log.pause = None
+        await say(server, "new", channel="/chat/new")
+
+    log.pause = pause
+    client_id = await connected(server)
+    asked = {"/chat/*": start, TODOS: log.seq(0)}
+    assert await ask(server, client_id, ["/chat/*", TODOS], since=asked) == {"seq": asked}
+    assert data(await poll(server, client_id)) == ["new"]
+
+
+async def test_a_connect_says_how_far_a_pattern_is(server: Server, kept: MemoryHistory) -> None:
+    """So that its entry does not grow older than what is kept."""
+    client_id = await connected(server)
+    start = kept.position()
+    await ask(server, client_id, "/chat/*", since={})
+    await say(server, 1)
+    at = {"/chat/*": start}
+    reply, message = await poll(server, client_id, ext={"live": {"at": at}})
+    assert "ext" not in reply
+    at[ROOM] = message["ext"]["live"]["seq"]
+    (reply,) = await poll_now(server, client_id, ext={"live": {"at": at}})
+    assert reply["ext"] == {"live": {"seq": {"/chat/*": kept.position()}}}
+
+
+async def test_a_pattern_resumes_in_more_channels_than_a_session_can_be_behind_in() -> None:
+    server = Server(timeout=5, policy=Open(), limits=Limits(positions=3))
+    kept = MemoryHistory()
+    server.channel("/chat/**", history=kept)
+    start = kept.position()
+    for room in range(9):
+        await say(server, room, channel=f"/chat/{room}")
+    client_id = await connected(server)
+    answer = await ask(server, client_id, "/chat/*", since={"/chat/*": start})
+    assert answer == {"seq": {"/chat/*": kept.position()}, "reset": ["/chat/*"]}
+    await say(server, "new", channel="/chat/3")
+    assert data(await poll(server, client_id)) == ["new"]
+
+
+async def test_all_that_a_client_has_may_be_said_to_each_subscription(
+    server: Server, kept: MemoryHistory
+) -> None:
+    log = Log(server)
+    start = kept.position()
+    await say(server, 1)
+    client_id = await connected(server)
+    asked = {"/chat/**": start, "/**": log.seq(0), "/news/*": "another"}
+    assert await ask(server, client_id, "/chat/*", since=asked) == {"seq": {"/chat/*": start}}
+    other = await connected(server)
+    assert await ask(server, other, ROOM, since=asked) == {"seq": {ROOM: start}}
+    assert data(await poll(server, other)) == [1]
+    # A wider name's seq of a lost log is a reset of what is subscribed to.
+    third = await connected(server)
+    answer = await ask(server, third, "/chat/*", since={"/**": MemoryHistory().position()})
+    assert answer == {"seq": {"/chat/*": kept.position()}, "reset": ["/chat/*"]}
 
 
 async def test_a_forgotten_channel_resets_the_pattern_and_itself() -> None:

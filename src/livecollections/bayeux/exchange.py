@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..change import follows
 from . import channel as channels
 from . import message as messages
 from .extension import Extensions, Outcome
@@ -28,9 +27,10 @@ from .lifetimes import Pace
 from .links import Links
 from .listener import DISCONNECT, HANDSHAKE, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, Listeners
 from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
+from .positions import NO_STARTS, Positions
 from .replay import Replay
 from .service import Services
-from .session import Offer, Position, Session
+from .session import Offer, Session
 from .settings import PLAIN, Declarations
 from .statistics import Counts, Statistics
 
@@ -42,7 +42,6 @@ PROCESS = 8
 """Characters of a clientId that name its process."""
 COME_BACK = 1.0
 """Seconds after which clients of a server that closes ask again."""
-_NO_STARTS: Mapping[str, str] = MappingProxyType({})
 
 
 class Exchange(Links):
@@ -77,6 +76,7 @@ class Exchange(Links):
         self.listeners = Listeners()
         self.counts = Counts()
         self.histories = Histories()
+        self.positions = Positions(self.histories, limits.positions)
         self._replay = Replay(self.histories, self.extensions, self._tell, self.end)
 
     @property
@@ -128,8 +128,8 @@ class Exchange(Links):
         missed = 0
         receivers = self._receivers(message.channel)
         for session in receivers:
-            if before is not None and message.channel not in session.positions:
-                session.watch(message.channel, before, self.limits.positions)
+            if before is not None:
+                self.positions.meet(session, message.channel, before)
             if session is deaf:
                 session.skip(message)
                 missed += 1
@@ -143,7 +143,7 @@ class Exchange(Links):
                     self._tell(session)
                 continue
             missed += 1
-            if offer is Offer.OVERFLOW or session.lag > self.limits.positions:
+            if offer is Offer.OVERFLOW or self.positions.is_too_far_behind(session):
                 overflown.append(session)
         self.counts.published += 1
         self.counts.delivered += len(receivers) - missed
@@ -271,55 +271,18 @@ class Exchange(Links):
 
     # Subscriptions.
 
-    def subscribe(self, session: Session, name: str, starts: Mapping[str, str] = _NO_STARTS) -> None:
+    def subscribe(self, session: Session, name: str, starts: Mapping[str, str] = NO_STARTS) -> None:
         """Give the session what is published from now on on a channel or pattern.
 
         Args:
             starts: by channels with a history, the seq after which each begins. What is received already stays
                 where it is, but for a channel that is named exactly: that goes back.
         """
-        wanted = [channel for channel in starts if channels.matches(name, channel)]
-        for channel in dict.fromkeys((*self.histories.fed_under(name), *self._kept(name), *wanted)):
-            self._start(session, channel, starts.get(channel), may_go_back=channel == name)
+        self.positions.begin(session, name, starts)
         if name not in session.subscriptions and not session.is_local:
             self.listeners.tell(SUBSCRIBE, session, name)
         session.subscriptions[name] = None
         self._subscribers.setdefault(name, {})[session] = None
-
-    def _kept(self, name: str) -> tuple[str, ...]:
-        # Of what a pattern covers, positions are made when there is something to receive.
-        return (name,) if not name.endswith("*") and self.histories.keeper(name) is not None else ()
-
-    def _start(self, session: Session, channel: str, since: str | None, *, may_go_back: bool) -> None:
-        head = self.histories.head(channel)
-        if not self._receives(session, channel):
-            position = session.watch(channel, head if since is None else since)
-        else:
-            position = self.position(session, channel)
-            if since is not None and may_go_back:
-                session.set_back(position, since)
-        if since is not None and position.queued == since and follows(head, since):
-            session.fall_behind(position)
-
-    def may_lack(self, session: Session, channel: str) -> bool:
-        """Whether the session receives this channel from a history."""
-        if channel in session.positions:
-            return True
-        return self.histories.of(channel) is not None and self._receives(session, channel)
-
-    def position(self, session: Session, channel: str) -> Position:
-        """Where the session is on a channel with a history that it receives."""
-        position = session.positions.get(channel)
-        if position is None:
-            # It has been sent everything: that needs no position.
-            keeper = self.histories.keeper(channel)
-            seq = keeper.last(channel) if keeper is not None else self.histories.head(channel)
-            position = session.watch(channel, seq)
-        return position
-
-    @staticmethod
-    def _receives(session: Session, channel: str) -> bool:
-        return any(name in session.subscriptions for name in channels.expand(channel))
 
     def unsubscribe(self, session: Session, name: str) -> None:
         """Give it that no more; what is queued of a history goes too."""
@@ -328,7 +291,7 @@ class Exchange(Links):
         del session.subscriptions[name]
         self._forget(session, name)
         for channel in [*session.positions]:
-            if not self._receives(session, channel):
+            if not self.positions.receives(session, channel):
                 session.unwatch(channel)
 
     def _forget(self, session: Session, name: str) -> None:

@@ -75,6 +75,11 @@ class Histories:
             published if epoch(published) == epoch(position) and is_after(published, position) else position
         )
 
+    def last(self, channel: str) -> str:
+        """The seq that everything of the channel is at or below."""
+        keeper = self.keeper(channel)
+        return keeper.last(channel) if keeper is not None else self.head(channel)
+
     def publish(self, message: Message) -> tuple[Message, str | None]:
         """The message as it goes out, and where a receiver that has heard all of a kept channel is before it."""
         if message.seq is not None:

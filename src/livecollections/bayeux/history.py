@@ -57,7 +57,7 @@ class Keeper(History, Protocol):
         """The seq of a channel's last message, or one before which it may have had messages."""
 
     def oldest(self, channel: str, /) -> str:
-        """The earliest seq that everything after it on the channel can be told from."""
+        """The earliest seq after which everything on the channel can be told."""
 
     def can_tell(self, since: str, /) -> bool:
         """Whether no channel has been forgotten altogether since then; any text may come from a client."""

@@ -136,7 +136,7 @@ class MemoryHistory:
         return (kept.last if kept is not None else None) or self._forgotten
 
     def oldest(self, channel: str, /) -> str:
-        """The earliest seq that everything after it on the channel can be told from."""
+        """The earliest seq after which everything on the channel can be told."""
         kept = self._channels.get(channel)
         if kept is None:
             return self._forgotten

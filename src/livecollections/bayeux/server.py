@@ -10,10 +10,9 @@ The engine knows no HTTP and no WebSocket; sessions and fan-out are the exchange
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from ..change import epoch
 from ..errors import BayeuxError
 from . import channel as channels
 from . import message as messages
@@ -26,7 +25,7 @@ from .listener import PUBLISH
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
 from .session import Link, Session, State
-from .start import LONGEST_SEQ, Start
+from .start import Start
 
 logger = logging.getLogger("livecollections.bayeux")
 
@@ -201,11 +200,7 @@ class Engine:
         is_fresh, link.is_fresh = link.is_fresh, False
         self.exchange.attach(session, link)
         reply = messages.reply_to(message)
-        if is_fresh and (last := self._set_back(session, message)):
-            self._add(reply, live={"last": last})
-        if session.is_numbered:
-            subscribed = session.subscriptions
-            self._add(reply, replay=salesforce.numbers(self.exchange.histories, session, subscribed))
+        self._recall(session, message, reply, is_fresh=is_fresh)
         wish = messages.wished_timeout(message)
         patience = self.exchange.pace.patience(link)
         wait = patience if wish is None else min(patience, wish)
@@ -222,40 +217,29 @@ class Engine:
         assert session.link is not None
         stream = session.link
         reply = messages.reply_to(message)
-        if stream.is_fresh and (last := self._set_back(session, message)):
-            self._add(reply, live={"last": last})
+        if stream.is_fresh:
+            # Later answers may overtake what the stream brings: they can't say how far it is.
+            self._recall(session, message, reply, is_fresh=True)
         stream.is_fresh = False
         reply = self.exchange.advise_heartbeat(reply, is_heard=stream is not link)
         self.exchange.answer_at_once(session, link, reply)
         self.exchange.wake(session)
 
-    def _set_back(self, session: Session, message: Mapping[str, Any]) -> dict[str, str]:
-        """Send again what the client's own positions say it lacks; returns the last seqs it was sent."""
+    def _recall(
+        self, session: Session, message: Mapping[str, Any], reply: dict[str, Any], *, is_fresh: bool
+    ) -> None:
+        """Send again what the client's own positions say it lacks, and tell it how far it is."""
         at = (messages.live_ext(message) or {}).get("at")
-        last = {}
-        for channel, seq in self._lacked(session, at) if isinstance(at, dict) else ():
-            position = self.exchange.position(session, channel)
-            sent = position.sent
-            if session.set_back(position, seq):
-                last[channel] = sent
-        return last
-
-    def _lacked(self, session: Session, at: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """By channel that the session receives, where the client says it is."""
-        asked = {
-            name: seq for name, seq in at.items() if isinstance(seq, str) and 0 < len(seq) <= LONGEST_SEQ
-        }
-        for name in [name for name in asked if self.exchange.may_lack(session, name)]:
-            yield name, asked[name]
-        if not any(name.endswith("*") for name in asked):
-            return
-        for channel, position in [*session.positions.items()]:
-            if channel in asked:
-                continue
-            for near in channels.broader(channel):
-                if near in asked and epoch(asked[near]) == epoch(position.sent):
-                    yield channel, asked[near]
-                    break
+        told = self.exchange.positions.recall(session, at) if is_fresh else {}
+        if self.exchange.positions.is_too_far_behind(session):
+            self.exchange.end(session)
+            raise messages.unknown_client(session.id)
+        if reached := self.exchange.positions.reached(session, at):
+            told["seq"] = reached
+        self._add(reply, live=told)
+        if session.is_numbered:
+            subscribed = session.subscriptions
+            self._add(reply, replay=salesforce.numbers(self.exchange.histories, session, subscribed))
 
     async def _disconnect(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
         session = await self._gate.session(message, link)
@@ -285,8 +269,19 @@ class Engine:
         start.settle()
         if session.has_ended:
             raise messages.unknown_client(session.id)
+        # What a client says of a pattern sets nothing back that it receives already.
+        starts = {
+            channel: seq
+            for channel, seq in (start.told | numbered).items()
+            if channel in numbered
+            or start.names_exactly(channel)
+            or not self.exchange.positions.receives(session, channel)
+        }
+        if self.exchange.positions.is_too_far_behind(session, starts, names):
+            start.give_up()
+            starts = {}
         for name in names:
-            self.exchange.subscribe(session, name, start.told | numbered)
+            self.exchange.subscribe(session, name, starts)
         reply = messages.reply_to(message)
         reply["subscription"] = message["subscription"]
         seqs = start.seqs(session)

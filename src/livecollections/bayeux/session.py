@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
-from ..change import follows
+from ..change import epoch, follows
 from .connection import Claim, Connection
 from .flight import Flight
 from .message import Message
@@ -289,8 +289,24 @@ class Session:
 
     @property
     def lag(self) -> int:
-        """On how many channels it is behind."""
+        """In how many channels it is behind."""
         return len(self._behind)
+
+    def waiting(self, of_log: str) -> list[str]:
+        """The seqs of the queued messages of one epoch."""
+        return [
+            message.seq
+            for message in self.queue
+            if message.seq is not None and not message.is_reset and epoch(message.seq) == of_log
+        ]
+
+    def floors(self, of_log: str) -> list[str]:
+        """The positions in one epoch from which more is to be sent, or may have to be again."""
+        resets = {message.channel for message in self.queue if message.is_reset}
+        late = [
+            position.sent for name, position in self.positions.items() if position.is_behind or name in resets
+        ]
+        return [seq for seq in (*late, *self.flight.before.values()) if epoch(seq) == of_log]
 
     # What waits.
 

@@ -4,8 +4,9 @@ Two rules. In one session a channel has one position, whatever patterns cover it
 history that can't tell it is a *reset*, never silence: the names in ``reset`` begin now, and the client reads
 anew what it holds of them.
 
-A name in ``since`` is a channel, or a pattern with a seq that is for the channels of that one log. Where a
-pattern covers several logs, the answer names a part of it for each. This module changes no session.
+A name in ``since`` is a channel, or a pattern with a seq that is for the channels of that one log; a client may
+send all that it has, and what concerns the subscription counts. Where a pattern covers several logs, the answer
+names a part of it for each. This module changes no session.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from ..change import epoch
 from . import channel as channels
 from .histories import Histories
 from .history import History
+from .positions import LONGEST_SEQ
 from .session import Session
-
-LONGEST_SEQ = 64
 
 
 class Start:
@@ -39,28 +39,57 @@ class Start:
         self._asked = {
             name: seq if isinstance(seq, str) and len(seq) <= LONGEST_SEQ else ""
             for name, seq in asked.items()
-            if channels.is_valid(name) and not set(names).isdisjoint(channels.broader(name))
+            if channels.is_valid(name)
+            and (self._is_inside(name) or not self._covered(name).isdisjoint(names))
         }
+        self._lost = {name for name, seq in self._asked.items() if not self._is_known(name, seq)}
+
+    def _is_inside(self, name: str) -> bool:
+        """Whether the subscription covers all that this name covers."""
+        return not set(self._names).isdisjoint(channels.broader(name))
+
+    def _covered(self, name: str) -> set[str]:
+        """The names of the subscription that this one covers."""
+        return {one for one in self._names if name in channels.broader(one)}
 
     async def locate(self) -> None:
         """Ask the histories what they can tell; ``settle`` what came into being meanwhile before you subscribe."""
-        self.reset += [name for name, seq in self._asked.items() if not self._is_known(name, seq)]
-        lost = set(self.reset)
-        exact = [name for name in self._asked if not name.endswith("*")]
+        self.reset = self._reset_names()
+        patterns = {name for name in self.reset if name.endswith("*")}
+        exact = [name for name in self._asked if not name.endswith("*") and self._is_inside(name)]
         for channel in dict.fromkeys((*self._histories.known_under(self._names), *exact)):
             self._located.add(channel)
             history = self._histories.of(channel)
             if history is None:
                 continue
-            near = channels.broader(channel)
+            near = [name for name in channels.broader(channel) if name in self._asked]
             best = self._nearest(channel, history)
-            if best is not None and best not in lost and await history.locate(channel, self._asked[best]):
+            if (
+                best is not None
+                and best not in self._lost
+                and await history.locate(channel, self._asked[best])
+            ):
                 self.told[channel] = self._asked[best]
             elif channel in self._asked or (
-                lost.isdisjoint(near) and not self._asked.keys().isdisjoint(near)
+                patterns.isdisjoint(channels.broader(channel))
+                and (best is not None or any(name in self._lost or self._is_inside(name) for name in near))
             ):
                 self.reset.append(channel)
         self.reset.sort()
+
+    def _reset_names(self) -> list[str]:
+        """Of what the client named, and of the subscription's patterns, those of which nothing can be told."""
+        alive = self._asked.keys() - self._lost
+        return [name for name in self._lost if self._is_inside(name)] + [
+            name
+            for name in self._names
+            if name.endswith("*") and name not in self._asked
+            if not self._lost.isdisjoint(channels.broader(name)) and alive.isdisjoint(channels.broader(name))
+        ]
+
+    def names_exactly(self, channel: str) -> bool:
+        """Whether the client said of this very channel where it is."""
+        return channel in self._asked
 
     def settle(self) -> None:
         """Begin channels that came into being since they were located where the client asked, too."""
@@ -69,7 +98,7 @@ class Start:
             if channel in self._located or history is None:
                 continue
             best = self._nearest(channel, history)
-            if best is not None and best not in self.reset:
+            if best is not None and best not in self._lost:
                 self.told[channel] = self._asked[best]
 
     def _is_known(self, pattern: str, seq: str) -> bool:
@@ -89,6 +118,12 @@ class Start:
                 return near
         return None
 
+    def give_up(self) -> None:
+        """Tell nothing: it would be more channels than a session can be behind in."""
+        self.told.clear()
+        self._lost = set(self._asked)
+        self.reset = sorted(set(self._names) | {name for name in self._asked if self._is_inside(name)})
+
     # What the client is told.
 
     def seqs(self, session: Session) -> dict[str, str]:
@@ -105,11 +140,14 @@ class Start:
                 found.update(
                     (channel, at) for channel in known if (at := self._position(session, channel, seq)) != seq
                 )
+        for name in self.reset:
+            if not name.endswith("*") and self._histories.of(name) is not None:
+                found.setdefault(name, self._position(session, name))
         return found
 
     def _seq_of(self, part: str, history: History) -> str:
         near = self._nearest(part, history)
-        return history.position() if near is None or near in self.reset else self._asked[near]
+        return history.position() if near is None or near in self._lost else self._asked[near]
 
     def _position(self, session: Session, channel: str, otherwise: str | None = None) -> str:
         head = self._histories.head(channel)
