@@ -11,6 +11,8 @@ import pytest
 
 from livecollections import errors
 from livecollections.collection import DocumentChange, LiveClient, LiveCollection
+from livecollections.stores.sqlite_install import new_epoch
+from livecollections.testing.proxy import FaultProxy
 
 from ..models import Person, Seat, Todo
 from ..serving import served
@@ -233,6 +235,55 @@ async def test_while_the_server_is_away_it_keeps_what_it_has(site: Site, transpo
         site.proxy.heal()
         await site.wait_equal(todos)
         assert todos._replica.resets == 0
+
+
+async def test_a_server_that_comes_again_is_caught_up_with(tmp_path: Path, transport: str) -> None:
+    path = tmp_path / "test.db"
+    async with FaultProxy() as proxy, AsyncExitStack() as first:
+        before = Site(path)
+        proxy.aim(await first.enter_async_context(served(before.live.app)))
+        client = LiveClient(proxy.url, transports=[transport], timeout=20)
+        async with client, client.collection("/api/todos") as todos:
+            await todos.create({"title": "milk"})
+            proxy.refuse()
+            proxy.cut()
+            await first.aclose()
+            before.sql("INSERT INTO rest_todo (title, completed) VALUES ('while nothing ran', 0)")
+            async with served(Site(path).live.app) as address:
+                proxy.aim(address)
+                proxy.heal()
+                before.address = address
+                await before.wait_equal(todos)
+                assert len(todos) == 2
+                assert todos._replica.resets == 0
+                proxy.refuse()
+                proxy.cut()
+
+
+async def test_what_cant_be_told_is_read_again_without_a_flash_of_empty(site: Site, transport: str) -> None:
+    async with site.client(transport) as client, client.collection("/api/todos") as todos:
+        for title in ("a", "b"):
+            await todos.create({"title": title})
+        changes = todos.changes()
+        site.proxy.refuse()
+        site.proxy.cut()
+        site.sql("DELETE FROM rest_todo WHERE id = 1")
+        new_epoch(f"sqlite:///{site.path}")
+        site.proxy.heal()
+        await todos.wait_until(lambda it: it._replica.resets > 0, 20)
+        await site.wait_equal(todos)
+        await todos.close()
+        assert [(change.kind, change.key) async for change in changes] == [("remove", "1")]
+
+
+async def test_a_client_that_is_left_closes_its_collections(site: Site) -> None:
+    async with site.client() as client:
+        todos = await client.collection("/api/todos").__aenter__()
+        await todos.create({"title": "milk"})
+        changes = todos.changes()
+    assert todos.live == "off"
+    assert [change async for change in changes] == []
+    assert [todo["title"] for todo in todos] == ["milk"]
 
 
 async def test_entering_says_what_is_wrong(site: Site) -> None:

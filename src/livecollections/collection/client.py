@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar, overload
@@ -68,6 +69,7 @@ class LiveClient:
         )
         self._http: httpx.AsyncClient | None = None
         self._stack = AsyncExitStack()
+        self._collections: weakref.WeakSet[LiveCollection[Any]] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         return f"LiveClient({self._url!r}, {self._bayeux.state.value})"
@@ -89,7 +91,9 @@ class LiveClient:
         await self.close()
 
     async def close(self) -> None:
-        """Stop; collections that are still open hear no more."""
+        """Close what is still open, and stop."""
+        for collection in [*self._collections]:
+            await collection.close()
         await self._stack.aclose()
 
     @overload
@@ -144,7 +148,7 @@ class LiveClient:
         bare = bare.rstrip("/")
         wanted = {**dict(parse_qsl(asked)), **{name: _text(value) for name, value in (query or {}).items()}}
         form = Form(model, key)
-        return LiveCollection(
+        made: LiveCollection[Any] = LiveCollection(
             bare,
             self._bayeux,
             Rest(self._http, bare, wanted, self._headers),
@@ -153,6 +157,8 @@ class LiveClient:
             optimistic=optimistic,
             timeout=self._timeout,
         )
+        self._collections.add(made)
+        return made
 
 
 def _text(value: Any) -> str:
