@@ -318,6 +318,9 @@ async def test_each_field_at_each_depth_with_each_json_type(kind: str) -> None:
     await maltreated.begin()
     exchange = maltreated.server._exchange
     places = [(path, value) for path in PATHS for value in TYPES]
+    if not FULL:
+        # A third of them, another for each kind.
+        places = places[list(sane).index(kind) % 3 :: 3]
     carriers = ("json", "jsonp", "text")
     for number, (path, value) in enumerate(places):
         for carrier in carriers if FULL else [carriers[number % 3]]:
