@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from livecollections.bayeux import MemoryHistory, Policy, Server, Session
+from livecollections.bayeux import Context, MemoryHistory, Policy, Server, Session
 from livecollections.change import number
 
 from .wire import Log, Open, Socket, request
@@ -63,16 +63,32 @@ async def exchange(server: Server, socket: Socket | None, sent: list[Any], count
         return (await request(server, sent)).messages
     socket.send(*sent)
     found = await socket.receive()
-    while len(found) < count:
+    while sum("successful" in message for message in found) < count:
         found += await socket.receive()
     return found
 
 
+class Transparent:
+    """An extension that changes nothing: nothing may change by it."""
+
+    def __init__(self, *, per_recipient: bool) -> None:
+        self.per_recipient = per_recipient
+
+    async def incoming(self, message: dict[str, Any], context: Context) -> dict[str, Any]:
+        return message
+
+    async def outgoing(self, message: dict[str, Any], context: Context) -> dict[str, Any]:
+        return message
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["plain", "extended"])
 @pytest.mark.parametrize("transport", ["long-polling", "websocket"])
 @pytest.mark.parametrize("name", VECTORS)
-async def test_vector(name: str, transport: str) -> None:
+async def test_vector(name: str, transport: str, extended: bool) -> None:
     vector = VECTORS[name]
     server = Server(timeout=5, policy=POLICIES[vector["policy"]]())
+    for per_recipient in (False, True) if extended else ():
+        server.add_extension(Transparent(per_recipient=per_recipient))
     log = Log(server, vector["history"]) if "history" in vector else None
     kept = None
     for pattern, count in vector.get("kept", {}).items():
