@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,28 +36,32 @@ http {{
 """
 
 
-def documented() -> str:
-    """The first nginx file of the page."""
-    found = re.search(r"```nginx\n(.*?)```", PAGE.read_text("utf-8"), re.S)
-    assert found is not None
-    return found[1]
+def documented(urls: Sequence[str]) -> str:
+    """The nginx file of the page, its upstream that of one or of two processes."""
+    whole, two = re.findall(r"```nginx\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+    text: str = whole if len(urls) == 1 else re.sub(r"upstream app {.*?\n}\n", two, whole, flags=re.S)
+    for number, url in enumerate(urls):
+        text = swap(text, f"server 127.0.0.1:{8000 + number};", f"server {url.removeprefix('http://')};")
+    return text
+
+
+def swap(text: str, old: str, new: str) -> str:
+    """What the page says, made fit for a test."""
+    assert text.count(old) == 1, f"{old} is what {PAGE.name} says"
+    return text.replace(old, new)
 
 
 @contextmanager
-def nginx(url: str, folder: Path, patience: str = "75s") -> Iterator[str]:
-    """Serve another address through nginx; gives its own.
+def nginx(urls: Sequence[str], folder: Path, patience: str = "75s") -> Iterator[str]:
+    """Serve other addresses through nginx; gives its own.
 
     Args:
+        urls: one, or two processes.
         patience: its ``proxy_read_timeout``.
     """
-    port, text = free_port(), documented()
-    for old, new in (
-        ("listen 80;", f"listen 127.0.0.1:{port};"),
-        ("server 127.0.0.1:8000;", f"server {url.removeprefix('http://')};"),
-        ("proxy_read_timeout 75s;", f"proxy_read_timeout {patience};"),
-    ):
-        assert text.count(old) == 1, f"{old} is what {PAGE.name} says"
-        text = text.replace(old, new)
+    port = free_port()
+    text = swap(documented(urls), "listen 80;", f"listen 127.0.0.1:{port};")
+    text = swap(text, "proxy_read_timeout 75s;", f"proxy_read_timeout {patience};")
     # A master that is root would have its workers be somebody who may not enter the folder.
     user = "user root;" if os.geteuid() == 0 else ""
     file = folder / "nginx.conf"
@@ -77,5 +81,5 @@ def reachable(host: Host, folder: Path) -> Iterator[Running]:
         if not host.is_behind:
             yield served
             return
-        with nginx(served.url, folder) as url:
+        with nginx([served.url], folder) as url:
             yield replace(served, url=url)

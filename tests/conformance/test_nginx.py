@@ -6,6 +6,7 @@ The host holds polls for 30 s, so each is cut, and each socket between two burst
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ ROUNDS = 3
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Of the host itself, and of the impatient nginx in front of it."""
     (host,) = (host for host in HOSTS if host.is_behind)
-    with running(host) as served, nginx(served.url, tmp_path_factory.mktemp("nginx"), "1s") as url:
+    with running(host) as served, nginx([served.url], tmp_path_factory.mktemp("nginx"), "1s") as url:
         yield served.url, url
 
 
@@ -127,3 +128,17 @@ async def test_pages_of_the_proxys_own_address_are_let_in(through: Client) -> No
     async with through.socket(origin=through.url) as socket:
         await socket.send()
         assert await socket.receive() == []
+
+
+async def test_clients_stay_with_their_process_where_nginx_chooses_by_address(tmp_path: Path) -> None:
+    (host,) = (host for host in HOSTS if host.is_behind)
+    with running(host) as one, running(host) as two, nginx([one.url, two.url], tmp_path) as url:
+        async with node() as faye:
+            for name in ("ann", "bob", "eve"):
+                for transport in ("websocket", "long-polling"):
+                    faye.do("open", name + transport, url=f"{url}/faye", transport=transport)
+                    await faye.subscribe(name + transport, "/chat/a")
+                    assert len(faye.of("handshake", name + transport)) == 1
+            faye.do("publish", "annwebsocket", channel="/chat/a", data=1)
+            for name in ("bobwebsocket", "evelong-polling"):
+                await faye.wait_count("message", name, 1)
