@@ -5,7 +5,6 @@ One rule: the address that the client knows never changes, whatever becomes of t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from livecollections.bayeux import Server, Session
 from livecollections.testing.proxy import FaultProxy
 
 from ..bayeux.wire import Open
-from ..serving import served, wait_until
+from ..serving import served
 from .clients import PROGRAMS, Client
 
 TIMEOUT = 2.0
@@ -73,10 +72,10 @@ class Bench:
 
     async def start(self) -> None:
         """Run a new server behind the proxy."""
-        self.server = Server(timeout=TIMEOUT, policy=Open(), allowed_origins=self._origins)
-        url = await self._stack.enter_async_context(
-            served(WithPages(self.server), ws_ping_interval=0.5, ws_ping_timeout=0.5)
+        self.server = Server(
+            timeout=TIMEOUT, ping=TIMEOUT / 2, pong=TIMEOUT / 2, policy=Open(), allowed_origins=self._origins
         )
+        url = await self._stack.enter_async_context(served(WithPages(self.server), ws_ping_interval=None))
         self.proxy.aim(url)
 
     async def stop(self) -> None:
@@ -126,12 +125,3 @@ async def wait_link(bench: Bench, is_there: bool) -> None:
     await bench.client.wait(
         lambda: len(bench.sessions) == 1 and (bench.sessions[0].link is not None) is is_there
     )
-
-
-async def settle() -> None:
-    """Let what is on its way between tasks arrive."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-__all__ = ["Bench", "bench", "datum", "numbers", "served", "settle", "wait_link", "wait_until"]

@@ -68,9 +68,15 @@ COLUMNS: Sequence[Column] = (
     Column("chromium", "cometd", "callback-polling", is_foreign=True),
     Column("node", "halley", "websocket"),
     Column("node", "halley", "long-polling"),
+    Column("node", "live", "websocket"),
+    Column("node", "live", "long-polling"),
 )
+"""``live`` is livecollections.js over CometD's client."""
 
 NOT_APPLICABLE: Mapping[tuple[str, str], str] = {
+    ("live", "wildcard"): "a collection listens to its own channel",
+    ("live", "service call"): "a collection calls no services",
+    ("live", "batch"): "a collection sends by REST, a request for each write",
     ("faye in chromium, websocket", "half-open"): (
         "Faye's client closes a WebSocket that it found dead and uses no other until that is answered, and "
         "Chromium waits for the answer as long as TCP does"
@@ -125,7 +131,7 @@ def show(outcomes: Mapping[Cell, Outcome]) -> str:
             else:
                 row.append("FAILED" if outcome.fault else f"{outcome.seconds:.1f}")
         table.add_row(str(column), *row)
-    console = Console(width=160, color_system=None)
+    console = Console(width=190, color_system=None)
     with console.capture() as captured:
         console.print(table)
         for why, of in reasons.items():

@@ -18,6 +18,7 @@ from livecollections.bayeux import Server
 from ..demo.window import CHROMIUM, SWITCHES
 from ..scale import FULL
 from ..serving import served
+from . import collection
 from .bench import Bench, bench, pages
 from .clients import Client, Program, page, program
 from .scenarios import SCENARIOS
@@ -68,6 +69,10 @@ async def run(cell: Cell, floor: Floor) -> Outcome:
     begun = time.monotonic()
     column = cell.column
     try:
+        if column.kind == "live":
+            async with asyncio.timeout(WITHIN), floor.client(cell, "") as client:
+                await collection.run(cell.scenario, column.transport, client)
+            return Outcome(time.monotonic() - begun)
         async with (
             asyncio.timeout(WITHIN),
             bench(column.transport, [floor.site]) as made,

@@ -694,8 +694,7 @@
     // The server's answer to a subscription that asked for `since`.
     answered({successful, error, failure, ext}, since) {
       const live = ext && ext.live, start = live ? !live.reset && since || live.seq : null, again = this.known;
-      this.asking = false;
-      if (successful) Object.assign(this, {refused: null, legacy: !live, confirmed: true, known: true, last: start});
+      Object.assign(this, {asking: false}, successful && {refused: null, legacy: !live, confirmed: true, known: true, last: start});
       if (successful) this.push({reply: {start, reset: live && live.reset, again}});
       else if (!/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
       _.invoke(this.listeners, 'update');
@@ -728,16 +727,16 @@
       if (!cometd) return;
       client[on ? 'registerExtension' : 'unregisterExtension']('live', extension);
       if (!on) return this.heard.forEach((handle) => client.removeListener(handle));
-      const when = (channel, said, then) => client.addListener(channel, ({successful}) => { if (successful === said) then(); });
-      this.heard = [when('/meta/connect', false, this.offline), when('/meta/handshake', true, this.online)];
+      this.heard = [client.addListener('/meta/connect', ({successful}) => (successful ? this.resume(true) : this.lost())),
+        client.addListener('/meta/handshake', ({successful}) => successful && this.resume()),
+        client.addListener('/meta/subscribe', ({failure, subscription}) => failure && this.lost(subscription))];
     }
     join(channel, listener) {
       const before = this.streams.get(channel), stream = before || new Stream(this, channel);
       stream.listeners.push(listener);
-      if (before) return stream;
       this.streams.set(channel, stream);
       this.open(true);
-      this.subscribe(stream);
+      if (!before) this.subscribe(stream);
       return stream;
     }
     drop(stream) {
@@ -745,13 +744,13 @@
       this.unsubscribe(stream);
       this.open(false);
     }
-    // Subscribe, also to be set back. Faye's client is told by `true` to send even though it holds the channel.
+    // Subscribe, also to be set back: Faye's client does so again if told `true`, CometD's if it holds no listener.
     subscribe(stream) {
       const {client, cometd, extended} = this, {channel, subscription} = stream;
-      stream.asking = !(cometd && client.isDisconnected && client.isDisconnected());
-      if (!stream.asking) return;
+      if (!(stream.asking = !this.disconnected())) return;
       if (subscription && client._receiveMessage) return void client.subscribe(channel, true);
-      this.unsubscribe(stream);
+      if (subscription && cometd) client.removeListener(subscription);
+      else this.unsubscribe(stream);
       const made = stream.subscription = client.subscribe(channel, (message) => stream.push({data: cometd ? message.data : message}));
       if (extended || !made || !made.then) return;
       made.then(() => stream.answered({successful: true}), (error) => stream.answered({error: String(error)}));
@@ -760,13 +759,14 @@
     unsubscribe(stream) {
       const {subscription} = stream, cancel = () => subscription.cancel();
       stream.subscription = null;
-      if (subscription && this.cometd) this.client.unsubscribe(subscription);
+      if (subscription && this.cometd) this.disconnected() || this.client.unsubscribe(subscription);
       else if (subscription && this.client._receiveMessage && !stream.known) subscription.then(cancel, _.noop);
       else if (subscription && subscription.cancel) cancel();
     }
+    disconnected() { return this.cometd && !!this.client.isDisconnected && this.client.isDisconnected(); }
     // The way to the server is cut. A session may outlive its socket, and then nobody would tell that we are heard: ask.
-    lost() { this.streams.forEach((stream) => stream.lost()); }
-    resume() { this.streams.forEach((stream) => stream.resume()); }
+    lost(channel) { this.streams.forEach((stream, name) => { if (!channel || channel === name) stream.lost(); }); }
+    resume(unheard) { this.streams.forEach((one) => { if (!unheard || !one.confirmed && !one.refused) one.resume(); }); }
     // What the client sends. It goes on when a token that is awaited has come.
     outgoing(message, next) {
       const {channel, subscription, id} = message, stream = this.streams.get(subscription), positions = {};

@@ -10,6 +10,7 @@ const assert = require('node:assert/strict');
 const { parseArgs } = require('node:util');
 const Backbone = require('backbone');
 const Faye = require('faye');
+const makeAjax = require('../ajax');
 const { generator } = require('./clock');
 const { LiveCollection, Wire, CHANNEL, rest } = require('./scripted');
 
@@ -21,32 +22,11 @@ const { values, positionals: [base] } = parseArgs({
     interleavings: { type: 'string', default: '40' }
   }
 });
+const ajax = makeAjax(base);
 const random = generator(Number(values.seed));
 const below = (n) => Math.floor(random() * n);
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 const rows = (list) => new Map(list.map((row) => [row.id, row]));
-
-// Backbone.ajax over fetch.
-function ajax(params) {
-  const headers = { ...params.headers };
-  const xhr = {
-    status: 0, setRequestHeader: (name, value) => { headers[name] = value; },
-    getResponseHeader: (name) => (xhr.answer ? xhr.answer.headers.get(name) : null), abort() {}
-  };
-  if (params.beforeSend) params.beforeSend(xhr, params);
-  if (params.contentType && params.data !== undefined) headers['Content-Type'] = params.contentType;
-  const body = params.type === 'GET' ? undefined : params.data;
-  fetch(base + params.url, { method: params.type, headers, body }).then(async (answer) => {
-    const text = await answer.text();
-    xhr.answer = answer;
-    xhr.status = answer.status;
-    return text ? JSON.parse(text) : undefined;
-  }).then((parsed) => {
-    if (xhr.answer.ok) params.success(parsed, 'success', xhr);
-    else params.error(xhr, 'error', xhr.answer.statusText);
-  }, () => params.error(xhr, 'error', 'no answer'));
-  return xhr;
-}
 
 async function getList() {
   const answer = await fetch(base + CHANNEL);

@@ -30,6 +30,8 @@ export default (tell) => {
         for (const channel of channels) subscribe(name, channel);
       });
       client.addListener('/meta/connect', ({ successful }) => { if (successful) tell({ event: 'connect', name }); });
+      // In Node all clients of a process would share their cookies.
+      client.findTransport(transport).context = { cookieStore: {} };
       client.configure({ url, maxNetworkDelay: 3000, backoffIncrement: 100, maxBackoff: 400, logLevel: 'warn' });
       client.handshake();
     },
