@@ -23,9 +23,9 @@ class Happening(Enum):
     OPEN = "it is opened"
     HANDSHAKEN = "handshake answered"
     CONFIRMED = "connect answered"
-    CUT = "the way is lost"
-    UNKNOWN = "session unknown or refused"
-    LEAVE = "it says goodbye"
+    CUT = "cut"
+    UNKNOWN = "no session"
+    LEAVE = "goodbye"
     END = "it ends"
 
 
