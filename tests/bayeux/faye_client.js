@@ -4,30 +4,16 @@
 
 const readline = require('node:readline');
 const faye = require('faye');
+const positions = require('./faye_positions.js');
 
 const clients = new Map();
 const subscriptions = new Map();
 const tell = (event) => process.stdout.write(JSON.stringify(event) + '\n');
 
-// Has a client say where it is on each channel that has a history.
-const positions = (at = {}) => ({
-  incoming(message, next) {
-    const { channel, data, ext, subscription } = message;
-    if (data && data.seq) at[channel] = data.seq;
-    if (ext && ext.live && ext.live.seq) at[subscription] = at[subscription] || ext.live.seq;
-    next(message);
-  },
-  outgoing(message, next) {
-    if (message.channel === '/meta/connect') message.ext = { live: { at } };
-    if (message.channel === '/meta/subscribe') message.ext = { live: { since: at[message.subscription] } };
-    next(message);
-  },
-});
-
 const commands = {
   open({ name, url, transport, resumes }) {
     const client = new faye.Client(url, { retry: 0.2, timeout: 5 });
-    if (resumes) client.addExtension(positions());
+    if (resumes) positions(client, (lost) => tell({ event: 'lost', name, channel: lost }));
     if (transport !== 'websocket') client.disable('websocket');
     client.on('transport:up', () => tell({ event: 'up', name }));
     client.on('transport:down', () => tell({ event: 'down', name }));
