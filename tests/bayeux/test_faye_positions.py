@@ -40,6 +40,7 @@ async def storm(
         if number % 25 == 24:
             heard = len(faye.of("message", "ann"))
             await faye.wait_count("message", "ann", heard + 1)
+            await faye.wait(lambda: proxy.traffic.open)
             # Written into sockets that are about to be reset, before they are known to be.
             await publish(-number)
             cuts += proxy.cut()
@@ -65,7 +66,7 @@ async def test_cuts_lose_nothing_and_double_nothing(channel: str, transport: str
     async with served(server) as url, FaultProxy(url) as proxy, node() as faye:
         faye.do("open", "ann", url=f"{proxy.url}/faye", transport=transport, resumes=True)
         await faye.subscribe("ann", channel)
-        cuts = await storm(faye, proxy, scaled(200, 1_500), publish)
+        cuts = await storm(faye, proxy, scaled(200, 600), publish)
         await faye.wait(lambda: len(faye.of("message", "ann")) >= len(published), 30)
         heard = faye.data("ann")
         assert [one["seq"] for one in heard] == published if channel == log.channel else heard == published

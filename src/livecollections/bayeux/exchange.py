@@ -128,7 +128,7 @@ class Exchange(Links):
         missed = 0
         receivers = self._receivers(message.channel)
         for session in receivers:
-            if before is not None:
+            if before is not None and message.channel not in session.positions:
                 self.positions.meet(session, message.channel, before)
             if session is deaf:
                 session.skip(message)

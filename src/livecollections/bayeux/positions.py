@@ -82,9 +82,8 @@ class Positions:
             session.fall_behind(position)
 
     def meet(self, session: Session, channel: str, before: str) -> None:
-        """Something is published on a kept channel that the session receives, and is at ``before`` on."""
-        if channel not in session.positions:
-            session.watch(channel, before, self._most)
+        """A message comes on a kept channel on which the session has no position: it is at ``before``."""
+        session.watch(channel, before, self._most)
 
     def _of(self, session: Session, channel: str) -> Position:
         position = session.positions.get(channel)
