@@ -110,7 +110,7 @@ class World:
             (6, self._stranger), (7, self._user), (7, self._serve), (7, self._answer), (5, self._publish),
             (8, self._deliver), (3, self._later), (1, self._cut), (2, self._reconnect), (2, self._poll),
             (0.6, self._lose_some), (0.15, self._reset), (0.2, self._trim), (0.15, self._restore), (0.3, self._keep),
-            (1, self._commit_one), (0.5, self._went_back),
+            (1, self._commit_one), (2, self._went_back),
         ]  # fmt: skip
         weights, actions = zip(*moves, strict=True)
         self.rng.choices(actions, weights)[0]()
