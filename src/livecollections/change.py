@@ -81,6 +81,11 @@ def is_older(one: str | None, other: str | None) -> bool:
     return one is not None and other is not None and is_same_log(one, other) and one < other
 
 
+def is_news(seq: str | None, version: str | None) -> bool:
+    """Whether a state of this seq may take the place of one of ``version``; without a seq only of an unknown one's."""
+    return version is None or (seq is not None and not is_older(seq, version))
+
+
 def squash(changes: Iterable[Change]) -> list[Change]:
     """Keep, of several changes of one document, only the last, in seq order.
 

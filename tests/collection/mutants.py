@@ -36,14 +36,14 @@ class Mutant:
 
 MUTANTS = (
     Mutant(1, "an older state is applied like a newer one", "documents",
-           "elif not is_older(seq, state.version) and (listed or seq is None or seq != state.version):", "else:"),
+           "elif is_news(seq, state.version) and (listed or seq is None or seq != state.version):", "else:"),
     Mutant(1, "a removed document leaves no tombstone", "documents", "        self.bury(key, seq)\n", ""),
     Mutant(1, "what has gone comes back with an old list", "documents",
            "if not self.is_buried(key, seq) and not (listed and is_older(seq, self.floor)):", "if True:"),
     Mutant(1, "a whole list removes what it doesn't know as new", "replica",
            "if state.key is None or state.key in listed:", "if state.key in listed:"),
     Mutant(1, "a whole list removes what is newer than it", "replica",
-           "if not is_older(label, state.version) and state.stamp <= reading.stamp:", "if True:"),
+           "if is_news(label, state.version) and state.stamp <= reading.stamp:", "if True:"),
     Mutant(1, "a list does not wait for the stream to reach its Live-Until", "replica",
            "if self._is_signal or not is_older(self.position, reading.until):", "if True:"),
     Mutant(1, "the answer to an own write moves the position", "writes",

@@ -98,7 +98,7 @@ class Watch:
     def _check_order(self, change: Any) -> None:
         version = change.document.get("v")
         # An answer that tells no seq counts at less than what it shows.
-        if change.key is None or version is None or self.world.mute:
+        if change.key is None or version is None or change.seq is None or self.world.mute:
             return
         now = (change.document["era"], version)
         before = self.seen.get(change.key)

@@ -485,8 +485,8 @@
           const key = id == null ? _.uniqueId('row') : String(id);
           const unknown = id != null && !collection.get(id) && !hidden.has(key) && !this.buried(key, seq);
           list.push(key);
-          if (unknown && this.holds()) held.set(key, {body: row, seq, parse});
-          else batch.state(id == null ? key : id, row, seq, parse, true);
+          if (!unknown || !this.holds()) batch.state(id == null ? key : id, row, seq, parse, true);
+          else if (!older(seq, (held.get(key) || {}).seq)) held.set(key, {body: row, seq, parse});
         }
       });
       const listed = new Set(list), lacks = (id, model) => whole && !listed.has(String(id)) && !older(label, versionOf(model));
@@ -579,7 +579,7 @@
       } else {
         const attrs = body && options.parse ? model.parse(_.clone(body), options) : body;
         const fate = create && body && this.on && this.created(request, body, label);
-        const news = !fate && this.counts(request, label) && !older(label, state.version);
+        const news = !fate && this.counts(request, label) && (label ? !older(label, state.version) : state.version == null);
         if (news && !seq) state.stamp = ++clock;
         if (news) learn(model, seq && body ? attrs : _.extend({}, known(model), body ? attrs : save.values), label);
         else stray(model, attrs);

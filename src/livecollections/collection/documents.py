@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from ..change import is_older, is_same_log
+from ..change import is_news, is_older, is_same_log
 from ..portable import same
 from .key import Keys
 from .state import Document, DocumentChange, DocumentState, Kind
@@ -70,7 +70,7 @@ class Documents:
                 state = DocumentState(key, body)
                 state.learn(body, seq)
                 self.insert(state, own)
-        elif not is_older(seq, state.version) and (listed or seq is None or seq != state.version):
+        elif is_news(seq, state.version) and (listed or seq is None or seq != state.version):
             state.learn(body, seq)
             self.touch(state, own)
 
@@ -126,6 +126,11 @@ class Documents:
                 del self._tombs[key]
 
     # Own creates
+
+    def hold(self, key: str, body: Document, seq: str | None) -> None:
+        """Let a row wait until no create is unanswered."""
+        if key not in self.held or not is_older(seq, self.held[key][1]):
+            self.held[key] = (body, seq)
 
     def holds(self) -> bool:
         """Whether unknown rows of a read wait: one of them may be an unanswered create's."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..change import is_forked, is_older, is_same_log
+from ..change import is_forked, is_news, is_older, is_same_log
 from .documents import Documents
 from .key import Keys
 from .reading import Reading
@@ -336,7 +336,7 @@ class Replica:
                 if self._is_signal and state is not None and is_older(seq, state.version):
                     self._needed = True
                 if state is None and not documents.is_buried(key, seq) and documents.holds():
-                    documents.held[key] = (row, seq)
+                    documents.hold(key, row, seq)
                 else:
                     documents.put(key, row, seq, listed=True)
         if reading.is_whole:
@@ -356,7 +356,7 @@ class Replica:
         for state in list(documents):
             if state.key is None or state.key in listed:
                 continue
-            if not is_older(label, state.version) and state.stamp <= reading.stamp:
+            if is_news(label, state.version) and state.stamp <= reading.stamp:
                 documents.drop(state, label)
             elif self._is_signal:
                 self._needed = True

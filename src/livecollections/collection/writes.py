@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..change import is_older
+from ..change import is_news, is_older
 from ..portable import same
 from .replica import Replica
 from .state import Document, DocumentState
@@ -178,7 +178,9 @@ class Writes:
     def _learn(self, write: Write, state: DocumentState, body: Document | None, seq: str | None) -> None:
         """The answer is what is known, if nothing newer is."""
         label = seq or write.at
-        if not self._replica.counts(write.era, label) or is_older(label, state.version):
+        # What is known at this very seq may hold more: rows of a list are never older than it says.
+        is_known = seq is not None and seq == state.version
+        if is_known or not self._replica.counts(write.era, label) or not is_news(label, state.version):
             return
         if seq is None:
             state.stamp = self._documents.stamp()
