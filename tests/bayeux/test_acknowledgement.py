@@ -309,15 +309,19 @@ async def run(seed: int, transport: str) -> None:
     chance = random.Random(seed)
     server = Server(timeout=2, policy=Open())
     server._exchange.ping_answered = 0.0
+    log = Log(server)
     client = Client(server, transport)
-    await client.begin("/chat")
+    await client.begin("/chat", log.channel)
     count = 0
     for _ in range(chance.randint(5, 40)):
-        step = chance.choice(["publish", "publish", "connect", "lose", "again", "turn"])
+        step = chance.choice(["publish", "publish", "write", "connect", "lose", "again", "turn"])
         if step == "publish":
             for _ in range(chance.randint(1, 3)):
                 await server.publish("/chat", count)
                 count += 1
+        elif step == "write":
+            for key in range(chance.randint(1, 3)):
+                log.add(key)
         elif step == "turn":
             await asyncio.sleep(0)
         elif step == "again":
@@ -327,9 +331,12 @@ async def run(seed: int, transport: str) -> None:
         else:
             await client.ask(**NOW)
             await client.again()
-    while len(client.heard) < count:
+    while len(client.heard) < count + len(log.entries):
         await client.connect(**NOW)
-    assert client.heard == list(range(count))
+        # This wire takes no time, in which histories could be read.
+        await asyncio.sleep(0)
+    assert [data for data in client.heard if isinstance(data, int)] == list(range(count))
+    assert [data["seq"] for data in client.heard if isinstance(data, dict)] == [seq for seq, _ in log.entries]
     assert await client.connect(**NOW) == []
     await client.socket.cut()
     await server.close()

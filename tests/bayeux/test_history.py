@@ -385,3 +385,17 @@ async def test_unsubscribe_forgets_what_waits_and_the_position(server: Server, l
     assert (await poll(server, client_id, advice={"timeout": 0}))[1:] == []
     await request(server, subscribe(client_id, TODOS, ext=since(written[0])))
     assert seqs(await poll(server, client_id)) == written[1:]
+
+
+async def test_a_client_that_never_waits_gets_what_was_read_for_its_last_poll(
+    server: Server, log: Log
+) -> None:
+    written = [log.add(key) for key in range(5)]
+    client_id = await connected(server)
+    await request(server, subscribe(client_id, TODOS, ext=since(log.seq(0))))
+    found: list[str] = []
+    async with asyncio.timeout(5):
+        while len(found) < 5:
+            found += seqs(await poll(server, client_id, advice={"timeout": 0}))
+            await asyncio.sleep(0)
+    assert found == written

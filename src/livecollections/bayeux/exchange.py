@@ -240,7 +240,7 @@ class Exchange(Links):
 
     def kick(self, session: Session) -> None:
         """End a session for good: its client is told so, and not to come back; its socket is closed."""
-        link = session.link
+        link = session.link or session.socket
         if link is not None:
             # CometD's form; a client between two polls hears it by its next, which is unknown.
             told: dict[str, Any] = {"channel": channels.DISCONNECT, "successful": True}

@@ -66,11 +66,12 @@ class Replay:
     async def _run(self, session: Session) -> None:
         pause = PATIENCE[0]
         try:
-            while session.link is not None and session.size <= session.limit // 2 and session.is_behind:
+            while session.size <= session.limit // 2 and session.is_behind:
                 moved = False
                 for channel in session.behind():
                     moved |= await self._read(session, channel)
-                if not moved and session.queue:
+                # A poll that would not wait has gone by now, and the next one takes what was read.
+                if session.link is None or (not moved and session.queue):
                     return
                 if not moved:
                     await asyncio.sleep(pause)
