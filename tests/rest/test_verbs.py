@@ -186,6 +186,7 @@ async def test_a_part_says_where_it_goes_on(api: Api) -> None:
         link = answer.headers.get("link", "").partition(">")[0].lstrip("<")
     assert seen == list("edcba")
     assert (await api.client.get("/api/few?limit=3")).status_code == 400
+    assert "link" not in (await api.client.get("/api/todos?limit=0")).headers, "it would lead to itself"
 
 
 async def test_a_list_within_its_limit_is_whole(api: Api) -> None:
@@ -207,7 +208,7 @@ async def test_a_long_list_is_whole_and_in_order(api: Api) -> None:
 
 KEYS = [
     "a", "a b", "a/b", "a,b", "a%b", "a?b#c", "\u00e9\u4e2d", "a+b", "..x", "a\\b", "a&b=c", "\U0001f600", "a/",
-    "~", "null",
+    "~", "null", "/", "//", "a//b", "/a", "\n", "a\n", "a\n/\nb",
 ]  # fmt: skip
 
 
@@ -352,7 +353,8 @@ async def test_constraints_of_the_database(api: Api) -> None:
         == "/isbn"
     )
     is_problem(await api.client.patch("/api/books/2", json={"title": "t"}), 409)
-    is_problem(await api.client.patch("/api/books/1", json={"pages": -1}), 422)
+    problem = is_problem(await api.client.patch("/api/books/1", json={"pages": -1}), 422)
+    assert problem["title"] == "Unprocessable Content"
     is_problem(await api.client.post("/api/books", json={"isbn": "3", "title": "w", "after": "9"}), 422)
     is_problem(await api.client.delete("/api/books/1"), 409)
     assert api.held() == before

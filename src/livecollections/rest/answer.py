@@ -6,13 +6,12 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from ..errors import ConstraintViolated, RequestError, StoreUnavailable
+from ..errors import Conflict, ConstraintViolated, InvalidDocument, RequestError, StoreUnavailable
 from ..input import pointer
 from ..resource import Resource
 
@@ -23,11 +22,11 @@ Header = tuple[bytes, bytes]
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 
-_CONSTRAINTS = {
-    "unique": (409, "another document has this already"),
-    "foreign key": (422, "this refers to what does not exist, or is referred to"),
-    "check": (422, "the database does not accept this"),
-    "not null": (422, "this is needed"),
+_CONSTRAINTS: dict[str, tuple[type[RequestError], str]] = {
+    "unique": (Conflict, "another document has this already"),
+    "foreign key": (InvalidDocument, "this refers to what does not exist, or is referred to"),
+    "check": (InvalidDocument, "the database does not accept this"),
+    "not null": (InvalidDocument, "this is needed"),
 }
 
 
@@ -83,10 +82,10 @@ def problem_of(error: Exception, resource: Resource, method: str) -> Answer:
 
 
 def _refusal(error: ConstraintViolated, resource: Resource, method: str) -> Answer:
-    status, detail = _CONSTRAINTS.get(error.kind, (422, "the database does not accept this"))
+    refused, detail = _CONSTRAINTS.get(error.kind, _CONSTRAINTS["check"])
     if method == "DELETE":
-        status = 409
+        refused = Conflict
     fields = [field.name if (field := resource.field_of(name)) else name for name in error.fields]
     errors = [{"pointer": pointer((name,)), "detail": detail} for name in fields if name in resource.fields]
     where = f"{', '.join(fields)}: " if errors else ""
-    return problem(status, HTTPStatus(status).phrase, where + detail, errors)
+    return problem(refused.status, refused.title, where + detail, errors)

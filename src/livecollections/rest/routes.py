@@ -54,7 +54,7 @@ def routes(
         ResourceRoute(
             f"{resource.path}/{{key}}",
             document,
-            rf"^{re.escape(resource.path)}/(?P<key>.+?)/?\Z",
+            rf"(?s)^{re.escape(resource.path)}/(?P<key>.+)\Z",
             f"{name}_key",
         ),
     ]
@@ -68,11 +68,12 @@ class ResourceRoute(Route):
         self.path_regex = re.compile(pattern)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """As any route; a path with more segments is somebody else's."""
+        """As any route; a path with more segments, or with an empty one for the key, is somebody else's."""
         match, child = super().matches(scope)
-        if match is Match.FULL and "/" in child["path_params"].get("key", ""):
-            decoded = scope["path"].rstrip("/").count("/") - child["path_params"]["key"].count("/")
-            if scope.get("raw_path", b"").partition(b"?")[0].rstrip(b"/").count(b"/") != decoded:
+        key = child.get("path_params", {}).get("key", "")
+        if match is Match.FULL and "/" in key:
+            raw = scope.get("raw_path", b"").partition(b"?")[0]
+            if raw.rstrip(b"/").count(b"/") != scope["path"].count("/") - key.count("/"):
                 return Match.NONE, {}
         return match, child
 
@@ -135,7 +136,7 @@ class Collection(Endpoint):
         headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found)]
         channel = self.resource.channel.encode()
         headers.append((b"live-channel" if query.is_whole and not has_more else b"live-signal", channel))
-        if has_more:
+        if has_more and most:
             headers.append((b"link", _next_page(request, query, len(found.rows) - 1)))
         return Answer(200, await self._render(found.rows[:most]), headers)
 
