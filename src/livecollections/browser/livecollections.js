@@ -575,7 +575,7 @@
       if (request.failed) this.refuse(request);
       if (request.failed || method === 'read' && (!body || !request.whole)) {
         proceed();
-        if (request.failed === 404) this.absent(model, label);
+        if (request.failed === 404 && (method === 'read' || known(model))) this.absent(model, label);
       } else {
         const attrs = body && options.parse ? model.parse(_.clone(body), options) : body;
         const fate = create && body && this.on && this.created(request, body, label);

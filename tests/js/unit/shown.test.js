@@ -142,3 +142,18 @@ scripted('answers without headers count at the position when their request left'
   await rest();
   assert.deepEqual(todos.pluck('title'), ['d']);
 });
+
+scripted('a 404 takes away what the server had, and not what it never had', async (wire, make) => {
+  const todos = await live(wire, make, [{ id: 1, title: 'a' }]);
+  const gone = () => ['s', 404, { 'Live-Seq': spell('a6') }];
+  const answer = ([name, status, headers]) => wire.reply(wire.names.get(name), status, headers, {});
+  let model;
+  wire.write('s', () => { model = todos.create({ id: 'mine', title: 'x' }); });
+  answer(gone());
+  await rest();
+  assert.deepEqual([todos.pluck('id'), model.unsaved, model.get('title')], [[1, 'mine'], true, 'x']);
+  wire.write('s', () => todos.get(1).save({ title: 'b' }));
+  answer(gone());
+  await rest();
+  assert.deepEqual(todos.pluck('id'), ['mine']);
+});
