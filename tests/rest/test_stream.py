@@ -129,6 +129,19 @@ async def test_correctness_28_a_since_that_is_not_known_is_a_reset(site: Site, s
         assert (await following(found))["id"] == seq
 
 
+async def test_a_reset_in_mid_stream_is_the_same_event(site: Site) -> None:
+    async with site.listen() as found:
+        await following(found)
+        with closing(sqlite3.connect(site.path)) as database:
+            database.execute("DROP TRIGGER live_rest_todo_insert")
+        reset = await following(found)
+        data = reset["data"]
+        assert (reset["event"], data["method"], data["seq"]) == ("reset", "RESET", reset["id"])
+        seq = await site.create("b")
+        assert (heard := await following(found))["id"] == seq
+        assert "event" not in heard
+
+
 async def test_silence_is_broken_by_comments(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT", 0.02)
     async with site.listen() as found:

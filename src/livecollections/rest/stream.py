@@ -93,7 +93,8 @@ class EventStream:
                 message = following.result()
                 if message is None:
                     return
-                await send(_part(event(message["data"], message["data"]["seq"])))
+                data = message["data"]
+                await send(_part(event(data, data["seq"], b"reset" if data["method"] == "RESET" else b"")))
                 # Not before: the time until the next is pulled tells the stream that this reader is slow.
                 following = asyncio.ensure_future(anext(self._stream, None))
         finally:
