@@ -52,6 +52,7 @@ setup-test: setup .venv/.tested
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
 	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx"; \
 	if [ -n "$$missing" ]; then \
 		command -v apt-get >/dev/null || { echo "install with your package manager:$$missing"; exit 1; }; \

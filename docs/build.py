@@ -28,6 +28,7 @@ PAGES = (
     "collection",
     "python",
     "bayeux",
+    "conformance",
     "fastapi",
     "deploy",
     "capture",

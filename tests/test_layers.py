@@ -42,6 +42,7 @@ LAYERS = {
         "bayeux.repeats",
         "bayeux.session",
         "bayeux.strangers",
+        "bayeux.timesync",
         "bayeux.wheel",
         "change",
         "collection.documents",

@@ -50,7 +50,7 @@ class Exchange(Links):
     Args:
         pace: how long connects are held, and how often clients are to be heard of.
         patience: seconds that a hook of an extension may take for one message.
-        clock: seconds that only rise.  token: draws the secret of a clientId, 160 bits.
+        clock: seconds that only rise.  wall: seconds since 1970.  token: draws the secret of a clientId, 160 bits.
     """
 
     def __init__(
@@ -60,9 +60,10 @@ class Exchange(Links):
         limits: Limits,
         patience: float = PATIENCE_WITH_HOOKS,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         token: Callable[[], str] = lambda: secrets.token_hex(20),
     ) -> None:
-        super().__init__(pace, limits, clock)
+        super().__init__(pace, limits, clock, wall)
         self.settings = Declarations()
         self._lazy = Lazy(self.wake)
         self.token = token
@@ -95,7 +96,7 @@ class Exchange(Links):
             if held is not None:
                 # Not at once: the server is going, and a client that is refused waits much longer.
                 held.reply["advice"] = messages.advice(RETRY, interval=COME_BACK, timeout=self.pace.timeout)
-                held.link.reply(held.reply)
+                self._reply(held.link, held.reply)
             self.end(session)
         self._lifetimes.close()
         self._lazy.close()
@@ -232,7 +233,7 @@ class Exchange(Links):
                 held.reply.pop("clientId", None)
                 messages.refuse(held.reply, messages.unknown_client(session.id))
                 held.reply["advice"] = messages.advice(REHANDSHAKE, interval=0)
-            held.link.reply(held.reply)
+            self._reply(held.link, held.reply)
         for link in dict.fromkeys(links):
             link.session = None
             self.heard(link)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import message as messages
+from . import timesync
 from .lifetimes import Lifetimes, Pace
 from .message import RETRY, Limits
 from .session import Happening, Held, Link, Session
@@ -26,10 +27,13 @@ PING_ANSWERED = 2.0
 class Links:
     """The half of the exchange that sees to sessions' links, and to their time."""
 
-    def __init__(self, pace: Pace, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, pace: Pace, limits: Limits, clock: Callable[[], float], wall: Callable[[], float]
+    ) -> None:
         self.pace = pace
         self.limits = limits
         self.clock = clock
+        self.wall = wall
         self.ping_answered = PING_ANSWERED
         self._pings: dict[Link, asyncio.Event] = {}
         self._lifetimes = Lifetimes(pace, clock, answer=self.answer, lose=self._lose, expire=self._expire)
@@ -129,6 +133,11 @@ class Links:
         self._lifetimes.watch(session)
         if session.flight.is_acknowledged:
             reply.setdefault("ext", {})["ack"] = session.flight.next_number()
+        self._reply(link, reply)
+
+    def _reply(self, link: Link, reply: dict[str, Any]) -> None:
+        """Give a connect its answer."""
+        timesync.conclude(reply, self.wall())
         link.reply(reply)
 
     def hold(self, session: Session, link: Link, reply: dict[str, Any], wait: float) -> None:

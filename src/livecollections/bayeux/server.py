@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import BayeuxError
 from . import channel as channels
 from . import message as messages
-from . import salesforce
+from . import salesforce, timesync
 from .exchange import Exchange
 from .extension import Context, wait_passed
 from .fault import logged
@@ -141,6 +141,7 @@ class Engine:
     # The meta channels.
 
     async def _handshake(self, message: Mapping[str, Any], link: Link, is_alone: bool) -> None:
+        times = timesync.begin(message, self.exchange.wall())
         offered = message.get("supportedConnectionTypes")
         offered = [offered] if isinstance(offered, str) else offered
         if not isinstance(offered, list) or not offered:
@@ -178,6 +179,8 @@ class Engine:
         if messages.wants_acknowledgement(message) and messages.HEARTBEAT not in offered:
             session.flight.is_acknowledged, session.limit = True, self._limits.unacknowledged_bytes
             self._add(reply, ack=True)
+        self._add(reply, timesync=times)
+        timesync.conclude(reply, self.exchange.wall())
         self._gate.give_cookie(session, link, claim)
         if link.is_socket:
             self.exchange.join(session, link)
@@ -199,7 +202,7 @@ class Engine:
         is_first = session.state is State.HANDSHAKEN or (link.is_socket and link.is_fresh)
         is_fresh, link.is_fresh = link.is_fresh, False
         self.exchange.attach(session, link)
-        reply = messages.reply_to(message)
+        reply = self._begin_reply(message)
         self._recall(session, message, reply, is_fresh=is_fresh)
         wish = messages.wished_timeout(message)
         patience = self.exchange.pace.patience(link)
@@ -216,7 +219,7 @@ class Engine:
             self.exchange.attach(session, link)
         assert session.link is not None
         stream = session.link
-        reply = messages.reply_to(message)
+        reply = self._begin_reply(message)
         if stream.is_fresh:
             # Later answers may overtake what the stream brings: they can't say how far it is.
             self._recall(session, message, reply, is_fresh=True)
@@ -224,6 +227,11 @@ class Engine:
         reply = self.exchange.advise_heartbeat(reply, is_heard=stream is not link)
         self.exchange.answer_at_once(session, link, reply)
         self.exchange.wake(session)
+
+    def _begin_reply(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        reply = messages.reply_to(message)
+        self._add(reply, timesync=timesync.begin(message, self.exchange.wall()))
+        return reply
 
     def _recall(
         self, session: Session, message: Mapping[str, Any], reply: dict[str, Any], *, is_fresh: bool
