@@ -50,6 +50,7 @@ class Site:
         self.fates: dict[str, list[int | str]] = {}
         self.live = Live(f"sqlite:///{path}")
         self.live.add_resource("/api/todos", Todo)
+        self.live.add_resource("/api/few", Todo, limit=2)
         self.live.add_resource("/api/people", Person)
         self.live.add_resource("/api/seats", Seat)
 

@@ -189,10 +189,10 @@ async def test_a_part_says_where_it_goes_on(api: Api) -> None:
     assert "link" not in (await api.client.get("/api/todos?limit=0")).headers, "it would lead to itself"
 
 
-async def test_a_list_within_its_limit_is_whole(api: Api) -> None:
+async def test_a_list_within_its_limit_may_outgrow_it(api: Api) -> None:
     await api.todo()
     answer = await api.client.get("/api/few")
-    assert answer.headers["live-channel"] == "/api/few"
+    assert answer.headers["live-signal"] == "/api/few"
     assert "link" not in answer.headers
 
 

@@ -135,7 +135,9 @@ class Collection(Endpoint):
         has_more = most is not None and len(found.rows) > most
         headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found)]
         channel = self.resource.channel.encode()
-        headers.append((b"live-channel" if query.is_whole and not has_more else b"live-signal", channel))
+        # Within its limit it is whole today, and no longer once it has grown.
+        is_whole = query.is_whole and self.resource.limit is None
+        headers.append((b"live-channel" if is_whole else b"live-signal", channel))
         if has_more and most:
             headers.append((b"link", _next_page(request, query, len(found.rows) - 1)))
         return Answer(200, await self._render(found.rows[:most]), headers)
