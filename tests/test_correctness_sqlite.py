@@ -492,6 +492,11 @@ async def test_a_log_that_went_back_in_time_is_noticed_06(rig: Rig) -> None:
     await rig.start()
     assert not await rig.store.locate(lost.seq, "item")
     assert (await rig.store.read(lost.seq, 10)).trimmed
+    head = await rig.store.head()
+    assert await rig.store.renew(head) == head
+    renewed = await rig.store.renew(lost.seq)
+    assert (renewed[:8] == head[:8], renewed[8:]) == (False, head[8:])
+    assert await rig.store.renew(lost.seq) == renewed, "that is of another epoch by now"
 
 
 async def test_a_new_epoch_makes_every_place_unknown_06(rig: Rig) -> None:

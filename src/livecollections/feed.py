@@ -169,9 +169,13 @@ class Feed:
                 logger.warning("%d changes of %s were waiting: told as RESET", waiting, source)
 
     async def _start_again(self) -> None:
-        """The log was trimmed past our position, or is another log: everyone must read again."""
+        """The log was trimmed past our position, or is another log: everyone must read again.
+
+        In a log that went back in time the RESETs would stand before what receivers have had already, and be passed
+        over, as all that is written until it has grown as far again: so it goes on in a new epoch.
+        """
         logger.error("the log goes on elsewhere: every channel is reset", extra={"seq": self._position})
-        self._position = await self._store.head()
+        self._position = await self._store.renew(self._position)
         self._last.clear()
         for source in self._by_source:
             await self._store.reset(source)

@@ -142,6 +142,26 @@ async def test_a_reset_in_mid_stream_is_the_same_event(site: Site) -> None:
         assert "event" not in heard
 
 
+async def test_correctness_6_a_backup_put_back_while_it_runs_is_a_reset(site: Site) -> None:
+    with closing(sqlite3.connect(site.path)) as database, closing(sqlite3.connect(":memory:")) as backup:
+        async with site.listen() as found:
+            await following(found)
+            kept = await site.create("a")
+            database.backup(backup)
+            lost = [await site.create(title) for title in "bcd"]
+            assert [(await following(found))["id"] for _ in range(4)] == [kept, *lost]
+            backup.backup(database)
+            reset = await following(found)
+            assert (reset["event"], reset["data"]["method"]) == ("reset", "RESET")
+            assert reset["id"][:8] != kept[:8], "the log goes on in a new epoch"
+            seq = await site.create("e")
+            assert (await following(found))["id"] == seq
+    for since in lost:
+        async with site.listen(f"?since={since}") as found:
+            assert (await following(found))["id"] == seq
+            assert (await following(found))["event"] == "reset"
+
+
 async def test_silence_is_broken_by_comments(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT", 0.02)
     async with site.listen() as found:

@@ -181,6 +181,10 @@ class Store(ABC):
         """Append a RESET of a source to the log; the answer is its seq."""
 
     @abstractmethod
+    async def renew(self, lost: str) -> str:
+        """Begin a new epoch if the log, in the epoch of ``lost``, went back to before it; the answer is the head."""
+
+    @abstractmethod
     async def wait_changed(self, after: str) -> None:
         """Return when the log may hold something after ``after``, whoever wrote it. Cancel-safe."""
 

@@ -326,6 +326,9 @@ class SQLiteStore(Store):
     async def reset(self, source: str) -> str:
         return await self._write(lambda connection: self._changes.reset(connection, source))
 
+    async def renew(self, lost: str) -> str:
+        return await self._write(lambda connection: self._changes.renew(connection, lost))
+
     def session(self, origin: str | None = None, committed: Callable[[str], None] | None = None) -> Any:
         if not self._started:
             raise StoreUnavailable("the store is not started")

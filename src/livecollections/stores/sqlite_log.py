@@ -201,9 +201,8 @@ class ChangeLog:
         epoch, trimmed_to, top = connection.execute(self._bounds).fetchone()
         end = f"{epoch}{top}"
         if not self._names_entry(connection, after, epoch, trimmed_to):
-            lost = f"{epoch}{trimmed_to}"
-            is_before = is_seq(after) and after[:EPOCH_WIDTH] == epoch and place_of(after) < place_of(lost)
-            return Batch([], end, trimmed=True, trimmed_to=lost if is_before else None)
+            is_trimmed = _is_trimmed(after, epoch, trimmed_to)
+            return Batch([], end, trimmed=True, trimmed_to=f"{epoch}{trimmed_to}" if is_trimmed else None)
         rows = connection.execute(
             "SELECT seq, check_digits, source, method, key, before, after, origin, at "
             f"FROM {self.names.changes} WHERE seq > ? {'' if source is None else 'AND source = ? '}"
@@ -279,6 +278,14 @@ class ChangeLog:
     def reset(self, connection: Connection, source: str) -> str:
         """Append a RESET."""
         append_reset(connection, self.log, source)
+        return self.head(connection)
+
+    def renew(self, connection: Connection, lost: str) -> str:
+        """Begin a new epoch if ``lost`` is of this one, was not trimmed, and names no entry."""
+        epoch, trimmed_to, _ = connection.execute(self._bounds).fetchone()
+        is_known = self._names_entry(connection, lost, epoch, trimmed_to)
+        if lost[:EPOCH_WIDTH] == epoch and not is_known and not _is_trimmed(lost, epoch, trimmed_to):
+            connection.execute(f"UPDATE {self.names.meta} SET value = ? WHERE name = 'epoch'", (new_epoch(),))
         return self.head(connection)
 
     def stamp(self, connection: Connection, origin: str, after: int, source: str, key: str) -> None:
@@ -360,6 +367,10 @@ class ChangeLog:
             f"UPDATE {self.names.cursors} SET seq = ? WHERE name = ? AND owner = ?", (seq, name, owner)
         )
         return bool(moved.rowcount == 1)
+
+
+def _is_trimmed(seq: str, epoch: str, trimmed_to: str) -> bool:
+    return is_seq(seq) and seq[:EPOCH_WIDTH] == epoch and place_of(seq) < place_of(f"{epoch}{trimmed_to}")
 
 
 def append_reset(connection: Connection, log: Log, source: str) -> None:
