@@ -578,6 +578,29 @@ async def test_headers_go_with_every_request(transport: str) -> None:
     assert set(seen) == {"Bearer 7"}
 
 
+class Failing:
+    """A function that fails at first, then gives what can't be sent, then what can."""
+
+    def __init__(self, *given: Any) -> None:
+        self.given = [OSError("not now"), OSError("not now"), *given]
+
+    def __call__(self) -> Any:
+        found = self.given.pop(0) if len(self.given) > 1 else self.given[0]
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+
+async def test_a_function_that_gives_a_token_is_asked_again_when_it_fails(transport: str) -> None:
+    async with (
+        served(Server(timeout=2, policy=Closed())) as url,
+        Client(url, transports=[transport], token=Failing("right")) as client,
+    ):
+        with pytest.raises(errors.ClientError, match="not now"):
+            await client.wait_connected(5, tries=1)
+        await client.wait_connected(5)
+
+
 # A slow program.
 
 

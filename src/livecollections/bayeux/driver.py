@@ -261,7 +261,12 @@ class _Tasks:
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guard(work))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda ended: self._end(ended, work))
+
+    def _end(self, task: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> None:
+        self._running.discard(task)
+        # What was cancelled before its first step has never been awaited, and Python would warn of that.
+        work.close()
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
