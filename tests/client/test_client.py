@@ -279,6 +279,7 @@ async def test_something_else_that_answers_is_an_error_that_says_so(transport: s
         ({"extensions": [object()]}, "extensions"),
         ({"headers": {"a": 1}}, "headers"),
         ({"headers": {"a": "b\nc: d"}}, "headers"),
+        ({"headers": {"a": "\u20ac"}}, "headers"),
         ({"headers": {"Host": "x"}}, "headers"),
         ({"headers": ["a"]}, "headers"),
         ({"timeout": 0}, "timeout"),
@@ -589,6 +590,18 @@ class Failing:
         if isinstance(found, OSError):
             raise found
         return found
+
+
+async def test_a_function_that_gives_headers_is_asked_again_when_it_fails(transport: str) -> None:
+    headers = Failing({"Authorization": "Bearer \u20ac"}, {"Authorization": "Bearer 7"})
+    async with (
+        served(Server(timeout=2, policy=Open())) as url,
+        Client(url, transports=[transport], headers=headers) as client,
+    ):
+        with pytest.raises(errors.Unreachable, match=r"gives them failed.*not now"):
+            await client.wait_connected(5, tries=1)
+        await wait_until(lambda: "ASCII" in str(client.error), 5)
+        await client.wait_connected(5)
 
 
 async def test_a_function_that_gives_a_token_is_asked_again_when_it_fails(transport: str) -> None:

@@ -353,6 +353,23 @@ async def test_headers_are_asked_for_at_each_request(site: Site) -> None:
         assert len(asked) == before + 1
 
 
+async def test_headers_that_cant_be_had_are_asked_for_again(site: Site) -> None:
+    given: list[Any] = [{}]
+
+    def headers() -> Any:
+        return given[0]
+
+    async with site.client(headers=headers, timeout=1) as client, client.collection("/api/todos") as todos:
+        given[0] = {"X-Program": 7}
+        with pytest.raises(errors.Unreachable, match="X-Program"):
+            await todos.create({"title": "milk"})
+        with pytest.raises(errors.Unreachable, match="X-Program"):
+            await todos.read()
+        given[0] = {}
+        await todos.create({"title": "bread"})
+        assert [todo["title"] for todo in todos] == ["bread"]
+
+
 # Optimistic
 
 

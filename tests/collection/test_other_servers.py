@@ -62,7 +62,7 @@ def page(number: int) -> httpx.Response:
 
 def rest_of(handler: Any) -> Rest:
     http = httpx.AsyncClient(transport=httpx.MockTransport(handler), base_url="http://test")
-    return Rest(http, "/api/todos", {"a": "b c"}, None)
+    return Rest(http, "/api/todos", {"a": "b c"}, {})
 
 
 async def test_the_pages_of_a_whole_list_are_one() -> None:

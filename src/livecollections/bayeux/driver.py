@@ -21,7 +21,7 @@ from .lifecycle import State
 from .outbox import Batch
 from .preference import Preference
 from .protocol import Machine
-from .ways import Endpoint, PollingWay, WebSocketWay, check_headers
+from .ways import Endpoint, PollingWay, WebSocketWay, ask_headers
 
 logger = logging.getLogger("livecollections.bayeux")
 
@@ -96,25 +96,29 @@ class Driver:
     async def _find(self) -> Way | None:
         """The first way that opens."""
         self._reasons = {}
-        for kind in self._preference.order(now()):
-            try:
-                return await self._open(kind)
-            except Unreachable as error:
-                self._reasons.update(error.reasons)
+        try:
+            await self._ask_headers()
+            for kind in self._preference.order(now()):
+                try:
+                    return await self._open(kind)
+                except Unreachable as error:
+                    self._preference.failed(kind, now())
+                    self._reasons.update(error.reasons)
+        except Unreachable as error:
+            self._reasons.update(error.reasons)
         self._machine.cut(now(), Unreachable(self._endpoint.url, self._reasons))
         self.turned()
         return None
 
+    async def _ask_headers(self) -> None:
+        self._endpoint.headers = await ask_headers(self._headers, self._endpoint.url)
+
     async def _open(self, kind: str) -> Way:
         way = WAYS[kind](self._endpoint, self._machine.patience)
         try:
-            headers = self._headers
-            self._endpoint.headers = check_headers(await value(headers)) if callable(headers) else headers
             await way.open()
-        except BaseException as error:
+        except BaseException:
             await way.close()
-            if isinstance(error, Unreachable):
-                self._preference.failed(kind, now())
             raise
         return way
 
@@ -194,8 +198,10 @@ class Driver:
             if wanted not in self._machine.offered:
                 return
             try:
+                await self._ask_headers()
                 self._next = await self._open(wanted)
             except Unreachable:
+                self._preference.failed(wanted, now())
                 continue
             self._machine.is_moving = True
             self.wake.set()

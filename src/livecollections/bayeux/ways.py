@@ -9,6 +9,7 @@ It knows what a message looks like as text, and nothing of what it means.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,13 +96,28 @@ def check_headers(headers: Any) -> dict[str, str]:
         if (
             not isinstance(name, str)
             or not isinstance(value, str)
-            or "\n" in name + value
-            or "\r" in name + value
+            or not (name + value).isascii()
+            or not (name + value).replace("\t", " ").isprintable()
         ):
-            raise ConfigurationError(f"headers: the one named {name!r} is no text of one line")
+            raise ConfigurationError(f"headers: the one named {name!r} is no ASCII text of one line")
         if name.lower() in _NOT_OURS:
             raise ConfigurationError(f"headers: {name} can't be set here")
     return dict(headers)
+
+
+async def ask_headers(given: Any, url: str) -> dict[str, str]:
+    """The headers to send now. given: they, checked; or a function that gives them, also a coroutine function.
+
+    Raises:
+        Unreachable: the function failed, or what it gave can't be sent; ``url`` was not asked.
+    """
+    try:
+        found = given() if callable(given) else given
+        return check_headers(await found if inspect.isawaitable(found) else found)
+    except ConfigurationError as error:
+        raise Unreachable(url, {"headers": str(error).removeprefix("headers: ")}) from error
+    except Exception as error:
+        raise Unreachable(url, {"headers": f"what gives them failed, {error!r}"}) from error
 
 
 class Way(Protocol):
@@ -187,7 +203,7 @@ class WebSocketWay:
         try:
             yield
         except (WebSocketException, OSError, TimeoutError, ValueError, EOFError) as error:
-            raise Unreachable(self._endpoint.url, {self.kind: _said(error)}) from error
+            raise Unreachable(self._endpoint.url, {self.kind: said(error)}) from error
 
 
 class PollingWay:
@@ -232,7 +248,7 @@ class PollingWay:
             self._endpoint.keep_cookies(response.headers.get_list("set-cookie"))
             return parse(response.content)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise Unreachable(self._endpoint.url, {self.kind: _said(error)}) from error
+            raise Unreachable(self._endpoint.url, {self.kind: said(error)}) from error
 
     async def close(self) -> None:
         """Close its connections."""
@@ -255,7 +271,7 @@ def parse(raw: str | bytes) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     """What went wrong, in one short line."""
     response = getattr(error, "response", None)
     if response is not None:

@@ -56,7 +56,7 @@ class LiveClient:
             raise ConfigurationError(f"url: such as 'http://127.0.0.1:8000' is expected, not {url!r}")
         self._url = url.rstrip("/")
         self._prefix = unquote(parts.path.rstrip("/"))
-        self._headers = headers
+        self._headers = headers or {}
         self._timeout = timeout
         self._patience = patience
         self._bayeux = Client(

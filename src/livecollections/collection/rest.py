@@ -6,7 +6,6 @@ have been obeyed is told apart: ``Unreachable`` never left, ``Unconfirmed`` may 
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from urllib.parse import urlencode
 import httpx
 import orjson
 
+from ..bayeux.ways import ask_headers, said
 from ..errors import (
     Conflict,
     DocumentNotFound,
@@ -70,7 +70,7 @@ class Rest:
         http: httpx.AsyncClient,
         path: str,
         query: Mapping[str, str],
-        headers: Headers | Callable[[], Headers | Awaitable[Headers]] | None,
+        headers: Headers | Callable[[], Headers | Awaitable[Headers]],
     ) -> None:
         self._http = http
         self._path = path
@@ -108,18 +108,18 @@ class Rest:
     async def _ask(
         self, method: str, url: str, body: Document | None = None, origin: Headers | None = None
     ) -> Answer:
-        sent = {**await self._given(), "Accept": "application/json", **(origin or {})}
+        server = str(self._http.base_url)
+        given = await ask_headers(self._headers, server)
+        sent = {**given, "Accept": "application/json", **(origin or {})}
         content = None if body is None else orjson.dumps(body)
         if content is not None:
             sent["Content-Type"] = "application/json"
         try:
             response = await self._http.request(method, url, content=content, headers=sent)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Unreachable(
-                str(self._http.base_url), {"HTTP": str(error) or type(error).__name__}
-            ) from error
-        except httpx.HTTPError as error:
-            raise Unconfirmed(f"{method} {url}", str(error) or type(error).__name__) from error
+            raise Unreachable(server, {"HTTP": said(error)}) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unconfirmed(f"{method} {url}", said(error)) from error
         status, headers, seq = response.status_code, response.headers, response.headers.get("live-seq")
         if status >= 300:
             return Answer(status, None, seq, headers, refusal(status, response.content))
@@ -127,10 +127,6 @@ class Rest:
             return Answer(status, orjson.loads(response.content or b"null"), seq, headers)
         except ValueError as error:
             raise Unconfirmed(f"{method} {url}", "the answer is not JSON") from error
-
-    async def _given(self) -> Headers:
-        given = self._headers() if callable(self._headers) else self._headers
-        return (await given if inspect.isawaitable(given) else given) or {}
 
 
 def refusal(status: int, content: bytes) -> RequestError:
