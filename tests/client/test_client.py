@@ -145,6 +145,12 @@ async def test_who_does_not_ask_for_a_reset_finds_out() -> None:
             _ = message.data
 
 
+async def test_what_was_not_entered_is_not_taken_for_a_quiet_channel() -> None:
+    async with served(Server(timeout=2, policy=Open())) as url, Client(url) as client:
+        with pytest.raises(errors.ClientClosed, match="not entered"):
+            await anext(client.subscribe("/one"))
+
+
 async def test_iteration_ends_with_the_subscription_or_the_client(transport: str) -> None:
     async with served(Server(timeout=2, policy=Open())) as url:
         client = Client(url, transports=[transport])

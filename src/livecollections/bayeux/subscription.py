@@ -97,9 +97,11 @@ class Subscription:
 
         Raises:
             BayeuxError: the server refused the subscription when it was renewed.
-            ClientError: the server has sent the client away.
+            ClientError: the server has sent the client away, or the subscription was not entered.
         """
-        while not self._has_left and self._hearing is not None:
+        if self._hearing is None:
+            raise ClientClosed(f"the subscription of {self.channel} is not entered: use `async with`")
+        while not self._has_left:
             self._news.clear()
             taken = self._reader.take()
             if self._reader.wants_back():
