@@ -241,10 +241,15 @@ async def test_while_the_server_is_away_it_keeps_what_it_has(site: Site, transpo
         site.proxy.refuse()
         site.proxy.cut()
         await todos.wait_until(lambda it: it.live == "connecting", 10)
+        await todos.wait_until(lambda it: isinstance(it.error, errors.Unreachable), 10)
+        with pytest.raises(errors.Unreachable, match=transport):
+            await todos.wait_live(0.01)
         site.sql("INSERT INTO rest_todo (title, completed) VALUES ('meanwhile', 0)")
         assert [todo["title"] for todo in todos] == ["milk"]
         site.proxy.heal()
         await site.wait_equal(todos)
+        await todos.wait_live(10)
+        assert todos.error is None
         assert todos._replica.resets == 0
 
 
@@ -295,6 +300,12 @@ async def test_a_client_that_is_left_closes_its_collections(site: Site) -> None:
     assert todos.live == "off"
     assert [change async for change in changes] == []
     assert [todo["title"] for todo in todos] == ["milk"]
+
+
+async def test_entering_says_that_bayeux_is_not_where_it_was_looked_for(site: Site) -> None:
+    async with site.client(faye="/api/todos", timeout=1) as client:
+        with pytest.raises(errors.Unreachable, match="websocket: HTTP 403"):
+            await client.collection("/api/todos").__aenter__()
 
 
 async def test_entering_says_what_is_wrong(site: Site) -> None:

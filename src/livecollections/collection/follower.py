@@ -35,8 +35,6 @@ class Follower:
     """One replica's link to the server, as a listener of its channel.
 
     told: called with what is shown otherwise.  turned: called when ``live`` or ``error`` may be another.
-
-    error: why it is not live, as far as it is known.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class Follower:
         told: Callable[[list[DocumentChange]], None],
         turned: Callable[[], None],
     ) -> None:
-        self.error: LiveError | None = None
+        self._error: LiveError | None = None
         self._client = client
         self._rest = rest
         self._replica = replica
@@ -71,6 +69,11 @@ class Follower:
             return "stale"
         is_here = self._client.state is State.CONNECTED and self._hearing.confirmed
         return "live" if is_here and self._replica.is_joined else "connecting"
+
+    @property
+    def error(self) -> LiveError | None:
+        """Why it is not live, as far as it is known: of its own requests, else of the client's connection."""
+        return self._client.error if self._error is None and self._hearing is not None else self._error
 
     def start(self) -> None:
         """Subscribe, and read."""
@@ -128,7 +131,7 @@ class Follower:
 
     def refused(self, error: LiveError) -> None:
         """There is no subscription, and won't be."""
-        self._refusal = self.error = error
+        self._refusal = self._error = error
         self._turned()
 
     def lost(self) -> None:
@@ -181,14 +184,14 @@ class Follower:
         try:
             await self._rest.read(reading)
         except (RequestError, ClientError) as error:
-            self.error = error
+            self._error = error
             self._replica.read_failed(reading)
             return error
         except BaseException:
             self._replica.read_failed(reading)
             raise
         else:
-            self.error = self._refusal
+            self._error = self._refusal
             self._tries = 0
             self._replica.listed(reading)
             return None

@@ -117,7 +117,7 @@ class LiveCollection(Generic[D]):
         Raises:
             BayeuxError: the server refuses the subscription.
             NotLive: waiting is no use.
-            Unconfirmed: it did not come true in time.
+            ClientError: it did not come true in time; which one says why not, as far as that is known.
         """
         await self._wait_live(timeout, self._lasting_error)
 
