@@ -194,6 +194,21 @@ async def test_refusals_are_raised_where_they_were_asked_for(transport: str) -> 
             assert keys(await take(subscription, 1)) == [1]
 
 
+async def test_what_is_too_large_holds_up_nothing_else() -> None:
+    async with (
+        served(Server(timeout=2, policy=Open())) as url,
+        Client(url, transports=["long-polling"]) as client,
+        client.subscribe("/chat") as chat,
+    ):
+        large = asyncio.ensure_future(client.publish("/chat", "x" * 300_000))
+        await client.publish("/chat", "after")
+        with pytest.raises(errors.BayeuxError, match="413"):
+            await large
+        assert await take(chat, 1) == ["after"]
+        assert client.state is State.CONNECTED
+        assert client.error is None
+
+
 @pytest.mark.parametrize("token", ["right", lambda: "right"])
 async def test_a_token_is_shown_at_the_handshake(transport: str, token: Any) -> None:
     async with (

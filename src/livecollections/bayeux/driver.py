@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from ..errors import ClientError, LiveError, Unreachable
+from ..errors import BayeuxError, ClientError, LiveError, Unreachable
 from . import channel as channels
 from .lifecycle import State
 from .outbox import Batch
@@ -180,8 +180,13 @@ class Driver:
             tasks.start(self._post(way, batch, sending))
 
     async def _post(self, way: PollingWay, batch: Batch, sending: list[dict[str, Any]]) -> None:
-        await self._receive(way.kind, await way.post(sending))
-        self._machine.returned(batch, now())
+        try:
+            await self._receive(way.kind, await way.post(sending))
+            self._machine.returned(batch, now())
+        except BayeuxError as error:
+            # Sent again, it would be refused again, and everything else would wait behind it.
+            for request in batch.requests:
+                self._machine.drop(request, error, now())
         self.wake.set()
 
     async def _read(self, way: WebSocketWay) -> None:

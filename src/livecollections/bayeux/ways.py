@@ -13,13 +13,14 @@ import inspect
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
 
-from ..errors import ConfigurationError, Unreachable
+from ..errors import BayeuxError, ConfigurationError, Unreachable
 
 LARGEST = 2**24
 """Bytes of one frame that are taken from a server."""
@@ -233,7 +234,8 @@ class PollingWay:
         """Send messages; the answer's.
 
         Raises:
-            Unreachable: no answer, an error of HTTP, or no Bayeux.
+            BayeuxError: they are too large for the server, which took none of them.
+            Unreachable: no answer, another error of HTTP, or no Bayeux.
         """
         import httpx
 
@@ -242,6 +244,8 @@ class PollingWay:
             response = await self._client.post(
                 self._endpoint.polls, content=orjson.dumps(messages), headers=headers
             )
+            if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise BayeuxError(413, [], response.reason_phrase or "Content Too Large")
             if response.status_code != 200:
                 raise ValueError(f"HTTP {response.status_code} {response.reason_phrase}".rstrip())
             self._client.cookies.clear()
