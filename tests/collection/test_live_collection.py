@@ -344,11 +344,25 @@ async def test_a_wrong_option_of_a_collection_is_named(site: Site) -> None:
     with pytest.raises(errors.ClientClosed):
         site.client().collection("/api/todos")
     async with site.client() as client:
-        for wrong in ({"path": "api"}, {"path": "/a", "model": dict}, {"path": "/a", "key": ()}):
+        for wrong in (
+            {"path": "api"},
+            {"path": "/"},
+            {"path": "/a", "model": dict},
+            {"path": "/a", "key": ()},
+        ):
             with pytest.raises(errors.ConfigurationError, match=list(wrong)[-1]):
                 client.collection(**wrong)
         with pytest.raises(errors.ConfigurationError, match="buffer"):
             client.collection("/api/todos").changes(buffer=0)
+
+
+async def test_documents_without_the_key_are_no_empty_collection(site: Site) -> None:
+    site.sql("INSERT INTO rest_seat (row, place, taken) VALUES ('A', 7, 0)")
+    async with site.client() as client:
+        with pytest.raises(errors.NotLive, match="without id: say with `key`"):
+            await client.collection("/api/seats").__aenter__()
+        async with client.collection("/api/seats", key=("row", "place")) as seats:
+            assert seats["A", 7] == {"row": "A", "place": 7, "taken": False}
 
 
 async def test_headers_are_asked_for_at_each_request(site: Site) -> None:

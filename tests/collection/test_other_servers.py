@@ -82,7 +82,7 @@ async def test_the_pages_of_a_whole_list_are_one() -> None:
     assert len(part.pages) == 1
 
 
-@pytest.mark.parametrize("body", [b"{}", b"not JSON"])
+@pytest.mark.parametrize("body", [b"{}", b"[1]", b"not JSON"])
 async def test_an_answer_that_is_no_list_is_none(body: bytes) -> None:
     with pytest.raises(errors.Unconfirmed):
         await rest_of(lambda request: httpx.Response(200, content=body)).read(Reading(True, None, 1, 0, None))

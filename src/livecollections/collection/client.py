@@ -142,10 +142,10 @@ class LiveClient:
         """
         if self._http is None:
             raise ClientClosed("the client is not open: use `async with`")
-        if not isinstance(path, str) or not path.startswith("/"):
-            raise ConfigurationError(f"path: such as '/api/todos' is expected, not {path!r}")
-        bare, _, asked = path.partition("?")
+        bare, _, asked = path.partition("?") if isinstance(path, str) else ("", "", "")
         bare = bare.rstrip("/")
+        if not bare.startswith("/"):
+            raise ConfigurationError(f"path: such as '/api/todos' is expected, not {path!r}")
         wanted = {**dict(parse_qsl(asked)), **{name: _text(value) for name, value in (query or {}).items()}}
         form = Form(model, key)
         made: LiveCollection[Any] = LiveCollection(

@@ -289,6 +289,9 @@ class Replica:
         reading.joins = label is not None
         if seq is not None and reading.channel is None:
             self.error = "the server names no channel for this list, so nobody would tell of changes"
+        if any(self.documents.keys.of(row) is None for rows, _ in reading.pages for row in rows):
+            fields = ", ".join(self.documents.keys.fields)
+            self.error = f"there is a document without {fields}: say with `key` what its key is"
         self._top = top
         self.documents.floor = label or self.documents.floor
         if is_other:

@@ -85,8 +85,8 @@ class Rest:
             answer = await self._ask("GET", url)
             if answer.refusal is not None:
                 raise answer.refusal
-            if not isinstance(answer.body, list):
-                raise Unconfirmed(f"GET {url}", "the answer is no list")
+            if not isinstance(answer.body, list) or not all(isinstance(row, dict) for row in answer.body):
+                raise Unconfirmed(f"GET {url}", "the answer is no list of documents")
             channel, signal = answer.headers.get("live-channel"), answer.headers.get("live-signal")
             if not reading.pages:
                 reading.channel, reading.is_signal = channel or signal, channel is None
