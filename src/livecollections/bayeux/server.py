@@ -361,7 +361,7 @@ class Engine:
                 await wait_passed(self.exchange.publish(published, session))
             except BayeuxError:
                 if session is not None:
-                    session.repeats.forget(message.get("id"))
+                    session.repeats.forget(message.get("id"), published)
                 raise
         link.reply(messages.reply_to(message))
         if self.exchange.listeners.hear(PUBLISH):
