@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -128,3 +130,25 @@ def test_milliseconds_become_seconds_and_back() -> None:
     assert messages.wished_timeout({"advice": {"timeout": 1500}}) == 1.5
     advice = messages.advice("retry", interval=0.25, timeout=45)
     assert advice == {"reconnect": "retry", "interval": 250, "timeout": 45_000}
+
+
+def test_a_message_that_waits_costs_little_beside_its_bytes() -> None:
+    plain = messages.Message("/a", 1)
+    places = {"seq": "5e1f03aa000000000000041a9c3e", "prev": "5e1f03aa00000000000004170b52"}
+    makers: list[Callable[[], messages.Message | bytes]] = [
+        lambda: messages.Message("/a", 1),
+        lambda: plain.altered({"data": 2}),
+        lambda: messages.placed(plain, **places, at=1.0),
+        lambda: messages.placed(messages.Message("/a", {}), **places, at=1.0).numbered,
+        lambda: messages.reset("/a", **places),
+        lambda: messages.result("/service/a", "1", {}),
+        lambda: messages.to_json(messages.reply_to({"channel": "/a", "id": "1"})),
+    ]
+    for make in makers:
+        tracemalloc.start()
+        try:
+            kept = [make() for _ in range(100)]
+            cost, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert cost / len(kept) < 1_000

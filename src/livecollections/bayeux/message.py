@@ -89,7 +89,7 @@ class Message:
     __slots__ = ("_frame", "_numbered", "at", "body", "channel", "is_reset", "seq")
 
     def __init__(self, channel: str, data: Any, seq: str | None = None) -> None:
-        self._set(channel, orjson.dumps({"channel": channel, "data": data}), seq)
+        self._set(channel, to_json({"channel": channel, "data": data}), seq)
 
     def _set(
         self,
@@ -142,7 +142,7 @@ class Message:
         fixed = {name: value for name, value in decode(self).items() if name not in _CHANGEABLE}
         changed = {name: whole[name] for name in _CHANGEABLE if name in whole}
         other = copy.copy(self)
-        other.body = orjson.dumps({**fixed, **changed})
+        other.body = to_json({**fixed, **changed})
         other._frame = other._numbered = None
         return other
 
@@ -160,7 +160,7 @@ def placed(message: Message, seq: str, prev: str | None, at: float) -> Message:
 def reset(channel: str, seq: str, prev: str) -> Message:
     """It tells a receiver at ``prev`` that it missed what can't be told. It has no data: older clients ignore it."""
     ext = {"live": {"seq": seq, "prev": prev, "reset": True}}
-    return Message.encoded(channel, orjson.dumps({"channel": channel, "ext": ext}), seq, is_reset=True)
+    return Message.encoded(channel, to_json({"channel": channel, "ext": ext}), seq, is_reset=True)
 
 
 def _with_number(message: Message) -> Message | None:
@@ -177,7 +177,7 @@ def _with_number(message: Message) -> Message | None:
         **event,
         "replayId": number(message.seq),
     }
-    return Message.encoded(message.channel, orjson.dumps(whole), message.seq, at=message.at)
+    return Message.encoded(message.channel, to_json(whole), message.seq, at=message.at)
 
 
 def published(channel: str, data: Any, seq: str | None = None) -> Message:
@@ -203,7 +203,17 @@ def result(channel: str, id_: Any, data: Any, *, successful: bool = True) -> Mes
     answer: dict[str, Any] = {"channel": channel, "data": data}
     if is_id(id_):
         answer.update(id=id_, successful=successful)
-    return Message.encoded(channel, orjson.dumps(answer), None)
+    return Message.encoded(channel, to_json(answer), None)
+
+
+def to_json(value: Any) -> bytes:
+    """What is to be kept, encoded.
+
+    Raises:
+        TypeError: it is not JSON.
+    """
+    # A copy: what orjson returns may hold 4 KiB, however short it is.
+    return memoryview(orjson.dumps(value)).tobytes()
 
 
 def encode(replies: Sequence[bytes]) -> bytes:

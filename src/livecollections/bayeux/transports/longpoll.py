@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
-
 from .. import message as messages
 from ..connection import Claim, Connection
 from ..message import Message
@@ -84,7 +82,7 @@ class Poll:
     # The link.
 
     def reply(self, reply: dict[str, Any]) -> None:
-        self._replies.append(orjson.dumps(reply))
+        self._replies.append(messages.to_json(reply))
         self._done.set()
 
     def wake(self) -> None:

@@ -13,8 +13,6 @@ import asyncio
 import logging
 from typing import Any
 
-import orjson
-
 from ...errors import RequestError
 from .. import message as messages
 from ..connection import Claim, Connection, Receive, Send
@@ -98,7 +96,7 @@ class WebSocket:
     # The link.
 
     def reply(self, reply: dict[str, Any]) -> None:
-        body = orjson.dumps(reply)
+        body = messages.to_json(reply)
         self._replies.append(body)
         self._size += len(body)
         self.wake()
