@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import sys
 from typing import Any
 
 import pytest
@@ -91,3 +93,59 @@ async def test_a_kicked_client_is_told_so_and_not_to_come_back(transport: str) -
     assert (told[1]["id"], told[1]["successful"], told[1]["advice"]) == ("held", True, none)
     assert session.has_ended
     assert not server._exchange.sessions
+
+
+async def test_a_long_batch_leaves_others_their_turns() -> None:
+    async with Server(policy=Open()) as server:
+        ticks = itertools.count()
+        server._exchange.clock = lambda: next(ticks) / 1_000
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        others = asyncio.create_task(count())
+        answer = await request(server, [{"channel": "/a", "data": 1, "id": number} for number in range(500)])
+        others.cancel()
+        assert [one["id"] for one in answer.messages] == list(range(500))
+        assert turns > 20
+
+
+async def work(size: int) -> int:
+    """How many functions are called for a client that names so many positions, of channels and of patterns."""
+    async with Server(policy=Open(), limits=Limits(subscriptions=2 * size + 1)) as server:
+        server.channel("/kept/**", history=1)
+        for number in range(size):
+            await server.publish(f"/kept/{number}", number)
+        seq = next(server._exchange.histories.kept_under("/kept/**"))[1].seq(0)
+        names = [f"/kept/{number}" for number in range(size)]
+        patterns = [f"/kept/{number}x/**" for number in range(size)]
+        said = dict.fromkeys(names + patterns, seq)
+        sent: list[dict[str, Any]] = [
+            {"channel": "/meta/subscribe", "subscription": "/kept/**"},
+            {"channel": "/meta/subscribe", "subscription": patterns, "ext": {"live": {"since": said}}},
+            {"channel": "/meta/subscribe", "subscription": names, "ext": {"live": {"since": said}}},
+            {"channel": "/meta/connect", "connectionType": "long-polling", "ext": {"live": {"at": said}}},
+        ]
+        client = await handshake(server)
+        calls = 0
+
+        def note(*happening: Any) -> None:
+            nonlocal calls
+            calls += 1
+
+        sys.setprofile(note)
+        try:
+            for message in sent:
+                answer = await request(server, [{**message, "clientId": client}])
+                assert answer.messages[0]["successful"]
+        finally:
+            sys.setprofile(None)
+        return calls
+
+
+async def test_positions_cost_as_much_as_there_are() -> None:
+    assert await work(400) < 3 * await work(200)

@@ -17,6 +17,9 @@ from . import channel as channels
 from .history import History, Keeper, Page
 from .message import Message
 
+REMEMBERED = 4_096
+"""Names of which it is remembered what keeps them; clients name as many as they like."""
+
 
 class Histories:
     """The channels that have a history."""
@@ -25,6 +28,7 @@ class Histories:
         self._fed: dict[str, History] = {}
         self._keepers: dict[str, Keeper | None] = {}
         self._published: dict[str, str] = {}
+        self._found: dict[str, Keeper | None] = {}
 
     @property
     def fed(self) -> Mapping[str, History]:
@@ -43,6 +47,7 @@ class Histories:
     def keep(self, pattern: str, keeper: Keeper | None) -> None:
         """Have what is published on a channel, or on all that a pattern covers, kept; None: not kept."""
         self._keepers[pattern] = keeper
+        self._found.clear()
 
     def clear(self) -> None:
         """Forget what was published: the histories know."""
@@ -56,11 +61,20 @@ class Histories:
 
     def keeper(self, channel: str) -> Keeper | None:
         """What keeps the messages of a channel, if it is a plain one with a history."""
-        if not self._keepers or channel in self._fed or channel.endswith("*"):
+        if not self._keepers or channel in self._fed:
             return None
-        if channels.is_service(channel) or channels.is_meta(channel):
-            return None
-        return self._declared(channel)
+        try:
+            return self._found[channel]
+        except KeyError:
+            return self._find(channel)
+
+    def _find(self, channel: str) -> Keeper | None:
+        is_other = channel.endswith("*") or channels.is_service(channel) or channels.is_meta(channel)
+        found = None if is_other else self._declared(channel)
+        if len(self._found) >= REMEMBERED:
+            self._found.clear()
+        self._found[channel] = found
+        return found
 
     def _declared(self, name: str) -> Keeper | None:
         return next((self._keepers[near] for near in channels.broader(name) if near in self._keepers), None)
@@ -121,13 +135,14 @@ class Histories:
 
     def known_under(self, names: Iterable[str]) -> list[str]:
         """The channels with a history of which something is known, that these names and patterns cover."""
-        found: dict[str, None] = {}
-        for name in names:
-            found.update(dict.fromkeys(self.fed_under(name)))
-            if not name.endswith("*") and self.keeper(name) is not None:
-                found[name] = None
-            for _, keeper in self.kept_under(name):
-                for channel in keeper.channels():
-                    if channels.matches(name, channel) and self.keeper(channel) is keeper:
-                        found[channel] = None
-        return list(found)
+        wanted = dict.fromkeys(names)
+        kept = [one for name in wanted if name.endswith("*") for one in self.kept_under(name)]
+        found = [one for one in self._fed if not wanted.keys().isdisjoint(channels.expand(one))]
+        found += [name for name in wanted if self.keeper(name) is not None]
+        for keeper in dict.fromkeys(keeper for _, keeper in kept):
+            found += [
+                channel
+                for channel in keeper.channels()
+                if self.keeper(channel) is keeper and not wanted.keys().isdisjoint(channels.expand(channel))
+            ]
+        return list(dict.fromkeys(found))

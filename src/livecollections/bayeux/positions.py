@@ -9,7 +9,7 @@ It changes sessions and knows no message; which channels have a history, ``histo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -110,26 +110,34 @@ class Positions:
         asked = _checked(at)
         last: dict[str, str] = {}
         reset = []
+        logs: dict[str, Keeper] = {}
         for name, seq in asked.items():
             if not name.endswith("*"):
                 self._set_back(session, name, seq, last)
-                continue
-            keepers = self._keepers(name, seq)
-            if keepers and not keepers[0].can_tell(seq):
-                reset.append(name)
-            for channel in self._below(session, name, seq, keepers):
-                if self._nearest(asked, channel, seq) == name:
-                    self._set_back(session, channel, seq, last)
+            elif (keeper := self._keeper(name, seq)) is not None:
+                logs[epoch(seq)] = keeper
+                if not keeper.can_tell(seq):
+                    reset.append(name)
+        if any(name.endswith("*") for name in asked):
+            for channel, log in self._known(session, logs).items():
+                near = self._nearest(asked, channel, log)
+                if near is not None and near != channel:
+                    self._set_back(session, channel, asked[near], last)
         return {key: found for key, found in (("last", last), ("reset", reset)) if found}
 
     def reached(self, session: Session, at: Any) -> dict[str, str]:
         """By the client's own patterns, up to where it has been sent everything that they cover, if that is further."""
         found = {}
+        floors: dict[str, str] = {}
         for name, seq in _checked(at).items():
-            for keeper in self._keepers(name, seq) if name.endswith("*") else ():
-                floor = self._floor(session, keeper)
-                if floor > seq:
-                    found[name] = floor
+            keeper = self._keeper(name, seq) if name.endswith("*") else None
+            if keeper is None:
+                continue
+            log = epoch(seq)
+            if log not in floors:
+                floors[log] = self._floor(session, keeper)
+            if floors[log] > seq:
+                found[name] = floors[log]
         return found
 
     def _set_back(self, session: Session, channel: str, seq: str, last: dict[str, str]) -> None:
@@ -141,23 +149,21 @@ class Positions:
             session.set_back(self._of(session, channel), seq)
             last[channel] = sent
 
-    def _keepers(self, pattern: str, seq: str) -> list[Keeper]:
+    def _keeper(self, pattern: str, seq: str) -> Keeper | None:
+        """What keeps messages of this log below a pattern."""
         kept = self._histories.kept_under(pattern)
-        return [keeper for _, keeper in kept if epoch(keeper.position()) == epoch(seq)][:1]
-
-    def _below(self, session: Session, pattern: str, seq: str, keepers: list[Keeper]) -> Iterator[str]:
-        """The channels of this log below a pattern on which the session may have been sent something."""
-        known = [channel for keeper in keepers for channel in keeper.channels()]
-        for channel in dict.fromkeys((*session.positions, *known)):
-            if channels.matches(pattern, channel):
-                position = session.positions.get(channel)
-                if position is None or epoch(position.sent) == epoch(seq):
-                    yield channel
+        return next((keeper for _, keeper in kept if epoch(keeper.position()) == epoch(seq)), None)
 
     @staticmethod
-    def _nearest(asked: Mapping[str, str], channel: str, seq: str) -> str | None:
+    def _known(session: Session, logs: Mapping[str, Keeper]) -> dict[str, str]:
+        """The channels on which the session may have been sent something, and the log of each."""
+        kept = {channel: log for log, keeper in logs.items() for channel in keeper.channels()}
+        return kept | {channel: epoch(position.sent) for channel, position in session.positions.items()}
+
+    @staticmethod
+    def _nearest(asked: Mapping[str, str], channel: str, log: str) -> str | None:
         for near in channels.broader(channel):
-            if near in asked and (near == channel or epoch(asked[near]) == epoch(seq)):
+            if near in asked and (near == channel or epoch(asked[near]) == log):
                 return near
         return None
 

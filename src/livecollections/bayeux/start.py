@@ -35,25 +35,24 @@ class Start:
         self.reset: list[str] = []
         self._histories = histories
         self._names = names
+        self._all = frozenset(names)
         self._located: set[str] = set()
+        wider = {wide for name in names for wide in channels.broader(name)}
         self._asked = {
             name: seq if isinstance(seq, str) and len(seq) <= LONGEST_SEQ else ""
             for name, seq in asked.items()
-            if channels.is_valid(name)
-            and (self._is_inside(name) or not self._covered(name).isdisjoint(names))
+            if channels.is_valid(name) and (name in wider or self._is_inside(name))
         }
         self._lost = {name for name, seq in self._asked.items() if not self._is_known(name, seq)}
 
     def _is_inside(self, name: str) -> bool:
         """Whether the subscription covers all that this name covers."""
-        return not set(self._names).isdisjoint(channels.broader(name))
-
-    def _covered(self, name: str) -> set[str]:
-        """The names of the subscription that this one covers."""
-        return {one for one in self._names if name in channels.broader(one)}
+        return not self._all.isdisjoint(channels.broader(name))
 
     async def locate(self) -> None:
         """Ask the histories what they can tell; ``settle`` what came into being meanwhile before you subscribe."""
+        if not self._asked:
+            return
         self.reset = self._reset_names()
         patterns = {name for name in self.reset if name.endswith("*")}
         exact = [name for name in self._asked if not name.endswith("*") and self._is_inside(name)]
@@ -93,7 +92,7 @@ class Start:
 
     def settle(self) -> None:
         """Begin channels that came into being since they were located where the client asked, too."""
-        for channel in self._histories.known_under(self._names):
+        for channel in self._histories.known_under(self._names) if self._asked else ():
             history = self._histories.of(channel)
             if channel in self._located or history is None:
                 continue
@@ -122,7 +121,7 @@ class Start:
         """Tell nothing: it would be more channels than a session can be behind in."""
         self.told.clear()
         self._lost = set(self._asked)
-        self.reset = sorted(set(self._names) | {name for name in self._asked if self._is_inside(name)})
+        self.reset = sorted(self._all | {name for name in self._asked if self._is_inside(name)})
 
     # What the client is told.
 
