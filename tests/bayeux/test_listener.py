@@ -179,6 +179,32 @@ async def test_a_publisher_waits_for_listeners_that_are_too_slow(server: Server)
     assert len((await publishing).messages) == BACKLOG + 10
 
 
+async def test_a_subscriber_waits_for_listeners_that_are_too_slow(server: Server) -> None:
+    gate = asyncio.Event()
+    told = []
+
+    @server.on("subscribe")
+    @server.on("unsubscribe")
+    async def wait(session: Session, channel: str) -> None:
+        await gate.wait()
+        told.append(channel)
+
+    client_id = await connected(server)
+    flood = [
+        {"channel": f"/meta/{verb}", "subscription": "/a", "clientId": client_id}
+        for verb in ("subscribe", "unsubscribe") * BACKLOG
+    ]
+    asking = asyncio.create_task(request(server, flood))
+    strands = server._exchange.listeners._strands._strands
+    await wait_until(lambda: any(len(strand) == BACKLOG for strand in strands.values()))
+    await asyncio.sleep(0)
+    assert not asking.done()
+    assert [len(strand) for strand in strands.values()] == [BACKLOG]
+    gate.set()
+    assert len((await asking).messages) == len(flood)
+    await wait_until(lambda: len(told) == len(flood))
+
+
 async def test_the_server_closes_in_spite_of_a_listener_that_hangs(server: Server) -> None:
     hanging = asyncio.Event()
 

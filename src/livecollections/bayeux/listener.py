@@ -36,7 +36,7 @@ EVENTS = MappingProxyType(
 """What each event tells; the session of a publish is None if it is nobody's."""
 
 BACKLOG = 256
-"""Events of one session that wait for slow listeners before no more of its publishes are read."""
+"""Events of one session that wait for slow listeners before no more of its messages are read."""
 FAREWELL = 0.4
 """Seconds that listeners have to hear that the server closes."""
 

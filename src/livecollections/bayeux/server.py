@@ -22,7 +22,6 @@ from .exchange import Exchange
 from .extension import Context, wait_passed
 from .fault import logged
 from .gate import Gate
-from .listener import PUBLISH
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
 from .session import Link, Session, State
@@ -308,6 +307,7 @@ class Engine:
             self._add(reply, replay=salesforce.numbers(self.exchange.histories, session, names))
         link.reply(reply)
         self.exchange.wake(session)
+        await self.exchange.listeners.wait_room(session)
 
     async def _may_subscribe(self, session: Session, name: str) -> bool:
         if channels.is_pattern(name):
@@ -330,6 +330,7 @@ class Engine:
         reply = messages.reply_to(message)
         reply["subscription"] = message["subscription"]
         link.reply(reply)
+        await self.exchange.listeners.wait_room(session)
 
     @staticmethod
     def _names(message: Mapping[str, Any]) -> list[Any]:
@@ -371,8 +372,7 @@ class Engine:
                     session.repeats.forget(message.get("id"), published)
                 raise
         link.reply(messages.reply_to(message))
-        if self.exchange.listeners.hear(PUBLISH):
-            await self.exchange.listeners.wait_room(session)
+        await self.exchange.listeners.wait_room(session)
 
     async def _call(self, session: Session | None, message: Mapping[str, Any], link: Link) -> None:
         name, data = _channel(message), message["data"]
