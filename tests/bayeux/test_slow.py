@@ -12,11 +12,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 
-from livecollections.bayeux import Limits, Server
+from livecollections.bayeux import Limits, Server, Session
 from livecollections.bayeux.transports.websocket import FRAME
 
 from ..serving import served, wait_until
-from .wire import Log, Open, connect, handshake, seqs, subscribe
+from .wire import Log, Open, Socket, connect, connected, handshake, request, seqs, subscribe
 
 HIGH_WATER = 65_536
 """What asyncio and uvloop let wait in a transport before it says so."""
@@ -144,3 +144,55 @@ async def test_one_that_asks_and_never_reads_is_not_heard_further(server: Server
             # A close would wait for the server to read, which waits for this client to read.
             socket.transport.abort()
     assert not server._sockets
+
+
+async def flood(server: Server, client_id: str) -> None:
+    """Publish until the session ends, and see that it keeps no more than it may."""
+    session = server._exchange.sessions[client_id]
+    most = 2 * server.limits.queue_bytes // len(TEXT)
+    for _ in range(most):
+        await server.publish("/chat", TEXT)
+        await asyncio.sleep(0)
+        assert session.size <= server.limits.queue_bytes
+    assert session.has_ended
+
+
+async def test_an_answer_that_is_not_read_costs_its_bound() -> None:
+    async with Server(timeout=5, policy=Open()) as server:
+        client_id = await connected(server)
+        await request(server, subscribe(client_id, "/chat"))
+        takes = asyncio.Event()
+        polling = asyncio.create_task(request(server, connect(client_id), takes=takes))
+        await wait_until(lambda: server._exchange.sessions[client_id].held is not None)
+        await flood(server, client_id)
+        takes.set()
+        connected_again, *heard = (await polling).messages
+        assert connected_again["successful"]
+        assert {message["channel"] for message in heard} == {"/chat"}
+
+
+async def test_a_socket_that_never_read_costs_its_bound() -> None:
+    async with Server(timeout=5, policy=Open()) as server, Socket(server) as socket:
+        client_id = await handshake(server)
+        socket.take_nothing()
+        socket.send({"channel": "/meta/nothing"})
+        await wait_until(lambda: socket.is_waited_for)
+        socket.send(subscribe(client_id, "/chat"), connect(client_id, "websocket"))
+        await wait_until(lambda: server._exchange.sessions[client_id].link is not None)
+        await flood(server, client_id)
+
+
+async def test_a_batch_whose_end_waits_costs_its_bound() -> None:
+    class Slow(Open):
+        async def can_publish(self, session: Session | None, channel: str, data: Any) -> bool:
+            return await answered.wait()
+
+    answered = asyncio.Event()
+    async with Server(timeout=5, policy=Slow()) as server:
+        client_id = await connected(server)
+        batch = [subscribe(client_id, "/chat"), connect(client_id), {"channel": "/a", "data": 1}]
+        polling = asyncio.create_task(request(server, batch))
+        await wait_until(lambda: server._exchange.sessions[client_id].link is not None)
+        await flood(server, client_id)
+        answered.set()
+        assert len((await polling).messages) == len(batch)

@@ -56,12 +56,18 @@ async def request(
     method: str = "POST",
     headers: Headers = (),
     gone: asyncio.Event | None = None,
+    takes: asyncio.Event | None = None,
     chunks: int = 1,
     path: str = "/faye",
     query: str = "",
     **scope: Any,
 ) -> Answer:
-    """One HTTP request; ``body`` is bytes, or is sent as JSON; ``gone`` is set when the client goes."""
+    """One HTTP request; ``body`` is bytes, or is sent as JSON.
+
+    Args:
+        gone: is set when the client goes.
+        takes: is set when it reads the answer; None: it reads at once.
+    """
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     size = max(1, -(-len(raw) // chunks))
     parts = [raw[start : start + size] for start in range(0, len(raw), size)] or [b""]
@@ -78,6 +84,8 @@ async def request(
         return {"type": "http.disconnect"}
 
     async def send(event: Any) -> None:
+        if takes is not None:
+            await takes.wait()
         sent.append(event)
 
     whole = {
@@ -201,6 +209,7 @@ class Socket:
         self.subprotocol: str | None = None
         self.closed: int | None = None
         self.is_accepted = False
+        self.is_waited_for = False
         self._app = app
         self._scope = scope
         self._headers = [(name.encode(), value.encode()) for name, value in headers]
@@ -225,7 +234,9 @@ class Socket:
         await self.wait(lambda: self.is_accepted or self.closed is not None)
 
     async def _send(self, event: Any) -> None:
+        self.is_waited_for = True
         await self._takes.wait()
+        self.is_waited_for = False
         if self._is_broken or self.closed is not None:
             raise OSError("the peer has gone")
         if event["type"] == "websocket.accept":

@@ -65,7 +65,7 @@ class Links:
                 self._give_up(old)
         self.join(session, link)
         if session.link is not link:
-            session.link, session.flowing = link, True
+            session.link, session.flowing = link, link.is_taking
 
     def detach(self, link: Link) -> None:
         """The link has gone; its session waits for another. What was in flight is put back."""
@@ -168,8 +168,15 @@ class Links:
         elif session.link is not None:
             session.link.wake()
 
+    def taking(self, link: Link) -> None:
+        """The link takes all that comes for its session, until ``sending``."""
+        link.is_taking = True
+        if (session := _attached(link)) is not None:
+            session.flowing = True
+
     def sending(self, link: Link) -> float:
         """The link writes now; until ``sent``, what comes for its session waits within bounds."""
+        link.is_taking = False
         if (session := _attached(link)) is not None:
             session.flowing = False
         return self.clock()
@@ -180,6 +187,7 @@ class Links:
         Args:
             begun: what ``sending`` returned.
         """
+        link.is_taking = True
         if (session := _attached(link)) is None:
             return
         session.landed()

@@ -34,6 +34,7 @@ class _LocalLink:
     headers: list[tuple[bytes, bytes]] | None = None
     is_socket = False
     is_fresh = False
+    is_taking = True
 
     def __init__(self, exchange: Exchange, session: Session) -> None:
         self.session: Session | None = session

@@ -71,6 +71,8 @@ class Link(Protocol):
     """Whether the client speaks on it for as long as it is there, so that it can be pinged."""
     is_fresh: bool
     """Whether no connect has been seen on it yet."""
+    is_taking: bool
+    """Whether it takes what comes within this turn of the loop; not while it writes, nor before it can."""
 
     def reply(self, reply: dict[str, Any]) -> None:
         """Answer a message; the engine may do so long after the message came."""

@@ -58,6 +58,7 @@ class EventSource:
         self.claim: Claim | None = None
         self.headers: list[tuple[bytes, bytes]] | None = None
         self.is_fresh = True
+        self.is_taking = True
         self._engine = engine
         self._exchange = engine.exchange
         self._send = send

@@ -28,6 +28,7 @@ class Poll:
         self.claim: Claim | None = None
         self.headers: list[tuple[bytes, bytes]] | None = []
         self.is_fresh = True
+        self.is_taking = False
         self._engine = engine
         self._replies: list[bytes] = []
         self._done = asyncio.Event()
@@ -48,9 +49,11 @@ class Poll:
         is_held = session is not None and session.held is not None and session.held.link is self
         # One that isn't held may have waited too, until it could speak for its session.
         if session is not None and session.link is self and (is_held or session.queue):
+            self._engine.exchange.taking(self)
             if not await self._wait_news(wait_disconnect):
                 self._engine.exchange.detach(self)
                 return None
+            self._engine.exchange.sending(self)
             if session.held is not None and session.held.link is self:
                 self._engine.exchange.answer(session)
         taken: list[Message] = []

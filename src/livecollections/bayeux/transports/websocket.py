@@ -52,6 +52,7 @@ class WebSocket:
         self._strangers = strangers
         self._address = connection.address
         self.is_fresh = True
+        self.is_taking = True
         self._engine = engine
         self._exchange = engine.exchange
         self._receive = receive
