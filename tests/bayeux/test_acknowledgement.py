@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from livecollections.bayeux import Limits, Server
+from livecollections.bayeux import Context, Limits, Server
 from livecollections.bayeux.message import Message
 
 from ..scale import scaled
@@ -235,6 +235,58 @@ async def test_an_answer_that_was_never_written_numbers_nothing(server: Server) 
     assert [message["channel"] for message in await client.socket.receive()] == ["/meta/subscribe"]
     assert await client.connect() == [2]
     await client.socket.cut()
+
+
+class Seen:
+    """An extension that sees all that goes, and keeps a message while its gate is shut."""
+
+    per_recipient = True
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def outgoing(self, message: dict[str, Any], context: Context) -> dict[str, Any]:
+        if "data" in message:
+            await self.gate.wait()
+        return message
+
+
+@TRANSPORTS
+async def test_extensions_that_change_nothing_change_nothing(server: Server, transport: str) -> None:
+    server.add_extension(Seen())
+    client = Client(server, transport)
+    if transport == "websocket":
+        async with Socket(server) as socket:
+            asked = {"channel": "/meta/handshake", **VERSION, "ext": {"ack": True}, "id": "1"}
+            assert (await socket.reply(asked))["ext"] == {"ack": True}
+    await client.begin("/chat")
+    await server.publish("/chat", 1)
+    assert await client.connect() == [1]
+    await server.publish("/chat", 2)
+    assert await client.ask()
+    await client.again()
+    assert await client.connect() == [2]
+    await client.socket.cut()
+
+
+async def test_an_answer_whose_messages_were_put_back_bears_no_number(server: Server) -> None:
+    seen = Seen()
+    server.add_extension(seen)
+    client = Client(server)
+    await client.begin("/chat")
+    await server.publish("/chat", 1)
+    seen.gate.clear()
+    first = asyncio.create_task(client.ask())
+    await wait_until(lambda: client.session.flight.plain)
+    second = asyncio.create_task(client.ask())
+    await wait_until(lambda: client.session.flight.number == client.batch + 2)
+    seen.gate.set()
+    (answer,) = await first
+    assert answer["successful"]
+    assert "ack" not in answer.get("ext", {})
+    assert client.take(await second) == [1]
+    assert await client.connect(**NOW) == []
 
 
 # Channels with a history.

@@ -215,11 +215,9 @@ class Extensions:
         session = link.session
         told = [await self._reply(link, reply) for reply in replies]
         given = [await self.deliver(message, session, link.connection) for message in taken]
-        if session is None or session.link is not link:
+        if taken and (session is None or session.link is not link):
             given = []
-            if session is not None and session.flight.is_acknowledged:
-                # A number without its messages would be acknowledged.
-                told = []
+            told = [_unnumbered(reply) for reply in told]
         return arranged(session, told, [message for message in given if message is not None])
 
     async def deliver(
@@ -293,6 +291,14 @@ def _is_personal(extension: object) -> bool:
 def _tell(extension: object, name: str, host: object) -> None:
     if (hook := getattr(extension, name, None)) is not None:
         hook(host)
+
+
+def _unnumbered(body: bytes) -> bytes:
+    """A reply whose messages do not go with it: its number would be acknowledged, and they with it."""
+    reply = orjson.loads(body)
+    if isinstance(reply.get("ext"), dict) and reply.get("channel") == channels.CONNECT:
+        reply["ext"].pop("ack", None)
+    return orjson.dumps(reply)
 
 
 def _refused(reply: dict[str, Any], error: BayeuxError) -> dict[str, Any]:
