@@ -30,7 +30,7 @@ from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
 from .positions import NO_STARTS, Positions
 from .replay import Replay
 from .service import Services
-from .session import Offer, Session
+from .session import OVERFLOW, QUEUED, Session
 from .settings import PLAIN, Declarations
 from .statistics import Counts, Statistics
 
@@ -136,7 +136,7 @@ class Exchange(Links):
                 missed += 1
                 continue
             offer = session.offer(message)
-            if offer is Offer.QUEUED:
+            if offer is QUEUED:
                 if settings.lazy and self._lazy.postpone(session, settings.lazy):
                     continue
                 session.may_wait = False
@@ -144,7 +144,7 @@ class Exchange(Links):
                     self._tell(session)
                 continue
             missed += 1
-            if offer is Offer.OVERFLOW or self.positions.is_too_far_behind(session):
+            if offer is OVERFLOW or self.positions.is_too_far_behind(session):
                 overflown.append(session)
         self.counts.published += 1
         self.counts.delivered += len(receivers) - missed
@@ -165,7 +165,7 @@ class Exchange(Links):
     def _give_one(self, session: Session, message: Message) -> None:
         if session.has_ended:
             return
-        if session.offer(message) is Offer.OVERFLOW:
+        if session.offer(message) is OVERFLOW:
             self._overflow(session)
             return
         self.counts.delivered += 1

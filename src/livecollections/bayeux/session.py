@@ -57,6 +57,10 @@ class Offer(Enum):
     OVERFLOW = "a plain message found no room: the session must end"
 
 
+# Looking a member up in its enumeration costs more than the rest of an offer, in Python 3.11.
+QUEUED, IGNORED, OVERFLOW = Offer
+
+
 class Link(Protocol):
     """The transport's end of a session: a socket, a held poll, or somebody in this process."""
 
@@ -318,19 +322,19 @@ class Session:
             message = message.numbered
         if message.seq is not None and (position := self.positions.get(message.channel)) is not None:
             if position.is_behind or not follows(message.seq, position.queued):
-                return Offer.IGNORED
+                return IGNORED
             if not self._has_room(message):
                 self._withdraw()
                 self.fall_behind(position)
-                return Offer.IGNORED
+                return IGNORED
             position.queued = message.seq
         elif not self._has_room(message):
             self._withdraw()
             if not self._has_room(message):
-                return Offer.OVERFLOW
+                return OVERFLOW
         self.queue.append(message)
         self.size += len(message.body)
-        return Offer.QUEUED
+        return QUEUED
 
     def skip(self, message: Message) -> None:
         """Pass over a message that has just been published and is not for this session."""
@@ -355,10 +359,11 @@ class Session:
         return True
 
     def _has_room(self, message: Message) -> bool:
+        flight = self.flight
         # While the link takes all that comes, what waits is this loop turn's, shared by all receivers.
-        if self.flowing and (self.flight.may_begin or self.held is not None):
+        if self.flowing and (not flight.is_acknowledged or flight.is_open or self.held is not None):
             return True
-        waiting = self.size + self.flight.size
+        waiting = self.size + flight.size
         return not waiting or waiting + len(message.body) <= self.limit
 
     def take(self, room: int) -> list[Message]:
