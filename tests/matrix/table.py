@@ -19,7 +19,8 @@ from .scenarios import SCENARIOS
 class Column:
     """A client on a transport.
 
-    place: "node" or "chromium".  kind: its program.  is_foreign: its page is of another origin than the server.
+    place: "node", "chromium" or "python".  kind: its program.  is_foreign: its page is of another origin than the
+    server.
     """
 
     place: str
@@ -70,10 +71,18 @@ COLUMNS: Sequence[Column] = (
     Column("node", "halley", "long-polling"),
     Column("node", "live", "websocket"),
     Column("node", "live", "long-polling"),
+    Column("python", "python", "websocket"),
+    Column("python", "python", "long-polling"),
+    Column("python", "local", "in-process"),
 )
-"""``live`` is livecollections.js over CometD's client."""
+"""``live`` is livecollections.js over CometD's client; for ``python`` and ``local`` see ``python.py``."""
 
 NOT_APPLICABLE: Mapping[tuple[str, str], str] = {
+    **dict.fromkeys(
+        [("local", name) for name in ("rehandshake", "restart", "cut", "half-open", "slow")],
+        "there is no connection in the server's own process",
+    ),
+    ("local", "service call"): "in the server's own process a service is a function: call it",
     ("live", "wildcard"): "a collection listens to its own channel",
     ("live", "service call"): "a collection calls no services",
     ("live", "batch"): "a collection sends by REST, a request for each write",
@@ -81,7 +90,7 @@ NOT_APPLICABLE: Mapping[tuple[str, str], str] = {
         "Faye's client closes a WebSocket that it found dead and uses no other until that is answered, and "
         "Chromium waits for the answer as long as TCP does"
     ),
-    ("halley in node, websocket", "service call"): (
+    ("halley", "service call"): (
         "Halley's client knows no remote calls, and drops an answer with the id of a publish that it sent a moment ago"
     ),
 }

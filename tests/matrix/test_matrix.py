@@ -21,6 +21,7 @@ from ..serving import served
 from . import collection
 from .bench import Bench, bench, pages
 from .clients import Client, Program, page, program
+from .python import Local, Python
 from .scenarios import SCENARIOS
 from .table import Cell, Outcome, cells, show, tenth
 
@@ -40,6 +41,9 @@ class Floor:
     @asynccontextmanager
     async def client(self, cell: Cell, address: str) -> AsyncIterator[Client]:
         column = cell.column
+        if column.place == "python":
+            yield (Local() if column.kind == "local" else Python()).client(str(cell))
+            return
         if column.place == "node":
             yield self._programs[column.kind].client(str(cell))
             return
@@ -79,7 +83,9 @@ async def run(cell: Cell, floor: Floor) -> Outcome:
             floor.client(cell, made.proxy.url) as client,
         ):
             made.client = client
-            await client.open(made.url, column.transport)
+            made.is_lossless = column.kind == "python"
+            options = {"server": made.server} if column.kind == "local" else {}
+            await client.open(made.url, column.transport, **options)
             await SCENARIOS[cell.scenario](made)
             check_transport(column.transport, made.server)
             await leave(made)

@@ -171,6 +171,7 @@ class Engine:
         if not self.exchange.has_room(address):
             raise messages.too_many_sessions()
         self.exchange.admit(session, address)
+        session.connected(message.get("id"))
         reply = messages.reply_to(message, client_id=False)
         reply["version"] = messages.VERSION
         reply["supportedConnectionTypes"] = list(self.types)
@@ -200,6 +201,7 @@ class Engine:
             raise messages.connection_types_not_supported(kind)
         session = await self._gate.session(message, link)
         self.exchange.answer(session)
+        session.connected(message.get("id"))
         if session.flight.is_acknowledged:
             session.acknowledge(messages.acknowledged(message))
         if kind == messages.HEARTBEAT:

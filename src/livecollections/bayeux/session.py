@@ -391,10 +391,22 @@ class Session:
         if not self.flight.is_acknowledged:
             self.flight.clear()
 
+    def answered(self) -> None:
+        """What was taken has gone with the answer to a poll."""
+        self.flight.is_answered = not self.flight.is_acknowledged
+
+    def connected(self, id_: Any) -> None:
+        """Its client shakes hands or connects: with the id of its last connect again if that was not answered."""
+        is_repeated = self.flight.is_repeated(id_)
+        if self.flight.is_answered and is_repeated:
+            self._return()
+        elif self.flight.is_answered:
+            self.flight.clear()
+
     def put_back(self) -> None:
         """What was taken did not go, as far as the transport knows."""
         self.flight.is_open = False
-        if not self.flight.is_acknowledged:
+        if not self.flight.is_acknowledged and not self.flight.is_answered:
             self._return()
 
     def acknowledge(self, number: int | None) -> None:

@@ -4,24 +4,14 @@ const Faye = globalThis.Faye || (await import('faye')).default;
 // In the order in which it tries them; it shakes hands over the last three only.
 const TRANSPORTS = ['websocket', 'eventsource', 'long-polling', 'cross-origin-long-polling', 'callback-polling'];
 
-// For channels that have a history: what was heard of each last is told, so that the server goes on from there.
-const since = () => {
-  const at = {};
-  return {
-    incoming(message, next) {
-      const { channel, subscription, ext, data } = message;
-      if (subscription && ext && ext.live) at[subscription] = at[subscription] || ext.live.seq;
-      if (data && data.seq && channel in at) at[channel] = data.seq;
-      next(message);
-    },
-    outgoing(message, next) {
-      const { channel, subscription } = message;
-      if (channel === '/meta/subscribe') message.ext = { live: { since: at[subscription] } };
-      if (channel === '/meta/connect') message.ext = { live: { at } };
-      next(message);
-    }
-  };
-};
+// The documented extension, as a user of Node copies it.
+async function documented() {
+  const { readFile } = await import('node:fs/promises');
+  const page = await readFile(new URL('../../../docs/bayeux.md', import.meta.url), 'utf-8');
+  const [text] = /^function positions[^]*?^}$/m.exec(page);
+  return new Function(`${text}\nreturn positions;`)();
+}
+const positions = globalThis.Faye ? null : await documented();
 
 export default (tell) => {
   const clients = new Map();
@@ -34,7 +24,7 @@ export default (tell) => {
     open({ name, url, transport, options }) {
       const client = new Faye.Client(url, { retry: 0.2, timeout: 5 });
       for (const other of TRANSPORTS.slice(0, TRANSPORTS.indexOf(transport))) client.disable(other);
-      if (options.since) client.addExtension(since());
+      if (options.since) positions(client);
       client.addExtension({
         incoming(message, next) {
           if (message.successful && /^\/meta\/(handshake|connect)$/.test(message.channel)) {

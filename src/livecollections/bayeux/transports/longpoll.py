@@ -75,7 +75,7 @@ class Poll:
     def landed(self) -> None:
         """The response has been sent."""
         if self.session is not None and self.session.link is self:
-            self.session.landed()
+            self.session.answered()
         self._engine.exchange.detach(self)
 
     def lost(self) -> None:
