@@ -225,6 +225,7 @@ async def test_a_durable_listener_that_was_trimmed_past_goes_on_with_what_is_kep
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard: list[str] = []
+    indexed: list[str] = []
 
     def build() -> Live:
         live = Live(f"sqlite:///{tmp_path / 'a.db'}", log=Log(changes=2))
@@ -239,6 +240,10 @@ async def test_a_durable_listener_that_was_trimmed_past_goes_on_with_what_is_kep
             assert change.after is not None
             heard.append(change.after["text"])
 
+        @live.on(Order, "create", "reset", durable="index")
+        async def index(change: Change) -> None:
+            indexed.append("reset" if change.after is None else change.after["text"])
+
         return live
 
     def kept() -> list[str]:
@@ -252,7 +257,7 @@ async def test_a_durable_listener_that_was_trimmed_past_goes_on_with_what_is_kep
 
     async with listening() as live:
         await insert(live, "first")
-        await wait_until(lambda: heard == ["first"])
+        await wait_until(lambda: heard == indexed == ["first"])
     async with build() as live:
         await insert(live, *(f"row {number}" for number in range(60)))
         await wait_until(lambda: count() == 2)
@@ -261,8 +266,9 @@ async def test_a_durable_listener_that_was_trimmed_past_goes_on_with_what_is_kep
     async with listening() as live:
         await wait_until(lambda: len(heard) >= 3)
         await insert(live, "last")
-        await wait_until(lambda: heard[-1] == "last")
+        await wait_until(lambda: heard[-1] == indexed[-1] == "last")
     assert heard == ["first", *expected, "last"]
+    assert indexed == ["first", "reset", *expected, "last"], "who asks for resets is told"
     assert "trimmed" in caplog.text
 
 

@@ -142,21 +142,28 @@ class Run:
             batch = await self._store.read(self._position, BATCH, self._source)
             if batch.trimmed:
                 logger.error("a listener missed changes that were trimmed", extra={"seq": self._position})
-                self._position = batch.trimmed_to or await self._store.head()
-                await done(self._position)
+                # The log's own RESET, if it has one, may lie before the place where this goes on.
+                place = batch.trimmed_to or await self._store.head()
+                missed = Change(place, self._source, "RESET", (), None, None, None, self._clock())
+                if not await self._pass(missed, done):
+                    return
                 continue
             for change in batch.changes:
-                self._busy = True
-                if change.method in self._listener.methods:
-                    await self._call(change)
-                kept = await done(change.seq)
-                self._busy = False
-                if self._stopping or not kept:
+                if not await self._pass(change, done):
                     return
-                self._position = change.seq
             self._position = max(self._position, batch.upto)
             if not batch.changes and not batch.more and not await self._wait(done):
                 return
+
+    async def _pass(self, change: Change, done: Callable[[str], Awaitable[bool]]) -> bool:
+        """Hear one change and go on behind it; False where that is no longer for us."""
+        self._busy = True
+        if change.method in self._listener.methods:
+            await self._call(change)
+        kept = await done(change.seq)
+        self._busy = False
+        self._position = change.seq
+        return kept and not self._stopping
 
     async def _call(self, change: Change) -> None:
         call = asyncio.ensure_future(self._handle(change))
