@@ -250,6 +250,7 @@ async def test_a_plain_subscriber_that_takes_nothing_is_told_to_begin_anew(
     assert reply["successful"] is False
     assert reply["error"] == f"401:{client_id}:Unknown client"
     assert reply["advice"] == {"reconnect": "handshake", "interval": 0}
+    assert "clientId" not in reply
     assert "queue is full" in caplog.text
     assert client_id not in caplog.text
 

@@ -148,7 +148,55 @@ async def test_a_handshake_on_a_socket_with_a_session_begins_another(server: Ser
     assert (await only(server, connect(first, advice={"timeout": 0})))["successful"]
 
 
+# Fan-out.
+
+
+async def test_a_session_hears_a_message_once_however_many_of_its_patterns_cover_it(server: Server) -> None:
+    client_id = await connected(server)
+    patterns = ["/**", "/chat/**", "/chat/*", "/chat/1"]
+    for asked in (*patterns, patterns, "/chat/1"):
+        await request(server, subscribe(client_id, asked))
+    for channel in ("/chat/1", "/chat/1/2", "/chat"):
+        await request(server, publish(channel, channel=channel, clientId=client_id))
+    found = (await request(server, connect(client_id))).messages
+    assert [message["data"] for message in found[1:]] == ["/chat/1", "/chat/1/2", "/chat"]
+
+
+# Services.
+
+
+async def test_a_subscription_to_a_service_is_granted_and_not_recorded(server: Server) -> None:
+    told: list[str] = []
+    server.on("subscribe")(lambda session, channel: told.append(channel))
+    client_id = await connected(server)
+    for asked in ("/service/echo", "/service/**", ["/chat", "/service/*"]):
+        reply = await only(server, subscribe(client_id, asked))
+        assert (reply["successful"], reply["subscription"]) == (True, asked)
+    assert [*server.sessions[client_id].subscriptions] == ["/chat"]
+    await wait_until(lambda: told)
+    assert told == ["/chat"]
+
+
 # Connects.
+
+
+async def test_a_connect_that_is_first_or_not_alone_or_wants_no_wait_is_not_held() -> None:
+    server = Server(timeout=60, policy=Open())
+    client_id = await handshake(server)
+    async with asyncio.timeout(2):
+        assert (await only(server, connect(client_id)))["successful"]
+        assert (await only(server, connect(client_id, advice={"timeout": 0})))["successful"]
+        for batch in (
+            [subscribe(client_id, "/chat"), connect(client_id)],
+            [connect(client_id), subscribe(client_id, "/chat")],
+        ):
+            replies = (await request(server, batch)).messages
+            assert [reply["id"] for reply in replies] == [message["id"] for message in batch]
+        async with Socket(server) as socket:
+            assert (await socket.reply(connect(client_id, "websocket")))["successful"]
+            wanted = connect(client_id, "websocket", advice={"timeout": 0})
+            assert (await socket.reply(wanted))["successful"]
+    assert not server.sessions[client_id].held
 
 
 async def test_what_comes_with_a_connect_on_a_socket_does_not_wait_for_it(server: Server) -> None:
