@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from livecollections.bayeux import Limits, Server
+from livecollections.bayeux.exchange import KICKED
 
 from ..serving import wait_until
 from .wire import VERSION, Open, Socket, connect, connected, handshake, request, subscribe
@@ -93,6 +94,30 @@ async def test_a_kicked_client_is_told_so_and_not_to_come_back(transport: str) -
     assert (told[1]["id"], told[1]["successful"], told[1]["advice"]) == ("held", True, none)
     assert session.has_ended
     assert not server._exchange.sessions
+
+
+async def test_one_that_is_kicked_between_two_polls_hears_it_by_the_next() -> None:
+    server = Server(timeout=5, policy=Open())
+    kicked = [await connected(server) for _ in range(KICKED + 1)]
+    for client_id in kicked:
+        server.kick(client_id)
+    (first, *_, last) = kicked
+    (reply,) = (await request(server, connect(last))).messages
+    assert (reply["error"], reply["advice"]["reconnect"]) == (f"401:{last}:Unknown client", "none")
+    (reply,) = (await request(server, {"channel": "/a", "data": 1, "clientId": last})).messages
+    assert reply["advice"] == {"reconnect": "none"}
+    # What is remembered of them is bounded.
+    (reply,) = (await request(server, connect(first))).messages
+    assert reply["advice"] == {"reconnect": "handshake", "interval": 0}
+
+
+async def test_a_channels_name_may_have_so_many_characters() -> None:
+    server = Server(policy=Open(), limits=Limits(channel=4))
+    client_id = await handshake(server)
+    for asked in (subscribe(client_id, "/abcd"), {"channel": "/abcd", "data": 1, "clientId": client_id}):
+        (reply,) = (await request(server, asked)).messages
+        assert reply["error"] == "405:/abcd:Invalid channel"
+    assert (await request(server, subscribe(client_id, "/abc"))).messages[0]["successful"]
 
 
 async def test_a_long_batch_leaves_others_their_turns() -> None:

@@ -40,6 +40,8 @@ PATIENCE_WITH_HOOKS = 5.0
 """Seconds that a hook of an extension may take for one message."""
 PROCESS = 8
 """Characters of a clientId that name its process."""
+KICKED = 1_000
+"""Sessions that are known to have been kicked, for clients that were between two polls."""
 COME_BACK = 1.0
 """Seconds after which clients of a server that closes ask again."""
 
@@ -71,6 +73,7 @@ class Exchange(Links):
         self.process = secrets.token_hex(PROCESS // 2)
         self._sessions: dict[str, Session] = {}
         self._addresses: Counter[str] = Counter()
+        self.kicked: dict[str, None] = {}
         self.extensions = Extensions(self.sessions, patience)
         self._subscribers: dict[str, dict[Session, None]] = {}
         self.services = Services(self.deliver)
@@ -243,13 +246,16 @@ class Exchange(Links):
         """End a session for good: its client is told so, and not to come back; its socket is closed."""
         link = session.link or session.socket
         if link is not None:
-            # CometD's form; a client between two polls hears it by its next, which is unknown.
+            # CometD's form; a client between two polls hears it by its next, at the gate.
             told: dict[str, Any] = {"channel": channels.DISCONNECT, "successful": True}
             if session.held is None:
                 told["advice"] = messages.advice(NONE)
             link.reply(told)
         if session.held is not None:
             session.held.reply["advice"] = messages.advice(NONE)
+        self.kicked[session.id] = None
+        if len(self.kicked) > KICKED:
+            del self.kicked[next(iter(self.kicked))]
         self.end(session, by_client=True)
         if link is not None:
             link.close(1000)

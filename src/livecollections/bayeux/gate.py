@@ -22,7 +22,7 @@ from .binding import Verdict
 from .connection import Claim, Connection
 from .exchange import PROCESS, Exchange
 from .fault import logged
-from .message import REHANDSHAKE
+from .message import NONE, REHANDSHAKE
 from .policy import Policy
 from .session import Link, Session
 
@@ -142,6 +142,9 @@ class Gate:
 
     def _unknown(self, client_id: Any, link: Link, *, connects: bool) -> BayeuxError:
         error = messages.unknown_client(client_id)
+        if isinstance(client_id, str) and client_id in self._exchange.kicked:
+            error.advice = messages.advice(NONE)
+            return error
         if link.is_socket or not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id):
             return error
         if client_id.startswith(self._exchange.process):
