@@ -6,6 +6,7 @@ Cells run side by side, each with a server, a proxy and a client of its own; all
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
@@ -107,6 +108,8 @@ def check_transport(transport: str, server: Server) -> None:
 
 
 async def test_every_client_on_every_transport_through_every_fault(report: list[str]) -> None:
+    # All cells take longer than pytest waits before it shows where a test hangs; each has its own time.
+    faulthandler.cancel_dump_traceback_later()
     wanted = cells() if FULL else tenth()
     turn = asyncio.Semaphore(SIDE_BY_SIDE)
     outcomes: dict[Cell, Outcome] = {}

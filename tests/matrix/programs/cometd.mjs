@@ -14,7 +14,8 @@ export default (tell) => {
   );
   // Its subscriptions go with each handshake: the application makes them again, says its documentation.
   const subscribe = (name, channel) => {
-    const heard = ({ data }) => tell({ event: 'message', name, channel, data });
+    // Who listens to `/**` is called with replies too, which have no data.
+    const heard = ({ data }) => { if (data !== undefined) tell({ event: 'message', name, channel, data }); };
     clients.get(name).client.subscribe(channel, heard, told(name, channel, 'subscribed'));
   };
   return {

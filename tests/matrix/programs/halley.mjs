@@ -39,6 +39,7 @@ export default (tell) => {
       if (!called.has(name)) called.set(name, clients.get(name).subscribe(channel, told));
       called.get(name).then(() => publish(name, { channel, data }));
     },
+    reset({ name }) { clients.get(name).reset(); },
     disconnect({ name }) { clients.get(name).disconnect().then(() => tell({ event: 'disconnected', name })); }
   };
 };
