@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from livecollections import errors
+from livecollections.bayeux import State
 from livecollections.collection import DocumentChange, LiveClient, LiveCollection
 from livecollections.stores.sqlite_install import new_epoch
 from livecollections.testing.proxy import FaultProxy
@@ -300,6 +301,25 @@ async def test_a_client_that_is_left_closes_its_collections(site: Site) -> None:
     assert todos.live == "off"
     assert [change async for change in changes] == []
     assert [todo["title"] for todo in todos] == ["milk"]
+
+
+@pytest.mark.parametrize("steps", range(1, 6))
+async def test_a_client_whose_closing_is_cancelled_leaves_nothing(
+    site: Site, transport: str, steps: int
+) -> None:
+    client = await site.client(transport).__aenter__()
+    todos = await client.collection("/api/todos").__aenter__()
+    others = await client.collection("/api/todos?completed=true").__aenter__()
+    changes = todos.changes()
+    reading = [asyncio.ensure_future(each.read()) for each in (todos, others)]
+    closing = asyncio.ensure_future(client.close())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.gather(closing, *reading, return_exceptions=True)
+    assert (todos.live, others.live) == ("off", "off")
+    assert [change async for change in changes] == []
+    assert client.bayeux.state is State.ENDED
 
 
 async def test_entering_says_that_bayeux_is_not_where_it_was_looked_for(site: Site) -> None:

@@ -92,8 +92,9 @@ class LiveClient:
 
     async def close(self) -> None:
         """Close what is still open, and stop."""
-        for collection in [*self._collections]:
-            await collection.close()
+        # The stack goes on when this is cancelled, so that nothing is left.
+        for collection in self._collections:
+            self._stack.push_async_callback(collection.close)
         await self._stack.aclose()
 
     @overload

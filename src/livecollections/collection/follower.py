@@ -94,8 +94,10 @@ class Follower:
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._turned()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            self._turned()
 
     def follow(self) -> None:
         """Do what the replica asks for, and tell what it shows otherwise."""

@@ -92,9 +92,11 @@ class LiveCollection(Generic[D]):
 
     async def close(self) -> None:
         """Hear no more. What is there stays readable, and changes that wait are still told."""
-        await self._follower.stop()
-        for reader in self._readers:
-            reader.close()
+        try:
+            await self._follower.stop()
+        finally:
+            for reader in self._readers:
+                reader.close()
 
     # State
 
