@@ -41,6 +41,9 @@ def test_what_is_published_is_shown(demo: str, tmp_path: Path) -> None:
         assert running.wait_line("/demo/1").endswith('  /demo/1  {"text":"[red]hi","n":[1,null]}')
         assert publish(tmp_path, demo, "-", stdin='"from stdin"').returncode == 0
         assert running.wait_line("/demo/1").endswith('  "from stdin"')
+        # U+009B is an escape sequence to some terminals, and U+202E turns a line round.
+        assert publish(tmp_path, demo, '"\\u009b2J\\u202e"').returncode == 0
+        assert running.wait_line("/demo/1").endswith('  "\\u009b2J\\u202e"')
         todo = httpx.post(f"{demo}/api/todos", json={"title": "milk"}).json()
         assert running.wait_line("/api/todos").endswith(
             f"  POST    {json.dumps(todo, separators=(',', ':'))}"
@@ -65,8 +68,10 @@ def test_json_is_for_pipes(demo: str, tmp_path: Path) -> None:
         assert [one["data"]["body"]["title"] for one in heard] == ["1", "2"]
         assert heard[0]["channel"] == "/api/todos"
         assert heard[0]["seq"] == heard[0]["data"]["seq"] > first
-        publish(tmp_path, demo, "7")
-        assert json.loads(running.stdout.readline()) == {"channel": "/demo/1", "seq": None, "data": 7}
+        publish(tmp_path, demo, '"\\u009b7"')
+        line = running.stdout.readline()
+        assert line.rstrip("\n").isprintable()
+        assert json.loads(line) == {"channel": "/demo/1", "seq": None, "data": "\x9b7"}
         running.stdout.close()
         publish(tmp_path, demo, "8")
         assert running.wait(SECONDS) == 1

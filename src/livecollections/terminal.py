@@ -9,6 +9,7 @@ It knows the Bayeux client, and no database.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -25,6 +26,9 @@ COLOURS = {"POST": "green", "PUT": "yellow", "DELETE": "red"}
 TRIES = 3
 """Failed tries after which a server counts as not there."""
 
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What terminals obey: C0 and C1 (U+009B is CSI to some), and what turns the direction of text."""
+
 Fail = Callable[[str], NoReturn]
 Show = Callable[[Delivery | Reset], None]
 
@@ -40,9 +44,9 @@ class Screen:
         """Show a message, or that some were missed."""
         line = Text()
         line.append(datetime.now().strftime("%H:%M:%S"), "dim")
-        line.append(f"  {item.channel}  ", "cyan")
+        line.append(f"  {plain(item.channel)}  ", "cyan")
         if isinstance(item, Reset):
-            line.append(f"RESET  {item.reason}: read again", "bold magenta")
+            line.append(f"RESET  {plain(item.reason)}: read again", "bold magenta")
         else:
             self._add(line, item.data)
         if self._out.is_terminal:
@@ -53,14 +57,14 @@ class Screen:
     def _add(line: Text, data: Any) -> None:
         method = data.get("method") if isinstance(data, dict) else None
         if isinstance(method, str) and "body" in data:
-            line.append(f"{method:<6}", COLOURS.get(method, "bold"))
+            line.append(f"{plain(method):<6}", COLOURS.get(method, "bold"))
             line.append("  ")
             data = data["body"]
-        line.append(orjson.dumps(data).decode())
+        line.append(plain(orjson.dumps(data).decode()))
 
     def say(self, sentence: str) -> None:
         """Say what happens."""
-        self._err.print(Text(sentence, "dim"), soft_wrap=True)
+        self._err.print(Text(plain(sentence), "dim"), soft_wrap=True)
 
 
 class Pipe(Screen):
@@ -70,7 +74,12 @@ class Pipe(Screen):
         """Print a message, or that some were missed."""
         told = {"channel": item.channel, "seq": item.seq}
         more = {"reset": item.reason} if isinstance(item, Reset) else {"data": item.data}
-        print(orjson.dumps({**told, **more}).decode(), flush=True)
+        print(plain(orjson.dumps({**told, **more}).decode()), flush=True)
+
+
+def plain(text: str) -> str:
+    """Text that does nothing to a terminal; JSON means the same afterwards."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 async def tail(
