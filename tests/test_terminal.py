@@ -108,6 +108,19 @@ def post(address: str, title: str) -> None:
     httpx.post(f"{address}/api/todos", json={"title": title})
 
 
+def test_a_session_that_is_over_is_not_named(tmp_path: Path) -> None:
+    with command("demo", "--port", "0", cwd=tmp_path) as server:
+        address = server.address()
+        with command("tail", f"{address}/faye", "/demo/*", cwd=tmp_path) as running:
+            listening(running)
+            server.stop(signal.SIGKILL)
+            running.wait_line("reconnecting: ")
+            with command("demo", "--port", address.rstrip("/").rpartition(":")[2], cwd=tmp_path):
+                running.wait_line("reconnecting: the session is over")
+                running.wait_line("connected again, over ")
+            assert not [line for line in running.lines if "Unknown client" in line]
+
+
 async def in_thread(function: object, *arguments: object) -> None:
     """The proxy runs in this loop, so waiting for a line must not stop it."""
     assert callable(function)

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .bayeux import Client, Delivery, Reset, State, Subscription
+from .bayeux.refusal import is_unknown_session
 from .errors import BayeuxError
 
 COLOURS = {"POST": "green", "PUT": "yellow", "DELETE": "red"}
@@ -132,7 +133,9 @@ def _tell(screen: Screen, client: Client, state: State) -> None:
     if state is State.CONNECTED:
         screen.say(f"connected again, over {client.transport}")
     elif state is State.CONNECTING and client.error is not None:
-        screen.say(f"reconnecting: {client.error}")
+        is_over = isinstance(client.error, BayeuxError) and is_unknown_session(client.error)
+        # The error names the session, which nobody is helped by and others should not see.
+        screen.say(f"reconnecting: {'the session is over' if is_over else client.error}")
 
 
 async def publish(url: str, channel: str, data: Any, **options: Any) -> None:
