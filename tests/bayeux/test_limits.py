@@ -44,6 +44,22 @@ async def test_an_address_may_have_so_many_sessions() -> None:
     assert not server._exchange._addresses
 
 
+async def test_all_addresses_of_an_ipv6_host_count_as_one() -> None:
+    server = Server(timeout=5, policy=Open(), limits=Limits(sessions_per_address=2))
+
+    async def is_let_in(address: str) -> bool:
+        (reply,) = (await request(server, HANDSHAKE, client=(address, 5001))).messages
+        return bool(reply["successful"])
+
+    assert await is_let_in("2001:db8:1:2::1")
+    assert await is_let_in("2001:db8:1:2:aaaa:bbbb:cccc:dddd")
+    assert not await is_let_in("2001:db8:1:2::3")
+    assert await is_let_in("2001:db8:1:3::1")
+    assert await is_let_in("fe80::1%eth0")
+    assert await is_let_in("not:an address")
+    await server.close()
+
+
 async def test_an_array_of_subscriptions_is_made_whole_or_not_at_all() -> None:
     server = Server(timeout=5, policy=Open(), limits=Limits(subscriptions=3))
     client_id = await connected(server)

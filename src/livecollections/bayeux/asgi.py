@@ -182,7 +182,7 @@ class Server(Host):
         trust = self._origins.trust(headers)
         seen = scope if trust is Trust.FULL else anonymous(scope)
         connection = Connection("websocket", seen, opened=self._exchange.clock())
-        code = self._why_not(trust, connection.address)
+        code = self._why_not(trust, connection.network)
         if code is not None:
             await send({"type": "websocket.close", "code": code})
             return

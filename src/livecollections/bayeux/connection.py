@@ -10,6 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from ipaddress import IPv6Network
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -73,6 +74,17 @@ class Connection:
         """The peer's address, without its port, as the server underneath tells it."""
         client = self._scope.get("client")
         return client[0] if client else None
+
+    @property
+    def network(self) -> str | None:
+        """What its address counts as where one sender's things are counted: of IPv6 the /64, which one host has."""
+        address = self.address
+        if address is None or ":" not in address:
+            return address
+        try:
+            return str(IPv6Network((address.partition("%")[0], 64), strict=False))
+        except ValueError:
+            return address
 
     @property
     def mount(self) -> str:

@@ -167,7 +167,7 @@ class Engine:
             session.transport = link.connection.transport
         if not await self.policy.can_handshake(session, message):
             raise messages.handshake_denied()
-        address = link.connection.address if link.connection is not None else None
+        address = link.connection.network if link.connection is not None else None
         if not self.exchange.has_room(address):
             raise messages.too_many_sessions()
         self.exchange.admit(session, address)

@@ -50,7 +50,7 @@ class WebSocket:
         self.claim: Claim | None = None
         self.headers: list[tuple[bytes, bytes]] | None = None
         self._strangers = strangers
-        self._address = connection.address
+        self._address = connection.network
         self.is_fresh = True
         self.is_taking = True
         self._engine = engine
