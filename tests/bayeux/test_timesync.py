@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from livecollections.bayeux import Server
 from livecollections.bayeux.timesync import begin
 
-from ..serving import wait_until
+from ..serving import served, wait_until
 from .wire import VERSION, Open, Socket, connect, connected, handshake, request
 
+CLIENT = Path(__file__).parent / "cometd_clock.mjs"
 NOW = 1_750_000_000.5
 MILLISECONDS = 1_750_000_000_500
 
@@ -108,6 +110,17 @@ async def test_the_time_for_which_a_connect_was_held_is_told(server: Server, wal
         found = await answer
     reply = found if kind == "websocket" else found.messages[0]
     assert reply["ext"]["timesync"] == {**expected, "p": 1_250}
+
+
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+async def test_cometds_client_finds_out_the_servers_time(transport: str) -> None:
+    async with served(Server(timeout=1)) as url:
+        process = await asyncio.create_subprocess_exec(
+            "node", str(CLIENT), f"{url}/faye", transport, "7000", stdout=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(20):
+            told, _ = await process.communicate()
+    assert abs(int(told) - 7_000) < 300
 
 
 @pytest.mark.parametrize("wrong", [None, 5, "x", [], {}, {"tc": "1"}, {"tc": True}, {"tc": 1, "l": "x"}])
