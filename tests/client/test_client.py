@@ -194,10 +194,10 @@ async def test_refusals_are_raised_where_they_were_asked_for(transport: str) -> 
             assert keys(await take(subscription, 1)) == [1]
 
 
-async def test_what_is_too_large_holds_up_nothing_else() -> None:
+async def test_what_is_too_large_holds_up_nothing_else(transport: str) -> None:
     async with (
         served(Server(timeout=2, policy=Open())) as url,
-        Client(url, transports=["long-polling"]) as client,
+        Client(url, transports=[transport]) as client,
         client.subscribe("/chat") as chat,
     ):
         large = asyncio.ensure_future(client.publish("/chat", "x" * 300_000))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import LiveError
+from .refusal import is_too_large, read_error
 
 Done = Callable[[LiveError | None, Mapping[str, Any]], None]
 """Told once of each request: the error, or the reply."""
@@ -132,6 +133,13 @@ class Outbox:
         self._unsent.pop(request.id, None)
         self._sent.pop(request.id, None)
         return request.session is not None
+
+    def refuse_unread(self, answer: Any) -> None:
+        """A server that did not read what was too large can't say which message that was: the largest."""
+        request = max(self._sent.values(), key=lambda one: one.size, default=None)
+        if request is not None and request.size and is_too_large(answer):
+            self.forget(request)
+            request.done(read_error(answer), {})
 
     def put_back(self, *others: Request) -> None:
         """Send again, in the old order, what was sent and not answered."""

@@ -304,6 +304,7 @@ class Machine:
                 return
             channel = message.get("channel") if isinstance(message, dict) else None
             if not isinstance(channel, str):
+                self._outbox.refuse_unread(message)
                 continue
             if channel in _REPLIES:
                 connected = message if channel == channels.CONNECT else connected

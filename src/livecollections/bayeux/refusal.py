@@ -34,3 +34,9 @@ def read_failure(answer: Mapping[str, Any]) -> BayeuxError:
 def is_unknown_session(error: BayeuxError) -> bool:
     """Whether it says that the clientId is known no more, in the words of Faye or of CometD, new or old."""
     return error.code in (401, 402, 403) and error.text in ("Unknown client", "session_unknown")
+
+
+def is_too_large(answer: Any) -> bool:
+    """Whether it says that what was sent has too many bytes, without saying of what it speaks."""
+    is_refusal = isinstance(answer, dict) and answer.get("successful") is False and "id" not in answer
+    return is_refusal and read_error(answer).code == 413
