@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -273,6 +274,24 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
         with pytest.raises(errors.Unreachable, match="certificate"):
             await client.wait_connected(1)
         assert client.state is not State.CONNECTED
+
+
+async def test_certificates_are_read_once_for_all_polling_and_not_at_all_without_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads: list[object] = []
+    read = ssl.SSLContext.load_verify_locations
+
+    def counted(context: ssl.SSLContext, *args: Any, **others: Any) -> None:
+        reads.append(context)
+        read(context, *args, **others)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    for url, count in (("http://127.0.0.1:1/faye", 0), ("https://127.0.0.1:1/faye", 1)):
+        async with Client(url, transports=["long-polling"]) as client:
+            with pytest.raises(errors.Unreachable):
+                await client.wait_connected(10, tries=2)
+        assert len(reads) == count
 
 
 async def test_something_else_that_answers_is_an_error_that_says_so(transport: str) -> None:
