@@ -8,7 +8,7 @@ import pytest
 
 from livecollections.bayeux import MemoryHistory, Server
 
-from .wire import Log, Open, Socket, connect, handshake, request, seqs, subscribe
+from .wire import Events, Log, Open, Socket, connect, handshake, request, seqs, subscribe
 
 
 @pytest.fixture
@@ -107,6 +107,22 @@ async def test_a_session_that_goes_to_a_socket_takes_it_along(server: Server) ->
             told += await socket.receive()
         assert [one["data"] for one in told if "data" in one] == [1]
     assert await poll(server, client_id, "3") == []
+
+
+@pytest.mark.parametrize("ping", [None, 0.01])
+async def test_a_stream_that_opens_meanwhile_brings_it_again(ping: float | None) -> None:
+    server = Server(timeout=5, policy=Open(), ping=ping)
+    client_id = await subscribed(server)
+    await server.publish("/chat", 1)
+    assert await poll(server, client_id, "2") == [1]
+    async with Events(server, client_id) as events:
+        # What the stream itself writes says nothing of the poll's answer.
+        await events.wait(lambda: "retry" in events.text and (ping is None or ":\n\n" in events.text))
+        (reply,) = (await request(server, connect(client_id, "eventsource", id="2"))).messages
+        assert reply["successful"]
+        assert [one["data"] for one in await events.receive()] == [1]
+        await request(server, connect(client_id, "eventsource", id="3"))
+        assert not server._exchange.sessions[client_id].flight.plain
 
 
 async def test_what_was_answered_is_not_kept_for_longer_than_to_the_next_connect(server: Server) -> None:

@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from livecollections.bayeux import Server, Session
+from livecollections.bayeux.session import Link
 from livecollections.testing.proxy import FaultProxy
 
 from ..bayeux.wire import Open
@@ -120,8 +121,26 @@ async def bench(transport: str, origins: Sequence[str] = ()) -> AsyncIterator[Be
             await made.stop()
 
 
-async def wait_link(bench: Bench, is_there: bool) -> None:
-    """Return when the only session has a transport, or has none."""
-    await bench.client.wait(
-        lambda: len(bench.sessions) == 1 and (bench.sessions[0].link is not None) is is_there
-    )
+async def wait_link(bench: Bench) -> Link:
+    """The transport of the only session, when it has one."""
+    found: list[Link] = []
+
+    def is_there() -> bool:
+        found[:] = [link for session in bench.sessions if (link := link_of(session, bench.transport))]
+        return len(bench.sessions) == len(found) == 1
+
+    await bench.client.wait(is_there)
+    return found[0]
+
+
+def link_of(session: Session, transport: str) -> Link | None:
+    """What it hears by: of a client that hears by a stream, answers to its connects do not count."""
+    link = session.link
+    if link is None or link.connection is None or transport != "eventsource":
+        return link
+    return link if link.connection.transport == transport else None
+
+
+async def wait_lost(bench: Bench, link: Link) -> None:
+    """Return when the server knows that a transport has gone; another may be there already."""
+    await bench.client.wait(lambda: all(session.link is not link for session in bench.sessions))

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext
+from playwright.async_api import Browser
 
 from ..serving import wait_until
 
@@ -131,9 +131,9 @@ async def program(kind: str) -> AsyncIterator[Program]:
 
 
 @asynccontextmanager
-async def page(context: BrowserContext, kind: str, address: str, name: str) -> AsyncIterator[Client]:
-    """Run ``programs/<kind>.mjs`` in a page of its own, which comes from ``address``."""
-    view = await context.new_page()
+async def page(browser: Browser, kind: str, address: str, name: str) -> AsyncIterator[Client]:
+    """Run ``programs/<kind>.mjs`` in a page of its own, which comes from ``address``, with cookies of its own."""
+    view = await browser.new_page()
     try:
         client = Client(
             name, lambda command: view.evaluate("json => window.command(json)", json.dumps(command))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from .bench import Bench, datum, numbers, wait_link
+from .bench import Bench, datum, numbers, wait_link, wait_lost
 
 CHANNEL = "/room/a"
 COUNT = 20
@@ -139,9 +139,9 @@ async def cut(bench: Bench) -> None:
     await client.subscribe(CHANNEL)
     sent = 0
     for _ in range(4):
-        await wait_link(bench, True)
+        link = await wait_link(bench)
         bench.proxy.cut()
-        await wait_link(bench, False)
+        await wait_lost(bench, link)
         for _ in range(5):
             await bench.say(CHANNEL, sent)
             sent += 1
@@ -162,7 +162,7 @@ async def half_open(bench: Bench) -> None:
     proxy.heal()
     await bench.say(CHANNEL, 1, 2)
     await client.wait_count("connect", connects + 1, SILENCE)
-    await wait_link(bench, True)
+    await wait_link(bench)
     await bench.wait_heard(CHANNEL)
     await bench.say(CHANNEL, 3, 4, 5)
     await client.wait(lambda: 5 in numbers(client.heard(CHANNEL)))

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 from livecollections.bayeux import Server
 
@@ -34,7 +34,7 @@ WITHIN = 90.0
 class Floor:
     """Where the clients run: a Node process for each kind, a browser, and a site of another origin."""
 
-    def __init__(self, programs: dict[str, Program], browser: BrowserContext | None, site: str) -> None:
+    def __init__(self, programs: dict[str, Program], browser: Browser | None, site: str) -> None:
         self._programs = programs
         self._browser = browser
         self.site = site
@@ -63,9 +63,8 @@ async def floor(wanted: Sequence[Cell]) -> AsyncIterator[Floor]:
         browser = None
         if any(cell.column.place == "chromium" for cell in wanted):
             playwright = await stack.enter_async_context(async_playwright())
-            chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-            stack.push_async_callback(chromium.close)
-            browser = await chromium.new_context()
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+            stack.push_async_callback(browser.close)
         yield Floor(programs, browser, await stack.enter_async_context(served(pages)))
 
 

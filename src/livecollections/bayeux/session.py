@@ -387,8 +387,8 @@ class Session:
         return taken
 
     def landed(self) -> None:
-        """What was taken has gone to the client's transport."""
-        if not self.flight.is_acknowledged:
+        """What was taken has gone to the client's socket or stream; of a poll's answer that says nothing."""
+        if not self.flight.is_acknowledged and not self.flight.is_answered:
             self.flight.clear()
 
     def answered(self) -> None:
