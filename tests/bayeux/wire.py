@@ -198,7 +198,8 @@ class Events:
         self._gone.set()
         self._takes.set()
         if self._task is not None:
-            await asyncio.wait_for(self._task, 5)
+            # What it has sent is still handled, and may wait 2 s for the socket that speaks for its session.
+            await asyncio.wait_for(self._task, 30)
 
 
 class Socket:
@@ -301,7 +302,8 @@ class Socket:
         self._takes.set()
         self._events.put_nowait({"type": "websocket.disconnect", "code": 1006})
         if self._task is not None:
-            await asyncio.wait_for(self._task, 5)
+            # What it has sent is still handled, and may wait 2 s for the socket that speaks for its session.
+            await asyncio.wait_for(self._task, 30)
 
 
 async def handshake(app: Server, **fields: Any) -> str:
