@@ -22,7 +22,9 @@ export default (tell) => {
   );
   return {
     open({ name, url, transport, options }) {
-      const client = new Faye.Client(url, { retry: 0.2, timeout: 5 });
+      // With a stream each answer is waited for no longer than 1.2 times this.
+      const retry = transport === 'eventsource' ? 1 : 0.2;
+      const client = new Faye.Client(url, { retry, timeout: 5 });
       for (const other of TRANSPORTS.slice(0, TRANSPORTS.indexOf(transport))) client.disable(other);
       if (options.since) positions(client);
       client.addExtension({
