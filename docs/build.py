@@ -1,4 +1,4 @@
-"""Builds the documentation: each page of ``docs/*.md`` as HTML in ``docs/_site``, with a menu.
+"""Builds the documentation: each page of ``docs/**/*.md`` as HTML in ``docs/_site``, in the same folders, with a menu.
 
 ``PAGES`` is the menu's order; a page that it lacks, and a link that leads nowhere, end the build with a sentence.
 Nothing is loaded from elsewhere.
@@ -32,6 +32,7 @@ PAGES = (
     "fastapi",
     "deploy",
     "capture",
+    "topics/testing",
     "cli",
     "todomvc",
 )
@@ -112,22 +113,28 @@ def broken_links(page: Path) -> list[str]:
     return faults
 
 
+def found_pages() -> dict[str, Path]:
+    """All pages by name: "index", "topics/testing"."""
+    return {page.relative_to(DOCS).with_suffix("").as_posix(): page for page in sorted(DOCS.rglob("*.md"))}
+
+
 def render(name: str, pages: dict[str, list[Token]]) -> str:
     """One page with the menu."""
+    top = "../" * name.count("/")
     for token in walk(pages[name]):
         if token.type == "link_open":
             href = str(token.attrGet("href"))
             if not re.match(r"[a-z]+:", href):
                 token.attrSet("href", re.sub(r"\.md(?=#|$)", ".html", href))
     menu = "".join(
-        f'<a href="{other}.html"{" aria-current=page" if other == name else ""}>{escape(title(tokens))}</a>'
+        f'<a href="{top}{other}.html"{" aria-current=page" if other == name else ""}>{escape(title(tokens))}</a>'
         for other, tokens in pages.items()
     )
     parser = markdown()
     body = parser.renderer.render(pages[name], parser.options, {})
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title(pages[name]))}</title><link rel=stylesheet href=style.css>"
+        f"<title>{escape(title(pages[name]))}</title><link rel=stylesheet href={top}style.css>"
         f"<nav>{menu}</nav><main>{body}</main></html>\n"
     )
 
@@ -141,7 +148,7 @@ def walk(tokens: Sequence[Token]) -> Iterator[Token]:
 
 def build(site: Path = SITE) -> list[str]:
     """Build all pages; the answer is what is wrong, in sentences."""
-    found = {page.stem: page for page in DOCS.glob("*.md")}
+    found = found_pages()
     faults = [f"docs/{name}.md is not in PAGES" for name in sorted(found.keys() - set(PAGES))]
     faults += [f"docs/{name}.md is in PAGES, and missing" for name in sorted(set(PAGES) - found.keys())]
     for page in found.values():
@@ -155,7 +162,9 @@ def build(site: Path = SITE) -> list[str]:
         shutil.copytree(DOCS / "images", site / "images")
     pages = {name: parse(found[name]) for name in PAGES}
     for name in PAGES:
-        (site / f"{name}.html").write_text(render(name, pages), "utf-8")
+        target = site / f"{name}.html"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(render(name, pages), "utf-8")
     return []
 
 

@@ -18,7 +18,7 @@ import typer
 
 import livecollections
 from docs import diagrams
-from docs.build import DOCS, PAGES, anchors, broken_links, build, parse
+from docs.build import DOCS, PAGES, anchors, broken_links, build, found_pages, parse
 from livecollections.bayeux import Limits, Server
 from livecollections.cli import cli
 from livecollections.resource import OPTIONS
@@ -26,7 +26,7 @@ from livecollections.resource import OPTIONS
 from .command import ROOT
 
 PAGES_AND_MORE = [
-    *sorted(DOCS.glob("*.md")),
+    *found_pages().values(),
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
 ]
 COMMANDS: Any = typer.main.get_command(cli)
@@ -84,13 +84,17 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 
 def test_the_site_is_built_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert build(tmp_path / "site") == []
-    built = sorted((tmp_path / "site").glob("*.html"))
-    assert {page.stem for page in built} == set(PAGES)
+    site = tmp_path / "site"
+    built = sorted(site.rglob("*.html"))
+    assert {page.relative_to(site).with_suffix("").as_posix() for page in built} == set(PAGES)
     for page in built:
         text = page.read_text("utf-8")
         assert not re.search(r'(src|rel=stylesheet href)="?(https?:)?//', text)
-        assert 'href="collection.html"' in text
         assert not re.search(r'href="(?!https?:)[^"]*\.md', text)
+        for link in re.findall(r'<[^>]+(?:href|src)="?([^"#> ]+)', text):
+            assert re.match(r"[a-z]+:", link) or (page.parent / link).exists(), f"{page.name}: {link}"
+        menu = text[text.index("<nav>") : text.index("</nav>")]
+        assert len(re.findall("href=", menu)) == len(PAGES)
 
 
 def test_every_page_has_one_title() -> None:
