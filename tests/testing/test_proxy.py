@@ -175,6 +175,57 @@ async def test_throttle_makes_it_slow_and_the_sender_wait() -> None:
         writer.close()
 
 
+async def test_age_closes_each_connection_when_it_is_so_old() -> None:
+    async with echoing() as (echo, proxy):
+        old = await proxy.connect()
+        await echoed(old, b"before")
+        proxy.age(0.2)
+        young = await proxy.connect()
+        begun = time.monotonic()
+        await echoed(young, b"young")
+        assert await asyncio.wait_for(old[0].read(1), 5) == b""
+        assert await asyncio.wait_for(young[0].read(1), 5) == b""
+        assert 0.15 <= time.monotonic() - begun < 2
+        await wait_until(lambda: echo.ended == ["closed", "closed"])
+        spared = await proxy.connect()
+        proxy.heal()
+        healed = time.monotonic()
+        while time.monotonic() - healed < 0.25:
+            await echoed(spared, b"spared")
+
+
+async def test_answer_is_given_to_what_waits_and_to_what_comes() -> None:
+    async with echoing() as (echo, proxy):
+        silent, waiting = await proxy.connect(), await proxy.connect()
+        await echoed(silent, b"before")
+        proxy.delay(5)
+        waiting[1].write(b"GET / HTTP/1.1\r\n\r\n")
+        await wait_until(lambda: proxy.traffic.up > len(b"before"))
+        proxy.answer(502)
+        assert await asyncio.wait_for(silent[0].read(), 5) == b"", "it was answered already"
+        late = await proxy.connect()
+        late[1].write(b"GET / HTTP/1.1\r\n\r\n")
+        for reader, _ in (waiting, late):
+            text = await asyncio.wait_for(reader.read(), 5)
+            assert text.startswith(b"HTTP/1.1 502 ")
+            assert text.endswith(b"<html><body>502</body></html>")
+        assert echo.heard == b"before"
+        proxy.heal()
+        await echoed(await proxy.connect(), b"after")
+
+
+async def test_inject_puts_bytes_on_web_sockets_alone() -> None:
+    async with echoing() as (echo, proxy):
+        plain, socket = await proxy.connect(), await proxy.connect()
+        await echoed(plain, b"x")
+        await echoed(socket, b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        echo.heard = b""
+        assert proxy.inject(b"down") == proxy.inject(b"up", up=True) == 1
+        assert await asyncio.wait_for(socket[0].readexactly(6), 5) == b"downup"
+        assert echo.heard == b"up"
+        await echoed(plain, b"x")
+
+
 async def test_its_address_outlives_the_servers_behind_it() -> None:
     async with Proxy() as proxy:
         reader, writer = await proxy.connect()

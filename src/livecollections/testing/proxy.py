@@ -2,10 +2,11 @@
 
 Three rules. A fault begins when it is asked for, and is for the connections that are there as for those that
 come; ``heal`` ends it. Bytes are late, or lost with all that follows them, but never changed, doubled or put
-in another order. A connection that became half-open never comes back: neither end is told that the other has
-gone.
+in another order; what ``inject`` adds is the caller's. A connection that became half-open never comes back:
+neither end is told that the other has gone.
 
-It knows TCP, and no protocol on top of it.
+It knows TCP, and of HTTP only what ``inject`` and ``answer`` need: that a WebSocket begins with a 101, and how a
+status is said.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
@@ -25,6 +27,10 @@ PIECES = 20
 """Writes per second into which a throttled line cuts what it carries, so that it is slow and not merely late."""
 RESET = b"\1\0\0\0\0\0\0\0"
 """SO_LINGER: on, 0 seconds. What is closed so is reset."""
+UPGRADED = b"HTTP/1.1 101 "
+"""How a server's side of a WebSocket begins."""
+LINGER = 1.0
+"""Seconds for which what a client still sends is read after it was answered in the server's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class FaultProxy:
         self._rate: float | None = None
         self._refuses = False
         self._swallows = False
+        self._status: int | None = None
+        self._oldest: float | None = None
         if target is not None:
             self.aim(target)
 
@@ -135,10 +143,38 @@ class FaultProxy:
             raise ValueError(f"bytes per second are expected, more than 0, not {rate!r}")
         self._rate = rate
 
+    def age(self, seconds: float) -> None:
+        """Close, with FIN, every connection that becomes so old, as proxies do whatever is on it."""
+        self._oldest = seconds
+        for connection in self._connections:
+            connection.grow_old(seconds)
+
+    def answer(self, status: int) -> None:
+        """Answer every request with a status in the server's place, as a proxy does whose server is away.
+
+        Requests that wait are answered so too; all other connections are closed, and nobody connects.
+        """
+        self._status = status
+        for connection in list(self._connections):
+            connection.answer(status)
+
+    def inject(self, noise: bytes, *, up: bool = False) -> int:
+        """Put bytes between those that WebSockets carry; returns how many had them.
+
+        Args:
+            noise: they come whole, but perhaps in the middle of a frame.
+            up: to the server, rather than to the client.
+        """
+        sockets = [connection for connection in self._connections if connection.is_socket]
+        for connection in sockets:
+            connection.inject(noise, up)
+        return len(sockets)
+
     def heal(self) -> None:
         """Carry everything at once again. What is half-open stays so; cut it if it is to go."""
         self._refuses = self._swallows = False
         self._delay, self._rate = 0.0, None
+        self._status = self._oldest = None
 
     # Connections.
 
@@ -152,6 +188,9 @@ class FaultProxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._status is not None:
+            await _say(self._status, reader, writer)
+            return
         try:
             if self._refuses or self._target is None:
                 raise ConnectionRefusedError
@@ -165,6 +204,8 @@ class FaultProxy:
         self._count(accepted=1)
         connection = _Connection(self, (reader, writer), far)
         self._connections.add(connection)
+        if self._oldest is not None:
+            connection.grow_old(self._oldest)
         try:
             await connection.run()
         finally:
@@ -182,9 +223,12 @@ class _Connection:
         far: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
         self.is_dead = proxy._swallows
+        self.is_socket = False
+        self._is_asked = False
         self._proxy = proxy
         self._near = near
         self._far = far
+        self._born = asyncio.get_running_loop().time()
         self._ended = asyncio.Event()
 
     def end(self, reset: bool) -> None:
@@ -193,24 +237,48 @@ class _Connection:
             _end(writer, reset)
         self._ended.set()
 
+    def grow_old(self, seconds: float) -> None:
+        """End when it is so old, unless the proxy is healed before."""
+        asyncio.get_running_loop().call_at(self._born + seconds, self._too_old, seconds)
+
+    def _too_old(self, seconds: float) -> None:
+        if self._proxy._oldest == seconds:
+            self.end(reset=False)
+
+    def answer(self, status: int) -> None:
+        """Answer what waits with a status, and close."""
+        if self._is_asked and not self.is_socket and not self.is_dead:
+            self._near[1].write(_response(status))
+        self.end(reset=False)
+
+    def inject(self, noise: bytes, up: bool) -> None:
+        """Write what neither end has sent."""
+        if not self.is_dead:
+            (self._far if up else self._near)[1].write(noise)
+
+    def _met(self, chunk: bytes, up: bool) -> None:
+        self.is_socket = self.is_socket or (not up and chunk.startswith(UPGRADED))
+        self._is_asked = up
+        self._proxy._count(**{"up" if up else "down": len(chunk)})
+
     async def run(self) -> None:
         """Carry bytes until both ends have gone; a half-open one stays until it is cut."""
         (client, to_client), (server, to_server) = self._near, self._far
         await asyncio.gather(
-            self._carry(client, to_server, lambda size: self._proxy._count(up=size)),
-            self._carry(server, to_client, lambda size: self._proxy._count(down=size)),
+            self._carry(client, to_server, lambda chunk: self._met(chunk, up=True)),
+            self._carry(server, to_client, lambda chunk: self._met(chunk, up=False)),
         )
         if self.is_dead:
             await self._ended.wait()
 
     async def _carry(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[int], None]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, meet: Callable[[bytes], None]
     ) -> None:
         late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(LATE)
         delivery = asyncio.ensure_future(self._deliver(late, writer))
         try:
             async for chunk in _chunks(reader):
-                count(len(chunk))
+                meet(chunk)
                 await late.put((asyncio.get_running_loop().time() + self._proxy._delay, chunk))
             await late.put((asyncio.get_running_loop().time() + self._proxy._delay, b""))
             await delivery
@@ -265,3 +333,23 @@ def _end(writer: asyncio.StreamWriter, reset: bool) -> None:
     if raw is not None and not writer.transport.is_closing():
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     writer.transport.abort()
+
+
+def _response(status: int) -> bytes:
+    body = f"<html><body>{status}</body></html>".encode()
+    head = f"HTTP/1.1 {status} Away\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + body
+
+
+async def _say(status: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer one request with a status; its rest is read, since else the answer would be lost in a reset."""
+    try:
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(LINGER):
+                if await reader.read(CHUNK):
+                    writer.write(_response(status))
+                    writer.write_eof()
+                async for _ in _chunks(reader):
+                    pass
+    finally:
+        _end(writer, reset=False)
