@@ -57,7 +57,7 @@ class Feed:
         store: Store,
         publisher: Publisher,
         resources: Mapping[str, Resource],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = lambda: time.time(),
     ) -> None:
         self._store = store
         self._publisher = publisher

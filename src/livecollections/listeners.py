@@ -79,7 +79,7 @@ class Run:
         source: str,
         store: Store,
         progress: Progress,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = lambda: time.time(),
     ) -> None:
         self._listener = listener
         self._source = source

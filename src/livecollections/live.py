@@ -429,7 +429,9 @@ async def rehearse(live: Live, workers: int) -> None:
 
 
 def open_store(database: Any, **options: Any) -> Store:
-    """The store for a database: a URL, an engine, or None for ``$DATABASE_URL``."""
+    """The store for a database: a URL, an engine, None for ``$DATABASE_URL``, or a store."""
+    if isinstance(database, Store):
+        return database
     if database is None:
         database = os.environ.get("DATABASE_URL")
         if database is None:

@@ -61,8 +61,8 @@ class Exchange(Links):
         pace: Pace,
         limits: Limits,
         patience: float = PATIENCE_WITH_HOOKS,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = lambda: time.monotonic(),
+        wall: Callable[[], float] = lambda: time.time(),
         token: Callable[[], str] = lambda: secrets.token_hex(20),
     ) -> None:
         super().__init__(pace, limits, clock, wall)

@@ -77,7 +77,7 @@ class MemoryHistory:
         *,
         channel_bytes: int = 262_144,
         channels: int = 1_000,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = lambda: time.time(),
         draw: Callable[[int], str] = lambda digits: secrets.token_hex(digits // 2),
     ) -> None:
         for name, value in (("messages", messages), ("channel_bytes", channel_bytes), ("channels", channels)):

@@ -12,6 +12,7 @@ import httpx
 
 from ..bayeux.channel import escape
 from ..bayeux.client import Client
+from ..bayeux.ways import Endpoint
 from ..errors import ClientClosed, ConfigurationError
 from .form import Form
 from .live_collection import LiveCollection
@@ -82,7 +83,10 @@ class LiveClient:
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._bayeux)
         self._http = httpx.AsyncClient(
-            base_url=self._url, timeout=self._patience, limits=httpx.Limits(max_connections=20)
+            base_url=self._url,
+            timeout=self._patience,
+            limits=httpx.Limits(max_connections=20),
+            verify=Endpoint(self._url).certificates,
         )
         await self._stack.enter_async_context(self._http)
         return self

@@ -77,7 +77,7 @@ class SQLiteStore(Store):
         capture: Literal["install", "check"] = "install",
         synchronous: Synchronous = "FULL",
         run: Run | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = lambda: time.time(),
     ) -> None:
         self._clock = clock
         self._log = log or Log()

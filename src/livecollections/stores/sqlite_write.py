@@ -75,7 +75,7 @@ class Writer:
         images: Images,
         shape: Callable[[TableSource, sqlite3.Connection], Shape],
         dialect: Dialect,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = lambda: time.time(),
     ) -> None:
         self._connection = connection
         self._log = log
