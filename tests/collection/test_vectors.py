@@ -75,9 +75,12 @@ class Run:
         self.log.append(" ".join(words))
         self.readings.append(reading)
 
-    def do_subscribed(self, seq: str, step: dict[str, Any]) -> None:
+    def do_subscribed(self, seq: str | None, step: dict[str, Any]) -> None:
         since, is_reset = self.subscriptions.pop(0), bool(step.get("reset"))
         self.confirmed = True
+        if seq is None:
+            self.replica.began(None, False)
+            return
         self.replica.began(spell(seq) if is_reset or since is None else since, is_reset)
 
     def do_list(self, rows: list[dict[str, Any]], step: dict[str, Any]) -> None:
@@ -91,7 +94,9 @@ class Run:
 
     def do_push(self, batch: list[dict[str, Any]], step: dict[str, Any]) -> None:
         for message in batch:
-            data = {**message, "seq": spell(message["seq"])}
+            data = dict(message)
+            if "seq" in message:
+                data["seq"] = spell(message["seq"])
             if "prev" in message:
                 data["prev"] = spell(message["prev"])
             if "origin" in message:
@@ -104,6 +109,7 @@ class Run:
             self.replica.behind(spell(told["last"]))
 
     def do_rehandshake(self, _: bool, step: dict[str, Any]) -> None:
+        self.replica.lost()
         self.subscribe()
 
     def do_create(self, fields: dict[str, Any], step: dict[str, Any]) -> None:

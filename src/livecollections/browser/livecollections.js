@@ -249,8 +249,7 @@
     // The stream may already be under way: then this is where ours begins.
     join(channel) {
       if (this.stream) this.stream.leave(this);
-      this.from = null;
-      this.stream = this.link.join(channel, this);
+      Object.assign(this, {from: null, stream: this.link.join(channel, this)});
       if (this.stream.last != null) this.begin({start: this.stream.last});
     }
     // What `collection.live` says, and who wants to know. Never silently stale.
@@ -296,13 +295,11 @@
       this.forgetTombs();
       this.update();
     }
-    // Our subscription is confirmed: this is where the stream begins.
-    begin({start, reset, again}) {
+    // Our subscription is confirmed: this is where the stream begins; where no `start` is told, all is to be read.
+    begin({start, reset}) {
       this.behind = false;
-      if (reset || start != null && this.position != null && !sameLog(this.position, start)) return this.reset(start);
-      const {listed, needed, joined} = this;
-      if (start == null) Object.assign(this, {needed: again || needed && !listed, joined: joined || !!listed});
-      if (this.position == null) Object.assign(this, {position: start, entered: ++clock});
+      if (start == null || reset || this.position != null && !sameLog(this.position, start)) return this.reset(start);
+      if (this.position == null) Object.assign(this, {position: start, entered: ++clock}, this.era && {joined: false, needed: true});
       if (this.from == null) this.from = start;
       if (older(this.position, start)) return this.resume();
       if (!this.reading()) this.unread();
@@ -318,7 +315,7 @@
     // There is a gap if and only if `prev` is after our position; what is not after our position is a repeat.
     message(data, batch, commit) {
       const {method, seq, prev} = data || {}, {position} = this, hold = this.waiting.find((one) => one.messages);
-      if (method && seq == null && this.stream.legacy) this.unnumbered(data, batch);
+      if (method && (seq == null || position == null) && this.stream.legacy) this.unnumbered(data, batch);
       if (!method || this.link.stale || seq == null || position == null) return;
       const repeat = sameLog(seq, position) && seq <= position, gap = method !== 'RESET' && older(position, prev);
       if (forked(seq, position)) return this.reset(seq);
@@ -357,12 +354,15 @@
     }
     // Another server's messages have no seq and apply as they come; which are our creates' the answers will show.
     unnumbered(data, batch) {
-      const {method, body} = data, id = body && this.collection.modelId(body), waits = method !== 'DELETE' && !batch.find(id);
-      if (id == null) return;
-      if (waits && !this.signal && this.holds()) return void this.held.set(String(id), {body, seq: null, parse: true});
-      this.held.delete(String(id));
+      const {method, body, seq = null} = data, id = body && this.collection.modelId(body), key = String(id);
+      if (id == null || this.signal) return void (id != null && this.unread(true));
+      this.outdate(key);
+      if (method !== 'DELETE' && !batch.find(id) && this.holds()) return void this.held.set(key, {body, seq, parse: true});
+      this.held.delete(key);
       this.apply(data, batch);
     }
+    // What came after a list was asked for is newer than it: without seqs its rows can't tell.
+    outdate(key) { if (this.stream && this.stream.legacy) for (const {outdated} of this.requests) outdated.add(key); }
     // What happened can't be told: forget versions, tombstones and floor *first*, then read again. Of RESET itself we
     // know where in the log it stands: what is known to be after it stays.
     reset(start, told) {
@@ -405,15 +405,13 @@
       if (request.useless || !whole) return;
       if (name) this.signal = !header('Live-Channel');
       if (name && this.stream.channel !== name) this.join(name);
-      const early = older(label, this.from);
-      request.joins = !!label || this.stream.legacy;
-      Object.assign(this, {orphan: !!seq && !name, listed: true, top, floor: label || this.floor});
-      for (const stale of other ? [this.tombs, this.held] : []) stale.clear();
-      if (other) request.era = ++this.era;
+      const early = older(label, this.from), joins = request.joins = !!label || this.stream.legacy;
+      Object.assign(this, {orphan: !!seq && !name, top, floor: label || this.floor});
+      if (other) Object.assign(request, {era: ++this.era}, this.tombs.clear(), this.held.clear());
       if (other || this.position == null) this.entered = ++clock;
       if (label && (other || early || !this.position || older(this.position, label))) this.position = label;
       if (other || early) this.resume();
-      if (request.joins) this.needed = this.again;
+      if (joins) this.needed = this.again;
     }
     // The answer to a read of the list. Its further pages are read first, and count as of the first. What the rows
     // may show already of what the stream has not told yet (`Live-Until`) they show together with it.
@@ -449,7 +447,7 @@
       this.end(request);
       if (lagging) return this.retry();
       this.tries = 0;
-      if (this.stream && this.stream.confirmed) this.unread(this.again);
+      if (this.stream && this.stream.confirmed && !this.reading()) this.unread(this.again);
     }
     // Follow `Link: <…>; rel="next"` as long as the list says that it is whole.
     follow(request, options, header, done) {
@@ -485,11 +483,12 @@
           const key = id == null ? _.uniqueId('row') : String(id);
           const unknown = id != null && !collection.get(id) && !hidden.has(key) && !this.buried(key, seq);
           list.push(key);
+          if (request.outdated.has(key)) continue;
           if (!unknown || !this.holds()) batch.state(id == null ? key : id, row, seq, parse, true);
           else if (!older(seq, (held.get(key) || {}).seq)) held.set(key, {body: row, seq, parse});
         }
       });
-      const listed = new Set(list), lacks = (id, model) => whole && !listed.has(String(id)) && !older(label, versionOf(model));
+      const listed = new Set([...list, ...request.outdated]), lacks = (id, model) => whole && !listed.has(String(id)) && !older(label, versionOf(model));
       for (const [key, {seq}] of held) if (whole && older(seq, label)) held.delete(key);
       for (const [key, one] of hidden) if (lacks(key, one.model)) lose(one.model, label);
       for (const model of whole && options.remove !== false ? collection.models : []) {
@@ -516,7 +515,7 @@
     // Each request is noted as it leaves; its callbacks are wrapped, so that Backbone sees by rule what came.
     request(method, model, options) {
       const listener = this, list = model === this.collection, kind = list ? 'list' : method === 'delete' ? 'destroy' : 'save';
-      const request = {list, method, model, id: model.id, stamp: ++clock, era: this.era, at: this.position};
+      const request = {list, method, model, id: model.id, stamp: ++clock, era: this.era, at: this.position, outdated: new Set()};
       const wrap = (callback = _.noop, failed) => function(...args) {
         const header = reader(options, args), seq = header('Live-Seq');
         Object.assign(request, {header, seq, label: seq || request.at, failed: failed && (args[0] && args[0].status || -1)});
@@ -548,6 +547,7 @@
     end(request) {
       this.settle(request);
       this.requests.delete(request);
+      if (!request.list && !request.failed && !request.seq) this.outdate(String(request.model.id));
       this.forgetTombs();
       this.update();
     }
@@ -693,10 +693,10 @@
     }
     // The server's answer to a subscription that asked for `since`.
     answered({successful, error, failure, ext}, since) {
-      const live = ext && ext.live, start = live ? !live.reset && since || live.seq : null, again = this.known;
+      const live = ext && ext.live, start = live ? !live.reset && since || live.seq : null;
       Object.assign(this, {asking: false}, successful && {refused: null, legacy: !live, confirmed: true, known: true, last: start});
-      if (successful) this.push({reply: {start, reset: live && live.reset, again}});
-      else if (!/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
+      if (successful) return void this.push({reply: {start, reset: live && live.reset}});
+      if (!/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
       _.invoke(this.listeners, 'update');
     }
     lost() {

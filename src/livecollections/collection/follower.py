@@ -138,6 +138,7 @@ class Follower:
 
     def lost(self) -> None:
         """The way is cut."""
+        self._replica.lost()
         self._turned()
 
     def settled(self) -> None:

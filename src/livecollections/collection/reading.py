@@ -17,6 +17,7 @@ class Reading:
     pages: the rows of each page with the ``Live-Seq`` that it bore; the first page's counts for all.
     until, channel, is_signal: what its headers say (``Live-Until``; the channel's name, None if there was none).
     label: the seq that it counts at.  is_useless: it is older than what is there.  joins: it tells its place.
+    outdated: keys of documents of which more is known by now, where no seqs tell.
     waits, messages: for the stream to reach ``until``; a whole list collects what comes meanwhile.
     """
 
@@ -34,3 +35,4 @@ class Reading:
     joins: bool = False
     waits: bool = False
     messages: list[dict[str, Any]] | None = None
+    outdated: set[str] = field(default_factory=set)

@@ -4,6 +4,10 @@ Rules 1, 4 and 7 of the design's section 6: newer only; a gap is made good by go
 forgetting first and then reading; where the list is not the whole of a channel, a message only says "read again".
 Nothing is awaited here: what happened is told by a call, what is to be asked then stands in ``take_asks()``, and
 what is shown otherwise in ``take_changes()``. Own writes are ``Writes``' matter.
+
+Another server tells no seqs (``is_unnumbered``). Then the original's strategy serves: messages apply as they come, and
+each beginning of the stream is a reset, since nobody can tell what was before. What came after a list was asked for
+counts as newer than it.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ class Replica:
     changed; the list says so too.  rows, seq: what is known already; without ``seq`` the first thing is to read.
 
     position: up to where it has everything.  begun: where its stream began.  joined: the list and the stream are one.
+    is_unnumbered: whether the stream tells no seqs; then those of lists and answers say nothing either.
     error: why it will never be live: the server doesn't tell what this needs.
     """
 
@@ -59,6 +64,7 @@ class Replica:
         self.begun: str | None = None
         self.era = 0
         self.joined = seq is not None
+        self.is_unnumbered = False
         self.error: str | None = None
         self.requests: set[Reading | Write] = set()
         self.resets = 0
@@ -67,6 +73,7 @@ class Replica:
         self._behind = False
         self._again = False
         self._entered = 0
+        self._is_broken = True
         self._missed: str | None = None
         self._top: str | None = None
         self._waiting: list[Reading] = []
@@ -104,10 +111,14 @@ class Replica:
 
     def began(self, start: str | None, is_reset: bool) -> None:
         """The stream is confirmed, and tells everything after ``start``. is_reset: it can't tell from our position."""
-        if start is None:
-            self.error = f"{self.channel} tells no seqs: it is not the channel of a resource"
-            return
         self._behind = False
+        if start is None:
+            if self._is_broken or not self.is_unnumbered:
+                self.is_unnumbered, self._is_broken = True, False
+                self.reset(None)
+            return
+        if self.is_unnumbered:
+            self.is_unnumbered, self.joined, self._needed = False, False, True
         if is_reset or (self.position is not None and not is_same_log(self.position, start)):
             self.reset(start)
             return
@@ -119,6 +130,10 @@ class Replica:
             self._resume()
         elif not self.is_reading():
             self.unread()
+
+    def lost(self) -> None:
+        """The way is cut, or the session has ended; ``began`` comes when the stream goes on."""
+        self._is_broken = True
 
     def behind(self, last: str) -> None:
         """The server says what it has sent last.
@@ -134,6 +149,9 @@ class Replica:
     def heard(self, data: Mapping[str, Any]) -> None:
         """A message of the channel. There is a gap if and only if its ``prev`` is after the position."""
         method, seq, position = data.get("method"), data.get("seq"), self.position
+        if self.is_unnumbered and self.error is None:
+            self._heard_unnumbered({**data, "seq": None})
+            return
         if method is None or seq is None or position is None or self.error is not None:
             return
         prev = data.get("prev")
@@ -148,6 +166,28 @@ class Replica:
             self._recognise(data, is_repeat=True)
         else:
             self._advance(data)
+
+    def _heard_unnumbered(self, data: Mapping[str, Any]) -> None:
+        """Apply a message as it comes; which are our creates', their answers will show."""
+        body, documents = data.get("body"), self.documents
+        key = documents.keys.of(body) if isinstance(body, dict) else None
+        if key is None or not isinstance(body, dict) or not isinstance(data.get("method"), str):
+            return
+        if self._is_signal:
+            self.unread(needed=True)
+            return
+        self.outdate(key)
+        if data["method"] != "DELETE" and documents.get(key) is None and documents.holds():
+            documents.hold(key, body, None)
+        else:
+            documents.held.pop(key, None)
+            self._apply(data)
+
+    def outdate(self, key: str) -> None:
+        """What lists that are under way show of a document is old: without seqs they can't tell."""
+        for one in self.requests if self.is_unnumbered else ():
+            if isinstance(one, Reading):
+                one.outdated.add(key)
 
     def _advance(self, data: Mapping[str, Any]) -> None:
         self.position = data["seq"]
@@ -166,7 +206,7 @@ class Replica:
         self._commit()
         self._forget_tombs()
 
-    def reset(self, start: str, is_told: bool = False) -> None:
+    def reset(self, start: str | None, is_told: bool = False) -> None:
         """What happened can't be told: forget first, then read again.
 
         is_told: the log itself says so, at ``start``; then what is known to be after that stays.
@@ -272,7 +312,7 @@ class Replica:
     def _admit(self, reading: Reading) -> None:
         """What a list means for the collection as a whole. Without ``Live-Seq`` it counts at where we were."""
         seq = reading.pages[0][1]
-        label = reading.label = seq or reading.at
+        label = reading.label = None if self.is_unnumbered else seq or reading.at
         top = reading.until or label
         is_other = label is not None and self.position is not None and not is_same_log(label, self.position)
         is_late = reading.era != self.era or (
@@ -286,7 +326,7 @@ class Replica:
             self._is_signal = reading.is_signal
             self._name(reading.channel)
         is_early = is_older(label, self.begun)
-        reading.joins = label is not None
+        reading.joins = label is not None or self.is_unnumbered
         if seq is not None and reading.channel is None:
             self.error = "the server names no channel for this list, so nobody would tell of changes"
         if any(self.documents.keys.of(row) is None for rows, _ in reading.pages for row in rows):
@@ -321,7 +361,7 @@ class Replica:
         self._end(reading)
         if is_lagging:
             self._asks.later = True
-        elif self.begun is not None:
+        elif (self.begun is not None or self.is_unnumbered) and not self.is_reading():
             self.unread(self._again)
 
     def _reconcile(self, reading: Reading) -> None:
@@ -329,11 +369,13 @@ class Replica:
         documents, label = self.documents, reading.label
         listed: dict[str, None] = {}
         for rows, page_seq in reading.pages:
-            seq = page_seq or reading.at
+            seq = None if self.is_unnumbered else page_seq or reading.at
             for row in rows:
                 if (key := documents.keys.of(row)) is None:
                     continue
                 listed[key] = None
+                if key in reading.outdated:
+                    continue
                 state = documents.get(key)
                 # No push will show what a row has that is newer than an own answer, so a later list has to.
                 if self._is_signal and state is not None and is_older(seq, state.version):
@@ -357,7 +399,7 @@ class Replica:
             key: row for key, row in documents.held.items() if key in listed or not is_older(row[1], label)
         }
         for state in list(documents):
-            if state.key is None or state.key in listed:
+            if state.key is None or state.key in listed or state.key in reading.outdated:
                 continue
             if is_news(label, state.version) and state.stamp <= reading.stamp:
                 documents.drop(state, label)

@@ -2,7 +2,7 @@
 
 Three rules. A create may be sent again: the server knows it by its Idempotency-Key. Another write goes again only if
 it can't have been obeyed; if it may have been, the stream is asked, in which its origin tells. What stays unknown is
-said so: ``Unconfirmed``.
+said so: ``Unconfirmed``; at once where the server knows neither keys nor origins.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ class Sender:
                         last = answer.refusal
                     if self._may_be_obeyed(last):
                         write.may_exist = True
+                        if self._writes.is_unnumbered:
+                            break
                         if write.kind != "create":
                             await self._turn.wait_until(lambda: write.is_heard)
                     await self._wait_heard(write, delay)

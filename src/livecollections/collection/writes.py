@@ -24,6 +24,11 @@ class Writes:
         self._replica = replica
         self._documents = replica.documents
 
+    @property
+    def is_unnumbered(self) -> bool:
+        """Whether this is another server, which tells no seqs."""
+        return self._replica.is_unnumbered
+
     # What leaves
 
     def create(self, document: Document, origin: str, *, optimistic: bool = False) -> Write:
@@ -88,7 +93,7 @@ class Writes:
     def answered(self, write: Write, body: Document | None, seq: str | None) -> None:
         """It was obeyed. body: the document as the answer shows it.  seq: the answer's ``Live-Seq``."""
         self._settle(write)
-        label = seq or write.at
+        seq, label = self._numbers(write, seq)
         if write.kind == "delete":
             self._deleted(write, label, seq)
         elif write.state is not None:
@@ -97,6 +102,8 @@ class Writes:
                 self._learn(write, write.state, body, seq)
             write.state.kept -= write.sent
             self._documents.touch(write.state, own=True)
+        if write.key is not None:
+            self._replica.outdate(write.key)
         self._end(write)
 
     def failed(self, write: Write, status: int | None, seq: str | None = None) -> None:
@@ -105,7 +112,7 @@ class Writes:
         What an optimistic write has sent stays shown until a newer state comes, and says that it is unsaved.
         """
         self._settle(write)
-        label, state = seq or write.at, write.state
+        (seq, label), state = self._numbers(write, seq), write.state
         if not is_definite(status):
             write.may_exist = True
         if write.kind == "delete":
@@ -128,6 +135,10 @@ class Writes:
             self._documents.drop(write.state, own=True)
 
     # Inside
+
+    def _numbers(self, write: Write, seq: str | None) -> tuple[str | None, str | None]:
+        """The seq of an answer, and that at which it counts: without one the position when its request left."""
+        return (None, None) if self._replica.is_unnumbered else (seq, seq or write.at)
 
     def _leave(
         self,
@@ -177,7 +188,7 @@ class Writes:
 
     def _learn(self, write: Write, state: DocumentState, body: Document | None, seq: str | None) -> None:
         """The answer is what is known, if nothing newer is."""
-        label = seq or write.at
+        seq, label = self._numbers(write, seq)
         # What is known at this very seq may hold more: rows of a list are never older than it says.
         is_known = seq is not None and seq == state.version
         if is_known or not self._replica.counts(write.era, label) or not is_news(label, state.version):
@@ -209,7 +220,7 @@ class Writes:
         """
         documents, replica, state = self._documents, self._replica, write.state
         assert state is not None
-        key, label = documents.keys.of(body), seq or write.at
+        key, (seq, label) = documents.keys.of(body), self._numbers(write, seq)
         if key is None:
             return False
         is_told, counts = write.key is not None, replica.counts(write.era, label)
@@ -222,6 +233,7 @@ class Writes:
             return True
         if is_told:
             return state not in documents
+        is_pushed = label is None and key in documents.held
         is_gone = documents.is_buried(key, label)
         is_elsewhere = documents.get(key) is not None or key in documents.held
         if not is_gone and not is_elsewhere:
@@ -230,7 +242,8 @@ class Writes:
             documents.drop(state, label, own=True)
             return True
         documents.identify(write, key)
-        return False
+        # What was pushed is at least what the answer shows.
+        return is_pushed
 
     def _tell_key(self, write: Write, key: str, body: Document) -> None:
         """The answer left before a reset: whether that document is still there, the list will say."""

@@ -26,7 +26,7 @@ class Run {
     await rest();
   }
 
-  subscribed(seq, { reset }) { this.client.confirm({ seq: spell(seq), ...(reset && { reset }) }); }
+  subscribed(seq, { reset }) { this.client.confirm(seq && { seq: spell(seq), ...(reset && { reset }) }); }
 
   list(rows, { seq, until, as = 'whole' }) {
     const headers = {};
@@ -38,7 +38,8 @@ class Run {
 
   push(batch) {
     this.client.push(batch.map((message) => {
-      const data = { ...message, seq: spell(message.seq) };
+      const data = { ...message };
+      if (message.seq) data.seq = spell(message.seq);
       if (message.prev) data.prev = spell(message.prev);
       if (message.origin) data.origin = this.wire.origin(message.origin);
       return data;
