@@ -17,8 +17,9 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.demo.serving import LIVECOLLECTIONS, free_port, wait_until
+from tests.demo.serving import LIVECOLLECTIONS, wait_until
 from tests.demo.window import CHROMIUM, SWITCHES
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

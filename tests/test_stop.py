@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -19,6 +18,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.ports import free_port
 from tests.serving import wait_until
 
 APPLICATION = """
@@ -40,9 +40,7 @@ POLLS = 100
 @asynccontextmanager
 async def running(folder: Path, *options: str) -> AsyncIterator[tuple[Process, str]]:
     (folder / "stop_application.py").write_text(APPLICATION)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "uvicorn", "stop_application:app", "--port", str(port), *options,
         cwd=folder, stdout=PIPE, stderr=PIPE, env={**os.environ, "PYTHONPATH": str(folder)},
@@ -52,7 +50,9 @@ async def running(folder: Path, *options: str) -> AsyncIterator[tuple[Process, s
     try:
         async with httpx.AsyncClient() as client:
             deadline = time.monotonic() + 30
-            while time.monotonic() < deadline:
+            while True:
+                assert process.returncode is None, "the server has ended"
+                assert time.monotonic() < deadline, "the server does not answer"
                 try:
                     if (await client.get(f"{address}/live/health")).status_code == 200:
                         break

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..command import ROOT, Command, command
+from ..ports import free_port
 from ..scale import FULL
 
 UVICORN = ("uvicorn", "{app}", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning")
@@ -65,14 +66,6 @@ class Running:
     host: Host
     process: Command
     url: str
-
-
-def free_port() -> int:
-    """A port of loopback on which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from tests.ports import free_port
+
 from ..command import ROOT, command
-from .hosts import Host, Running, free_port, running, wait_served
+from .hosts import Host, Running, running, wait_served
 
 PAGE = ROOT / "docs" / "deploy.md"
 AROUND = """

@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.ports import free_port
+
 T = TypeVar("T")
 
 LIVECOLLECTIONS = Path(sys.executable).with_name("livecollections")
@@ -33,14 +35,6 @@ def wait_until(condition: Callable[[], T], within: float = 5.0, what: str = "the
         assert time.monotonic() < deadline, f"{what} did not come true within {within} s"
         pause.wait(0.005)
     return answer
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def accepts(port: int) -> bool:

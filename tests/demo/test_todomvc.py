@@ -113,6 +113,7 @@ def test_09_the_mark_says_whether_all_are_completed(window: Window, server: Demo
     expect(marked(window)).to_be_checked()
     window.toggle("buy milk")
     expect(marked(window)).not_to_be_checked()
+    wait_until(lambda: states(server) == [False, True])
     server.shell("update todo set completed = 1")
     expect(marked(window)).to_be_checked()
 
@@ -232,6 +233,7 @@ def test_21_the_counter_follows_each_change(window: Window, server: DemoServer) 
     window.expect_count("2 items left")
     window.delete("write")
     window.expect_count("1 item left")
+    wait_until(lambda: states(server) == [False, True])
     server.shell("update todo set completed = 0")
     window.expect_count("2 items left")
 
