@@ -17,6 +17,7 @@ from alembic.operations import Operations
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from livecollections.alembic import capture_off, include_name, include_object
+from livecollections.cause import Cause
 from livecollections.change import Change
 from livecollections.stores.base import Write
 from livecollections.stores.sqlite import SQLiteStore, uninstall
@@ -110,7 +111,7 @@ async def test_a_migration_while_live_is_a_reset_and_capture_goes_on_11(
     await asyncio.to_thread(live.migrate, step)
     methods = [change.method for change in await live.changes()]
     assert methods == ["RESET"]
-    assert not await live.store.locate(live.seq, "page")
+    assert await live.store.why_reset(live.seq, "page") is Cause.CAPTURE_REINSTALLED
     assert live.triggers() == 5
     await live.create(title="b")
     with live.engine.begin() as connection:

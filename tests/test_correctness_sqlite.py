@@ -23,6 +23,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from livecollections.cause import Cause
 from livecollections.change import Change, Row
 from livecollections.errors import (
     CaptureMissing,
@@ -267,8 +268,8 @@ async def test_a_rebuilt_table_is_noticed_while_running_11(rig: Rig) -> None:
         "INSERT INTO item (name) VALUES ('unheard')",
     )
     reset = await rig.wait_reset(created.seq)
-    assert not await rig.store.locate(created.seq, "item")
-    assert await rig.store.locate(reset.seq, "item")
+    assert await rig.store.why_reset(created.seq, "item") is reset.cause is Cause.CAPTURE_REINSTALLED
+    assert await rig.store.why_reset(reset.seq, "item") is None
     rig.foreign("INSERT INTO item (name) VALUES ('heard')")
     assert [change.method for change in await rig.log(reset.seq)] == ["POST"]
     assert len(await rig.rows()) == 3
@@ -281,7 +282,7 @@ async def test_a_lost_trigger_is_noticed_at_start_11(rig: Rig, kind: str) -> Non
     await rig.store.stop()
     rig.foreign(f"DROP TRIGGER live_item_{kind}")
     await rig.start()
-    assert not await rig.store.locate(created.seq, "item")
+    assert await rig.store.why_reset(created.seq, "item") is Cause.CAPTURE_REINSTALLED
     (reset,) = await rig.log(created.seq)
     assert reset.method == "RESET"
     await rig.store.stop()
@@ -466,7 +467,7 @@ async def test_a_trim_between_two_batches_is_seen_15(rig: Rig) -> None:
     first = await rig.store.read(start, 5, "item")
     await rig.store.maintain(time.time())
     second = await rig.store.read(first.upto, 5, "item")
-    assert second.trimmed
+    assert second.lost is Cause.TRIMMED
     assert second.changes == []
     assert second.upto == await rig.store.head()
 
@@ -490,8 +491,8 @@ async def test_a_log_that_went_back_in_time_is_noticed_06(rig: Rig) -> None:
         if again.seq != lost.seq:
             break
     await rig.start()
-    assert not await rig.store.locate(lost.seq, "item")
-    assert (await rig.store.read(lost.seq, 10)).trimmed
+    assert await rig.store.why_reset(lost.seq, "item") is Cause.OTHER_CHECK
+    assert (await rig.store.read(lost.seq, 10)).lost is Cause.OTHER_CHECK
     head = await rig.store.head()
     assert await rig.store.renew(head) == head
     renewed = await rig.store.renew(lost.seq)
@@ -504,7 +505,7 @@ async def test_a_new_epoch_makes_every_place_unknown_06(rig: Rig) -> None:
     drawn = new_epoch(rig.url)
     assert drawn != seq[:8]
     await asyncio.wait_for(rig.store.wait_changed(seq), 5)
-    assert not await rig.store.locate(seq, "item")
+    assert await rig.store.why_reset(seq, "item") is Cause.OTHER_EPOCH
     assert (await rig.store.head()) == drawn + seq[8:]
     assert (await rig.create(n=2)).seq > drawn + seq[8:]  # type: ignore[operator]
 

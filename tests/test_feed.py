@@ -14,6 +14,7 @@ from sqlmodel import Field, SQLModel
 from livecollections import feed as feed_module
 from livecollections.bayeux import Page
 from livecollections.bayeux.message import decode
+from livecollections.cause import Cause
 from livecollections.errors import StoreError
 from livecollections.feed import Feed
 from livecollections.query import Query
@@ -40,9 +41,14 @@ class Notebook:
 
     def __init__(self) -> None:
         self.messages: dict[str, list[dict[str, Any]]] = {"/notes": [], "/others": []}
+        self.causes: set[Cause] = set()
 
-    def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None:
+    def publish_nowait(
+        self, channel: str, data: Any, seq: str | None = None, cause: Cause | None = None
+    ) -> None:
         assert data["seq"] == seq
+        assert (cause is not None) == (data["method"] == "RESET")
+        self.causes.update([cause] if cause else [])
         self.messages[channel].append(data)
 
     async def wait_room(self) -> None:
@@ -146,13 +152,13 @@ async def test_finding_14_a_squashed_replay_keeps_the_last_of_each_document(rig:
     assert told(page)[1]["prev"] == page.messages[0].seq
 
 
-async def test_locate_knows_this_log_and_no_other(rig: Rig) -> None:
+async def test_it_knows_the_places_of_this_log_and_no_other(rig: Rig) -> None:
     seq = await rig.insert("a")
-    assert await rig.feed.locate("/notes", seq)
+    assert await rig.feed.why_reset("/notes", seq) is None
     other_check = seq[:-4] + ("0000" if seq[-4:] != "0000" else "0001")
-    assert not await rig.feed.locate("/notes", other_check)
-    assert not await rig.feed.locate("/notes", "00000000" + seq[8:])
-    assert not await rig.feed.locate("/notes", "nonsense")
+    assert await rig.feed.why_reset("/notes", other_check) is Cause.OTHER_CHECK
+    assert await rig.feed.why_reset("/notes", "00000000" + seq[8:]) is Cause.OTHER_EPOCH
+    assert await rig.feed.why_reset("/notes", "nonsense") is Cause.NOT_A_SEQ
 
 
 async def test_a_long_backlog_becomes_one_reset(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,8 +174,9 @@ async def test_a_long_backlog_becomes_one_reset(rig: Rig, monkeypatch: pytest.Mo
     assert len(rig.heard) < 2_000
     reset = next(data for data in rig.heard if data["method"] == "RESET")
     assert rig.heard[-1]["prev"] == reset["seq"]
-    assert not await rig.feed.locate("/notes", before)
-    assert await rig.feed.locate("/notes", reset["seq"])
+    assert await rig.feed.why_reset("/notes", before) is Cause.BACKLOG
+    assert await rig.feed.why_reset("/notes", reset["seq"]) is None
+    assert rig.notebook.causes == {Cause.BACKLOG}
 
 
 @pytest.mark.parametrize("log", [Log(changes=10)])
@@ -178,9 +185,10 @@ async def test_a_trimmed_replay_says_reset(rig: Rig) -> None:
     for _ in range(30):
         await rig.insert("b")
     await rig.store.maintain(rig.now)
-    assert not await rig.feed.locate("/notes", first)
+    assert await rig.feed.why_reset("/notes", first) is Cause.TRIMMED
     page = await rig.feed.read("/notes", first, 10)
     assert [data["method"] for data in told(page)] == ["RESET"]
+    assert page.messages[0].cause is Cause.TRIMMED_IN_REPLAY
     assert page.upto == (await rig.store.find(rig.notes.source, Query())).seq
 
 
@@ -195,6 +203,7 @@ async def test_a_new_epoch_resets_every_channel(rig: Rig) -> None:
     seq = await rig.insert("c")
     await wait_until(lambda: rig.heard[-1]["seq"] == seq)
     assert seq[:8] != rig.heard[0]["seq"][:8]
+    assert rig.notebook.causes == {Cause.OTHER_EPOCH}
 
 
 @pytest.mark.parametrize("method", ["read", "maintain"])

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from .cause import Cause
+
 Method = Literal["POST", "PUT", "DELETE", "RESET"]
 Row = Mapping[str, Any]
 """A row as the model names and types it: attribute → Python value."""
@@ -29,6 +31,7 @@ class Change:
     seq: its place.  source: the table's name.  key: of the row concerned (empty for RESET).
     before, after: the row as it was and as it is; None where there was or is none.
     origin: the token by which the writer knows its own write again.  at: seconds since 1970.
+    cause: why there is a RESET.
     """
 
     seq: str
@@ -39,6 +42,7 @@ class Change:
     after: Row | None
     origin: str | None
     at: float
+    cause: Cause | None = None
 
 
 def epoch(seq: str) -> str:

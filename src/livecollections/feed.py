@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from .bayeux.history import Page
 from .bayeux.message import Message
+from .cause import Cause
 from .change import Change, epoch
 from .change import squash as squashed
 from .errors import StoreError
@@ -40,7 +41,9 @@ RETRY = 0.2, 5.0
 class Publisher(Protocol):
     """Whatever carries a message to the receivers of a channel."""
 
-    def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None: ...
+    def publish_nowait(
+        self, channel: str, data: Any, seq: str | None = None, cause: Cause | None = None
+    ) -> None: ...
 
     async def wait_room(self) -> None: ...
 
@@ -101,21 +104,23 @@ class Feed:
         while epoch(self._position) == epoch(seq) and self._position <= seq:
             await self._moved.wait()
 
-    async def locate(self, channel: str, since: str) -> bool:
-        """Whether a receiver at ``since`` can be told the rest change by change."""
-        return await self._store.locate(since, self._resources[channel].source.name)
+    async def why_reset(self, channel: str, since: str) -> Cause | None:
+        """Why a receiver at ``since`` can't be told the rest change by change; None: it can."""
+        return await self._store.why_reset(since, self._resources[channel].source.name)
 
     async def read(self, channel: str, after: str, limit: int, squash: bool = False) -> Page:
         """The messages of a channel after a position, in order, each with the ``prev`` of this receiver."""
         resource = self._resources[channel]
         batch = await self._store.read(after, limit, resource.source.name)
-        if batch.trimmed:
+        if batch.lost is not None:
             end = await self._store.head()
-            return Page([Message(channel, {"method": "RESET", "seq": end, "prev": after}, end)], end)
+            cause = Cause.TRIMMED_IN_REPLAY if batch.lost is Cause.TRIMMED else batch.lost
+            return Page([Message(channel, {"method": "RESET", "seq": end, "prev": after}, end, cause)], end)
         messages = []
         previous: str | None = after
         for change in squashed(batch.changes) if squash else batch.changes:
-            messages.append(Message(channel, message(resource, change, previous), change.seq))
+            data = message(resource, change, previous)
+            messages.append(Message(channel, data, change.seq, change.cause))
             previous = change.seq
         return Page(messages, batch.upto)
 
@@ -125,8 +130,8 @@ class Feed:
             try:
                 batch = await self._store.read(self._position, BATCH)
                 self._failing.discard("read")
-                if batch.trimmed:
-                    await self._start_again()
+                if batch.lost is not None:
+                    await self._start_again(batch.lost)
                     continue
                 if batch.more and not self._skip_to:
                     await self._shorten_backlog()
@@ -158,27 +163,36 @@ class Feed:
         previous = self._last.get(change.source)
         for resource in self._by_source.get(change.source, ()):
             data = message(resource, change, previous)
-            self._publisher.publish_nowait(resource.channel, data, change.seq)
+            self._publisher.publish_nowait(resource.channel, data, change.seq, change.cause)
             logger.debug("published", extra={"seq": change.seq, "channel": resource.channel})
         self._last[change.source] = change.seq
 
     async def _shorten_backlog(self) -> None:
         for source, waiting in (await self._store.backlog(self._position)).items():
             if waiting > BACKLOG and source in self._by_source:
-                self._skip_to[source] = await self._store.reset(source)
-                logger.warning("%d changes of %s were waiting: told as RESET", waiting, source)
+                self._skip_to[source] = await self._store.reset(source, Cause.BACKLOG)
+                logger.warning(
+                    "%d changes of %s were waiting: told as RESET",
+                    waiting,
+                    source,
+                    extra={"cause": Cause.BACKLOG.value},
+                )
 
-    async def _start_again(self) -> None:
+    async def _start_again(self, cause: Cause) -> None:
         """The log was trimmed past our position, or is another log: everyone must read again.
 
         In a log that went back in time the RESETs would stand before what receivers have had already, and be passed
         over, as all that is written until it has grown as far again: so it goes on in a new epoch.
         """
-        logger.error("the log goes on elsewhere: every channel is reset", extra={"seq": self._position})
+        logger.error(
+            "the log goes on elsewhere (%s): every channel is reset",
+            cause.value,
+            extra={"seq": self._position, "cause": cause.value},
+        )
         self._position = await self._store.renew(self._position)
         self._last.clear()
         for source in self._by_source:
-            await self._store.reset(source)
+            await self._store.reset(source, cause)
 
     async def _maintain(self) -> None:
         while True:

@@ -140,11 +140,12 @@ class Run:
     async def _hear(self, done: Callable[[str], Awaitable[bool]]) -> None:
         while True:
             batch = await self._store.read(self._position, BATCH, self._source)
-            if batch.trimmed:
-                logger.error("a listener missed changes that were trimmed", extra={"seq": self._position})
+            if batch.lost is not None:
+                told = {"seq": self._position, "cause": batch.lost.value}
+                logger.error("a listener missed changes (%s)", batch.lost.value, extra=told)
                 # The log's own RESET, if it has one, may lie before the place where this goes on.
                 place = batch.trimmed_to or await self._store.head()
-                missed = Change(place, self._source, "RESET", (), None, None, None, self._clock())
+                missed = Change(place, self._source, "RESET", (), None, None, None, self._clock(), batch.lost)
                 if not await self._pass(missed, done):
                     return
                 continue

@@ -23,6 +23,7 @@ from livecollections.bayeux.histories import Histories
 from livecollections.bayeux.message import Message
 from livecollections.bayeux.positions import Positions
 from livecollections.bayeux.session import Offer, Session
+from livecollections.cause import Cause
 from livecollections.change import epoch
 
 from ..scale import scaled
@@ -51,8 +52,8 @@ class Slow(MemoryHistory):
         super().__init__(**options)
         self._chance = chance
 
-    async def locate(self, channel: str, since: str, /) -> bool:
-        found = await super().locate(channel, since)
+    async def why_reset(self, channel: str, since: str, /) -> Cause | None:
+        found = await super().why_reset(channel, since)
         await self._pause()
         return found
 
@@ -489,7 +490,7 @@ def sets_back_by_patterns_too(
 
 
 def never_forgets(self: MemoryHistory, since: str, /) -> bool:
-    return self._is_ours(since)
+    return self._why_not_ours(since) is None
 
 
 READ, MEET, RECALL, BEGIN = MemoryHistory.read, Positions.meet, Positions.recall, Positions.begin

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from livecollections import ConfigurationError
 from livecollections.bayeux import MemoryHistory, Message
 from livecollections.bayeux.memory import OVERHEAD
+from livecollections.cause import Cause
 from livecollections.change import epoch, number
 
 NOW = 1_750_000_000.0
@@ -80,7 +81,7 @@ async def test_a_restart_is_another_epoch_and_its_numbers_are_higher() -> None:
     assert epoch(second.position()) != epoch(seqs[0])
     assert number(second.position()) > number(seqs[-1])
     assert number(seqs[-1]) < 2**53
-    assert not await second.locate("/a", seqs[-1])
+    assert await second.why_reset("/a", seqs[-1]) is Cause.OTHER_EPOCH
     assert not second.can_tell(seqs[-1])
 
 
@@ -93,7 +94,7 @@ async def test_only_the_last_messages_are_kept() -> None:
     assert await told(kept, "/a", seqs[0]) == ["reset"]
     assert await told(kept, "/a", seqs[1]) == [2, 3, 4]
     assert kept.oldest("/a") == seqs[1]
-    assert [await kept.locate("/a", seq) for seq in seqs] == [False, True, True, True, True]
+    assert [await kept.why_reset("/a", seq) for seq in seqs] == [Cause.TRIMMED, None, None, None, None]
     assert await told(kept, "/b", start) == ["other"]
 
 
@@ -112,7 +113,7 @@ async def test_what_is_too_old_is_gone_though_nothing_was_published_since() -> N
     assert await told(kept, "/a", first) == ["reset"]
     # Who has all of it goes on, however long it was quiet.
     assert await told(kept, "/a", second) == []
-    assert await kept.locate("/a", second)
+    assert await kept.why_reset("/a", second) is None
 
 
 async def test_bytes_are_bounded_and_what_is_over_the_bound_alone_is_not_kept() -> None:
@@ -152,12 +153,22 @@ async def test_the_channel_published_on_longest_ago_goes_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "x" * 28, "c0ffee12", "c0ffee12" + "0" * 16 + "c0ff", "c0ffee12" + "f" * 20, "é" * 28]
+    ("wrong", "cause"),
+    [
+        ("", Cause.NOT_A_SEQ),
+        ("x" * 28, Cause.NOT_A_SEQ),
+        ("c0ffee12", Cause.NOT_A_SEQ),
+        ("é" * 28, Cause.NOT_A_SEQ),
+        ("c0ffee12" + "0" * 16 + "0000", Cause.OTHER_CHECK),
+        ("c0ffee12" + "0" * 16 + "c0ff", Cause.TRIMMED),
+        ("c0ffee12" + "f" * 16 + "c0ff", Cause.BEYOND_END),
+        ("00000000" + "f" * 20, Cause.OTHER_EPOCH),
+    ],
 )
-async def test_any_text_may_come_as_a_seq(wrong: str) -> None:
+async def test_any_text_may_come_as_a_seq(wrong: str, cause: Cause) -> None:
     kept = history()
     keep(kept, "/a")
-    assert not await kept.locate("/a", wrong)
+    assert await kept.why_reset("/a", wrong) is cause
     assert not kept.can_tell(wrong)
     assert await told(kept, "/a", wrong) == ["reset"]
 
@@ -192,4 +203,4 @@ async def test_it_tells_everything_or_says_that_it_does_not(
             missed = [place for place, (name, seq) in enumerate(published) if name == channel and seq > since]
             answer = await told(kept, channel, since)
             assert answer in (missed, ["reset"])
-            assert (answer != ["reset"]) == await kept.locate(channel, since)
+            assert (answer == ["reset"]) == (await kept.why_reset(channel, since) is not None)

@@ -134,7 +134,7 @@ def test_milliseconds_become_seconds_and_back() -> None:
 
 def test_a_message_that_waits_costs_little_beside_its_bytes() -> None:
     plain = messages.Message("/a", 1)
-    places = {"seq": "5e1f03aa000000000000041a9c3e", "prev": "5e1f03aa00000000000004170b52"}
+    places: dict[str, Any] = {"seq": "5e1f03aa000000000000041a9c3e", "prev": "5e1f03aa00000000000004170b52"}
     makers: list[Callable[[], messages.Message | bytes]] = [
         lambda: messages.Message("/a", 1),
         lambda: plain.altered({"data": 2}),

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from livecollections.bayeux import Page, Policy, Server, Session
 from livecollections.bayeux.message import Message
+from livecollections.cause import Cause
 
 Headers = Sequence[tuple[str, str]]
 
@@ -397,11 +398,16 @@ class Log:
                 return place
         return None
 
-    async def locate(self, channel: str, since: str, /) -> bool:
+    async def why_reset(self, channel: str, since: str, /) -> Cause | None:
         assert channel == self.channel
         if self.pause is not None:
             await self.pause()
-        return self._place(since) is not None
+        return self._why_lost(since)
+
+    def _why_lost(self, since: str) -> Cause | None:
+        if self._place(since) is not None:
+            return None
+        return Cause.TRIMMED if since[:8] == self.epoch else Cause.OTHER_EPOCH
 
     async def read(self, channel: str, after: str, limit: int, squash: bool, /) -> Page:
         assert channel == self.channel
@@ -411,7 +417,8 @@ class Log:
         place = self._place(after)
         if place is None:
             head = self.seq(len(self.entries))
-            return Page([Message(channel, {"method": "RESET", "seq": head, "prev": after}, head)], head)
+            data = {"method": "RESET", "seq": head, "prev": after}
+            return Page([Message(channel, data, head, self._why_lost(after))], head)
         entries = self.entries[place : place + limit]
         upto = entries[-1][0] if entries else self.seq(len(self.entries))
         if squash:

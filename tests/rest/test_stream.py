@@ -17,6 +17,7 @@ import pytest
 
 from livecollections import Live
 from livecollections.bayeux import Limits, Server
+from livecollections.cause import Cause
 from livecollections.rest import stream as streams
 from tests.models import Todo
 from tests.rest.conftest import is_problem
@@ -125,6 +126,8 @@ async def test_correctness_28_a_since_that_is_not_known_is_a_reset(site: Site, s
         head = (await following(found))["id"]
         reset = await following(found)
         assert (reset["event"], reset["id"], reset["data"]) == ("reset", head, {"seq": head})
+        (cause,) = site.live.bayeux.statistics().resets
+        assert cause is (Cause.NOT_A_SEQ if since == "nonsense" else Cause.OTHER_EPOCH)
         seq = await site.create("b")
         assert (await following(found))["id"] == seq
 
@@ -137,6 +140,7 @@ async def test_a_reset_in_mid_stream_is_the_same_event(site: Site) -> None:
         reset = await following(found)
         data = reset["data"]
         assert (reset["event"], data["method"], data["seq"]) == ("reset", "RESET", reset["id"])
+        assert site.live.bayeux.statistics().resets == {Cause.CAPTURE_REINSTALLED: 1}
         seq = await site.create("b")
         assert (heard := await following(found))["id"] == seq
         assert "event" not in heard

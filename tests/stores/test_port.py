@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from livecollections.cause import Cause
 from livecollections.change import Change, Row
 from livecollections.errors import (
     ConfigurationError,
@@ -28,6 +29,7 @@ from livecollections.errors import (
 )
 from livecollections.query import Equal, Order, Query
 from livecollections.stores.base import Idempotency, Log, Write, Written
+from livecollections.stores.sqlite_log import place_of
 
 from .conftest import SQLiteRig
 from .models import Colour, Everything, Line, Tag, Ticket, Todo
@@ -404,35 +406,46 @@ async def test_a_place_is_located_or_not(rig: SQLiteRig) -> None:
     first = (await create(rig, Todo, {"title": "a"})).seq or ""
     second = (await create(rig, Todo, {"title": "b"})).seq or ""
 
-    async def located(since: str) -> bool:
-        return await rig.store.locate(since, "store_todo")
-
-    assert await located(empty)
-    assert await located(first)
-    assert await located(second)
+    for seq in (empty, first, second):
+        assert await rig.store.why_reset(seq, "store_todo") is None
     other = "0" if first[0] != "0" else "1"
     check = "0000" if first[-4:] != "0000" else "ffff"
-    for wrong in (
-        "",
-        "x" * 28,
-        first[:-1],
-        first + "0",
-        other + first[1:],
-        first[:-4] + check,
-        first[:8] + "f" * 20,
+    for wrong, cause in (
+        ("", Cause.NOT_A_SEQ),
+        ("x" * 28, Cause.NOT_A_SEQ),
+        (first[:-1], Cause.NOT_A_SEQ),
+        (first + "0", Cause.NOT_A_SEQ),
+        (first[:8] + "f" * 20, Cause.NOT_A_SEQ),
+        (other + first[1:], Cause.OTHER_EPOCH),
+        (first[:-4] + check, Cause.OTHER_CHECK),
+        (first[:8] + "7" + "f" * 19, Cause.BEYOND_END),
     ):
-        assert not await located(wrong), wrong
-        assert (await rig.store.read(wrong, 10)).trimmed, wrong
+        assert await rig.store.why_reset(wrong, "store_todo") is cause, wrong
+        assert (await rig.store.read(wrong, 10)).lost is cause, wrong
+    rig.foreign(f"DELETE FROM live_changes WHERE seq = {place_of(first)}")
+    assert await rig.store.why_reset(first, "store_todo") is Cause.NO_ENTRY
 
 
 async def test_after_a_reset_what_came_before_is_no_place(rig: SQLiteRig) -> None:
     first = (await create(rig, Todo, {"title": "a"})).seq or ""
     reset = await rig.store.reset("store_todo")
-    assert not await rig.store.locate(first, "store_todo")
-    assert await rig.store.locate(first, "store_tag")
-    assert await rig.store.locate(reset, "store_todo")
+    assert await rig.store.why_reset(first, "store_todo") is Cause.REQUESTED
+    assert await rig.store.why_reset(first, "store_tag") is None
+    assert await rig.store.why_reset(reset, "store_todo") is None
     (entry,) = await changes(rig, first)
     assert (entry.method, entry.source, entry.key, entry.seq) == ("RESET", "store_todo", (), reset)
+    assert entry.cause is Cause.REQUESTED
+
+
+async def test_a_reset_of_another_version_has_an_unknown_cause(rig: SQLiteRig) -> None:
+    start = await rig.store.head()
+    for told in ("''", "NULL", "'something later'"):
+        rig.foreign(
+            f"INSERT INTO live_changes (check_digits, source, method, key, at) "
+            f"VALUES ('0000', 'store_todo', 'RESET', {told}, 0)"
+        )
+    assert [entry.cause for entry in await changes(rig, start)] == [Cause.UNKNOWN] * 3
+    assert await rig.store.why_reset(start, "store_todo") is Cause.UNKNOWN
 
 
 async def test_every_list_is_as_new_as_its_seq_says(rig: SQLiteRig) -> None:
@@ -557,16 +570,17 @@ async def test_the_log_is_trimmed_by_count_and_never_begins_anew_15(rig: SQLiteR
     empty = await store.head()
     seqs = [(await create(rig, Todo, {"title": str(n)})).seq or "" for n in range(8)]
     await store.maintain(time.time())
-    assert [await store.locate(seq, "store_todo") for seq in (empty, *seqs)] == [False] * 5 + [True] * 4
-    assert (await store.read(seqs[3], 10)).trimmed
+    causes = [await store.why_reset(seq, "store_todo") for seq in (empty, *seqs)]
+    assert causes == [Cause.TRIMMED] * 5 + [None] * 4
+    assert (await store.read(seqs[3], 10)).lost is Cause.TRIMMED
     kept = await store.read(seqs[4], 10)
-    assert not kept.trimmed
+    assert kept.lost is None
     assert [c.seq for c in kept.changes] == seqs[5:]
     await store.maintain(time.time() + 8 * 86400)
     assert await store.head() == seqs[-1]
     assert await store.last("store_todo") is None
-    assert await store.locate(seqs[-1], "store_todo")
-    assert not await store.locate(seqs[-2], "store_todo")
+    assert await store.why_reset(seqs[-1], "store_todo") is None
+    assert await store.why_reset(seqs[-2], "store_todo") is Cause.TRIMMED
     assert ((await create(rig, Todo, {"title": "next"})).seq or "") > seqs[-1]
 
 
@@ -592,11 +606,11 @@ async def test_a_durable_cursor_keeps_the_log_within_bounds_15(
     for number in range(10):
         await create(rig, Todo, {"title": str(number)})
     await store.maintain(time.time())
-    assert not (await store.read(start, 100)).trimmed
+    assert (await store.read(start, 100)).lost is None
     for number in range(15):
         await create(rig, Tag, {"name": str(number)})
     await store.maintain(time.time())
-    assert (await store.read(start, 100)).trimmed
+    assert (await store.read(start, 100)).lost is Cause.TRIMMED
     assert sum((await store.backlog(start[:8] + "0" * 20)).values()) == 20
     await store.maintain(time.time())
     assert caplog.text.count("mail") == 1

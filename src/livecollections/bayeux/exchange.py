@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from ..cause import Cause
 from . import channel as channels
 from . import message as messages
 from .extension import Extensions, Outcome
@@ -29,6 +30,7 @@ from .listener import DISCONNECT, HANDSHAKE, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, Li
 from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
 from .positions import NO_STARTS, Positions
 from .replay import Replay
+from .resets import Resets
 from .service import Services
 from .session import OVERFLOW, QUEUED, Session
 from .settings import PLAIN, Declarations
@@ -79,9 +81,10 @@ class Exchange(Links):
         self.services = Services(self.deliver)
         self.listeners = Listeners()
         self.counts = Counts()
+        self.resets = Resets()
         self.histories = Histories()
         self.positions = Positions(self.histories, limits.positions)
-        self._replay = Replay(self.histories, self.extensions, self._tell, self.end)
+        self._replay = Replay(self.histories, self.extensions, self.resets, self._tell, self.end)
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -90,7 +93,7 @@ class Exchange(Links):
 
     def statistics(self) -> Statistics:
         """What there is, and what was."""
-        return self.counts.statistics(self._sessions.values(), self._subscribers)
+        return self.counts.statistics(self._sessions.values(), self._subscribers, self.resets.counts)
 
     async def close(self) -> None:
         """Answer every held connect, end every session and what runs for it."""
@@ -140,6 +143,8 @@ class Exchange(Links):
                 continue
             offer = session.offer(message)
             if offer is QUEUED:
+                if message.cause is not None:
+                    self._note_reset(session, message.channel, message.cause)
                 if settings.lazy and self._lazy.postpone(session, settings.lazy):
                     continue
                 session.may_wait = False
@@ -153,6 +158,10 @@ class Exchange(Links):
         self.counts.delivered += len(receivers) - missed
         for session in overflown:
             self._overflow(session)
+
+    def _note_reset(self, session: Session, channel: str, cause: Cause) -> None:
+        position = session.positions.get(channel)
+        self.resets.note(session, channel, cause, None if position is None else position.sent)
 
     def deliver(self, session: Session, message: Message) -> Outcome | None:
         """Give a message to one session, whatever it subscribed to.

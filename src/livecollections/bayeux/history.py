@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..cause import Cause
 from .message import Message
 
 
@@ -29,14 +30,14 @@ class History(Protocol):
     def position(self) -> str:
         """The seq up to which everything has been published."""
 
-    async def locate(self, channel: str, since: str, /) -> bool:
-        """Whether everything after ``since`` can be told; any text may come from a client."""
+    async def why_reset(self, channel: str, since: str, /) -> Cause | None:
+        """Why not everything after ``since`` can be told; None: it can. Any text may come from a client."""
 
     async def read(self, channel: str, after: str, limit: int, squash: bool, /) -> Page:
         """The messages after a seq, at most ``limit``, the last of each document only where ``squash``.
 
         An ``after`` that can't be told from (trimmed, of another log, any text at all) gives a message that
-        says so. It may tell what has not been published yet; that is then not told twice.
+        says so, and bears its cause. It may tell what has not been published yet; that is then not told twice.
         """
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+from ..cause import Cause
 from . import message as messages
 from .exchange import Exchange
 from .extension import wait_passed
@@ -40,9 +41,15 @@ class Host:
         """
         await wait_passed(self._exchange.publish(messages.published(channel, data)))
 
-    def publish_nowait(self, channel: str, data: Any, seq: str | None = None) -> None:
-        """As ``publish``, on the loop and in the order of the calls; ``seq`` is the message's place in a history."""
-        self._exchange.publish(messages.published(channel, data, seq))
+    def publish_nowait(
+        self, channel: str, data: Any, seq: str | None = None, cause: Cause | None = None
+    ) -> None:
+        """As ``publish``, on the loop and in the order of the calls.
+
+        Args:
+            seq: the message's place in a history.  cause: why the message tells its receivers to read again.
+        """
+        self._exchange.publish(messages.published(channel, data, seq, cause))
 
     async def wait_room(self) -> None:
         """Return when ``publish_nowait`` may go on: when extensions have let out most of what was published."""

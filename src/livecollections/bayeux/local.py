@@ -223,10 +223,12 @@ async def stream(exchange: Exchange, channel: str, since: str | None) -> AsyncIt
     history = exchange.histories.of(channel)
     if history is None:
         raise BayeuxError(404, [channel], "Unknown channel")
-    is_known = since is None or await history.locate(channel, since)
+    cause = None if since is None else await history.why_reset(channel, since)
     session = exchange.begin(is_local=True)
-    exchange.subscribe(session, channel, {channel: since} if since is not None and is_known else {})
+    exchange.subscribe(session, channel, {channel: since} if since is not None and cause is None else {})
+    if cause is not None:
+        exchange.resets.note(session, channel, cause, since)
     try:
-        yield Stream(exchange, session, channel, reset=not is_known)
+        yield Stream(exchange, session, channel, reset=cause is not None)
     finally:
         exchange.end(session, by_client=True)

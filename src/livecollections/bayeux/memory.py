@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection
 from itertools import dropwhile, islice
 from typing import Any
 
+from ..cause import Cause
 from ..change import epoch, number
 from ..errors import ConfigurationError
 from . import message as messages
@@ -145,30 +146,38 @@ class MemoryHistory:
 
     def can_tell(self, since: str, /) -> bool:
         """Whether no channel has been forgotten altogether since then; any text may come from a client."""
-        return self._is_ours(since) and since >= self._forgotten
+        return self._why_not_ours(since) is None and since >= self._forgotten
 
     def seq(self, place: int, /) -> str:
         """The seq with this number as its place; it need not be in the log."""
         return f"{self._epoch}{place:016x}{self._check}"
 
-    async def locate(self, channel: str, since: str, /) -> bool:
-        """Whether everything after ``since`` can be told; any text may come from a client."""
-        return self._is_ours(since) and since >= self.oldest(channel)
+    async def why_reset(self, channel: str, since: str, /) -> Cause | None:
+        """Why not everything after ``since`` can be told; None: it can. Any text may come from a client."""
+        return self._why_not_ours(since) or (Cause.TRIMMED if since < self.oldest(channel) else None)
 
     async def read(self, channel: str, after: str, limit: int, squash: bool, /) -> Page:
         """The messages after a seq, at most ``limit``; none replaces another, so nothing is squashed."""
-        if not self._is_ours(after) or after < self.oldest(channel):
-            return Page([messages.reset(channel, self._head, after)], self._head)
+        lost = self._why_not_ours(after)
+        if lost is not None or after < self.oldest(channel):
+            cause = lost or Cause.TRIMMED_IN_REPLAY
+            return Page([messages.reset(channel, self._head, after, cause)], self._head)
         kept = self._channels.get(channel)
         waiting = dropwhile(lambda entry: entry[0] <= after, kept.messages if kept is not None else ())
         found = [Message.encoded(channel, body, seq, at=at) for seq, at, body in islice(waiting, limit)]
         is_all = next(waiting, None) is None
         return Page(found, self._head if is_all else found[-1].seq or self._head)
 
-    def _is_ours(self, seq: str) -> bool:
-        if not _SEQ.fullmatch(seq) or epoch(seq) != self._epoch or not seq.endswith(self._check):
-            return False
-        return number(self._first) <= number(seq) <= self._place
+    def _why_not_ours(self, seq: str) -> Cause | None:
+        if not _SEQ.fullmatch(seq):
+            return Cause.NOT_A_SEQ
+        if epoch(seq) != self._epoch:
+            return Cause.OTHER_EPOCH
+        if not seq.endswith(self._check):
+            return Cause.OTHER_CHECK
+        if number(seq) > self._place:
+            return Cause.BEYOND_END
+        return Cause.TRIMMED if number(seq) < number(self._first) else None
 
 
 def _check(name: str, value: Any, is_number: bool) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from ..cause import Cause
 from ..change import number
 from ..errors import BayeuxError, MalformedRequest, TooLarge
 from .channel import is_meta, is_name
@@ -84,12 +85,13 @@ class Message:
 
     seq: its place in the channel's history, if the channel has one.  at: seconds since 1970, where the history
     keeps what is published (``placed``).  is_reset: it says that what came before it can't be told.
+    cause: why, also where a resource's data say so.
     """
 
-    __slots__ = ("_frame", "_numbered", "at", "body", "channel", "is_reset", "seq")
+    __slots__ = ("_frame", "_numbered", "at", "body", "cause", "channel", "is_reset", "seq")
 
-    def __init__(self, channel: str, data: Any, seq: str | None = None) -> None:
-        self._set(channel, to_json({"channel": channel, "data": data}), seq)
+    def __init__(self, channel: str, data: Any, seq: str | None = None, cause: Cause | None = None) -> None:
+        self._set(channel, to_json({"channel": channel, "data": data}), seq, cause=cause)
 
     def _set(
         self,
@@ -98,12 +100,14 @@ class Message:
         seq: str | None,
         at: float | None = None,
         is_reset: bool = False,
+        cause: Cause | None = None,
     ) -> None:
         self.channel = channel
         self.body = body
         self.seq = seq
         self.at = at
         self.is_reset = is_reset
+        self.cause = cause
         self._frame: str | None = None
         self._numbered: Message | None = None
 
@@ -157,10 +161,12 @@ def placed(message: Message, seq: str, prev: str | None, at: float) -> Message:
     return Message.encoded(message.channel, body, seq, at=at)
 
 
-def reset(channel: str, seq: str, prev: str) -> Message:
+def reset(channel: str, seq: str, prev: str, cause: Cause = Cause.UNKNOWN) -> Message:
     """It tells a receiver at ``prev`` that it missed what can't be told. It has no data: older clients ignore it."""
     ext = {"live": {"seq": seq, "prev": prev, "reset": True}}
-    return Message.encoded(channel, to_json({"channel": channel, "ext": ext}), seq, is_reset=True)
+    message = Message.encoded(channel, to_json({"channel": channel, "ext": ext}), seq, is_reset=True)
+    message.cause = cause
+    return message
 
 
 def _with_number(message: Message) -> Message | None:
@@ -180,7 +186,7 @@ def _with_number(message: Message) -> Message | None:
     return Message.encoded(message.channel, to_json(whole), message.seq, at=message.at)
 
 
-def published(channel: str, data: Any, seq: str | None = None) -> Message:
+def published(channel: str, data: Any, seq: str | None = None, cause: Cause | None = None) -> Message:
     """A message that the server publishes.
 
     Raises:
@@ -189,7 +195,7 @@ def published(channel: str, data: Any, seq: str | None = None) -> Message:
     """
     if not is_name(channel) or is_meta(channel):
         raise channel_invalid(channel)
-    return Message(channel, data, seq)
+    return Message(channel, data, seq, cause)
 
 
 def result(channel: str, id_: Any, data: Any, *, successful: bool = True) -> Message:

@@ -17,6 +17,8 @@ from ..change import follows
 from .extension import Extensions
 from .histories import Histories
 from .history import Page
+from .message import Message
+from .resets import Resets
 from .session import Position, Session
 
 logger = logging.getLogger("livecollections.bayeux")
@@ -37,11 +39,13 @@ class Replay:
         self,
         histories: Histories,
         extensions: Extensions,
+        resets: Resets,
         tell: Callable[[Session], None],
         end: Callable[[Session], None],
     ) -> None:
         self._histories = histories
         self._extensions = extensions
+        self._resets = resets
         self._tell = tell
         self._end = end
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,13 +108,16 @@ class Replay:
 
     def _push(self, session: Session, position: Position, page: Page) -> None:
         for message in page.messages:
+            before = position.queued
             if message.is_reset and session.is_numbered:
                 # Salesforce's clients know no reset: they subscribe again, and hear that their number is too old.
                 logger.info("session …%s missed what is kept no longer, and has ended", session.id[-6:])
+                self._note(session, message, before)
                 self._end(session)
                 return
             if not session.push(position, message):
                 break
+            self._note(session, message, before)
         else:
             if follows(page.upto, position.queued):
                 position.queued = page.upto
@@ -118,3 +125,7 @@ class Replay:
                 session.catch_up(position)
         if session.queue and session.link is not None:
             self._tell(session)
+
+    def _note(self, session: Session, message: Message, before: str) -> None:
+        if message.cause is not None:
+            self._resets.note(session, message.channel, message.cause, before)

@@ -49,7 +49,7 @@ async def _starts(histories: Histories, name: str, wish: int) -> dict[str, str]:
         if keeper is None:
             continue
         since = keeper.oldest(channel) if wish == ALL else keeper.seq(wish)
-        if not await keeper.locate(channel, since):
+        if await keeper.why_reset(channel, since) is not None:
             raise messages.replay_invalid(wish)
         found[channel] = since
     return found

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from ..cause import Cause
 from ..errors import BayeuxError
 from . import channel as channels
 from . import message as messages
@@ -252,6 +253,8 @@ class Engine:
             raise messages.unknown_client(session.id)
         if reached := self.exchange.positions.reached(session, at):
             told["seq"] = reached
+        for name in told.get("reset", ()):
+            self.exchange.resets.note(session, name, Cause.CHANNEL_FORGOTTEN, (at or {}).get(name))
         self._add(reply, live=told)
         if session.is_numbered:
             subscribed = session.subscriptions
@@ -305,6 +308,9 @@ class Engine:
             self._add(reply, live={"seq": seqs, "reset": start.reset} if start.reset else {"seq": seqs})
         elif not is_map and names and names[0] in seqs:
             self._add(reply, live={"seq": seqs[names[0]], **({"reset": True} if start.reset else {})})
+        if "ext" in reply:
+            for name, cause in start.causes.items():
+                self.exchange.resets.note(session, name, cause, start.asked_at(name))
         if session.is_numbered:
             self._add(reply, replay=salesforce.numbers(self.exchange.histories, session, names))
         link.reply(reply)

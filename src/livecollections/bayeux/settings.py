@@ -84,7 +84,7 @@ class Declarations:
 def _check_history(value: Any) -> None:
     is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if not is_count and not all(
-        callable(getattr(value, name, None)) for name in ("keep", "position", "locate", "read")
+        callable(getattr(value, name, None)) for name in ("keep", "position", "why_reset", "read")
     ):
         raise ConfigurationError(
             f"history: a MemoryHistory or a number of messages is expected, not {value!r}"

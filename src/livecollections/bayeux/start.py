@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..cause import Cause
 from ..change import epoch
 from . import channel as channels
 from .histories import Histories
@@ -27,12 +28,12 @@ class Start:
 
     names: its channels and patterns.  asked: by channel or pattern, the seq that a client wants to go on after.
     told: by channel, the seq after which it begins, for those that begin where the client asked.
-    reset: the channels and patterns that can't.
+    causes: the channels and patterns that can't, in order, each with the reason.
     """
 
     def __init__(self, histories: Histories, names: Sequence[str], asked: Mapping[str, Any]) -> None:
         self.told: dict[str, str] = {}
-        self.reset: list[str] = []
+        self.causes: dict[str, Cause] = {}
         self._histories = histories
         self._names = names
         self._all = frozenset(names)
@@ -43,7 +44,17 @@ class Start:
             for name, seq in asked.items()
             if channels.is_valid(name) and (name in wider or self._is_inside(name))
         }
-        self._lost = {name for name, seq in self._asked.items() if not self._is_known(name, seq)}
+        causes = {name: self._why_unknown(name, seq) for name, seq in self._asked.items()}
+        self._lost = {name: cause for name, cause in causes.items() if cause is not None}
+
+    @property
+    def reset(self) -> list[str]:
+        """The channels and patterns that can't begin where the client asked."""
+        return list(self.causes)
+
+    def asked_at(self, name: str) -> str | None:
+        """What the client said of the narrowest name that covers a channel or pattern."""
+        return next((self._asked[near] for near in channels.broader(name) if near in self._asked), None)
 
     def _is_inside(self, name: str) -> bool:
         """Whether the subscription covers all that this name covers."""
@@ -53,8 +64,8 @@ class Start:
         """Ask the histories what they can tell; ``settle`` what came into being meanwhile before you subscribe."""
         if not self._asked:
             return
-        self.reset = self._reset_names()
-        patterns = {name for name in self.reset if name.endswith("*")}
+        found = self._reset_names()
+        patterns = {name for name in found if name.endswith("*")}
         exact = [name for name in self._asked if not name.endswith("*") and self._is_inside(name)]
         for channel in dict.fromkeys((*self._histories.known_under(self._names), *exact)):
             self._located.add(channel)
@@ -63,28 +74,33 @@ class Start:
                 continue
             near = [name for name in channels.broader(channel) if name in self._asked]
             best = self._nearest(channel, history)
-            if (
-                best is not None
-                and best not in self._lost
-                and await history.locate(channel, self._asked[best])
-            ):
+            cause: Cause | None = Cause.OTHER_EPOCH
+            if best is not None:
+                cause = self._lost.get(best) or await history.why_reset(channel, self._asked[best])
+            if best is not None and cause is None:
                 self.told[channel] = self._asked[best]
-            elif channel in self._asked or (
-                patterns.isdisjoint(channels.broader(channel))
-                and (best is not None or any(name in self._lost or self._is_inside(name) for name in near))
+            elif cause is not None and (
+                channel in self._asked
+                or (
+                    patterns.isdisjoint(channels.broader(channel))
+                    and (
+                        best is not None or any(name in self._lost or self._is_inside(name) for name in near)
+                    )
+                )
             ):
-                self.reset.append(channel)
-        self.reset.sort()
+                found[channel] = cause
+        self.causes = dict(sorted(found.items()))
 
-    def _reset_names(self) -> list[str]:
+    def _reset_names(self) -> dict[str, Cause]:
         """Of what the client named, and of the subscription's patterns, those of which nothing can be told."""
-        alive = self._asked.keys() - self._lost
-        return [name for name in self._lost if self._is_inside(name)] + [
-            name
-            for name in self._names
-            if name.endswith("*") and name not in self._asked
-            if not self._lost.isdisjoint(channels.broader(name)) and alive.isdisjoint(channels.broader(name))
-        ]
+        alive = self._asked.keys() - self._lost.keys()
+        found = {name: cause for name, cause in self._lost.items() if self._is_inside(name)}
+        for name in self._names:
+            wider = list(channels.broader(name))
+            lost = [self._lost[near] for near in wider if near in self._lost]
+            if lost and name.endswith("*") and name not in self._asked and alive.isdisjoint(wider):
+                found[name] = lost[0]
+        return found
 
     def names_exactly(self, channel: str) -> bool:
         """Whether the client said of this very channel where it is."""
@@ -100,14 +116,20 @@ class Start:
             if best is not None and best not in self._lost:
                 self.told[channel] = self._asked[best]
 
-    def _is_known(self, pattern: str, seq: str) -> bool:
-        """Whether a channel has a history, or some log below a pattern is that of this seq and goes back so far."""
+    def _why_unknown(self, pattern: str, seq: str) -> Cause | None:
+        """Why nothing can be told: there is no history, or no log below it is that of this seq and goes back so far."""
         if not pattern.endswith("*"):
-            return self._histories.of(pattern) is not None
-        fed = (self._histories.head(channel) for channel in self._histories.fed_under(pattern))
-        if any(epoch(head) == epoch(seq) for head in fed):
-            return True
-        return any(keeper.can_tell(seq) for _, keeper in self._histories.kept_under(pattern))
+            return None if self._histories.of(pattern) is not None else Cause.NO_HISTORY
+        heads = [self._histories.head(channel) for channel in self._histories.fed_under(pattern)]
+        keepers = [keeper for _, keeper in self._histories.kept_under(pattern)]
+        if any(epoch(head) == epoch(seq) for head in heads) or any(one.can_tell(seq) for one in keepers):
+            return None
+        if not heads and not keepers:
+            return Cause.NO_HISTORY
+        if not seq:
+            return Cause.NOT_A_SEQ
+        is_ours = any(epoch(keeper.position()) == epoch(seq) for keeper in keepers)
+        return Cause.CHANNEL_FORGOTTEN if is_ours else Cause.OTHER_EPOCH
 
     def _nearest(self, name: str, history: History) -> str | None:
         """Where the client says what it has of this channel, or of this log below this pattern."""
@@ -120,8 +142,9 @@ class Start:
     def give_up(self) -> None:
         """Tell nothing: it would be more channels than a session can be behind in."""
         self.told.clear()
-        self._lost = set(self._asked)
-        self.reset = sorted(self._all | {name for name in self._asked if self._is_inside(name)})
+        self._lost = dict.fromkeys(self._asked, Cause.TOO_MANY_CHANNELS)
+        names = sorted(self._all | {name for name in self._asked if self._is_inside(name)})
+        self.causes = dict.fromkeys(names, Cause.TOO_MANY_CHANNELS)
 
     # What the client is told.
 

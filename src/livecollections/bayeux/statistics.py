@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..cause import Cause
 from .session import Session
 
 IN_PROCESS = "in-process"
@@ -29,7 +30,8 @@ class Statistics:
     handshakes: sessions that were begun by clients.  refused: handshakes that were refused.  expired: sessions of
     which nothing was heard in time.  overflown: sessions that took too little of what they were sent.  kicked:
     sessions that the program ended.  published: messages, and delivered: to how many receivers they went in all;
-    what a history tells again is not counted.
+    what a history tells again is not counted.  resets: by cause, how often a session was told to read again, on
+    subscribing or later; one for each channel or pattern.
     """
 
     sessions: Mapping[str, int]
@@ -44,6 +46,7 @@ class Statistics:
     kicked: int
     published: int
     delivered: int
+    resets: Mapping[Cause, int]
 
 
 class Counts:
@@ -55,11 +58,13 @@ class Counts:
         self.handshakes = self.refused = self.expired = self.overflown = self.kicked = 0
         self.published = self.delivered = 0
 
-    def statistics(self, sessions: Iterable[Session], channels: Collection[str]) -> Statistics:
+    def statistics(
+        self, sessions: Iterable[Session], channels: Collection[str], resets: Mapping[Cause, int]
+    ) -> Statistics:
         """The sums, and what can be seen now.
 
         Args:
-            sessions: those that live.  channels: names and patterns with a subscriber.
+            sessions: those that live.  channels: names and patterns with a subscriber.  resets: by cause.
         """
         by_transport: Counter[str] = Counter()
         subscriptions = queued = queued_bytes = 0
@@ -75,5 +80,6 @@ class Counts:
             channels=len(channels),
             queued=queued,
             queued_bytes=queued_bytes,
+            resets=MappingProxyType(dict(resets)),
             **sums,
         )

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from ..cause import Cause
 from ..change import Change, Key, Row
 from ..errors import ConfigurationError
 from ..query import Query
@@ -103,13 +104,13 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Changes in order. ``upto``: everything at and below it has been read (of the sources asked for).
-    ``more``: the limit ended it.  ``trimmed``: entries after the place asked for are gone, so the caller must say
-    RESET; ``trimmed_to`` is the last of them, where the place is one of this log."""
+    ``more``: the limit ended it.  ``lost``: why entries after the place asked for can't be told, so that the caller
+    must say RESET; ``trimmed_to`` is the last of those that are gone, where the place is one of this log."""
 
     changes: list[Change]
     upto: str
     more: bool = False
-    trimmed: bool = False
+    lost: Cause | None = None
     trimmed_to: str | None = None
 
 
@@ -167,9 +168,9 @@ class Store(ABC):
         """Changes after a seq, in order: of every source, or of one."""
 
     @abstractmethod
-    async def locate(self, since: str, source: str) -> bool:
-        """Whether a receiver at ``since`` can be told the rest change by change: it names an entry of this
-        log (epoch, check digits, not trimmed, not beyond the end) and no RESET of the source came after it.
+    async def why_reset(self, since: str, source: str) -> Cause | None:
+        """Why a receiver at ``since`` can't be told the rest change by change; None: it can, for it names an entry
+        of this log (epoch, check digits, not trimmed, not beyond the end) and no RESET of the source came after it.
         """
 
     @abstractmethod
@@ -177,8 +178,8 @@ class Store(ABC):
         """How many changes of each source wait after a seq."""
 
     @abstractmethod
-    async def reset(self, source: str) -> str:
-        """Append a RESET of a source to the log; the answer is its seq."""
+    async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
+        """Append a RESET of a source to the log, which says why; the answer is its seq."""
 
     @abstractmethod
     async def renew(self, lost: str) -> str:

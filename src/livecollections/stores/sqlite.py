@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import pysqlite
 
+from ..cause import Cause
 from ..change import Key
 from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, StoreUnavailable
 from ..query import Query
@@ -287,8 +288,8 @@ class SQLiteStore(Store):
     async def read(self, after: str, limit: int, source: str | None = None) -> Batch:
         return await self._read(lambda connection: self._changes.read(connection, after, limit, source))
 
-    async def locate(self, since: str, source: str) -> bool:
-        return await self._read(lambda connection: self._changes.locate(connection, since, source))
+    async def why_reset(self, since: str, source: str) -> Cause | None:
+        return await self._read(lambda connection: self._changes.why_reset(connection, since, source))
 
     async def backlog(self, after: str) -> dict[str, int]:
         return await self._read(lambda connection: self._changes.backlog(connection, after))
@@ -323,8 +324,8 @@ class SQLiteStore(Store):
                     answer.set_result(outcome)
             self._notice()
 
-    async def reset(self, source: str) -> str:
-        return await self._write(lambda connection: self._changes.reset(connection, source))
+    async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
+        return await self._write(lambda connection: self._changes.reset(connection, source, cause))
 
     async def renew(self, lost: str) -> str:
         return await self._write(lambda connection: self._changes.renew(connection, lost))

@@ -14,19 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..cause import Cause
 from ..version import __version__
 from .base import Log
-from .sqlite_log import TABLES, Names, statements
+from .sqlite_log import TABLES, Names, reset_statement, statements
 from .sqlite_schema import Connection, Table, literal, quote, read_table
 from .sqlite_triggers import KINDS, Triggers, layout_of, trigger_name
 
 ALIVE = 60.0
 """Seconds after its last heartbeat for which a process counts as alive."""
-
-RESET = (
-    "INSERT INTO {changes} (check_digits, source, method, key, at) VALUES "
-    "(lower(hex(randomblob(2))), {source}, 'RESET', '', (julianday('now') - 2440587.5) * 86400.0)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +101,21 @@ class Capture:
     def _repair(self, connection: Connection, name: str, fresh: bool, now: float) -> list[str]:
         table = read_table(connection, name)
         installed = None if fresh else self._installed(connection, name)
-        reset = [] if installed is None else [self._reset(name)]
         if table is None:
+            reset = [] if installed is None else [reset_statement(self._log, name, Cause.TABLE_GONE)]
             return [self._record(name, Installed((), self._version, "")), *reset]
         others = [] if fresh else self._others(connection, now)
         columns = self._wanted(table, others)
         if others and installed:
             columns = _in_order(table, {*columns, *installed.columns})
         triggers = Triggers(table, columns, self._log.prefix).statements()
+        cause = _cause(installed, columns)
         return [
             *(f"DROP TRIGGER IF EXISTS {quote(old)}" for old in self._old(connection, table)),
             *triggers.values(),
             self._meta(f"layout:{layout_of(columns)}", list(columns)),
             self._record(table.name, Installed(columns, self._version, fingerprint(triggers))),
-            *reset,
+            *([] if cause is None else [reset_statement(self._log, name, cause)]),
         ]
 
     def _old(self, connection: Connection, table: Table) -> list[str]:
@@ -168,9 +165,6 @@ class Capture:
         text = json.dumps(value, ensure_ascii=False)
         return f"INSERT OR REPLACE INTO {self._names.meta} VALUES ({literal(name)}, {literal(text)})"
 
-    def _reset(self, name: str) -> str:
-        return RESET.format(changes=self._names.changes, source=literal(name))
-
     # --- heartbeats -----------------------------------------------------------------------------------------
 
     def beat(self, connection: Connection, now: float) -> None:
@@ -201,6 +195,16 @@ class Capture:
         return [
             told["columns"] for name, told in beats if name != self.instance and told["at"] >= now - ALIVE
         ]
+
+
+def _cause(installed: Installed | None, columns: Sequence[str]) -> Cause | None:
+    """Why those who hear a source must read again once its triggers are installed; None: nobody heard it yet."""
+    if installed is None:
+        return None
+    if not installed.columns:
+        return Cause.TABLE_REBUILT
+    is_as_before = tuple(columns) == installed.columns
+    return Cause.CAPTURE_REINSTALLED if is_as_before else Cause.COLUMNS_CHANGED
 
 
 def has_log(connection: Connection, log: Log) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ..cause import Cause
 from ..change import EPOCH_WIDTH, Change, Method
 from ..errors import StoreError
 from .base import Batch, Log
@@ -33,6 +34,8 @@ CURSORS_HOLD = 10
 """Durable cursors keep the log from trimming up to this many times ``Log.changes``."""
 LAYOUT_WIDTH = 8
 """Characters of a layout's name, with which an image begins."""
+WENT_BACK = frozenset({Cause.OTHER_CHECK, Cause.BEYOND_END, Cause.NO_ENTRY})
+"""What a place of this epoch that nobody trimmed tells of the log."""
 TRIM = 5_000
 """Entries trimmed in one transaction, so that writers wait for no more."""
 
@@ -200,9 +203,9 @@ class ChangeLog:
         """Entries after a seq; what has been trimmed is told from the same snapshot."""
         epoch, trimmed_to, top = connection.execute(self._bounds).fetchone()
         end = f"{epoch}{top}"
-        if not self._names_entry(connection, after, epoch, trimmed_to):
-            is_trimmed = _is_trimmed(after, epoch, trimmed_to)
-            return Batch([], end, trimmed=True, trimmed_to=f"{epoch}{trimmed_to}" if is_trimmed else None)
+        if (lost := self._why_lost(connection, after, epoch, trimmed_to)) is not None:
+            is_trimmed = lost is Cause.TRIMMED
+            return Batch([], end, lost=lost, trimmed_to=f"{epoch}{trimmed_to}" if is_trimmed else None)
         rows = connection.execute(
             "SELECT seq, check_digits, source, method, key, before, after, origin, at "
             f"FROM {self.names.changes} WHERE seq > ? {'' if source is None else 'AND source = ? '}"
@@ -219,9 +222,8 @@ class ChangeLog:
     def _change(self, epoch: str, row: Sequence[Any]) -> Change:
         place, check, source, method, key, before, after, origin, at = row
         seq = f"{epoch}{place:016x}{check}"
-        reset = Change(seq, source, "RESET", (), None, None, None, at)
         if method == "RESET":
-            return reset
+            return Change(seq, source, "RESET", (), None, None, None, at, Cause.stored(key))
         try:
             return Change(
                 seq,
@@ -240,29 +242,38 @@ class ChangeLog:
                 error,
                 extra={"seq": seq},
             )
-            return reset
+            return Change(seq, source, "RESET", (), None, None, None, at, Cause.UNDECODABLE)
 
-    def locate(self, connection: Connection, since: str, source: str) -> bool:
-        """Whether ``since`` names an entry of this log after which the source was not reset."""
+    def why_reset(self, connection: Connection, since: str, source: str) -> Cause | None:
+        """Why what came of a source after ``since`` can't be told: it names no entry, or the source was reset."""
         epoch, trimmed_to, _ = connection.execute(self._bounds).fetchone()
-        if not self._names_entry(connection, since, epoch, trimmed_to):
-            return False
+        if (lost := self._why_lost(connection, since, epoch, trimmed_to)) is not None:
+            return lost
         reset = connection.execute(
-            f"SELECT 1 FROM {self.names.changes} WHERE source = ? AND method = 'RESET' AND seq > ? LIMIT 1",
+            f"SELECT key FROM {self.names.changes} WHERE source = ? AND method = 'RESET' AND seq > ? "
+            "ORDER BY seq DESC LIMIT 1",
             (source, place_of(since)),
         ).fetchone()
-        return reset is None
+        return None if reset is None else Cause.stored(reset[0])
 
-    def _names_entry(self, connection: Connection, seq: str, epoch: str, trimmed_to: str) -> bool:
-        """Whether everything after ``seq`` is in the log: it names an entry, or the last one trimmed."""
-        if not is_seq(seq) or seq[:EPOCH_WIDTH] != epoch:
-            return False
-        if seq[EPOCH_WIDTH:] == trimmed_to:
-            return True
+    def _why_lost(self, connection: Connection, seq: str, epoch: str, trimmed_to: str) -> Cause | None:
+        """Why not everything after ``seq`` is in the log; None: it names an entry, or the last one trimmed."""
+        if not is_seq(seq):
+            return Cause.NOT_A_SEQ
+        if seq[:EPOCH_WIDTH] != epoch:
+            return Cause.OTHER_EPOCH
+        place, trimmed = place_of(seq), place_of(f"{epoch}{trimmed_to}")
+        if place < trimmed:
+            return Cause.TRIMMED
         found = connection.execute(
-            f"SELECT check_digits FROM {self.names.changes} WHERE seq = ?", (place_of(seq),)
+            f"SELECT check_digits FROM {self.names.changes} WHERE seq = ?", (place,)
         ).fetchone()
-        return found is not None and found[0] == seq[-4:]
+        if found is None and place == trimmed:
+            found = (trimmed_to[-4:],)
+        if found is None:
+            (top,) = connection.execute(f"SELECT coalesce(max(seq), 0) FROM {self.names.changes}").fetchone()
+            return Cause.BEYOND_END if place > top else Cause.NO_ENTRY
+        return None if found[0] == seq[-4:] else Cause.OTHER_CHECK
 
     def backlog(self, connection: Connection, after: str) -> dict[str, int]:
         """How many entries of each source wait after a seq."""
@@ -275,16 +286,15 @@ class ChangeLog:
 
     # --- writing --------------------------------------------------------------------------------------------
 
-    def reset(self, connection: Connection, source: str) -> str:
+    def reset(self, connection: Connection, source: str, cause: Cause) -> str:
         """Append a RESET."""
-        append_reset(connection, self.log, source)
+        connection.execute(reset_statement(self.log, source, cause))
         return self.head(connection)
 
     def renew(self, connection: Connection, lost: str) -> str:
         """Begin a new epoch if ``lost`` is of this one, was not trimmed, and names no entry."""
         epoch, trimmed_to, _ = connection.execute(self._bounds).fetchone()
-        is_known = self._names_entry(connection, lost, epoch, trimmed_to)
-        if lost[:EPOCH_WIDTH] == epoch and not is_known and not _is_trimmed(lost, epoch, trimmed_to):
+        if self._why_lost(connection, lost, epoch, trimmed_to) in WENT_BACK:
             connection.execute(f"UPDATE {self.names.meta} SET value = ? WHERE name = 'epoch'", (new_epoch(),))
         return self.head(connection)
 
@@ -369,16 +379,12 @@ class ChangeLog:
         return bool(moved.rowcount == 1)
 
 
-def _is_trimmed(seq: str, epoch: str, trimmed_to: str) -> bool:
-    return is_seq(seq) and seq[:EPOCH_WIDTH] == epoch and place_of(seq) < place_of(f"{epoch}{trimmed_to}")
-
-
-def append_reset(connection: Connection, log: Log, source: str) -> None:
-    """Append a RESET of a source."""
-    connection.execute(
+def reset_statement(log: Log, source: str, cause: Cause) -> str:
+    """What appends a RESET of a source; it concerns no row, so its cause stands in the key's column."""
+    return (
         f"INSERT INTO {Names(log.prefix).changes} (check_digits, source, method, key, at) "
-        "VALUES (lower(hex(randomblob(2))), ?, 'RESET', '', (julianday('now') - 2440587.5) * 86400.0)",
-        (source,),
+        f"VALUES (lower(hex(randomblob(2))), {literal(source)}, 'RESET', {literal(cause.value)}, "
+        "(julianday('now') - 2440587.5) * 86400.0)"
     )
 
 
