@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +273,27 @@ async def test_a_rebuilt_table_is_noticed_while_running_11(rig: Rig) -> None:
     rig.foreign("INSERT INTO item (name) VALUES ('heard')")
     assert [change.method for change in await rig.log(reset.seq)] == ["POST"]
     assert len(await rig.rows()) == 3
+
+
+async def test_a_trigger_lost_just_after_a_look_is_noticed_11(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes after the triggers were looked at, and is seen before the one who looked has said that all is well."""
+    seq = await rig.store.head()
+    run = rig.store._run
+    dropped: list[str] = []
+
+    async def run_and_drop(lane: Any, function: Callable[[], Any]) -> Any:
+        answer = await run(lane, function)
+        if lane == "write" and not dropped:
+            dropped.append("insert")
+            rig.foreign("DROP TRIGGER live_item_insert")
+            rig.store._look()
+        return answer
+
+    monkeypatch.setattr(rig.store, "_run", run_and_drop)
+    reset = await rig.wait_reset(seq)
+    assert (reset.cause, dropped) == (Cause.CAPTURE_REINSTALLED, ["insert"])
 
 
 @pytest.mark.parametrize("kind", ["before_insert", "before_update", "insert", "update", "delete"])

@@ -392,6 +392,8 @@ class SQLiteStore(Store):
         except Exception:
             logger.exception("capture can't be put right")
         self._shapes = {}
+        # What changed while this ran was not looked at, and nobody may commit again for long.
+        self._data_version = -1
 
     def _notice(self) -> None:
         """Wake those who wait: something was committed here."""
