@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -35,6 +36,8 @@ class Todo(SQLModel, table=True):
 app = live.app
 """
 POLLS = 100
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""No certificates: to read them takes each of a hundred clients 50 ms."""
 
 
 @asynccontextmanager
@@ -68,7 +71,7 @@ async def running(folder: Path, *options: str) -> AsyncIterator[tuple[Process, s
 
 async def hold(address: str) -> str:
     """Handshake and hold a poll until it is answered; gives the advice of the answer."""
-    async with httpx.AsyncClient(timeout=60) as client:
+    async with httpx.AsyncClient(timeout=60, verify=PLAIN) as client:
         shaken = await client.post(
             f"{address}/faye",
             json=[
@@ -105,7 +108,7 @@ async def test_it_is_gone_within_two_seconds_behind_held_polls(tmp_path: Path, n
         async def stream() -> None:
             headers = {"Accept": "text/event-stream"}
             async with (
-                httpx.AsyncClient(timeout=60) as client,
+                httpx.AsyncClient(timeout=60, verify=PLAIN) as client,
                 client.stream("GET", f"{address}/api/todos", headers=headers) as answer,
             ):
                 async for _ in answer.aiter_raw():
