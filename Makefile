@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything lands in .venv/ and node_modules/ of this checkout.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-all check bench docs clean
+.PHONY: help setup setup-test demo test test-all check mutants bench docs clean
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -31,11 +31,15 @@ test: setup-test ## Run every suite, small (12 minutes at most)
 test-all: setup-test ## Run every suite in full (40 minutes at most)
 	@LIVE_FULL=1 $(BIN)/python -m tests.run
 
-check: .venv/.tested ## Style, types, layers and versions
+check: .venv/.tested ## Style, types, layers, versions and the places of safeguards
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo 'run: $(BIN)/ruff format'; exit 1; }
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_layers.py tests/test_versions.py
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_layers.py tests/test_versions.py \
+		tests/mutants/test_catalogue.py
+
+mutants: setup-test ## Remove each safeguard in turn, see that it is noticed, and write the table of the documentation
+	@$(BIN)/python -m tests.mutants --write
 
 bench: setup-test ## Measure fan-out beside npm's faye
 	@$(BIN)/python -m bench.fanout

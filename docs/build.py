@@ -33,6 +33,7 @@ PAGES = (
     "deploy",
     "capture",
     "topics/testing",
+    "topics/reliability",
     "cli",
     "todomvc",
 )

@@ -2,11 +2,15 @@
 // shrunk, with its trace.
 //
 //   node storm.js --histories 750 --seed 1 [--shrink 0] [--path 12:3]
+//
+// With `--brief` that line says only how many histories were played, and the oracle's words or, if it was no oracle
+// that stopped, what crashed.
 'use strict';
 
 const { parseArgs } = require('node:util');
 const fc = require('fast-check');
 const { history, play } = require('./history');
+const { Violation } = require('./oracle');
 
 const SHRINKS = 400;  // smaller histories tried after a failure
 
@@ -15,13 +19,22 @@ const { values } = parseArgs({
     histories: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     shrink: { type: 'string', default: '1' },
-    path: { type: 'string' }
+    path: { type: 'string' },
+    brief: { type: 'boolean', default: false }
   }
 });
 
 function median(numbers) {
   const sorted = numbers.slice().sort((a, b) => a - b);
   return sorted[sorted.length >> 1];
+}
+
+function brief(passed, error) {
+  const isSeen = error instanceof Violation;
+  return {
+    histories: error ? passed + 1 : passed, failure: isSeen ? error.message : null,
+    crash: error && !isSeen ? String(error) : null
+  };
 }
 
 async function main() {
@@ -61,7 +74,8 @@ async function main() {
       path: result.counterexamplePath, config: result.counterexample[0]
     };
   }
-  process.stdout.write(JSON.stringify(report) + '\n', () => process.exit());
+  const said = values.brief ? brief(steps.length, result.failed && result.errorInstance) : report;
+  process.stdout.write(JSON.stringify(said) + '\n', () => process.exit());
 }
 
 main();
