@@ -1,10 +1,15 @@
-"""How Hypothesis draws in all suites: the same examples each time in ``make test``, others in ``make test-all``.
+"""What all suites share: a certificate, and how Hypothesis draws.
 
+It draws the same examples each time in ``make test``, others in ``make test-all``.
 A busy machine is no fault of the product: no example has a deadline, and drawing slowly is no failure.
 """
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 from .scale import FULL
@@ -13,3 +18,15 @@ settings.register_profile(
     "live", deadline=None, derandomize=not FULL, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("live")
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> dict[str, Path]:
+    """A key, and a certificate that nobody but itself vouches for, as uvicorn's options."""
+    made = {"ssl_keyfile": tmp_path / "key.pem", "ssl_certfile": tmp_path / "certificate.pem"}
+    names = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
+    key = ("-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+    files = ("-keyout", made["ssl_keyfile"], "-out", made["ssl_certfile"])
+    command = ("openssl", "req", "-x509", *key, *names, *files)
+    subprocess.run(command, capture_output=True, timeout=20, check=True)
+    return made

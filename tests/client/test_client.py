@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -246,18 +245,6 @@ async def test_no_server_is_an_error_that_says_so() -> None:
             await client.subscribe("/chat").__aenter__()
 
 
-@pytest.fixture
-def certified(tmp_path: Path) -> dict[str, Path]:
-    """A key, and a certificate that nobody but itself vouches for."""
-    made = {"ssl_keyfile": tmp_path / "key.pem", "ssl_certfile": tmp_path / "certificate.pem"}
-    names = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
-    key = ("-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-    files = ("-keyout", made["ssl_keyfile"], "-out", made["ssl_certfile"])
-    command = ("openssl", "req", "-x509", *key, *names, *files)
-    subprocess.run(command, capture_output=True, timeout=20, check=True)
-    return made
-
-
 @pytest.mark.parametrize("is_trusted", [False, True])
 async def test_a_certificate_that_nobody_vouches_for_is_refused(
     transport: str, is_trusted: bool, certified: dict[str, Path], monkeypatch: pytest.MonkeyPatch
@@ -271,9 +258,26 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
         if is_trusted:
             await client.wait_connected(5)
             return
-        with pytest.raises(errors.Unreachable, match="certificate"):
+        with pytest.raises(
+            errors.Unreachable, match="its certificate is not trusted, self-signed certificate"
+        ):
             await client.wait_connected(1)
         assert client.state is not State.CONNECTED
+
+
+async def test_a_context_of_ones_own_decides_whom_to_trust(
+    transport: str, certified: dict[str, Path]
+) -> None:
+    trusting = ssl.create_default_context(cafile=certified["ssl_certfile"])
+    async with served(Server(timeout=2), **certified) as url:
+        async with Client(url.replace("http", "https"), transports=[transport], ssl=trusting) as client:
+            await client.wait_connected(5)
+        # One that is of no use harms nothing.
+        async with (
+            served(Server(timeout=2)) as plain,
+            Client(plain, transports=[transport], ssl=trusting) as client,
+        ):
+            await client.wait_connected(5)
 
 
 async def test_certificates_are_read_once_for_all_polling_and_not_at_all_without_tls(

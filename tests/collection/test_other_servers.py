@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,12 +13,13 @@ import pytest
 
 from livecollections import errors
 from livecollections.bayeux import Policy, Server
+from livecollections.bayeux.ways import Endpoint
 from livecollections.collection import LiveClient
 from livecollections.collection.reading import Reading
 from livecollections.collection.rest import Rest, refusal
 
 from ..bayeux.wire import Open
-from ..serving import served
+from ..serving import served, wait_until
 from .seqs import spell
 
 
@@ -38,6 +42,60 @@ async def test_a_channel_that_is_refused_is_said() -> None:
     async with served(Site(Policy(deny=["/api/**"]))) as url, LiveClient(url, timeout=5) as client:
         with pytest.raises(errors.BayeuxError, match="403"):
             await client.collection("/api/todos").__aenter__()
+
+
+class Elsewhere(Site):
+    """No such channel, and no such list; that is said when ``may_answer`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(Policy(deny=["/api/**"]))
+        self.may_answer = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if not scope["path"].startswith("/api/"):
+            await self.bayeux(scope, receive, send)
+            return
+        await self.may_answer.wait()
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize("is_list_first", [True, False])
+async def test_a_wrong_path_is_a_404_whichever_answers_first(is_list_first: bool) -> None:
+    site = Elsewhere()
+    async with served(site) as url, LiveClient(url, timeout=5) as client:
+        todos = client.collection("/api/todos")
+        entering = asyncio.create_task(todos.__aenter__())
+        if not is_list_first:
+            await wait_until(lambda: todos.live == "refused")
+        site.may_answer.set()
+        with pytest.raises(errors.DocumentNotFound):
+            await entering
+
+
+async def test_entering_is_given_up_after_some_tries_and_says_what_was_wrong() -> None:
+    async with LiveClient("http://127.0.0.1:9", timeout=60) as client:
+        with pytest.raises(errors.Unreachable, match="connection refused"):
+            await client.collection("/api/todos", tries=2).__aenter__()
+        for wrong in (0, True, "3"):
+            with pytest.raises(errors.ConfigurationError, match="tries"):
+                client.collection("/api/todos", tries=wrong)  # type: ignore[arg-type]
+
+
+async def test_a_context_of_ones_own_decides_whom_to_trust_for_rest_too(certified: dict[str, Path]) -> None:
+    trusting = ssl.create_default_context(cafile=certified["ssl_certfile"])
+    async with served(Site(Open()), **certified) as plain:
+        url = plain.replace("http", "https")
+        async with (
+            LiveClient(url, timeout=5, ssl=trusting) as client,
+            client.collection("/api/todos") as todos,
+        ):
+            assert (todos.live, len(todos)) == ("live", 0)
+        async with httpx.AsyncClient(base_url=url, verify=Endpoint(url).certificates) as http:
+            with pytest.raises(errors.Unreachable, match="its certificate is not trusted, self-signed"):
+                await Rest(http, "/api/todos", {}, {}).read(Reading(True, None, 1, 0, None))
+    with pytest.raises(errors.ConfigurationError, match=r"ssl: an ssl\.SSLContext is expected, not True"):
+        LiveClient(url, ssl=True)  # type: ignore[arg-type]
 
 
 async def test_a_plain_channel_tells_no_seqs_and_is_followed_without() -> None:

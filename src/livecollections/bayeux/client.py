@@ -13,6 +13,7 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from ssl import SSLContext
 from typing import Any, Self
 
 import orjson
@@ -51,6 +52,7 @@ class Client:
         timeout: seconds for which ``publish``, ``call`` and a subscription wait for their answer.
         patience: seconds that the server may take for an answer; after these the way counts as lost.
         ack: whether to acknowledge messages where the server offers it, so that none is lost with a socket.
+        ssl: what decides whom to trust over TLS, on every transport; None: the certificates of the machine.
 
     Raises:
         ConfigurationError: an option is wrong.
@@ -67,8 +69,9 @@ class Client:
         timeout: float = 30.0,
         patience: float = 10.0,
         ack: bool = True,
+        ssl: SSLContext | None = None,
     ) -> None:
-        self._endpoint = Endpoint(url)
+        self._endpoint = Endpoint(url, ssl)
         self._timeout = _check_seconds("timeout", timeout)
         self._machine = Machine(
             kinds := _check_transports(transports),
@@ -106,6 +109,11 @@ class Client:
     def error(self) -> LiveError | None:
         """Why it is not connected, or has ended; None while all is well."""
         return self._machine.error
+
+    @property
+    def failures(self) -> int:
+        """How many tries have failed since it was last connected."""
+        return self._machine.failures
 
     @property
     def transport(self) -> str | None:

@@ -44,12 +44,13 @@ class Endpoint:
 
     Args:
         url: http, https, ws or wss.
+        tls: what decides whom to trust over TLS; None: the certificates of the machine.
 
     Raises:
-        ConfigurationError: the URL is none.
+        ConfigurationError: the URL is none, or ``tls`` no context.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(url) if isinstance(url, str) else None
         try:
             is_right = parts is not None and parts.scheme in _SCHEMES and bool(parts.hostname)
@@ -64,6 +65,7 @@ class Endpoint:
         self.socket = parts._replace(scheme=scheme, path=path, fragment="").geturl()
         self.polls = parts._replace(scheme=scheme.replace("ws", "http", 1), path=path, fragment="").geturl()
         self.headers: dict[str, str] = {}
+        self._tls = check_tls(tls)
         self._cookies: dict[str, str] = {}
 
     def all_headers(self) -> dict[str, str]:
@@ -73,11 +75,18 @@ class Endpoint:
         cookies += [f"{name}={value}" for name, value in self._cookies.items()]
         return {**headers, "Cookie": "; ".join(cookies)} if cookies else headers
 
+    @property
+    def tls(self) -> ssl.SSLContext | bool | None:
+        """How a socket is to be opened: None, without TLS; True, with the certificates of the machine."""
+        return None if self.socket.startswith("ws:") else self._tls or True
+
     @cached_property
     def certificates(self) -> ssl.SSLContext:
         """What vouches for the server over polling: to read all certificates takes 50 ms, so they are read once."""
         if self.polls.startswith("http:"):
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self._tls is not None:
+            return self._tls
         import httpx
 
         return httpx.create_ssl_context()
@@ -94,6 +103,13 @@ class Endpoint:
                     self._cookies.pop(name, None)
                 else:
                     self._cookies[name] = morsel.coded_value
+
+
+def check_tls(given: Any) -> ssl.SSLContext | None:
+    """What decides whom to trust, as it may be given. Raises ConfigurationError."""
+    if given is not None and not isinstance(given, ssl.SSLContext):
+        raise ConfigurationError(f"ssl: an ssl.SSLContext is expected, not {given!r}")
+    return given
 
 
 def check_headers(headers: Any) -> dict[str, str]:
@@ -178,6 +194,7 @@ class WebSocketWay:
                 ping_timeout=self._patience,
                 close_timeout=GOODBYE,
                 max_size=LARGEST,
+                ssl=self._endpoint.tls,
             )
         self._endpoint.keep_cookies(self._socket.response.headers.get_all("Set-Cookie"))
 
@@ -295,6 +312,8 @@ def said(error: BaseException) -> str:
         return f"HTTP {response.status_code} {getattr(response, 'reason_phrase', '')}".rstrip()
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted, {cause.verify_message}"
         for kind, sentence in _SENTENCES:
             if isinstance(cause, kind):
                 return sentence

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from ssl import SSLContext
 from typing import Any, Self, TypeVar, overload
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -36,6 +37,7 @@ class LiveClient:
         transports: "websocket" and "long-polling", the best first.
         timeout: seconds until what is waited for is given up: entering a collection, a write.
         patience: seconds that one answer may take.
+        ssl: what decides whom to trust over TLS, for REST and Bayeux alike; None: the certificates of the machine.
 
     Raises:
         ConfigurationError: an option is wrong.
@@ -51,6 +53,7 @@ class LiveClient:
         transports: Sequence[str] = ("websocket", "long-polling"),
         timeout: float = 30.0,
         patience: float = 10.0,
+        ssl: SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url) if isinstance(url, str) else None
         if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
@@ -67,7 +70,9 @@ class LiveClient:
             token=token,
             timeout=timeout,
             patience=patience,
+            ssl=ssl,
         )
+        self._ssl = ssl
         self._http: httpx.AsyncClient | None = None
         self._stack = AsyncExitStack()
         self._collections: weakref.WeakSet[LiveCollection[Any]] = weakref.WeakSet()
@@ -86,7 +91,7 @@ class LiveClient:
             base_url=self._url,
             timeout=self._patience,
             limits=httpx.Limits(max_connections=20),
-            verify=Endpoint(self._url).certificates,
+            verify=Endpoint(self._url, self._ssl).certificates,
         )
         await self._stack.enter_async_context(self._http)
         return self
@@ -110,6 +115,7 @@ class LiveClient:
         key: str | Sequence[str] | None = ...,
         query: Mapping[str, Any] | None = ...,
         optimistic: bool = ...,
+        tries: int | None = ...,
     ) -> LiveCollection[M]: ...
 
     @overload
@@ -121,6 +127,7 @@ class LiveClient:
         key: str | Sequence[str] | None = ...,
         query: Mapping[str, Any] | None = ...,
         optimistic: bool = ...,
+        tries: int | None = ...,
     ) -> LiveCollection[dict[str, Any]]: ...
 
     def collection(
@@ -131,6 +138,7 @@ class LiveClient:
         key: str | Sequence[str] | None = None,
         query: Mapping[str, Any] | None = None,
         optimistic: bool = False,
+        tries: int | None = None,
     ) -> LiveCollection[Any]:
         """A live collection of a resource: ``async with client.collection("/api/todos") as todos``.
 
@@ -140,6 +148,8 @@ class LiveClient:
             key: the members of a document that are its key; None: those of the model's table, or ``id``.
             query: what the list is filtered by; it defines the collection.
             optimistic: whether a write shows at once, before the server has answered.
+            tries: failed ones, to connect or to read, after which entering is given up; None: any number, within
+                the client's ``timeout``.
 
         Raises:
             ConfigurationError: an option is wrong.
@@ -151,6 +161,8 @@ class LiveClient:
         bare = bare.rstrip("/")
         if not bare.startswith("/"):
             raise ConfigurationError(f"path: such as '/api/todos' is expected, not {path!r}")
+        if tries is not None and (isinstance(tries, bool) or not isinstance(tries, int) or tries < 1):
+            raise ConfigurationError(f"tries: a number from 1 is expected, not {tries!r}")
         wanted = {**dict(parse_qsl(asked)), **{name: _text(value) for name, value in (query or {}).items()}}
         form = Form(model, key)
         made: LiveCollection[Any] = LiveCollection(
@@ -161,6 +173,7 @@ class LiveClient:
             form,
             optimistic=optimistic,
             timeout=self._timeout,
+            tries=tries,
         )
         self._collections.add(made)
         return made

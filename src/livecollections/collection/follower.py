@@ -35,6 +35,7 @@ class Follower:
     """One replica's link to the server, as a listener of its channel.
 
     told: called with what is shown otherwise.  turned: called when ``live`` or ``error`` may be another.
+    refusal: why there is no subscription, and won't be.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Follower:
         self._replica = replica
         self._told = told
         self._turned = turned
-        self._refusal: LiveError | None = None
+        self.refusal: LiveError | None = None
         self._hearing: Hearing | None = None
         self._unwatch: Callable[[], None] | None = None
         self._tasks: set[asyncio.Task[LiveError | None]] = set()
@@ -63,7 +64,7 @@ class Follower:
         """What ``LiveCollection.live`` says."""
         if self._hearing is None:
             return "off"
-        if self._refusal is not None:
+        if self.refusal is not None:
             return "refused"
         if self.stale is not None:
             return "stale"
@@ -73,7 +74,13 @@ class Follower:
     @property
     def error(self) -> LiveError | None:
         """Why it is not live, as far as it is known: of its own requests, else of the client's connection."""
-        return self._client.error if self._error is None and self._hearing is not None else self._error
+        own = self._error or self.refusal
+        return self._client.error if own is None and self._hearing is not None else own
+
+    @property
+    def failures(self) -> int:
+        """How many tries to connect or to read have failed since the last success."""
+        return max(self._client.failures, self._tries)
 
     def start(self) -> None:
         """Subscribe, and read."""
@@ -115,7 +122,7 @@ class Follower:
 
     def began(self, start: Mapping[str, str], resets: Collection[str]) -> None:
         """The stream is confirmed."""
-        channel, self._refusal = self._replica.channel, None
+        channel, self.refusal = self._replica.channel, None
         if self._client.stale is None:
             self._replica.began(start.get(channel), channel in resets)
         self.follow()
@@ -133,7 +140,7 @@ class Follower:
 
     def refused(self, error: LiveError) -> None:
         """There is no subscription, and won't be."""
-        self._refusal = self._error = error
+        self.refusal = error
         self._turned()
 
     def lost(self) -> None:
@@ -194,7 +201,7 @@ class Follower:
             self._replica.read_failed(reading)
             raise
         else:
-            self._error = self._refusal
+            self._error = None
             self._tries = 0
             self._replica.listed(reading)
             return None

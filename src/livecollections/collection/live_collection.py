@@ -47,6 +47,7 @@ class LiveCollection(Generic[D]):
         *,
         optimistic: bool,
         timeout: float,
+        tries: int | None,
     ) -> None:
         self._path = path
         self._replica = replica
@@ -55,6 +56,7 @@ class LiveCollection(Generic[D]):
         self._form = form
         self._optimistic = optimistic
         self._timeout = timeout
+        self._tries = tries
         self._turn = Turn()
         self._follower = Follower(bayeux, rest, replica, self._told, self._turn.happen)
         self._sender = Sender(path, rest, self._writes, self._turn, timeout)
@@ -74,7 +76,7 @@ class LiveCollection(Generic[D]):
             RequestError: the server refuses to give the list.
             BayeuxError: it refuses the subscription.
             NotLive: it has no changes to tell of this list.
-            ClientError: it can't be reached, or does not answer within the client's ``timeout``.
+            ClientError: it can't be reached, or does not answer, within the client's ``timeout`` and ``tries``.
         """
         if self._was_entered:
             raise ClientClosed("a collection is entered once: make another")
@@ -149,8 +151,8 @@ class LiveCollection(Generic[D]):
     def _lasting_error(self) -> LiveError | None:
         if self.live in ("live", "connecting"):
             return None
-        if self.live == "refused" and self.error is not None:
-            return self.error
+        if self.live == "refused":
+            return self._follower.refusal
         reason = self._follower.stale or "it is closed" if self._was_entered else "it is not entered"
         return NotLive(self._path, reason)
 
@@ -158,7 +160,10 @@ class LiveCollection(Generic[D]):
         error = self.error
         if isinstance(error, RequestError) and is_definite(error.status):
             return error
-        return self._lasting_error()
+        if self._tries is not None and self._follower.failures >= self._tries and error is not None:
+            return error
+        # Whether there is such a list at all, its own answer tells better than the refusal of a channel.
+        return None if self._replica.is_reading() else self._lasting_error()
 
     # Reading
 
