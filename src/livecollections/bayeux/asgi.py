@@ -98,7 +98,7 @@ class Server(Host):
         self._engine = Engine(self._exchange, policy or Policy(), types, cookie)
         self._http = Http(self._engine, self._origins, types, ping)
         self._strangers = Strangers(limits)
-        self._sockets: set[WebSocket] = set()
+        self._sockets: dict[WebSocket, None] = {}
         self._serving: set[asyncio.Task[Any] | None] = set()
         self._signals: Signals | None = None
         self._is_started = False
@@ -187,14 +187,14 @@ class Server(Host):
             await send({"type": "websocket.close", "code": code})
             return
         socket = WebSocket(self._engine, connection, receive, send, strangers=self._strangers)
-        self._sockets.add(socket)
+        self._sockets[socket] = None
         try:
             offered = scope.get("subprotocols") or ()
             chosen = {"subprotocol": self.subprotocol} if self.subprotocol in offered else {}
             await send({"type": "websocket.accept", **chosen})
             await socket.run()
         finally:
-            self._sockets.discard(socket)
+            del self._sockets[socket]
 
     def _why_not(self, trust: Trust, address: str | None) -> int | None:
         """The code with which a socket is refused; None if it is not."""

@@ -267,15 +267,15 @@ class _Tasks:
 
     def __init__(self, failed: Callable[[Exception], None]) -> None:
         self._failed = failed
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], None] = {}
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guard(work))
-        self._running.add(task)
+        self._running[task] = None
         task.add_done_callback(lambda ended: self._end(ended, work))
 
     def _end(self, task: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> None:
-        self._running.discard(task)
+        self._running.pop(task)
         # What was cancelled before its first step has never been awaited, and Python would warn of that.
         work.close()
 

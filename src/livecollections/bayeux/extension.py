@@ -83,7 +83,7 @@ class Extensions:
         self._sessions = sessions
         self._patience = patience
         self._strand = Strand()
-        self._outcomes: set[Outcome] = set()
+        self._outcomes: dict[Outcome, None] = {}
 
     def add(self, extension: object, host: object) -> None:
         """Install one, and tell it to whom.
@@ -158,8 +158,8 @@ class Extensions:
             what will tell the error with which it was refused, or None.
         """
         outcome: Outcome = asyncio.get_running_loop().create_future()
-        self._outcomes.add(outcome)
-        outcome.add_done_callback(self._outcomes.discard)
+        self._outcomes[outcome] = None
+        outcome.add_done_callback(self._outcomes.pop)
 
         async def work() -> None:
             error: BayeuxError | None = None

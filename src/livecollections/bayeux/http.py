@@ -53,7 +53,7 @@ class Http:
 
     def __init__(self, engine: Engine, origins: Origins, types: Sequence[str], ping: float | None) -> None:
         self.is_closing = False
-        self.streams: set[EventSource] = set()
+        self.streams: dict[EventSource, None] = {}
         self._engine = engine
         self._limits = engine.exchange.limits
         self._origins = origins
@@ -147,7 +147,7 @@ class Http:
 
     async def _stream(self, request: _Request) -> None:
         stream = EventSource(self._engine, Connection("eventsource", request.scope), request.send, self._ping)
-        self.streams.add(stream)
+        self.streams[stream] = None
         try:
             client_id = request.scope["path"].rpartition("/")[2]
             await stream.run(client_id, request.wait_disconnect, request.headers)
@@ -156,7 +156,7 @@ class Http:
             # there is such a session is told to nobody.
             await request.refuse(404, b"Unknown client")
         finally:
-            self.streams.discard(stream)
+            del self.streams[stream]
 
     async def _give_script(self, request: _Request) -> None:
         mount = request.scope.get(MOUNT) or request.scope.get("root_path", "")

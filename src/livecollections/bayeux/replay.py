@@ -48,7 +48,7 @@ class Replay:
         self._resets = resets
         self._tell = tell
         self._end = end
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
 
     def begin(self, session: Session) -> None:
         """Read what it is behind in, if anything; its link calls again when it has room again."""
@@ -64,8 +64,8 @@ class Replay:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     async def _run(self, session: Session) -> None:
         pause = PATIENCE[0]

@@ -12,7 +12,7 @@ This module has no clock, no socket and no loop: ``now`` is an argument, and who
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -434,16 +434,19 @@ class Session:
 
     def _withdraw(self) -> None:
         """Give up what the history can tell again."""
-        channels = {
-            message.channel for message in self.queue if message.seq is not None
-        } & self.positions.keys()
+        # In the order in which they were queued: what is told again comes in that order.
+        channels = dict.fromkeys(
+            message.channel
+            for message in self.queue
+            if message.seq is not None and message.channel in self.positions
+        )
         self._drop(channels)
         for channel in channels:
             position = self.positions[channel]
             position.queued = position.sent
             self.fall_behind(position)
 
-    def _drop(self, channels: set[str]) -> None:
+    def _drop(self, channels: Collection[str]) -> None:
         kept = [message for message in self.queue if message.seq is None or message.channel not in channels]
         if len(kept) < len(self.queue):
             self.queue = deque(kept)

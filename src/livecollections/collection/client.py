@@ -75,7 +75,7 @@ class LiveClient:
         self._ssl = ssl
         self._http: httpx.AsyncClient | None = None
         self._stack = AsyncExitStack()
-        self._collections: weakref.WeakSet[LiveCollection[Any]] = weakref.WeakSet()
+        self._collections: weakref.WeakKeyDictionary[LiveCollection[Any], None] = weakref.WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"LiveClient({self._url!r}, {self._bayeux.state.value})"
@@ -175,7 +175,7 @@ class LiveClient:
             timeout=self._timeout,
             tries=tries,
         )
-        self._collections.add(made)
+        self._collections[made] = None
         return made
 
 

@@ -55,7 +55,7 @@ class Follower:
         self.refusal: LiveError | None = None
         self._hearing: Hearing | None = None
         self._unwatch: Callable[[], None] | None = None
-        self._tasks: set[asyncio.Task[LiveError | None]] = set()
+        self._tasks: dict[asyncio.Task[LiveError | None], None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tries = 0
 
@@ -186,8 +186,8 @@ class Follower:
     def read(self, reading: Reading) -> asyncio.Task[LiveError | None]:
         """Read a list that the replica has noted; the task's result is why there was none."""
         task = asyncio.create_task(self._read(reading))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return task
 
     async def _read(self, reading: Reading) -> LiveError | None:

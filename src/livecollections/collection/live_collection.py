@@ -60,7 +60,7 @@ class LiveCollection(Generic[D]):
         self._turn = Turn()
         self._follower = Follower(bayeux, rest, replica, self._told, self._turn.happen)
         self._sender = Sender(path, rest, self._writes, self._turn, timeout)
-        self._readers: weakref.WeakSet[Changes] = weakref.WeakSet()
+        self._readers: weakref.WeakKeyDictionary[Changes, None] = weakref.WeakKeyDictionary()
         self._drafts: dict[str, Write] = {}
         self._was_entered = False
 
@@ -205,7 +205,7 @@ class LiveCollection(Generic[D]):
         reader = Changes(self._form.present, buffer)
         if self.live == "off" and self._was_entered:
             reader.close()
-        self._readers.add(reader)
+        self._readers[reader] = None
         return reader
 
     async def read(self, query: Mapping[str, Any] | None = None) -> None:

@@ -55,7 +55,7 @@ logger = logging.getLogger("livecollections.store")
 JOINED = 64
 """The most writes that share one transaction."""
 POLL = 0.02
-"""Seconds between two looks for commits of others, while somebody waits."""
+"""Seconds between two looks for commits of others, while somebody waits, if nothing else is said."""
 SLOW_BEAT = 20.0
 """Seconds between two heartbeats, and between two rounds of forgetting old answers."""
 
@@ -66,7 +66,7 @@ class SQLiteStore(Store):
     database: a URL, an Engine or an AsyncEngine (only its file is used).
     capture: "install" puts missing or old triggers right, "check" raises CaptureMissing.
     synchronous: "NORMAL" loses the last commits in a power cut.  run: where statements run; threads if None.
-    clock: gives the seconds since 1970.
+    clock: gives the seconds since 1970.  poll: seconds between two looks for commits of others.
     """
 
     def __init__(
@@ -79,8 +79,10 @@ class SQLiteStore(Store):
         synchronous: Synchronous = "FULL",
         run: Run | None = None,
         clock: Callable[[], float] = lambda: time.time(),
+        poll: float = POLL,
     ) -> None:
         self._clock = clock
+        self._poll = poll
         self._log = log or Log()
         if self._log.schema:
             raise ConfigurationError("log: a schema is for PostgreSQL; SQLite has none")
@@ -106,7 +108,7 @@ class SQLiteStore(Store):
         self._waiting: list[tuple[Write, asyncio.Future[Written]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._repairing: asyncio.Task[None] | None = None
-        self._watchers: set[asyncio.Future[None]] = set()
+        self._watchers: dict[asyncio.Future[None], None] = {}
 
     # --- opening and closing --------------------------------------------------------------------------------
 
@@ -172,7 +174,7 @@ class SQLiteStore(Store):
                 writer.begin_immediate()
                 if not sa.inspect(connection).has_table("alembic_version"):
                     tables = referenced_tables(source.table for source in self._sources)
-                    for metadata in {table.metadata for table in tables}:
+                    for metadata in dict.fromkeys(table.metadata for table in tables):
                         metadata.create_all(
                             connection, [each for each in tables if each.metadata is metadata]
                         )
@@ -344,11 +346,11 @@ class SQLiteStore(Store):
             if self._look() != after:
                 return
             watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._watchers.add(watcher)
+            self._watchers[watcher] = None
             try:
-                await asyncio.wait({watcher}, timeout=POLL)
+                await asyncio.wait({watcher}, timeout=self._poll)
             finally:
-                self._watchers.discard(watcher)
+                del self._watchers[watcher]
 
     def _look(self) -> str | None:
         """The head of the log, read only if somebody committed since the last look.

@@ -281,7 +281,7 @@ class End(asyncio.Transport):
 
     def vanish(self, *, is_told: bool) -> None:
         """The machine closes it, for a program that has gone. is_told: whether the other side hears of it."""
-        self.is_gone = True
+        self.is_gone = self._is_closing = True
         if is_told and any(self._inbox):
             self.outgoing.reset()
         elif is_told and not self._has_ended:

@@ -5,7 +5,7 @@ Two rules. What serves is what serves in production: the SQLite store, the feed,
 are others. A killed node cleans up nothing: its connections end, and its database is as it was committed.
 
 Each life builds its application anew, as a process does. ``live.session()`` needs a thread, so a simulation has none:
-users write by REST, or as a program beside the server does (``sql``).
+users write by REST, or as a program beside the server does (``sql``, ``transaction``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,6 +32,9 @@ from .ordered import OrderedSet
 from .process import Killed, Process
 from .statements import Statements
 from .trace import Trace
+
+POLLS = 0.05, 0.2, 0.5
+"""Seconds between two looks for what programs beside the server have committed; one is drawn for each life."""
 
 Build = Callable[[SQLiteStore], Live]
 """Makes the application of one life, on a store that is given."""
@@ -83,6 +86,8 @@ class Node:
         self._process: Process | None = None
         self._serving: asyncio.Task[None] | None = None
         self._copies = 0
+        self._lock = asyncio.Lock()
+        self._is_doomed = False
 
     @property
     def url(self) -> str:
@@ -113,7 +118,11 @@ class Node:
 
     async def _begin(self, process: Process) -> None:
         store = SQLiteStore(
-            f"sqlite:///{self.path}", log=self._log, run=Statements(self._trace), clock=self.host.wall
+            f"sqlite:///{self.path}",
+            log=self._log,
+            run=Statements(self._trace, self._lock, self._committed),
+            clock=self.host.wall,
+            poll=process.random.choice(POLLS),
         )
         self.live = self._build(store)
         settings = uvicorn_settings(log_config=None, access_log=False)
@@ -150,6 +159,15 @@ class Node:
         """Crash just before the step that comes so many callbacks of its process further on."""
         self.process.at_step(steps, self.crash)
 
+    def crash_at_commit(self) -> None:
+        """Crash after the next commit of the server's own, before anyone has been told of it."""
+        self._is_doomed = True
+
+    def _committed(self) -> None:
+        if self._is_doomed:
+            self._is_doomed = False
+            self.crash_after(1)
+
     async def restart(self, database: Path | None = None) -> None:
         """Begin another life, after a crash or a stop. database: a copy that is put in the place of its own."""
         if database is not None:
@@ -181,18 +199,42 @@ class Node:
         self.path.write_bytes(copied.read_bytes())
         self._trace.note(self.host.name, f"gets back its database ({copied.suffixes[-2][1:]})")
 
-    def sql(self, statements: str, *parameters: Any, commits: bool = True) -> list[Any]:
-        """Run a statement as another program on the host does, in a transaction of its own, and give its rows.
+    def sql(self, statement: str, *parameters: Any) -> list[Any]:
+        """Run a statement as another program on the host does, in a transaction of its own; its rows.
 
-        commits: False: the transaction is rolled back.
+        Nothing else happens meanwhile, so nobody may hold the database (``transaction``).
         """
-        with closing(self._shell.call(sqlite3.connect, self.path)) as connection:
-            rows = connection.execute(statements, parameters).fetchall()
-            if commits:
-                connection.commit()
-        self._shell.connections.clear()
-        if not statements.lstrip().upper().startswith("SELECT"):
-            self._trace.note(
-                self.host.name, f"{'sql' if commits else 'rolled back'} {statements} {parameters}"
-            )
+        assert not self._lock.locked() or _reads(statement), "somebody holds the database"
+        with closing(self._connect()) as connection:
+            rows = connection.execute(statement, parameters).fetchall()
+        if not _reads(statement):
+            self._trace.note(self.host.name, f"sql {statement} {parameters or ''}".rstrip())
         return rows
+
+    @asynccontextmanager
+    async def transaction(self, *, commits: bool = True) -> AsyncIterator[sqlite3.Connection]:
+        """A transaction of another program on the host, which may take its time; the server's writes wait.
+
+        commits: False: it is rolled back at its end, as it is if the block raises.
+        """
+        async with self._lock:
+            with closing(self._connect()) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.set_trace_callback(self._told)
+                yield connection
+                connection.execute("COMMIT" if commits else "ROLLBACK")
+
+    def _connect(self) -> sqlite3.Connection:
+        # It is closed by whoever opened it, whatever becomes of the server.
+        connection = self._shell.call(lambda: sqlite3.connect(self.path, isolation_level=None))
+        self._shell.connections.clear()
+        return connection
+
+    def _told(self, statement: str) -> None:
+        # Those of triggers begin with a comment.
+        if not statement.startswith("--"):
+            self._trace.note(self.host.name, f"sql {statement}")
+
+
+def _reads(statement: str) -> bool:
+    return statement.lstrip().upper().startswith("SELECT")

@@ -105,7 +105,7 @@ class Process:
             _, kill = self._doom
             self._doom = None
             kill()
-            return not self.is_dead
+            return self.admits(handle)
         return True
 
     def changes(self) -> int:

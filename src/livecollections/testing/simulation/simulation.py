@@ -89,6 +89,14 @@ class Simulation:
 
         return home.call(lambda: LiveClient(node.url, headers=headers, **options))
 
+    def kill(self, host: str) -> None:
+        """End the program that runs on a host, as SIGKILL does; the next task that is begun there is another's."""
+        process = self.host(host).process
+        self.trace.note(host, "is killed")
+        process.is_dead = True
+        self.network.kill(process, is_told=True)
+        process.kill()
+
     # Running.
 
     def run(self, history: Callable[[Self], Coroutine[Any, Any, T]]) -> T:
