@@ -96,6 +96,9 @@ declare namespace LiveCollection {
 
         /** Send cookies to another origin with the collections' requests. */
         withCredentials?: boolean | undefined;
+
+        /** Seconds for which a subscription, or a read that the collection makes by itself, may be unanswered; 30. */
+        timeout?: number | undefined;
     }
 
     /** What a server knows a user by; without one the handshake bears none. */

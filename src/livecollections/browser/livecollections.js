@@ -101,7 +101,8 @@
       const listener = home ? home._listener : homesOf(object)[0];
       if (model !== object || !listener || !listener.on || options && options.page) return inner.apply(this, arguments);
       const request = listener.request(method, model, options || (options = {}));
-      try { return inner.call(this, method, model, options); } catch (error) { listener.end(request); throw error; }
+      const send = () => listener.limit(request, inner.call(this, method, model, options));
+      try { return send(); } catch (error) { listener.end(request); throw error; }
     };
     hooks.set(object, value);
     return Object.defineProperty(object, 'sync', {value, writable: true, configurable: true, enumerable: false});
@@ -239,7 +240,7 @@
     }
     stop() {
       this.on = false;
-      clearTimeout(this.timer);
+      for (const {timer} of [this, ...this.requests]) clearTimeout(timer);
       this.reached(true);
       if (this.stream) this.stream.leave(this);
       this.stream = null;
@@ -381,7 +382,19 @@
 
     // ## Reading
     // A read of the whole list that is under way and still counts.
-    reading() { return [...this.requests].some(({list, whole, era}) => list && whole && era === this.era); }
+    reading() { return [...this.requests].some(({list, whole, era, overdue}) => list && whole && era === this.era && !overdue); }
+    // A read that is not answered in time is not waited for: we read again. Our own is given up; it gets more time then.
+    limit(request, xhr) {
+      const link = this.link || findLink(this.collection, this.options);
+      clearTimeout(request.timer);
+      if (!link || !request.list || !request.whole || !this.requests.has(request)) return xhr;
+      request.timer = setTimeout(() => {
+        request.overdue = true;
+        if (request.ours && xhr && xhr.abort) xhr.abort();
+        this.retry();
+      }, link.timeout * 1000 * Math.pow(2, Math.min(this.tries, 4)));
+      return xhr;
+    }
     // Read if there is need, one at a time; where a read has failed, later.
     unread(needed) {
       this.needed = this.needed || !!needed;
@@ -431,6 +444,7 @@
       request.pages = [{body: resp, seq: request.label}];
       request.until = request.header('Live-Until');
       this.follow(request, options, request.header, () => {
+        clearTimeout(request.timer);
         const {until} = request, old = this.waiting.find((one) => one.messages);
         this.admit(request);
         const counts = request.whole && !request.useless, ends = counts && old;
@@ -460,7 +474,7 @@
         request.until = later(request.until, head('Live-Until'));
         this.follow(request, options, head, done);
       };
-      this.collection.sync('read', this.collection, page);
+      this.limit(request, this.collection.sync('read', this.collection, page));
     }
     // What has waited for the stream goes on when that is there, or can't get there.
     reached(all, only) {
@@ -524,6 +538,7 @@
         const proceed = (attrs) => (attrs ? deliver(model, attrs, options, callback, this, args) : callback.apply(this, args));
         try { listener[kind](request, !failed && args[0], options, proceed); } finally { if (!list) listener.end(request); }
       };
+      request.ours = !!options.reread;
       request.whole = !!options.reread || options.data == null && options.url == null;
       if (!list && request.whole) this.address(model, options);
       if (kind === 'destroy') this.hide(request, options);
@@ -545,6 +560,7 @@
       if (create) create.pending = false;
     }
     end(request) {
+      clearTimeout(request.timer);
       this.settle(request);
       this.requests.delete(request);
       if (!request.list && !request.failed && !request.seq) this.outdate(String(request.model.id));
@@ -695,15 +711,21 @@
     answered({successful, error, failure, ext}, since) {
       const live = ext && ext.live, start = live ? !live.reset && since || live.seq : null;
       Object.assign(this, {asking: false}, successful && {refused: null, legacy: !live, confirmed: true, known: true, last: start});
+      if (!successful && !/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
+      this.link.expect();
       if (successful) return void this.push({reply: {start, reset: live && live.reset}});
-      if (!/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
       _.invoke(this.listeners, 'update');
     }
     lost() {
       Object.assign(this, {confirmed: false, asking: false});
+      this.link.expect();
       _.invoke(this.listeners, 'update');
     }
   }
+
+  // Seconds for which what we ask may be unanswered, unless `connect` says otherwise; at most; and when the page has just
+  // woken. A page that stirs (milliseconds) once in a pulse, and has not for longer, was asleep.
+  const TIMEOUT = 30, LONGEST = 300, AWAKE = 3, PULSE = 5000, ASLEEP = 15000;
 
   // A **link** is what we add to one Bayeux client, from its first stream to its last: an extension that puts our positions
   // into its handshakes, connects and subscriptions, also into those that it sends by itself, and hears the answers.
@@ -713,15 +735,21 @@
       const outgoing = (message, next = _.noop) => { this.outgoing(message, () => next(message)); return message; };
       const incoming = (message, next = _.noop) => { next(this.incoming(message) ? message : null); return message; };
       Object.assign(this, {client, cometd, extended: cometd || !!client.addExtension, extension: {outgoing, incoming}});
-      Object.assign(this, {streams: new Map(), asked: new Map(), offline: () => this.lost(), online: () => this.resume()});
-      this.down = () => [this.lost(), this.resume()];
+      Object.assign(this, {streams: new Map(), asked: new Map(), timeout: TIMEOUT});
+      this.down = () => { this.hangUp(true); this.lost(); this.resume(); };
+      const woke = () => this.woke();
+      this.handlers = {offline: () => this.lost(), online: woke, resume: woke, visibilitychange: () => this.stir()};
     }
     open(on) {
       const {client, cometd, extension} = this, verb = on ? 'add' : 'remove';
       if (!!this.opened === on || !on && (this.kept || this.streams.size)) return;
       this.opened = on;
       this.asked.clear();
-      for (const name of root.addEventListener ? ['offline', 'online'] : []) root[`${verb}EventListener`](name, this[name]);
+      const {document} = root, events = {offline: root, online: root, resume: document, visibilitychange: document};
+      const hear = (target, name) => target && target.addEventListener && target[`${verb}EventListener`](name, this.handlers[name]);
+      _.each(events, hear);
+      clearInterval(this.pulse);
+      if (on && document) Object.assign(this, {stirred: Date.now(), pulse: setInterval(() => this.stir(), PULSE)});
       if (!cometd && client.addExtension) client[`${verb}Extension`](extension);
       if (!cometd && client.bind) client[on ? 'bind' : 'unbind']('transport:down', this.down, this);
       if (!cometd) return;
@@ -742,12 +770,14 @@
     drop(stream) {
       this.streams.delete(stream.channel);
       this.unsubscribe(stream);
+      this.expect();
       this.open(false);
     }
     // Subscribe, also to be set back: Faye's client does so again if told `true`, CometD's if it holds no listener.
     subscribe(stream) {
       const {client, cometd, extended} = this, {channel, subscription} = stream;
       if (!(stream.asking = !this.disconnected())) return;
+      this.expect();
       if (subscription && client._receiveMessage) return void client.subscribe(channel, true);
       if (subscription && cometd) client.removeListener(subscription);
       else this.unsubscribe(stream);
@@ -767,6 +797,48 @@
     // The way to the server is cut. A session may outlive its socket, and then nobody would tell that we are heard: ask.
     lost(channel) { this.streams.forEach((stream, name) => { if (!channel || channel === name) stream.lost(); }); }
     resume(unheard) { this.streams.forEach((one) => { if (!unheard || !one.confirmed && !one.refused) one.resume(); }); }
+    // What is asked is answered in time, or the line is dead without a word: then it is given up, and so is the next, later.
+    expect(soon) {
+      const waits = [...this.streams.values()].some((one) => one.asking || !one.confirmed && !one.refused);
+      if (soon || !waits) this.deadline = clearTimeout(this.deadline);
+      if (soon || !waits) this.patience = soon;
+      if (!waits || this.deadline) return;
+      const seconds = this.patience || this.timeout;
+      this.deadline = setTimeout(() => {
+        Object.assign(this, {deadline: null, patience: Math.min(2 * seconds, LONGEST)});
+        this.hangUp();
+        this.expect();
+      }, seconds * 1000);
+    }
+    // Have Faye's client make another line. It would say goodbye to a socket, and wait for an answer to that; what it has
+    // sent over HTTP it would wait for longer than its server holds a request.
+    hangUp(aborted) {
+      const dispatcher = this.client._dispatcher, transport = dispatcher && dispatcher._transport;
+      const socket = transport && (transport._socket || !aborted && transport._made);
+      if (socket && socket.onclose) {
+        attempt(() => socket.close());
+        if (socket.onclose) socket.onclose();
+      } else if (transport && !transport._createSocket && !aborted) {
+        for (const {message} of [...dispatcher._envelopes.values()]) dispatcher.handleError(message);
+      }
+    }
+    // The page was asleep, or out of sight for a while: whether its line still leads anywhere nobody has told.
+    woke() {
+      this.lost();
+      this.resume();
+      this.expect(Math.min(AWAKE, this.timeout));
+    }
+    stir() {
+      if (root.document.hidden) return;
+      const slept = Date.now() - this.stirred > ASLEEP;
+      this.stirred = Date.now();
+      if (slept) this.woke();
+    }
+    // A socket that is being opened is known to nobody but Faye's transport: keep it.
+    keep({_transport: transport} = {}) {
+      const make = transport && !_.has(transport, '_createSocket') && transport._createSocket;
+      if (make) transport._createSocket = () => (transport._made = make.call(transport));
+    }
     // What the client sends. It goes on when a token that is awaited has come.
     outgoing(message, next) {
       const {channel, subscription, id} = message, stream = this.streams.get(subscription), positions = {};
@@ -781,6 +853,7 @@
         this.asked.set(id, stream.since());
         say(stream.since() ? {since: stream.since()} : {});
       } else if (channel === '/meta/connect') {
+        this.keep(this.client._dispatcher);
         this.streams.forEach((one, name) => { if (one.since()) positions[name] = one.since(); });
         if (!_.isEmpty(positions)) say({at: positions});
       }
@@ -882,12 +955,13 @@
   }, {
     // Connect this class, and those below it that have no connection of their own, to a server: by the URL of its
     // Bayeux endpoint, for which Faye is needed, or by a client. Options: `token`, a value or a function of one (or
-    // of a promise of one) that is asked at each handshake; `withCredentials`. Returns the client.
+    // of a promise of one) that is asked at each handshake; `withCredentials`; `timeout`, the seconds for which what it
+    // asks by itself may be unanswered. Returns the client.
     connect(urlOrClient, options) {
       const Faye = _.isString(urlOrClient) ? findFaye() : null;
       if (_.isString(urlOrClient) && !Faye) throw new Error('LiveCollection.connect: a URL needs Faye, and none could be loaded; or give it a client');
       const client = Faye ? new Faye.Client(urlOrClient, {retry: 1}) : urlOrClient, link = linkOf(client);
-      _.extend(link, _.pick(options || {}, 'token', 'withCredentials'), {kept: !!(options && options.token)});
+      _.extend(link, _.pick(options || {}, 'token', 'withCredentials', 'timeout'), {kept: !!(options && options.token)});
       if (link.kept) link.open(true);
       connections.set(this, link);
       return client;

@@ -473,4 +473,4 @@ async function run(world, step) {
   await world.drain();
 }
 
-module.exports = { run, WEIGHTS, wire, other };
+module.exports = { run, WEIGHTS, own, wire, other };

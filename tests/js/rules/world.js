@@ -1,7 +1,4 @@
-// One history's world: a stub server, a network, Faye clients, live collections, and what became of each
-// of the user's own writes.
-//
-// Rule: everything that happens is written to `trace`, and every situation worth counting to `counts`.
+// One history's world: a stub server, a network, Faye clients and live collections.
 'use strict';
 
 const path = require('node:path');
@@ -13,6 +10,7 @@ const { Bayeux } = require('./bayeux');
 const { Network, Parcel } = require('./network');
 const { createClient } = require('./client');
 const { Oracle } = require('./oracle');
+const { Writes } = require('./writes');
 
 const LIBRARY = process.env.LIVE_LIBRARY ||
   path.join(__dirname, '../../../src/livecollections/browser/livecollections.js');
@@ -28,21 +26,14 @@ const Todo = Backbone.Model.extend({
   }
 });
 
-class World {
+class World extends Writes {
   // config: {seed, postgres, lagging, replyFirst, transport, single, mute, setup, rows, nullable}
   constructor(config) {
-    this.config = config;
-    this.trace = [];
-    this.counts = {};
-    this.errors = [];
-    this.ops = [];
+    super(config, generator(config.seed));
     this.heard = new Set();
     this.heardBy = new Map();   // client → seqs
     this.lost = new Set();
-    this.values = 0;
-    this.writers = new Set();
     this.clock = new Clock();
-    this.random = generator(config.seed);
     this.log = new Log(this.random);
     this.rest = new Rest(this.log, {
       postgres: config.postgres, lag: () => Math.floor(this.random() * 4)
@@ -50,18 +41,7 @@ class World {
     this.bayeux = new Bayeux(this.log, this.clock, { replyFirst: config.replyFirst });
     this.network = new Network();
     this.oracle = new Oracle(this);
-    this.live = [];
   }
-
-  count(name, times = 1) { this.counts[name] = (this.counts[name] || 0) + times; }
-
-  // The same, and once more if the write in question waits.
-  countWrite(name, op) {
-    this.count(name);
-    if (op.wait) this.count(`${name}, wait: true`);
-  }
-
-  note(text) { this.trace.push(text); }
 
   async start() {
     this.ajax = Backbone.ajax;
@@ -133,14 +113,6 @@ class World {
   publish(force) {
     if (!force && this.config.lagging) return;
     this.bayeux.publish();
-  }
-
-  freshValues() {
-    const values = { title: `s${++this.values}`, done: this.random() < 0.5 };
-    if (this.config.nullable || this.random() < 0.6) {
-      values.note = this.config.nullable && this.random() < 0.4 ? null : `n${++this.values}`;
-    }
-    return values;
   }
 
   // ---- HTTP
@@ -227,43 +199,6 @@ class World {
     }
     if (params.data) this.count('fetch({data})');
     else if (request.url.includes('?')) this.count('Live-Signal list');
-  }
-
-  // ---- the user's own writes
-
-  pending() { return this.ops.filter((op) => !op.settled); }
-
-  // Note a write and make it. sent: the attributes that the user changes by it.
-  write(kind, watched, model, sent, options, make) {
-    const op = {
-      n: this.ops.length, kind, watched, model, sent, wait: Boolean(options.wait), settled: false,
-      frozen: model ? { ...model.attributes } : {}, id: model && model.id, place: this.log.place, era: this.log.era
-    };
-    this.ops.push(op);
-    this.writers.add(watched.client);
-    this.note(`${watched.name}: ${kind} ${model ? model.id || model.cid : ''} ${JSON.stringify(sent)} ` +
-      `${JSON.stringify(options)}`);
-    op.model = make({ ...options, op }) || model;
-    if (!op.exchange) op.settled = op.unsent = true;
-    return op;
-  }
-
-  settle(op, status) {
-    if (!op || op.settled) return;
-    const lost = op.entry && (status === 0 || status >= 500);
-    const failed = status === 0 || status >= 400;
-    if (failed) {
-      op.failedAt = this.log.version;
-      if (lost) this.countWrite('answer lost after commit', op);
-      else if (status >= 400) this.countWrite(`${status < 500 ? '4xx' : '5xx'} on ${op.kind}`, op);
-    }
-    if (op.kind === 'save') {
-      const earlier = this.pending().find((one) =>
-        one.kind === 'save' && one.model === op.model && one.n < op.n);
-      if (earlier) this.countWrite('two saves answered in reverse', { wait: op.wait || earlier.wait });
-    }
-    op.settled = true;
-    op.status = status;
   }
 
   // ---- what arrives

@@ -1,0 +1,135 @@
+// One history: drawn from its seed, played in real time, healed, and judged.
+//
+// Rules: what is done, where, and after which pause is a function of the seed; what it meets is not, since the time is
+// real, so a history that failed need not fail again, and its trace is what tells. At the end each line heals, what failed
+// is repeated, and somebody writes once more.
+'use strict';
+
+const { own } = require('../rules/commands');
+const { generator } = require('../rules/clock');
+const weather = require('./weather');
+const { judge } = require('./judge');
+const { pause, until } = require('./waiting');
+const { World } = require('./world');
+
+const STEPS = [40, 70];
+const PAUSE = 90;       // milliseconds at most between steps
+const LONG = 700;       // now and then
+const REST = 20e3;      // milliseconds in which all must come to rest once the lines have healed
+const REPEATS = 5;      // times that a user tries again what failed
+
+const WEIGHTS = {
+  own: { create: 6, save: 10, again: 2, destroy: 3, fetch: 2, fetchData: 1, fetchModel: 1, mark: 1 },
+  shell: { insert: 3, update: 5, unset: 2, toggle: 2, remove: 2, transaction: 2, rolledBack: 1 },
+  lines: { cut: 3, cutAll: 1, refuse: 1, halfOpen: 2, delay: 2, throttle: 1, age: 2, away: 2, garble: 3 },
+  server: { stop: 0.08, kill: 0.08 }
+};
+const KINDS = { own, ...weather };
+const CHOICES = Object.entries(WEIGHTS).flatMap(([kind, ops]) =>
+  Object.entries(ops).map(([op, weight]) => ({ kind, op, weight })));
+const TOTAL = CHOICES.reduce((sum, { weight }) => sum + weight, 0);
+
+// The plan of a history, as a function of its seed.
+function draw(seed, table) {
+  const random = generator(seed), below = (n) => Math.floor(random() * n);
+  const choose = () => {
+    let left = random() * TOTAL;
+    return CHOICES.find(({ weight }) => (left -= weight) < 0) || CHOICES[0];
+  };
+  const transport = () => (random() < 0.6 ? 'websocket' : 'long-polling');
+  const clients = [{ transport: transport(), setup: ['one', 'twin', 'signal'][below(3)] }, { transport: transport() }];
+  if (random() < 0.4) clients.push({ transport: transport(), setup: ['one', 'twin'][below(2)] });
+  const steps = Array.from({ length: STEPS[0] + below(STEPS[1] - STEPS[0] + 1) }, () => {
+    const { kind, op } = choose();
+    return { kind, op, a: below(60), b: below(60), c: below(60), after: below(random() < 0.06 ? LONG : PAUSE) };
+  });
+  return { seed, table, clients, nullable: true, rows: below(5), joined: random() < 0.7, steps };
+}
+
+// Lines end their faults when it is time.
+function weathers(world, all) {
+  for (const line of world.lines) {
+    if (!line.until || !all && Date.now() < line.until) continue;
+    line.until = 0;
+    line.tell('heal');
+    world.note(`${line.name} heals`);
+  }
+}
+
+function step(world, { kind, op, ...numbers }) {
+  const told = KINDS[kind][op](world, numbers);
+  world.count(`${kind} ${op}`);
+  if (typeof told === 'string') world.note(told);
+}
+
+async function wait(world, milliseconds) {
+  const end = Date.now() + milliseconds;
+  do {
+    weathers(world);
+    world.oracle.check();
+    await pause(Math.min(15, Math.max(0, end - Date.now())));
+  } while (Date.now() < end);
+}
+
+// Everything is answered, and everybody sees the truth.
+async function rest(world) {
+  const begun = Date.now();
+  let why = '';
+  await until(async () => {
+    world.oracle.check();
+    const waits = world.pending().map((op) => `${op.kind} of ${op.model.id || op.model.cid}`);
+    why = waits.length ? `unanswered: ${waits}` : '';
+    for (const { name, collection } of world.live) if (collection.live !== 'live') why = why || `${name} is ${collection.live}`;
+    if (!why) why = judge.differences(world, await world.truth());
+    return !why;
+  }, REST, () => `not at rest after ${REST / 1000} s: ${why}`, 60);
+  return Date.now() - begun;
+}
+
+// A user tries again what failed, until nothing is unsaved.
+async function repeat(world) {
+  for (let times = 0; times < REPEATS; times++) {
+    const failed = new Map(world.live.flatMap((watched) => watched.collection
+      .filter((model) => model.unsaved || model.isNew()).map((model) => [model, watched])));
+    if (!failed.size) return;
+    for (const [model, watched] of failed) {
+      const { id, v, ui, ...sent } = model.attributes;
+      world.write(model.isNew() ? 'create' : 'save', watched, model, sent, {}, (options) => { model.save(null, options); });
+    }
+    await rest(world);
+  }
+  world.oracle.fail('what failed fails again on a healthy line');
+}
+
+// Run a history. Returns its world; throws what was violated, with the trace.
+async function play(config, site, LiveCollection) {
+  const world = new World(config, site, LiveCollection);
+  try {
+    for (let i = 0; i < config.rows; i++) weather.shell.insert(world, { b: i });
+    await Promise.all(world.shells);
+    await world.start();
+    if (config.joined) await rest(world);
+    for (const one of config.steps) {
+      step(world, one);
+      await wait(world, one.after);
+    }
+    world.note('HEAL');
+    weathers(world, true);
+    await Promise.all(world.shells);
+    await site.restarting;
+    world.rested = await rest(world);
+    await repeat(world);
+    world.note(`shell: ${await weather.shell.insert(world, { b: 0 })}`);
+    await Promise.all(world.shells);
+    await rest(world);
+    await judge.finish(world);
+  } catch (error) {
+    error.trace = world.trace;
+    throw error;
+  } finally {
+    await world.stop();
+  }
+  return world;
+}
+
+module.exports = { draw, play, WEIGHTS };

@@ -1,0 +1,17 @@
+// Waiting for a condition, with a deadline.
+'use strict';
+
+const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+
+// The first true answer of `condition()`, which may be a promise; else an error with what `why()` says.
+async function until(condition, within, why, step = 20) {
+  const deadline = Date.now() + within;
+  for (;;) {
+    const answer = await condition();
+    if (answer) return answer;
+    if (Date.now() > deadline) throw new Error(await why());
+    await pause(step);
+  }
+}
+
+module.exports = { pause, until };

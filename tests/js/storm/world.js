@@ -1,0 +1,138 @@
+// One history's world: its table on a site, its clients with a line each, their collections, what they write and see.
+//
+// Rules: each client is Faye's own, made by `LiveCollection.connect`; every request and every push goes over its line.
+// A read that the library asks for is given no time limit by its user: that is the library's matter.
+'use strict';
+
+const Backbone = require('backbone');
+const makeAjax = require('../ajax');
+const { generator } = require('../rules/clock');
+const { Oracle } = require('../rules/oracle');
+const { Writes } = require('../rules/writes');
+const { pause } = require('./waiting');
+
+const WRITES = 2500;  // milliseconds that a user's own request may take
+const OURS = 1.5;     // seconds that the library's may take
+const LEAVING = 1000; // milliseconds for a client to say that it goes
+
+const worlds = new Map();  // a line's host → {world, client}
+const unlimited = makeAjax(''), limited = makeAjax('', WRITES);
+Backbone.ajax = (params) => {
+  const { world } = worlds.get(new URL(params.url).host);
+  return world.send(params);
+};
+
+const Todo = Backbone.Model.extend({
+  // `ui` is this page's own.
+  toJSON() {
+    const { ui, ...sent } = this.attributes;
+    return sent;
+  }
+});
+
+class World extends Writes {
+  // config: {seed, table, clients: [{transport, setup}], nullable}
+  constructor(config, site, LiveCollection) {
+    super(config, generator(config.seed + 1));
+    const table = `todo${config.table}`;
+    Object.assign(this, { site, LiveCollection, table, path: `/api/${table}`, begun: Date.now() });
+    Object.assign(this, { lines: [], shells: [], resets: [] });
+    // What the rules' oracle asks of a log: ids are given once here, and the epoch stays.
+    this.log = { era: 1, version: 0, place: 0, rows: new Map(), all: [], locked: new Map() };
+    this.oracle = new Oracle(this);
+  }
+
+  note(text) { this.trace.push(`${String(Date.now() - this.begun).padStart(6)} ${text}`); }
+
+  async start() {
+    this.site.worlds.add(this);
+    for (const [number, client] of this.config.clients.entries()) await this.join(number, client);
+  }
+
+  async join(number, { transport, setup }) {
+    const line = await this.site.line(`${this.config.seed}.${number}`), host = new URL(line.url).host;
+    worlds.set(host, { world: this });
+    this.lines.push(Object.assign(line, { name: `line ${number}`, host }));
+    const Connected = this.LiveCollection.extend({ model: Todo });
+    const client = Connected.connect(`${line.url}/faye`, { timeout: OURS });
+    if (transport === 'long-polling') client.disable('websocket');
+    client.addExtension({
+      incoming: (message, next) => {
+        this.hear(number, message);
+        next(message);
+      }
+    });
+    this.watch(`${number}`, client, Connected, line.url + this.path);
+    if (setup === 'twin') this.watch(`${number} twin`, client, Connected, line.url + this.path);
+    const done = `${line.url}${this.path}?done=true`;
+    if (setup === 'signal') this.watch('signal', client, Connected, done, (row) => row.done === true);
+  }
+
+  watch(name, client, Connected, url, holds = () => true) {
+    const collection = new (Connected.extend({ url }))();
+    const watched = { name, collection, holds, client };
+    this.live.push(watched);
+    this.oracle.watch(watched);
+    collection.on('live', (one, state) => {
+      this.note(`${name} is ${state}`);
+      if (state === 'refused' || state === 'stale') this.oracle.fail(`${name} is ${state}`);
+    });
+  }
+
+  hear(number, { channel, successful, error, data, ext }) {
+    const live = ext && ext.live || {};
+    if (successful === false) this.note(`  ${number} ${channel} failed: ${error}`);
+    if (live.reset || data && data.method === 'RESET') this.resets.push(`${number}: ${JSON.stringify({ channel, data, live })}`);
+    if (data) this.note(`  ${number} hears ${JSON.stringify(data)}`);
+    else if (successful && channel !== '/meta/connect') this.note(`  ${number} ${channel} ${JSON.stringify(live)}`);
+  }
+
+  // ---- HTTP
+
+  // In place of Backbone.ajax.
+  send(params) {
+    const { op, headers = {} } = params, ajax = op ? limited : unlimited;
+    const told = `${params.type} ${params.url} ${params.data && params.type !== 'GET' ? params.data : ''}`;
+    if (op) Object.assign(op, { exchange: params, origin: headers['Live-Origin'] });
+    const { success, error } = params;
+    this.note(`  ${told}`);
+    return ajax({
+      ...params,
+      success: (body, text, xhr) => {
+        const seq = xhr.getResponseHeader('Live-Seq');
+        this.note(`  ${xhr.status} to ${told} ${seq} ${JSON.stringify(body)}`);
+        if (op) Object.assign(op, { acknowledged: seq, answer: body });
+        this.settle(op, xhr.status);
+        success(body, text, xhr);
+      },
+      error: (xhr, text, why) => {
+        const shown = op && op.kind === 'save' && !op.wait && { ...op.model.attributes };
+        this.note(`  ${xhr.status || why} to ${told}`);
+        this.settle(op, xhr.status);
+        error(xhr, text, why);
+        if (shown) this.oracle.checkKept(op, shown);
+      }
+    });
+  }
+
+  // What GET says, past the proxies; null while no server is there.
+  async truth() {
+    const answer = await fetch(this.site.url + this.path).catch(() => null);
+    return answer && answer.ok ? new Map((await answer.json()).map((row) => [row.id, row])) : null;
+  }
+
+  async stop() {
+    this.site.worlds.delete(this);
+    for (const { collection } of this.live) collection.unlisten();
+    const clients = [...new Set(this.live.map((watched) => watched.client))];
+    const left = clients.map((client) => client.disconnect());
+    await Promise.race([Promise.all(left), pause(LEAVING)]);
+    for (const { tell, host } of this.lines) {
+      tell('refuse');
+      tell('cut');
+      worlds.delete(host);
+    }
+  }
+}
+
+module.exports = { World };

@@ -1,0 +1,154 @@
+// A line that died without a word, and a page that slept: what is asked and not answered is not waited for.
+'use strict';
+
+const assert = require('node:assert/strict');
+const { it } = require('node:test');
+const { until } = require('../storm/waiting');
+const { LiveCollection, spell, rest, whole, scripted, live } = require('./made');
+
+const TIMEOUT = 0.05;  // seconds
+const within = (condition) => until(condition, 5000, () => `it never came to that: ${condition}`, 2);
+const impatient = ({ client }) => LiveCollection.extend({}).connect(client, { timeout: TIMEOUT });
+const lists = ({ client }) => client.log.filter((line) => line === 'list').length;
+
+// What of Faye's client carries its messages.
+function carrier(client, transport) {
+  const given = [];
+  client._dispatcher = {
+    _transport: transport, _envelopes: new Map([['1', { message: 'one' }], ['2', { message: 'two' }]]),
+    handleError: (message) => given.push(message)
+  };
+  return given;
+}
+
+function socket() {
+  const one = { closed: 0, close: () => { one.closed++; } };
+  one.onclose = () => { one.onclose = null; };
+  return one;
+}
+
+scripted('a read of its own that is not answered in time is given up and made again', async (wire, make) => {
+  impatient(wire);
+  const todos = make();
+  await Promise.resolve();
+  let aborted = 0;
+  wire.waiting[0].xhr.abort = () => { aborted++; };
+  await rest();
+  wire.client.confirm({ seq: spell('a5') });
+  await within(() => lists(wire) === 2);
+  assert.deepEqual([aborted, todos.live], [1, 'connecting']);
+  wire.reply(wire.waiting[1], 200, whole('a5'), [{ id: 1 }]);
+  await rest();
+  assert.deepEqual([todos.live, todos.pluck('id')], ['live', [1]]);
+});
+
+scripted('a fetch of its user that is not answered is not waited for, and not given up', async (wire, make) => {
+  impatient(wire);
+  const todos = make();
+  let aborted = 0;
+  todos.fetch().abort = () => { aborted++; };
+  await rest();
+  wire.client.confirm({ seq: spell('a5') });
+  await within(() => lists(wire) === 2);
+  wire.reply(wire.waiting[1], 200, whole('a6'), [{ id: 2 }]);
+  await rest();
+  assert.deepEqual([todos.live, aborted], ['live', 0]);
+  wire.list([{ id: 1 }], whole('a5'));
+  assert.deepEqual(todos.pluck('id'), [2], 'it is the older list');
+});
+
+scripted('a subscription that is not answered in time has its socket given up, and not only told goodbye', async (wire, make) => {
+  impatient(wire);
+  const dead = socket();
+  carrier(wire.client, { _createSocket() {}, _socket: dead });
+  make(null, { fetch: false });
+  await within(() => dead.closed);
+  assert.equal(dead.onclose, null);
+});
+
+scripted('one that is being opened is given up as well', async (wire, make) => {
+  impatient(wire);
+  const made = [], transport = { connect() { return this._createSocket(); } };
+  const prototype = { _createSocket: () => made[made.push(socket()) - 1] };
+  carrier(wire.client, Object.setPrototypeOf(transport, prototype));
+  make(null, { fetch: false });
+  await rest();
+  wire.client.connect();
+  transport.connect();
+  await within(() => made[0].closed);
+});
+
+scripted('over HTTP every request that waits is given up', async (wire, make) => {
+  impatient(wire);
+  const given = carrier(wire.client, {});
+  make(null, { fetch: false });
+  await within(() => given.length);
+  assert.deepEqual(given, ['one', 'two']);
+});
+
+scripted('what is answered in time is left alone', async (wire, make) => {
+  impatient(wire);
+  const alive = socket();
+  carrier(wire.client, { _createSocket() {}, _socket: alive });
+  await live(wire, make);
+  const begun = Date.now();
+  await within(() => Date.now() - begun > 4000 * TIMEOUT);
+  assert.equal(alive.closed, 0);
+});
+
+scripted('a socket that Faye has aborted is not waited for', async (wire, make) => {
+  const dead = socket();
+  carrier(wire.client, { _createSocket() {}, _socket: dead });
+  await live(wire, make);
+  wire.client.trigger('transport:down');
+  assert.deepEqual([dead.closed, dead.onclose], [1, null]);
+});
+
+// A page, of which Node has none.
+function page(body) {
+  return async (wire, make) => {
+    const handlers = {}, { now } = Date;
+    globalThis.document = {
+      hidden: false,
+      addEventListener: (name, handler) => { handlers[name] = handler; },
+      removeEventListener: (name) => { delete handlers[name]; }
+    };
+    try {
+      await body(wire, make, handlers, (milliseconds) => { Date.now = () => now() + milliseconds; });
+    } finally {
+      delete globalThis.document;
+      Date.now = now;
+    }
+  };
+}
+
+scripted('a page that resumes asks whether it is still heard, and gives up a dead line', page(async (wire, make, handlers) => {
+  impatient(wire);
+  const todos = await live(wire, make), dead = socket();
+  carrier(wire.client, { _createSocket() {}, _socket: dead });
+  handlers.resume();
+  assert.equal(todos.live, 'connecting');
+  assert.equal(wire.client.log.at(-1), 'subscribe since a5');
+  await within(() => dead.closed);
+  todos.unlisten();
+  assert.deepEqual(handlers, {});
+}));
+
+scripted('a page that was out of sight for long does so when it is seen again', page(async (wire, make, handlers, later) => {
+  const todos = await live(wire, make);
+  const asked = () => wire.client.log.filter((line) => line === 'subscribe since a5').length;
+  later(5e3);
+  handlers.visibilitychange();
+  assert.deepEqual([asked(), todos.live], [0, 'live']);
+  document.hidden = true;
+  later(25e3);
+  handlers.visibilitychange();
+  assert.deepEqual([asked(), todos.live], [0, 'live']);
+  document.hidden = false;
+  handlers.visibilitychange();
+  assert.deepEqual([asked(), todos.live], [1, 'connecting']);
+  wire.client.confirm({ seq: spell('a5') });
+  await rest();
+  assert.equal(todos.live, 'live');
+  todos.unlisten();
+}));
