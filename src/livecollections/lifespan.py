@@ -60,6 +60,7 @@ class HostLifespan:
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self._told: asyncio.Queue[Message] = asyncio.Queue()
         self._said: asyncio.Queue[Message] = asyncio.Queue()
+        self.error: Exception | None = None
         self._task = asyncio.ensure_future(self._run(app(scope, self._told.get, self._said.put)))
 
     async def tell(self, message: Message) -> Message | None:
@@ -72,9 +73,14 @@ class HostLifespan:
         answer.cancel()
         return None
 
+    async def wait_ended(self) -> None:
+        """Return when it says no more; ``error`` is then what it raised."""
+        await asyncio.wait({self._task})
+
     async def _run(self, running: Awaitable[None]) -> None:
         try:
             await running
         except Exception as error:
             # Raising at a lifespan scope is how an application says that it has none (ASGI specification).
+            self.error = error
             logger.debug("the wrapped application ended its lifespan: %r", error)

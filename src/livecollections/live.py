@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Literal
@@ -97,9 +99,16 @@ class Live(LiveRouter):
         self._faye = faye
         self._owns_bayeux = bayeux is None
         self._allowed_origins = tuple(allowed_origins)
-        self._store = open_store(
-            database, log=log or Log(), create_tables=create_tables, capture=capture, synchronous=synchronous
+        self._open_store = partial(
+            open_store,
+            database,
+            log=log or Log(),
+            create_tables=create_tables,
+            capture=capture,
+            synchronous=synchronous,
         )
+        self._store = self._open_store()
+        self._clock: Callable[[], float] = lambda: time.time()
         self._prefix = ""
         self._started: Started | None = None
 
@@ -152,7 +161,7 @@ class Live(LiveRouter):
         stack.push_async_callback(self._store.stop)
         described, heard = await self._open()
         by_channel = {resource.channel: resource for resource in described.values()}
-        feed = Feed(self._store, self.bayeux, by_channel)
+        feed = Feed(self._store, self.bayeux, by_channel, self._clock)
         if self._owns_bayeux or not self.bayeux.running:
             await self.bayeux.start()
             stack.push_async_callback(self.bayeux.close)
@@ -162,7 +171,7 @@ class Live(LiveRouter):
             self.bayeux.add_history(channel, feed)
             stack.callback(self.bayeux.remove_history, channel)
         for listener in self._all_listeners():
-            run = ListenerRun(listener, heard[listener.model].name, self._store, feed)
+            run = ListenerRun(listener, heard[listener.model].name, self._store, feed, self._clock)
             run.start()
             stack.push_async_callback(run.stop)
         # What waits for a lock, in the way of all that stops before the store does.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -807,3 +808,14 @@ async def test_a_client_that_is_kicked_stays_away_and_says_so(transport: str) ->
             await client.publish("/chat", 1)
         with pytest.raises(errors.SessionEnded):
             await client.wait_connected()
+
+
+async def test_a_subscription_that_is_not_confirmed_says_why() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/faye"
+    async with Client(url, timeout=0.5) as client:
+        with pytest.raises(
+            errors.Unconfirmed, match=r"the subscription to /a is not confirmed: .*can't be reached"
+        ):
+            async with client.subscribe("/a"):
+                pass

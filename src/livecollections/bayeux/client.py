@@ -276,7 +276,7 @@ class Client:
             raise ConfigurationError(f"since: a seq, or seqs by channel, is expected, not {since!r}")
         if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
             raise ConfigurationError(f"buffer: a number from 1 is expected, not {buffer!r}")
-        return Subscription(self.listen, channel, since, buffer, self._timeout)
+        return Subscription(self.listen, channel, since, buffer, self._timeout, lambda: self.error)
 
     def listen(self, channel: str, listener: Listener) -> Hearing:
         """Have a listener of your own told of what is heard, as it comes; for what is built on top of this."""

@@ -35,8 +35,10 @@ class Subscription:
         since: str | Mapping[str, str] | None,
         buffer: int,
         timeout: float,
+        error: Callable[[], Exception | None],
     ) -> None:
         self.channel = channel
+        self._error = error
         self._listen = listen
         self._timeout = timeout
         self._news = asyncio.Event()
@@ -75,7 +77,9 @@ class Subscription:
         except TimeoutError as error:
             if isinstance(error, LiveError):
                 raise
-            raise Unconfirmed(f"the subscription to {self.channel}", "no answer in time") from None
+            failed = self._error()
+            reason = str(failed) if failed is not None else "no answer in time"
+            raise Unconfirmed(f"the subscription to {self.channel}", reason) from failed
 
     @property
     def is_confirmed(self) -> bool:

@@ -66,7 +66,8 @@ class SQLiteStore(Store):
     database: a URL, an Engine or an AsyncEngine (only its file is used).
     capture: "install" puts missing or old triggers right, "check" raises CaptureMissing.
     synchronous: "NORMAL" loses the last commits in a power cut.  run: where statements run; threads if None.
-    clock: gives the seconds since 1970.  poll: seconds between two looks for commits of others.
+    clock: gives the seconds since 1970, also to the triggers of what is written here; the machine's if None.
+    poll: seconds between two looks for commits of others.
     """
 
     def __init__(
@@ -78,11 +79,12 @@ class SQLiteStore(Store):
         capture: Literal["install", "check"] = "install",
         synchronous: Synchronous = "FULL",
         run: Run | None = None,
-        clock: Callable[[], float] = lambda: time.time(),
+        clock: Callable[[], float] | None = None,
         poll: float = POLL,
     ) -> None:
-        self._clock = clock
         self._poll = poll
+        self._given_clock = clock
+        self._clock = clock or (lambda: time.time())
         self._log = log or Log()
         if self._log.schema:
             raise ConfigurationError("log: a schema is for PostgreSQL; SQLite has none")
@@ -132,14 +134,14 @@ class SQLiteStore(Store):
             self._started = True
             await self.stop()
             raise
-        self._sessions = Sessions(self._path, self._synchronous, self._log, self._notice)
+        self._sessions = Sessions(self._path, self._synchronous, self._log, self._notice, self._given_clock)
         self._data_version = self._schema_version = -1
         self._seen_head: str | None = None
         self._slow_beat = 0.0
         self._started = True
 
     def _open(self) -> None:
-        writer = self._connections["write"] = connect(self._path, self._synchronous)
+        writer = self._connections["write"] = connect(self._path, self._synchronous, clock=self._given_clock)
         mode = use_wal(writer, self._path)
         if self._create_tables:
             self._make_tables(writer)
@@ -161,8 +163,8 @@ class SQLiteStore(Store):
         with transaction(writer, writes=True):
             self._secure(writer, self._clock())
             remember_journal(writer, self._log, mode)
-        self._connections["read"] = connect(self._path, self._synchronous)
-        poll = self._connections["poll"] = connect(self._path, self._synchronous)
+        self._connections["read"] = connect(self._path, self._synchronous, clock=self._given_clock)
+        poll = self._connections["poll"] = connect(self._path, self._synchronous, clock=self._given_clock)
         poll.execute("PRAGMA busy_timeout = 0")
         writer.execute(f"PRAGMA busy_timeout = {int(SLICE * 1000)}")
         self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect, self._clock)

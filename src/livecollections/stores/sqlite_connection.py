@@ -11,7 +11,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from math import inf
 from typing import Any, Literal, TypeVar
 
@@ -80,7 +80,13 @@ class FileConnection(sqlite3.Connection):
                     raise
 
 
-def connect(path: str, synchronous: Synchronous = "FULL", *, create: bool = True) -> FileConnection:
+def connect(
+    path: str,
+    synchronous: Synchronous = "FULL",
+    *,
+    create: bool = True,
+    clock: Callable[[], float] | None = None,
+) -> FileConnection:
     """Open a file. Raises StoreUnavailable, naming it."""
     try:
         if not create and not path.startswith("file:"):
@@ -98,6 +104,7 @@ def connect(path: str, synchronous: Synchronous = "FULL", *, create: bool = True
         raise StoreUnavailable(f"the database {path} can't be opened: {error}") from error
     try:
         prepare(connection.execute, synchronous)
+        keep_time(connection, clock)
     except sqlite3.Error as error:
         connection.close()
         raise translated(error, path) from error
@@ -108,6 +115,20 @@ def prepare(execute: Callable[[str], Any], synchronous: Synchronous) -> None:
     """The settings that every connection of ours has."""
     execute("PRAGMA foreign_keys = ON")
     execute(f"PRAGMA synchronous = {synchronous}")
+
+
+def keep_time(connection: Any, clock: Callable[[], float] | None) -> None:
+    """Have ``julianday('now')``, by which triggers stamp entries, follow a clock; None: it is the machine's."""
+    if clock is None:
+        return
+
+    def julianday(moment: Any) -> Any:
+        if moment == "now":
+            return clock() / 86_400 + 2_440_587.5
+        with closing(sqlite3.connect(":memory:")) as other:
+            return other.execute("SELECT julianday(?)", (moment,)).fetchone()[0]
+
+    connection.create_function("julianday", 1, julianday)
 
 
 def use_wal(connection: sqlite3.Connection, path: str) -> str:

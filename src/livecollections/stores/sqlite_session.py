@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from .base import Log
-from .sqlite_connection import BUSY, Synchronous, prepare
+from .sqlite_connection import BUSY, Synchronous, keep_time, prepare
 from .sqlite_log import Names
 
 try:
@@ -40,10 +40,18 @@ class Ticket:
 
 
 class Sessions:
-    """Makes sessions. committed: called after each commit of any of them."""
+    """Makes sessions. committed: called after each commit of any of them.  clock: as of the store."""
 
-    def __init__(self, path: str, synchronous: Synchronous, log: Log, committed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        path: str,
+        synchronous: Synchronous,
+        log: Log,
+        committed: Callable[[], None],
+        clock: Callable[[], float] | None,
+    ) -> None:
         self._path = path
+        self._clock = clock
         self._synchronous: Synchronous = synchronous
         self._committed = committed
         names = Names(log.prefix)
@@ -107,6 +115,7 @@ class Sessions:
     def _connected(self, connection: Any, _: Any) -> None:
         cursor = connection.cursor()
         prepare(cursor.execute, self._synchronous)
+        keep_time(connection, self._clock)
         cursor.close()
 
     def _begun(self, connection: sa.Connection) -> None:

@@ -133,6 +133,11 @@ class FaultProxy:
         """Reset what connects; connections that are there stay."""
         self._refuses = True
 
+    def offline(self) -> None:
+        """Cut every connection and refuse those that come: as a laptop without a network."""
+        self.refuse()
+        self.cut()
+
     def delay(self, seconds: float) -> None:
         """Deliver everything so many seconds late, each way."""
         self._delay = seconds

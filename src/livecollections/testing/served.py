@@ -1,0 +1,123 @@
+"""Served: one life of an application under uvicorn, from its lifespan's start to its end.
+
+Two rules. That the application fails at its start is an error that says why, with the application's own as its cause.
+It stops as it does in production when it is told to: held polls are answered and sockets closed first, then requests
+that run end, then the lifespan.
+
+It knows no thread: it runs on the loop that it is started on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..errors import ConfigurationError
+from ..lifespan import HostLifespan
+from ..live import Live
+from .parts import Part
+
+KEEP = 10 * 365 * 86_400
+"""Seconds for which idle connections are kept: no jump of the clock takes a test's HTTP client its connection away."""
+GRACE = 3
+"""Seconds that requests which run may take when the application is to stop."""
+
+
+class Served:
+    """An application, served.
+
+    Args:
+        parts: the Lives and Bayeux servers in it.  listening: a bound socket, which is closed at the end.
+    """
+
+    def __init__(self, app: ASGIApp, parts: Sequence[Part], listening: socket.socket) -> None:
+        self._app = app
+        self._parts = parts
+        self._listening = listening
+        self._state: dict[str, Any] = {}
+        self._lifespan: HostLifespan | None = None
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the application, then serve it. Raises ConfigurationError; then nothing is left running."""
+        try:
+            await self._begin()
+            await self._serve()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _begin(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
+        lifespan = self._lifespan = HostLifespan(self._app, scope)
+        answer = await lifespan.tell({"type": "lifespan.startup"})
+        if answer is not None and answer["type"] == "lifespan.startup.failed":
+            await lifespan.wait_ended()
+            why = repr(lifespan.error) if lifespan.error is not None else answer.get("message", "")
+            raise ConfigurationError(f"the application fails at its start: {why}") from lifespan.error
+        for part in self._parts:
+            if isinstance(part, Live) and part._started is None:
+                why = f" ({lifespan.error!r})" if lifespan.error is not None else ""
+                raise ConfigurationError(
+                    f"the application has started, but not its Live{why}: use `live.mount(app)`, `live.wrap(app)`, "
+                    "or `lifespan=live.lifespan`"
+                ) from lifespan.error
+            if not isinstance(part, Live) and not part.running:
+                await part.start()
+
+    async def _serve(self) -> None:
+        config = uvicorn.Config(
+            self._call,
+            interface="asgi3",
+            lifespan="off",
+            http="httptools",
+            ws="websockets-sansio",
+            log_config=None,
+            timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=KEEP,
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listening]))
+        began = asyncio.create_task(self._server.began.wait())
+        await asyncio.wait({began, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        if not began.done():
+            began.cancel()
+            await self._serving
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._state:
+            scope["state"] = {**self._state, **scope.get("state", {})}
+        await self._app(scope, receive, send)
+
+    async def stop(self) -> None:
+        """Stop serving, then stop the application."""
+        for part in self._parts:
+            if isinstance(part, Live):
+                await part._end()
+            else:
+                await part.close()
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await asyncio.wait({self._serving})
+        self._listening.close()
+        if self._lifespan is not None:
+            await self._lifespan.tell({"type": "lifespan.shutdown"})
+            await self._lifespan.wait_ended()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.began = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.began.set()
