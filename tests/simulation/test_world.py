@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import secrets
+import socket
 import subprocess
 import sys
 import threading
@@ -53,6 +54,11 @@ def test_chance_is_of_the_seed_and_put_back_afterwards() -> None:
     assert abs(time.time() - time.clock_gettime(time.CLOCK_REALTIME)) < 5
 
 
+def connect() -> None:
+    with socket.socket() as made:
+        made.connect(("127.0.0.1", 9))
+
+
 @pytest.mark.parametrize(
     "ask",
     [
@@ -61,6 +67,7 @@ def test_chance_is_of_the_seed_and_put_back_afterwards() -> None:
         lambda: asyncio.get_running_loop().run_in_executor(None, print),
         lambda: asyncio.get_running_loop().add_reader(0, print),
         lambda: time.sleep(1),
+        connect,
     ],
 )
 def test_who_asks_for_a_thread_or_the_system_fails_the_run(ask: object) -> None:
@@ -72,7 +79,7 @@ def test_who_asks_for_a_thread_or_the_system_fails_the_run(ask: object) -> None:
         except AssertionError:
             pass
 
-    with pytest.raises(AssertionError, match=r"thread|descriptor"):
+    with pytest.raises(AssertionError, match=r"thread|descriptor|socket of the system"):
         Simulation(1).run(history)
 
 

@@ -114,6 +114,10 @@ class Simulation:
                 director = self.host(DIRECTOR).process
                 task = self.loop.create_task(history(self), name=DIRECTOR, context=director.context)
                 result: T = self.loop.run_until_complete(task)
+            except Exception as error:
+                for told in self.errors:
+                    error.add_note(f"before, where nobody saw it: {told}")
+                raise
             finally:
                 self._end()
                 root.removeHandler(logs)
@@ -125,6 +129,7 @@ class Simulation:
         """Drop what still runs, and let it end where nobody sees it."""
         self.trace.close()
         processes = [process for host in self.network.hosts for process in host.processes]
+        disabled = logging.root.manager.disable
         logging.disable()
         try:
             for process in processes:
@@ -138,7 +143,7 @@ class Simulation:
                 self.loop.resume(handles)
             self.loop.end(left)
         finally:
-            logging.disable(logging.NOTSET)
+            logging.disable(disabled)
             self.loop.close()
 
     def note(self, place: str, what: str) -> None:

@@ -12,6 +12,7 @@ import gc
 import os
 import random
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -90,6 +91,7 @@ class _Sources:
         yield random, "_urandom", self.bytes
         yield os, "urandom", self.bytes
         yield threading.Thread, "start", self.no_thread
+        yield socket.socket, "connect", self.no_socket
         yield signal, "signal", self.set_signal
         yield signal, "getsignal", self.get_signal
         yield signal, "raise_signal", lambda number: None
@@ -119,6 +121,9 @@ class _Sources:
 
     def no_thread(self, thread: threading.Thread) -> None:
         raise self._loop.violation(f"a thread was started: {thread.name}")
+
+    def no_socket(self, made: socket.socket, address: Any) -> None:
+        raise self._loop.violation(f"a socket of the system was to connect to {address}")
 
     # Signals.
 
