@@ -207,6 +207,26 @@ async def test_a_new_epoch_resets_every_channel(rig: Rig) -> None:
     assert rig.notebook.causes == {Cause.OTHER_EPOCH}
 
 
+async def test_a_new_epoch_in_the_midst_of_a_long_backlog_resets_every_channel(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the backlog let the feed pass over was of the old epoch: nothing of the new one is before it."""
+
+    async def another_epoch() -> None:
+        rig.shell("update live_meta set value = '00000000' where name = 'epoch'")
+
+    monkeypatch.setattr(feed_module, "BACKLOG", 2_000)
+    monkeypatch.setattr(rig.notebook, "wait_room", another_epoch)
+    rig.shell(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000)"
+        " insert into feed_note (text) select 'row ' || i from n"
+    )
+    await wait_until(lambda: bool(rig.heard), 20)
+    assert rig.heard[0]["method"] == "RESET"
+    assert rig.heard[0]["seq"].startswith("00000000")
+    assert rig.notebook.causes == {Cause.OTHER_EPOCH}
+
+
 @pytest.mark.parametrize("method", ["read", "maintain"])
 async def test_a_store_that_fails_is_no_good_health(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str

@@ -218,6 +218,7 @@ class Feed:
         self._position = await self._store.renew(self._position)
         self._pages.clear()
         self._last.clear()
+        self._skip_to.clear()
         for source in self._by_source:
             await self._store.reset(source, cause)
 
