@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .proxy import FaultProxy, Traffic
     from .site import Site
     from .site_proxy import SiteProxy
+    from .stores.conformance import StoreConformance
+    from .stores.rig import StoreRig
     from .waiting import wait_until, wait_until_sync
 
 _HOMES = {
@@ -21,6 +23,8 @@ _HOMES = {
     "FaultProxy": "proxy",
     "Site": "site",
     "SiteProxy": "site_proxy",
+    "StoreConformance": "stores.conformance",
+    "StoreRig": "stores.rig",
     "Traffic": "proxy",
     "wait_until": "waiting",
     "wait_until_sync": "waiting",
@@ -31,6 +35,8 @@ __all__ = [
     "FaultProxy",
     "Site",
     "SiteProxy",
+    "StoreConformance",
+    "StoreRig",
     "Traffic",
     "wait_until",
     "wait_until_sync",

@@ -1,0 +1,118 @@
+"""StoreRig: a database that the conformance suite may use, and the ways into it.
+
+Two rules. The suite knows a store by its port alone, and its database by SQL. What a test needs besides, a rig says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any, Self, TypeVar
+
+from ...change import Change, Row
+from ...query import Query
+from ...source import Source
+from ...stores.base import Store, Write, Written
+from .models import Everything, Line, Tag, Ticket, Todo
+
+MODELS = (Todo, Tag, Ticket, Everything, Line)
+T = TypeVar("T", bound=type)
+
+
+class StoreRig(ABC):
+    """A database, empty before each test: subclass it for a store of yours.
+
+    own_within, others_within: seconds in which a store is to be woken by its own writes and by those of others.
+    reaction: statements that make the database itself write when a row is inserted into ``store_todo``: add one to
+    ``weight`` of the row "counter" of ``store_tag``, insert a row there whose ``name`` is the new title, and set the
+    new row's ``order`` to 5. They are written as SQLite wants them.
+    """
+
+    own_within = 0.5
+    others_within = 2.0
+    reaction: tuple[str, ...] = (
+        "CREATE TRIGGER count_todos AFTER INSERT ON store_todo BEGIN "
+        "UPDATE store_tag SET weight = weight + 1; INSERT INTO store_tag VALUES (NEW.title, 0); "
+        'UPDATE store_todo SET "order" = 5 WHERE id = NEW.id; END',
+    )
+
+    store: Store
+    sources: dict[type, Source]
+
+    @abstractmethod
+    def open(self, **options: Any) -> Store:
+        """A store on the database, each time another, not started.
+
+        options: none, or ``log=Log(…)``.
+        """
+
+    @abstractmethod
+    def execute(self, *statements: str) -> None:
+        """Run SQL statements in one transaction, past all stores, as another program does; raise if one fails."""
+
+    async def start(self, store: Store | None = None) -> None:
+        """Start a store with all models; without one, that of the test."""
+        if store is None:
+            store = self.store = self.open()
+        self.sources = {
+            model: store.describe(model, exclude=("secret",) if model is Everything else ())
+            for model in MODELS
+        }
+        await store.start(list(self.sources.values()))
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.store.stop()
+
+
+def conforming(suite: T) -> T:
+    """Have a class's coroutine functions run on a loop of their own, with their rig started, under any pytest."""
+    for name, test in list(vars(suite).items()):
+        if name.startswith("test_") and inspect.iscoroutinefunction(test):
+            setattr(suite, name, started(test))
+    return suite
+
+
+def started(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """A test as a plain function."""
+
+    @functools.wraps(test)
+    def run(self: Any, rig: StoreRig, **arguments: Any) -> None:
+        async def inside() -> None:
+            async with rig:
+                await test(self, rig, **arguments)
+
+        asyncio.run(inside())
+
+    return run
+
+
+# What tests say often.
+
+
+def create(rig: StoreRig, model: type, values: dict[str, Any], **options: Any) -> Awaitable[Written]:
+    """Insert a row."""
+    return rig.store.write(Write(rig.sources[model], None, lambda row: values, **options))
+
+
+def change(
+    rig: StoreRig, model: type, key: tuple[Any, ...], values: dict[str, Any] | None, **options: Any
+) -> Awaitable[Written]:
+    """Update a row; delete it where ``values`` is None."""
+    return rig.store.write(Write(rig.sources[model], key, lambda row: values, **options))
+
+
+async def changes(rig: StoreRig, after: str) -> list[Change]:
+    """What the log tells after a seq."""
+    return (await rig.store.read(after, 1000)).changes
+
+
+async def rows(rig: StoreRig, model: type = Todo) -> list[Row]:
+    """All rows."""
+    return (await rig.store.find(rig.sources[model], Query())).rows
