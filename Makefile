@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything lands in .venv/ and node_modules/ of this checkout.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-all check mutants bench docs clean
+.PHONY: help setup setup-test demo test test-all soak check mutants bench docs clean
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -30,6 +30,11 @@ test: setup-test ## Run every suite, small (12 minutes at most)
 
 test-all: setup-test ## Run every suite in full (40 minutes at most)
 	@LIVE_FULL=1 $(BIN)/python -m tests.run
+
+soak: setup-test ## Search random histories for broken promises, on all cores (SECONDS=, HISTORIES=, SEED=)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) \
+		$(if $(HISTORIES),--histories $(HISTORIES)) \
+		$(if $(SECONDS),--seconds $(SECONDS),$(if $(HISTORIES),,--seconds 600))
 
 check: .venv/.tested ## Style, types, layers, versions and the places of safeguards
 	@$(BIN)/ruff check --quiet

@@ -95,7 +95,6 @@ LAYERS = {
         "collection",
         "collection.*",
         "feed",
-        "pages",
         "listeners",
         "webhooks",
     ),

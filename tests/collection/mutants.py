@@ -66,7 +66,7 @@ MUTANTS = (
     Mutant(2, "without seqs a list undoes what came after it was asked for", "replica",
            "one.outdated.add(key)", "pass"),
     Mutant(2, "without seqs nothing is read after a break", "replica",
-           "if self._is_broken or not self.is_unnumbered:", "if not self.is_unnumbered:"),
+           "if was_broken or not self.is_unnumbered:", "if not self.is_unnumbered:"),
     Mutant(3, "what is being written is shown as the server has it", "state",
            "self.kept.union(*(write.sent for write in self.saves))", "self.kept"),
     Mutant(3, "after a failure the server's values are shown and called saved", "writes",

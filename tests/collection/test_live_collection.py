@@ -482,3 +482,14 @@ async def test_local_fields_are_nobody_elses(site: Site) -> None:
         assert "selected" not in (await site.get())[0]
         with pytest.raises(KeyError):
             todos.set_local(2, selected=True)
+
+
+async def test_a_write_ends_when_its_client_is_closed(site: Site) -> None:
+    async with site.client() as client, client.collection("/api/todos") as todos:
+        site.fates["POST"] = [503] * 20
+        task = asyncio.create_task(todos.create({"title": "milk"}))
+        async with asyncio.timeout(10):
+            while len(site.fates["POST"]) == 20:  # noqa: ASYNC110  the server gives no signal
+                await asyncio.sleep(0.01)
+    with pytest.raises(errors.ClientClosed):
+        await task

@@ -91,13 +91,9 @@ class DemoServer:
         """End it as a power cut does: SIGKILL."""
         self._end(signal.SIGKILL)
 
-    def end(self) -> None:
-        """End it politely, as a deploy does: SIGTERM."""
-        self._end(signal.SIGTERM)
-
     def stop(self) -> None:
-        """End it, for good."""
-        self.end()
+        """End it politely."""
+        self._end(signal.SIGTERM)
         self.http.close()
 
     def _end(self, number: signal.Signals) -> None:
@@ -141,10 +137,7 @@ class DemoServer:
 
 
 class Line:
-    """A TCP line to a server that can fail, until it is mended.
-
-    It can be cut: every connection is reset, and each that comes. It can be pulled: all that is sent is swallowed,
-    and no end is told; connections that were there then stay so for ever.
+    """A TCP line to a server that can be cut: every connection is reset, and each that comes, until it is mended.
 
     port: of the server, on loopback.
     """
@@ -156,8 +149,6 @@ class Line:
         self._lock = threading.Lock()
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._cut = False
-        self._pulled = False
-        self._dead: set[socket.socket] = set()
         self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -169,15 +160,9 @@ class Line:
             for end in list(self._pairs):
                 self._drop(end)
 
-    def pull(self) -> None:
-        """Swallow whatever either end of a connection sends, also of those that come, until ``mend``."""
-        with self._lock:
-            self._pulled = True
-            self._dead.update(self._pairs)
-
     def mend(self) -> None:
-        """Carry what comes again."""
-        self._cut = self._pulled = False
+        """Accept connections again."""
+        self._cut = False
 
     def close(self) -> None:
         """End it, and every connection."""
@@ -208,8 +193,6 @@ class Line:
             reset(near)
             return
         self._pairs[near], self._pairs[far] = far, near
-        if self._pulled:
-            self._dead.update((near, far))
         for end in (near, far):
             self._selector.register(end, selectors.EVENT_READ)
 
@@ -218,7 +201,7 @@ class Line:
             return
         try:
             data = end.recv(65536)
-            if data and end not in self._dead:
+            if data:
                 self._pairs[end].sendall(data)
         except OSError:
             data = b""
@@ -230,7 +213,6 @@ class Line:
         if other is None:
             return
         del self._pairs[other]
-        self._dead -= {end, other}
         for each in (end, other):
             with suppress(KeyError, ValueError):
                 self._selector.unregister(each)

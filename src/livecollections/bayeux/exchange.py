@@ -93,12 +93,7 @@ class Exchange(Links):
 
     def statistics(self) -> Statistics:
         """What there is, and what was."""
-        return self.counts.statistics(
-            self._sessions.values(),
-            self._subscribers,
-            self.resets.counts,
-            stopped_since=self.clock() - self.limits.stall,
-        )
+        return self.counts.statistics(self._sessions.values(), self._subscribers, self.resets.counts)
 
     async def close(self) -> None:
         """Answer every held connect, end every session and what runs for it."""

@@ -65,7 +65,7 @@ class Links:
                 self._give_up(old)
         self.join(session, link)
         if session.link is not link:
-            session.link, session.flowing, session.writing_since = link, link.is_taking, None
+            session.link, session.flowing = link, link.is_taking
 
     def detach(self, link: Link) -> None:
         """The link has gone; its session waits for another. What was in flight is put back."""
@@ -76,7 +76,7 @@ class Links:
         if session is None or session.link is not link:
             return
         session.put_back()
-        session.link, session.flowing, session.writing_since = None, False, None
+        session.link, session.flowing = None, False
         if session.held is not None and session.held.link is link:
             session.release()
         self.touch(session)
@@ -177,10 +177,9 @@ class Links:
     def sending(self, link: Link) -> float:
         """The link writes now; until ``sent``, what comes for its session waits within bounds."""
         link.is_taking = False
-        now = self.clock()
         if (session := _attached(link)) is not None:
-            session.flowing, session.writing_since = False, now
-        return now
+            session.flowing = False
+        return self.clock()
 
     def sent(self, link: Link, begun: float) -> None:
         """What the link wrote has gone.
@@ -192,7 +191,7 @@ class Links:
         if (session := _attached(link)) is None:
             return
         session.landed()
-        session.flowing, session.writing_since = True, None
+        session.flowing = True
         if self.clock() - begun >= self.limits.stall:
             session.stalled()
         if not session.queue and session.positions:

@@ -125,6 +125,11 @@ class Documents:
             if stamp < first and not is_older(position, seq):
                 del self._tombs[key]
 
+    def newest(self, position: str | None) -> str | None:
+        """The newest seq of a state or a tombstone, if it is after a position."""
+        known = [*(state.version for state in self._states), *(seq for seq, _ in self._tombs.values())]
+        return max((seq for seq in known if seq is not None and is_older(position, seq)), default=None)
+
     # Own creates
 
     def hold(self, key: str, body: Document, seq: str | None) -> None:

@@ -76,6 +76,7 @@ class Replica:
         self._is_broken = True
         self._missed: str | None = None
         self._top: str | None = None
+        self._doubted: tuple[str, int] | None = None
         self._waiting: list[Reading] = []
         self._asks = Asks()
         self._changes: list[DocumentChange] = []
@@ -112,9 +113,10 @@ class Replica:
     def began(self, start: str | None, is_reset: bool) -> None:
         """The stream is confirmed, and tells everything after ``start``. is_reset: it can't tell from our position."""
         self._behind = False
+        was_broken, self._is_broken = self._is_broken, False
         if start is None:
-            if self._is_broken or not self.is_unnumbered:
-                self.is_unnumbered, self._is_broken = True, False
+            if was_broken or not self.is_unnumbered:
+                self.is_unnumbered = True
                 self.reset(None)
             return
         if self.is_unnumbered:
@@ -126,10 +128,22 @@ class Replica:
             self.position, self._entered = start, self.documents.stamp()
         if self.begun is None:
             self.begun = start
+        if was_broken:
+            self._doubt_answers()
         if is_older(self.position, start):
             self._resume()
         elif not self.is_reading():
             self.unread()
+
+    def _doubt_answers(self) -> None:
+        """Of what own answers have told, and the stream has not, the server may know nothing any more.
+
+        It vouches for our position only; that its log went back to between the two, a list will show.
+        """
+        newest = self.documents.newest(self.position)
+        self._doubted = None if newest is None else (newest, self.documents.stamp())
+        if newest is not None:
+            self.unread(needed=True)
 
     def lost(self) -> None:
         """The way is cut, or the session has ended; ``began`` comes when the stream goes on."""
@@ -322,6 +336,10 @@ class Replica:
         reading.is_useless = is_late or is_old
         if reading.is_useless or not reading.is_whole:
             return
+        if self._has_gone_back(reading, top):
+            reading.is_useless = True
+            self.reset(self.position if is_older(label, self.position) else label)
+            return
         if reading.channel is not None:
             self._is_signal = reading.is_signal
             self._name(reading.channel)
@@ -346,6 +364,13 @@ class Replica:
             self._resume()
         if reading.joins:
             self._needed = self._again
+
+    def _has_gone_back(self, reading: Reading, top: str | None) -> bool:
+        """Whether a list that was asked for after an answer is older than that answer."""
+        if self._doubted is None or reading.stamp < self._doubted[1]:
+            return False
+        newest, self._doubted = self._doubted[0], None
+        return is_older(top, newest)
 
     def _name(self, channel: str) -> None:
         if channel != self.channel:

@@ -18,6 +18,7 @@ import orjson
 
 from ..bayeux.ways import ask_headers, said
 from ..errors import (
+    ClientClosed,
     Conflict,
     DocumentNotFound,
     InvalidDocument,
@@ -98,7 +99,7 @@ class Rest:
             url = str(httpx.URL(url).join(following[1])) if following is not None and is_followed else None
 
     async def write(self, write: Write, segment: str | None) -> Answer:
-        """Send a write. segment: of the document in the URL. Raises Unreachable, Unconfirmed."""
+        """Send a write. segment: of the document in the URL. Raises Unreachable, Unconfirmed, ClientClosed."""
         url = self._path if segment is None else f"{self._path}/{segment}"
         headers = {"Live-Origin": write.origin}
         if write.kind == "create":
@@ -114,6 +115,8 @@ class Rest:
         content = None if body is None else orjson.dumps(body)
         if content is not None:
             sent["Content-Type"] = "application/json"
+        if self._http.is_closed:
+            raise ClientClosed("the client was closed")
         try:
             response = await self._http.request(method, url, content=content, headers=sent)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

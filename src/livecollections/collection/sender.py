@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from ..errors import ClientError, LiveError, Unconfirmed, Unreachable
+from ..errors import ClientClosed, ClientError, LiveError, Unconfirmed, Unreachable
 from .rest import VERBS, Answer, Rest
 from .state import Document
 from .turn import Turn
@@ -44,6 +44,7 @@ class Sender:
         """Send it, and return the document as the answer shows it; None where only the stream has told.
 
         Raises: RequestError, a refusal. Unreachable, it never left. Unconfirmed, it may have been obeyed.
+        ClientClosed, the client was closed before it left.
         """
         status: int | None = None
         seq: str | None = None
@@ -69,6 +70,9 @@ class Sender:
                 while not write.is_heard:
                     try:
                         answer = await self._rest.write(write, segment)
+                    except ClientClosed as error:
+                        last = error
+                        break
                     except ClientError as error:
                         last = error
                     else:

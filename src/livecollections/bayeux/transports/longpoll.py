@@ -21,7 +21,6 @@ class Poll:
     """One request; a link (see ``session.Link``)."""
 
     is_socket = False
-    buffered = 0
 
     def __init__(self, engine: Engine, connection: Connection) -> None:
         self.session: Session | None = None

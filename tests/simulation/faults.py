@@ -1,0 +1,239 @@
+"""Faults: how each kind of fault is brought about in a simulated world, and how it ends.
+
+Two rules. A fault begins at once when it is asked for, and what lasts ends by itself. While the server is on its way
+down or up nothing else happens to its life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .history import Step
+from .ledger import Past
+
+if TYPE_CHECKING:
+    from .actor import Actor
+    from .stage import Stage
+
+LIVES = frozenset({"crash", "deploy", "restore", "replay trim"})
+"""Those for which the server must serve."""
+
+LATER = frozenset({"replay trim", "drop", "lost last"})
+"""Those that happen some time after they were asked for, and count then."""
+
+
+class Faults:
+    """Those of one stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.simulation = stage.simulation
+        self.network = stage.simulation.network
+        self.server = stage.server
+        self.is_changing = False
+        self.copies: list[tuple[float, Path, Past]] = []
+        self._lasting: Counter[str] = Counter()
+        self.aim: str | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the server serves."""
+        return not self.is_changing and self.server.is_running
+
+    def can(self, step: Step) -> bool:
+        """Whether a fault can happen now."""
+        return self.is_up or step.what not in LIVES
+
+    async def befall(self, step: Step, actor: Actor | None) -> None:
+        """Let it happen, and return when it is over."""
+        self.aim = step.state
+        method = getattr(self, "_" + step.what.replace("-", "_").replace(" ", "_"))
+        await method(actor, step.detail)
+
+    # The way to a client
+
+    async def _last(self, actor: Actor, detail: Mapping[str, Any], begin: Callable[[], object]) -> None:
+        begin()
+        self._lasting[actor.host] += 1
+        await asyncio.sleep(detail["seconds"])
+        self._lasting[actor.host] -= 1
+        if not self._lasting[actor.host]:
+            self.network.heal(actor.host)
+
+    async def _delay(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        most = detail["most"]
+        await self._last(actor, detail, lambda: self.network.delay(actor.host, most * 0.9, most))
+
+    async def _reorder(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        await self._last(actor, detail, lambda: self.network.delay(actor.host, 0.0, detail["most"]))
+
+    async def _drop(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        await self._lose("drop", actor, b"", severs=detail["severs"])
+
+    async def _lose(self, fault: str, actor: Actor, text: bytes, *, severs: bool) -> None:
+        """Lose the next bytes to a client that hold a text, if they come soon."""
+        lost = asyncio.Event()
+
+        def matches(connection: Any, data: bytes) -> bool:
+            if text in data and not lost.is_set():
+                lost.set()
+                self.stage.meet(fault, actor)
+                return True
+            return False
+
+        self.network.lose(actor.host, matches, severs=severs)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3.0):
+                await lost.wait()
+        lost.set()
+
+    async def _half_open(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.network.half_open(actor.host)
+
+    async def _cut(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.network.cut(actor.host, reset=detail.get("reset", True))
+
+    async def _partition(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        await self._last(actor, detail, lambda: self.network.partition(actor.host))
+
+    async def _slow(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        for watch in actor.watches:
+            watch.may_squash = True
+        self.network.slow(actor.host)
+        self.stage.shell.flood(detail["title"])
+        await self._last(actor, detail, lambda: None)
+
+    async def _sleep(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        host = self.simulation.host(actor.host)
+        host.sleep()
+        await asyncio.sleep(detail["seconds"])
+        host.wake()
+
+    async def _duplicate(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.network.duplicate(actor.host)
+        await self.stage.on(actor, actor.act(detail, is_repeated=True))
+
+    async def _lost_answer(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.network.lose_answer(actor.host, severs=detail["severs"])
+        await self.stage.on(actor, actor.act(detail))
+
+    async def _lost_last(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.stage.shell.do("insert", {"title": detail["title"], "count": 1})
+        await self._lose("lost last", actor, b'"channel":"/api/todos"', severs=detail["severs"])
+
+    # The server
+
+    def forget(self, actor: Actor) -> None:
+        """The server ends a client's session, as it does with who was away for long."""
+        if not self.is_up or actor.client is None:
+            return
+        exchange = self.server.live.bayeux._engine.exchange
+        for session in [*exchange.sessions.values()]:
+            if session.id == actor.client.bayeux._machine.client_id:
+                self.stage.note("server", f"forgets the session of {actor.host}")
+                self.server.host.call(exchange.end, session)
+
+    async def _crash(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.is_changing = True
+        crashed = asyncio.Event()
+
+        def crash() -> None:
+            self.server.crash()
+            crashed.set()
+
+        self.server.process.at_step(detail["awaits"], crash)
+        await crashed.wait()
+        await self._begin(detail["seconds"])
+
+    async def _deploy(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.is_changing = True
+        await self.server.stop()
+        await self._begin(detail["seconds"])
+
+    async def _begin(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.server.restart()
+        self.is_changing = False
+
+    async def copy(self) -> None:
+        """Copy the database, to be restored later."""
+        if self.is_up:
+            self.stage.ledger.look()
+            self.copies.append((self.stage.now, self.server.copy(), self.stage.ledger.remember()))
+
+    async def _restore(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        old = [one for one in self.copies if one[0] <= self.stage.now - detail["back"] / 2]
+        if not old:
+            return
+        self.is_changing = True
+        _, copied, past = old[-1]
+        self.server.crash()
+        await asyncio.sleep(detail["seconds"])
+        self.stage.ledger.look()
+        self.stage.ledger.go_back(past)
+        await self.server.restart(copied)
+        self.is_changing = False
+
+    async def _trim(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.stage.shell.trim(self.server.host.wall())
+
+    async def _replay_trim(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        """Have somebody read what he missed, and trim between the answer that he will and the first batch.
+
+        The batch waits for the state at which the fault is aimed, as on a slow disk.
+        """
+        started = self.server.live._started
+        if started is None:
+            return
+        feed: Any = started.feed
+        others = [one for one in self.stage.actors if one is not actor]
+        read, used = feed.read, asyncio.Event()
+
+        async def trimmed(*arguments: Any, **named: Any) -> Any:
+            if not used.is_set():
+                used.set()
+                await self.stage.reach(actor, self.aim)
+                self.stage.meet("replay trim", actor)
+                self.stage.shell.trim(self.server.host.wall())
+            return await read(*arguments, **named)
+
+        feed.read = trimmed
+        self.network.cut(others[0].host)
+        self.stage.shell.do("insert", {"title": detail["title"], "count": 3})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3.0):
+                await used.wait()
+        used.set()
+
+    async def _clock(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.stage.ledger.look()
+        self.server.host.jump(detail["by"])
+
+    async def _capture(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self.stage.shell.drop_trigger()
+
+    # The end, and what is measured
+
+    async def end(self) -> None:
+        """Heal everything, and let the server serve."""
+        self.network.heal()
+        for actor in self.stage.actors:
+            self.simulation.host(actor.host).wake()
+        if not self.server.is_running:
+            await self.server.restart()
+        self.is_changing = False
+
+    def told_causes(self) -> set[str]:
+        """Why the server has told resets in this life."""
+        return {cause.value for cause in self.server.live.bayeux._engine.exchange.resets.counts}
+
+    def memory(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Bytes of ours that each session costs, waiting or in flight, and how many it may."""
+        sessions = self.server.live.bayeux._engine.exchange.sessions.values()
+        held = {session.id: session.size + session.flight.size for session in sessions}
+        return held, {session.id: session.limit for session in sessions}

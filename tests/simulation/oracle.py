@@ -1,0 +1,140 @@
+"""The oracle: what has been promised to whom, and whether it was kept.
+
+Two rules. It is told what users did and what they were answered, and reads the rest from the database and from what
+clients show. The first broken promise ends the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from .ledger import Entry, Ledger, Row, Violation
+from .meetings import BACK, CAUSES
+
+PASSING = 1.0
+"""Seconds after which what one turn of the loop has shared out among all has been taken, by whoever takes anything."""
+FRAME = 20_000
+"""Bytes of the largest single message here, which may be on top of that."""
+
+
+class Oracle:
+    """Of one history.  causes: the faults so far, by name."""
+
+    def __init__(self, ledger: Ledger, note: Callable[[str, str], None]) -> None:
+        self.ledger = ledger
+        self.errors: list[Violation] = []
+        self.faults: dict[str, int] = {}
+        self._note = note
+        self._acknowledged: list[tuple[str, str, Entry]] = []
+        self._refused: dict[str, str] = {}
+        self._large: dict[str, float] = {}
+
+    def fail(self, error: Violation) -> None:
+        """A promise was broken, as somebody has seen."""
+        self.errors.append(error)
+
+    def befell(self, fault: str) -> None:
+        """A fault has happened."""
+        self.faults[fault] = self.faults.get(fault, 0) + 1
+
+    # What users were told
+
+    def acknowledge(self, who: str, kind: str, key: str | None, title: str | None, document: Any) -> None:
+        """A write was answered with success: it is in the log now (G6)."""
+        self.ledger.look()
+        if kind == "create":
+            key = str(document["id"])
+        entry = self._find(kind, key, title)
+        if entry is not None:
+            self._acknowledged.append((who, kind, entry))
+        elif not self._is_lost(title, kind, key):
+            self.fail(
+                Violation(
+                    "G6", f"{who} was told that {kind} {key} {title or ''} was done; the log has it not"
+                )
+            )
+
+    def _find(self, kind: str, key: str | None, title: str | None) -> Entry | None:
+        for entry in reversed(self.ledger.entries):
+            if str(entry.key) != key:
+                continue
+            if kind == "delete" and entry.row is None:
+                return entry
+            if kind != "delete" and entry.row is not None and entry.row["title"] == title:
+                return entry
+        return None
+
+    def _is_lost(self, title: str | None, kind: str, key: str | None) -> bool:
+        """Whether it went round the triggers, or was in a file that an older one has taken the place of."""
+        return "capture" in self.faults or any(
+            str(entry.key) == key and (entry.row is None if kind == "delete" else _title(entry) == title)
+            for entry in self.ledger.lost
+        )
+
+    def refuse(self, who: str, title: str) -> None:
+        """A write was refused for good: nothing of it was done (G7)."""
+        self._refused[title] = who
+
+    # While it goes on
+
+    def check(self) -> None:
+        """Raise what was broken since the last time."""
+        self.ledger.look()
+        if self.errors:
+            raise self.errors[0]
+
+    def check_memory(self, held: Mapping[str, int], limit: Mapping[str, int], now: float) -> None:
+        """What each session costs is bounded (G5).
+
+        Args:
+            held: bytes by session.  limit: how many there may be.  now: seconds.
+        """
+        large = {session for session, size in held.items() if size > limit[session] + FRAME}
+        self._large = {session: self._large.get(session, now) for session in large}
+        for session, since in self._large.items():
+            if now - since > PASSING:
+                raise Violation("G5", f"a reader costs {held[session]} bytes, {limit[session]} are allowed")
+
+    def check_causes(self, causes: Collection[str]) -> None:
+        """What the server names as causes of resets has happened."""
+        for cause in sorted(causes):
+            if not CAUSES.get(cause, frozenset()) & self.faults.keys():
+                raise Violation(
+                    "G1", f"the server gives {cause} as the cause of a reset, which has not happened"
+                )
+
+    # At the end
+
+    def finish(self, rows: Mapping[int, Row]) -> None:
+        """Judge what only the end can tell."""
+        self.check()
+        if rows != self.ledger.rows:
+            raise Violation("G1", f"GET says {rows}, the log tells {self.ledger.rows}")
+        present = {entry.place for entry in self.ledger.entries} | {entry.place for entry in self.ledger.lost}
+        for who, kind, entry in self._acknowledged:
+            if entry.place not in present:
+                raise Violation("G6", f"{who} was told that {kind} was done; {entry} has not survived")
+        made: dict[str, Entry] = {}
+        for entry in self.ledger.entries:
+            title = _title(entry)
+            if title in self._refused:
+                raise Violation("G7", f"{self._refused[title]} was refused {title}, and it was done: {entry}")
+            if (
+                entry.method == "POST"
+                and entry.origin is not None
+                and made.setdefault(title, entry) is not entry
+            ):
+                raise Violation("G3", f"one create was done twice: {made[title]}, {entry}")
+        self._check_resets()
+
+    def _check_resets(self) -> None:
+        """The log says RESET, or begins a new epoch, only where something has happened that can't be told."""
+        self.check_causes({str(entry.cause) for entry in self.ledger.entries if entry.method == "RESET"})
+        epochs = self.ledger.epochs - 1
+        if epochs > sum(count for fault, count in self.faults.items() if fault in BACK):
+            raise Violation("G1", f"the log has begun {epochs} epochs; what has happened is {self.faults}")
+
+
+def _title(entry: Entry) -> str:
+    return "" if entry.row is None else str(entry.row["title"])

@@ -1,0 +1,96 @@
+"""Random histories of users, faults and time: what is promised is kept in each, and each fault meets each state."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from statistics import median
+
+import pytest
+from rich.console import Console
+
+from ..scale import scaled
+from . import report
+from .__main__ import REGRESSIONS
+from .draw import draw
+from .history import History
+from .meetings import FAULTS, IMPOSSIBLE, PAIRS, Meetings
+from .run import run
+from .search import Found, search
+from .shrink import shrink
+
+FIRST = 1
+"""The first seed."""
+HISTORIES = scaled(40, 400)
+LEAST = scaled(1, 20)
+"""How often each fault must have met each protocol state."""
+
+
+def shown(*renderables: object) -> str:
+    """What a person would see."""
+    console = Console(width=180, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    for renderable in renderables:
+        console.print(renderable, markup=False)
+    console.file.close()
+    return console.export_text()
+
+
+def test_every_history_keeps_what_is_promised_and_each_fault_meets_each_state() -> None:
+    found = deque([Found(), *search(FIRST, HISTORIES)], maxlen=1).pop()
+    print(shown(report.meetings_table(found.meetings), report.figures(found)))
+    assert not found.failed, shown(report.outcome(found.failed[0]))
+    assert found.histories == HISTORIES
+    assert median(found.readers) >= 3
+    assert median(found.writes) >= 40
+    assert median(found.faults) >= 5
+    assert len(found.meetings.missing(1)) < len(PAIRS) // 2
+
+
+@pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
+def test_what_failed_once_does_not_fail_again(path: Path) -> None:
+    outcome = run(History.read(path))
+    assert outcome.failure is None, shown(report.outcome(outcome))
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_a_seed_has_one_trace_byte_for_byte(seed: int) -> None:
+    def trace(hashes: str) -> bytes:
+        program = (
+            "import sys; from tests.simulation.draw import draw; from tests.simulation.run import run;"
+            f"sys.stdout.write('\\n'.join(run(draw({seed}), is_told=True).trace))"
+        )
+        environment = {**os.environ, "PYTHONHASHSEED": hashes}
+        root = Path(__file__).parent.parent.parent
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, cwd=root, env=environment, check=True, stdout=subprocess.PIPE).stdout
+
+    first = trace("1")
+    assert len(first.splitlines()) > 500
+    assert first == trace("2")
+
+
+def test_a_history_is_the_same_after_a_file() -> None:
+    for seed in range(20):
+        history = draw(seed)
+        assert draw(seed) == history
+        assert History.load(history.dump()) == history
+
+
+def test_every_pair_is_aimed_at_or_named_as_impossible() -> None:
+    aimed = {(step.what, step.state) for seed in range(len(PAIRS)) for step in draw(seed).steps}
+    # Who has not come yet is met without waiting for him.
+    assert {pair for pair in PAIRS if pair[1] != "new"} <= aimed
+    assert not aimed & IMPOSSIBLE.keys()
+    assert {fault for fault, _ in PAIRS} == FAULTS.keys()
+    assert len(Meetings().missing(1)) == len(PAIRS)
+
+
+def test_shrinking_leaves_what_is_needed() -> None:
+    history = draw(5)
+    needed = {history.steps[3], history.steps[-4]}
+    small = shrink(history, lambda one: needed <= set(one.steps))
+    assert set(small.steps) == needed
+    assert small.readers == history.readers

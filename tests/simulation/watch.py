@@ -1,0 +1,309 @@
+"""Watches: what each reader is told, judged as it comes, and once more when all has settled.
+
+Three rules. A document's seqs only rise, and nothing at or below the floor is shown (G2). What is shown with a seq is
+what the database held then. A reset that a reader is told has its cause in the database (G1). Judgement rests on the
+ledger, on what the reader asked for and on what it shows; never on what the server says of itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from livecollections.bayeux import Delivery, Reset
+
+from .ledger import EPOCH, Ledger, Row, Violation, number_of
+
+UNDER_WAY = 10.0
+"""Seconds for which an answer to what was asked may be under way; after these a client gives the way up."""
+
+
+def now() -> float:
+    """Seconds of virtual time."""
+    return asyncio.get_running_loop().time()
+
+
+class Told:
+    """The resets of one reader, each judged by the positions that he has asked with."""
+
+    def __init__(self, name: str, ledger: Ledger) -> None:
+        self.name = name
+        self.ledger = ledger
+        self.asked: dict[str, float] = {}
+        self.causes: list[str] = []
+
+    def asks(self, position: str | None) -> None:
+        """He says that he has everything up to there."""
+        if position is not None:
+            self.asked[position] = now()
+
+    def is_answered(self, position: str | None) -> None:
+        """What he asked with before is answered; he is at ``position`` now."""
+        self.asked = {}
+        self.asks(position)
+
+    def is_reset(self, position: str | None) -> str:
+        """He is told a reset; the answer is its cause."""
+        self.asks(position)
+        self.ledger.look()
+        self.asked = {seq: at for seq, at in self.asked.items() if at >= now() - UNDER_WAY}
+        for seq in reversed(self.asked):
+            if cause := self.ledger.why_reset(seq):
+                self.causes.append(cause)
+                return cause
+        raise Violation("G1", f"{self.name} was reset at {list(self.asked)}, and nothing is missing there")
+
+
+class CollectionWatch:
+    """One collection's."""
+
+    def __init__(self, name: str, collection: Any, ledger: Ledger, note: Any) -> None:
+        self.name = name
+        self.collection = collection
+        self.ledger = ledger
+        self.replica = collection._replica
+        self.told = Told(name, ledger)
+        self.view: dict[str, Any] = {}
+        self.seqs: dict[str, str] = {}
+        self.error: Violation | None = None
+        self.is_left = self.may_squash = False
+        self._note = note
+        self._hook(collection._follower)
+
+    def _hook(self, follower: Any) -> None:
+        told, since, began, heard = follower._told, follower.since, follower.began, follower.heard
+        reset = self.replica.reset
+
+        def on_told(changes: list[Any]) -> None:
+            self._judge(lambda: self._hear(changes))
+            told(changes)
+
+        def on_since() -> Mapping[str, str]:
+            positions: Mapping[str, str] = since()
+            self.told.asks(next(iter(positions.values()), None))
+            return positions
+
+        def on_began(start: Mapping[str, str], resets: Collection[str]) -> None:
+            began(start, resets)
+            self.told.is_answered(self.replica.position)
+
+        def on_heard(delivery: Delivery) -> bool:
+            self.told.asks(self.replica.position)
+            wishes: bool = heard(delivery)
+            return wishes
+
+        def on_reset(start: str, is_told: bool = False) -> None:
+            for state in self.replica.documents:
+                self.told.asks(state.version)
+            cause: list[str] = []
+            self._judge(lambda: cause.append(self.told.is_reset(self.replica.position)))
+            self._note(f"{self.name} is reset: {''.join(cause) or 'without a cause'}")
+            reset(start, is_told)
+            self.seqs.clear()
+
+        follower._told, follower.since, follower.began, follower.heard = on_told, on_since, on_began, on_heard
+        self.replica.reset = on_reset
+
+    def _judge(self, judgement: Any) -> None:
+        """A violation is kept for the run to find: what raises in a listener is only logged."""
+        try:
+            judgement()
+        except Violation as error:
+            self.error = self.error or error
+
+    # As it happens
+
+    def _hear(self, changes: list[Any]) -> None:
+        if changes:
+            self.ledger.look()
+        for change in changes:
+            self._fold(change)
+            if change.seq is not None and change.key is not None:
+                self._check_seq(change)
+                self._check_content(change)
+
+    def _fold(self, change: Any) -> None:
+        """Who only hears the steps has the same documents."""
+        name = change.draft or change.key
+        self._note(
+            f"{self.name} shows {change.kind} {name} {_short(change.document)} at {_place(change.seq)}"
+        )
+        before = self.view.get(name)
+        if change.previous != before or (change.kind == "add") != (before is None):
+            raise Violation(
+                "G3",
+                f"{self.name}: {change.kind} of {name} from {change.previous}, but it was told as {before}",
+            )
+        if change.kind == "remove" or (change.draft and change.key):
+            self.view.pop(name, None)
+        if change.kind == "remove":
+            return
+        if change.draft and change.key and change.key in self.view:
+            raise Violation("G3", f"{self.name} shows {change.key} twice")
+        self.view[change.key or change.draft] = change.document
+
+    def _check_seq(self, change: Any) -> None:
+        seq, floor, last = change.seq, self.replica.documents.floor, self.seqs.get(change.key)
+        if last is not None and last[:EPOCH] == seq[:EPOCH] and self._is_fork_free(last, seq) and seq < last:
+            raise Violation("G2", f"{self.name}: the seqs of {change.key} fall from {last} to {seq}")
+        if floor is not None and self._is_fork_free(floor, seq) and seq < floor:
+            raise Violation("G2", f"{self.name} shows {change.key} at {seq}, below the floor {floor}")
+        self.seqs[change.key] = seq
+
+    def _is_fork_free(self, *seqs: str) -> bool:
+        return all(self.ledger.knows(seq) for seq in seqs)
+
+    def _check_content(self, change: Any) -> None:
+        """What is shown is what the database held at that seq, where no write of his own lies over it."""
+        ledger, key, state = self.ledger, change.key, self.replica.documents.get(change.key)
+        if not ledger.knows(change.seq):
+            if not ledger.forks and not ledger.is_blind:
+                raise Violation("G1", f"{self.name} shows {key} at {change.seq}, which was never committed")
+            return
+        if change.kind == "remove" or state is None or state.saves or state.kept or ledger.is_dim(change.seq):
+            return
+        held = ledger.state_at(int(key), change.seq)
+        if held != change.document:
+            raise Violation(
+                "G1", f"{self.name} shows {change.document} at {change.seq}, the database held {held}"
+            )
+
+    # When all has settled
+
+    def left(self) -> None:
+        """It is held no more: what it showed last is not judged by the end."""
+        self.is_left = True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way, and it is where the log ends."""
+        replica = self.replica
+        position = replica.position
+        return (
+            self.collection.live == "live"
+            and not replica.requests
+            and position is not None
+            and self.ledger.knows(position)
+            and number_of(position[EPOCH:]) >= self.ledger.top
+        )
+
+    def finish(self, rows: Mapping[int, Row]) -> None:
+        """It equals GET, but for what reports itself unsaved (G1)."""
+        collection = self.collection
+        if self.error is not None:
+            raise self.error
+        if self.is_left:
+            return
+        shown = {key: collection[key] for key in collection.keys()}  # noqa: SIM118  it is no mapping
+        unsaved, drafts = set(collection.unsaved), collection.drafts
+        if len(shown) + len(drafts) != len(collection):
+            raise Violation("G1", f"{self.name} shows {list(collection)}, its keys are {list(shown)}")
+        for name in {str(key) for key in rows} | shown.keys():
+            if name not in unsaved and shown.get(name) != rows.get(int(name)):
+                raise Violation(
+                    "G1", f"{self.name} shows {shown.get(name)}, GET says {rows.get(int(name))} of {name}"
+                )
+        if {name: view for name, view in self.view.items() if name not in drafts} != shown:
+            raise Violation("G3", f"{self.name}: its changes tell {self.view}, it shows {shown}")
+
+
+class PlainWatch:
+    """One plain subscriber's: he hears in order, each entry once per position asked for, and all of them (G3)."""
+
+    def __init__(self, name: str, ledger: Ledger, since: str | None, note: Any) -> None:
+        self.name = name
+        self.ledger = ledger
+        self.told = Told(name, ledger)
+        self.told.asks(since)
+        self.start = since
+        self.heard: list[str] = []
+        self.error: Violation | None = None
+        self.may_squash = self.is_left = False
+        self._note = note
+
+    def left(self) -> None:
+        """He hears no more."""
+        self.is_left = True
+
+    def began(self, positions: Mapping[str, str]) -> None:
+        """The server has confirmed; without a position of his own that is where he begins."""
+        if self.start is None and not self.heard:
+            self.start = next(iter(positions.values()), None)
+
+    def hear(self, item: Delivery | Reset) -> None:
+        """Take what his subscription gives."""
+        self.ledger.look()
+        position = self.heard[-1] if self.heard else self.start
+        if isinstance(item, Reset) or item.is_reset:
+            cause = self.told.is_reset(position)
+            self._note(f"{self.name} is reset: {cause}")
+            self._check_whole(position)
+            self.start, self.heard = item.seq, []
+            self.told.is_answered(item.seq)
+            return
+        seq = item.seq
+        self._note(
+            f"{self.name} hears {item.data['method']} {_short(item.data.get('body'))} at {_place(seq)}"
+        )
+        if seq is None:
+            raise Violation("G3", f"{self.name} hears {item.data} without a seq")
+        if position is not None and seq[:EPOCH] == position[:EPOCH] and seq <= position:
+            raise Violation("G3", f"{self.name} hears {seq} after {position}")
+        self._check_content(item)
+        self.heard.append(seq)
+        self.told.asks(seq)
+
+    def _check_content(self, item: Delivery) -> None:
+        if not self.ledger.knows(str(item.seq)):
+            if not self.ledger.forks:
+                raise Violation("G3", f"{self.name} hears {item.data}, which was never committed")
+            return
+        if self.ledger.is_blind:
+            return
+        body, seq = item.data["body"], str(item.seq)
+        held = self.ledger.state_at(body["id"], seq)
+        told = None if item.data["method"] == "DELETE" else body
+        if held != told:
+            raise Violation("G3", f"{self.name} hears {told} at {seq}, the database held {held}")
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether he is where the log ends."""
+        position = self.heard[-1] if self.heard else self.start
+        return (
+            position is not None
+            and self.ledger.knows(position)
+            and number_of(position[EPOCH:]) >= self.ledger.top
+        )
+
+    def finish(self, rows: Mapping[int, Row]) -> None:
+        """He has heard all that was committed since he began, or was told a reset."""
+        if self.error is not None:
+            raise self.error
+        end = self.ledger.last if not self.is_left else self.heard[-1] if self.heard else self.start
+        self._check_whole(end)
+
+    def _check_whole(self, end: str | None) -> None:
+        """Nothing up to an end was passed over; only who has stopped reading is told the last of several."""
+        known = self.ledger.knows
+        if self.start is None or end is None or not known(self.start) or not known(end):
+            return
+        heard = {seq[EPOCH:] for seq in self.heard}
+        last = {}
+        for entry in self.ledger.after(self.start):
+            if entry.number > number_of(end[EPOCH:]) or entry.method == "RESET":
+                break
+            last[entry.key] = entry
+            if entry.place not in heard and not self.may_squash:
+                raise Violation("G3", f"{self.name} was never told {entry}")
+        if missing := [entry for entry in last.values() if entry.place not in heard]:
+            raise Violation("G3", f"{self.name} was never told {missing}")
+
+
+def _short(document: Any) -> str:
+    return "-" if document is None else str(document.get("title"))
+
+
+def _place(seq: str | None) -> str:
+    return "?" if seq is None else f"{number_of(seq[EPOCH:])}"
