@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from livecollections.bayeux import Server, Session
-from livecollections.bayeux.binding import Verdict, judge
+from livecollections.bayeux.binding import LATE, Verdict, judge
 from livecollections.bayeux.connection import Claim, Connection
 
 from ..serving import wait_until
 from .wire import (
     VERSION,
+    Answer,
     Headers,
     Open,
     Socket,
@@ -29,6 +30,8 @@ from .wire import (
 
 HANDSHAKE = {"channel": "/meta/handshake", **VERSION}
 OURS, OTHERS = "a" * 40, "b" * 40
+RETURNED = {"cookie": OURS, "is_cookie_returned": True, "returned_at": 100.0}
+HOME = ("10.0.0.1", "A")
 FOREIGN_COOKIE = [("cookie", f"livecollections={OTHERS}")]
 
 
@@ -77,6 +80,16 @@ async def held_on(socket: Socket, server: Server, client_id: str) -> None:
         ({"cookie": OURS, "is_cookie_returned": True}, False, Claim(), Verdict.FOREIGN),
         ({"cookie": OURS, "is_cookie_returned": True}, True, Claim(OTHERS), Verdict.FOREIGN),
         ({"cookie": OURS, "is_cookie_returned": True}, True, Claim(OURS), Verdict.WELCOME),
+        ({"cookie": OURS, "is_cookie_returned": True}, True, Claim(OTHERS, others=(OURS,)), Verdict.WELCOME),
+        ({"cookie": OURS, "is_cookie_returned": True}, True, Claim(OTHERS, others=(OTHERS,)), Verdict.FOREIGN),
+        ({**RETURNED, "place": HOME}, False, Claim(opened=100 + LATE - 1, place=HOME), Verdict.WELCOME),
+        ({**RETURNED, "place": HOME}, True, Claim(opened=100 + LATE - 1, place=HOME), Verdict.NEWCOMER),
+        ({**RETURNED, "place": HOME}, False, Claim(opened=100 + LATE, place=HOME), Verdict.FOREIGN),
+        ({**RETURNED, "place": HOME}, False, Claim(place=HOME), Verdict.FOREIGN),
+        ({**RETURNED, "place": HOME}, False, Claim(opened=100, place=("10.0.0.2", "A")), Verdict.FOREIGN),
+        ({**RETURNED, "place": HOME}, False, Claim(opened=100), Verdict.FOREIGN),
+        ({**RETURNED, "place": None}, False, Claim(opened=100), Verdict.FOREIGN),
+        ({**RETURNED, "place": HOME}, False, Claim(opened=99), Verdict.WELCOME),
         ({"told": "ann"}, False, Claim(), Verdict.FOREIGN),
         ({"told": "ann"}, False, Claim(user="bob"), Verdict.FOREIGN),
         ({"told": "ann"}, True, Claim(user="ann"), Verdict.WELCOME),
@@ -125,6 +138,84 @@ async def test_a_browser_that_has_one_keeps_it_for_all_its_sessions(server: Serv
     for forged in ("livecollections=", f"livecollections={OURS}0", "livecollections=x"):
         answer = await request(server, HANDSHAKE, headers=[("cookie", forged)])
         assert "set-cookie" in answer.headers
+
+
+class Jar:
+    """A browser's cookies; of one name it keeps the last that it was given."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def keep(self, answer: Answer) -> None:
+        for header in answer.set_cookies:
+            name, _, value = header.partition(";")[0].partition("=")
+            self.kept[name] = value
+
+    @property
+    def headers(self) -> Headers:
+        return [("cookie", "; ".join(f"{name}={value}" for name, value in self.kept.items()))]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+async def test_tabs_that_handshake_at_the_same_moment_keep_their_sessions(
+    server: Server, order: tuple[int, ...]
+) -> None:
+    """The cookie that the first has returned already is replaced in the browser by the next one's."""
+    jar, answers = Jar(), [await request(server, HANDSHAKE) for _ in range(3)]
+    tabs = [answer.messages[0]["clientId"] for answer in answers]
+    assert len({server._exchange.sessions[tab].cookie for tab in tabs}) == 3
+    for number in order:
+        jar.keep(answers[number])
+        (reply,) = (await request(server, connect(tabs[number]), headers=jar.headers)).messages
+        assert reply["successful"]
+    for tab in tabs:
+        (reply,) = (await request(server, subscribe(tab, "/chat"), headers=jar.headers)).messages
+        assert reply["successful"]
+        async with Socket(server, jar.headers) as socket:
+            assert (await socket.reply(connect(tab, "websocket")))["successful"]
+    # A tab that comes later has a cookie, and is given none.
+    later = await request(server, HANDSHAKE, headers=jar.headers)
+    assert not later.set_cookies
+    jar.keep(later)
+    (reply,) = (await request(server, connect(later.messages[0]["clientId"]), headers=jar.headers)).messages
+    assert reply["successful"]
+    # Somebody else's browser, which did the same at the same moment, has nothing of it.
+    stranger = Jar()
+    stranger.keep(await request(server, HANDSHAKE))
+    forged = [("cookie", f"livecollections-{OTHERS[:8]}={OTHERS}; livecollections-{OURS[:8]}={OTHERS}")]
+    for tab in tabs:
+        for headers in ([], stranger.headers, forged):
+            (reply,) = (await request(server, connect(tab), headers=headers)).messages
+            assert reply["error"] == unknown(tab)
+
+
+async def test_a_socket_that_the_browser_was_late_with_may_lack_the_cookie(server: Server) -> None:
+    """It was to be opened before the answer to the handshake; browsers open one at a time."""
+    browser = [("user-agent", "A")]
+    here, elsewhere = ("10.0.0.1", 1), ("10.0.0.2", 1)
+    answer = await request(server, HANDSHAKE, headers=browser, client=here)
+    client_id = answer.messages[0]["clientId"]
+    mine = [*browser, *cookie(server, client_id)]
+    (reply,) = (await request(server, connect(client_id), headers=mine, client=here)).messages
+    assert reply["successful"]
+    async with (
+        Socket(server, browser, client=elsewhere) as foreign,
+        Socket(server, [("user-agent", "B")], client=here) as other,
+        Socket(server, browser, client=here) as late,
+    ):
+        for stranger in (foreign, other):
+            assert (await stranger.reply(connect(client_id, "websocket")))["error"] == unknown(client_id)
+        (reply,) = (await request(server, connect(client_id), headers=browser, client=here)).messages
+        assert reply["error"] == unknown(client_id), "a poll brings what the browser has"
+        await held_on(late, server, client_id)
+        async with Socket(server, browser, client=here) as second:
+            asked = asyncio.create_task(second.reply(connect(client_id, "websocket")))
+            await late.receive()
+            late.send(connect(client_id, "websocket"))
+            assert (await asked)["error"] == unknown(client_id), "the first is alive"
+    server._exchange.clock = lambda now=server._exchange.clock: now() + LATE  # type: ignore[misc]
+    async with Socket(server, browser, client=here) as too_late:
+        assert (await too_late.reply(connect(client_id, "websocket")))["error"] == unknown(client_id)
 
 
 async def test_without_cookies_none_is_given() -> None:

@@ -41,6 +41,7 @@ class Answer:
         self.status = status
         self.headers = headers
         self.body = body
+        self.set_cookies: list[str] = []
 
     @property
     def messages(self) -> list[Any]:
@@ -104,7 +105,9 @@ async def request(
         return Answer(0, {}, b"")
     start, *rest = sent
     names = {name.decode(): value.decode() for name, value in start["headers"]}
-    return Answer(start["status"], names, b"".join(part["body"] for part in rest))
+    answer = Answer(start["status"], names, b"".join(part["body"] for part in rest))
+    answer.set_cookies = [value.decode() for name, value in start["headers"] if name == b"set-cookie"]
+    return answer
 
 
 async def jsonp(app: Server, *messages: Any, callback: str = "__jsonp1__", **options: Any) -> Answer:

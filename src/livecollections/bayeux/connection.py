@@ -41,13 +41,21 @@ def anonymous(scope: Mapping[str, Any]) -> Scope:
 class Claim:
     """What a connection brings that could prove whose it is.
 
-    cookie: ours, if it brought one.  user: whom the policy knows by what it carries; None: nobody.  opened: when
-    it was opened, if that is known and matters.
+    cookie: ours, if it brought one; ``others``: further ones of its browser.  user: whom the policy knows by what
+    it carries; None: nobody.  opened: when it was opened, if that is known and matters.  place: where it comes
+    from, as far as that can be told.
     """
 
     cookie: str | None = None
     user: Any = None
     opened: float = math.inf
+    others: tuple[str, ...] = ()
+    place: tuple[str, str] | None = None
+
+    @property
+    def cookies(self) -> tuple[str, ...]:
+        """All of ours."""
+        return self.others if self.cookie is None else (self.cookie, *self.others)
 
 
 class Connection:
@@ -85,6 +93,12 @@ class Connection:
             return str(IPv6Network((address.partition("%")[0], 64), strict=False))
         except ValueError:
             return address
+
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """Where it comes from: the network and the program, as it calls itself; None where that is not known."""
+        network, agent = self.network, self.headers.get("user-agent")
+        return None if network is None or agent is None else (network, agent)
 
     @property
     def mount(self) -> str:

@@ -104,7 +104,9 @@ class Gate:
             if connection is None:
                 link.claim = Claim()
             else:
-                link.claim = Claim(self._cookie_of(link), await self._user(connection), connection.opened)
+                user, others = await self._user(connection), self._others_of(connection)
+                cookie, opened = self._cookie_of(link), connection.opened
+                link.claim = Claim(cookie, user, opened, others, connection.place)
         return link.claim
 
     async def _user(self, connection: Connection) -> Any:
@@ -121,6 +123,9 @@ class Gate:
             return None
         return binding.cookie_of(link.connection, self._cookie)
 
+    def _others_of(self, connection: Connection) -> tuple[str, ...]:
+        return () if self._cookie is None else binding.others_of(connection, self._cookie)
+
     def give_cookie(self, session: Session, link: Link, claim: Claim) -> None:
         """Bind a new session to the browser's cookie; one that has none gets one, if the answer can carry it."""
         connection = link.connection
@@ -135,8 +140,8 @@ class Gate:
             # Scripts of foreign pages are asked for with cookies: they can't prove anything.
             and connection.transport != "callback-polling"
         ):
-            session.cookie = self._exchange.token()
-            link.headers.append(binding.set_cookie(connection, self._cookie, session.cookie))
+            session.cookie, session.place = self._exchange.token(), connection.place
+            link.headers += binding.set_cookies(connection, self._cookie, session.cookie)
 
     # Sessions of other processes.
 

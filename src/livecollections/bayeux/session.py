@@ -138,8 +138,9 @@ class Session:
     messages go now, if anywhere.  flowing: whether the link takes them.  deadline: when it ends if nothing is
     heard of it.  may_wait: what is queued waits for company.  user: whose it is, as the policy says at
     handshake; None: nobody's.  told: whom the handshake's connection told, as each later one must.  cookie:
-    ours, which the client has returned if ``is_cookie_returned``, first at ``returned_at``.  socket: the live
-    socket that speaks for it, if one does.  address: whence it came.  transport: on which it was last heard, as
+    ours, which the client has returned if ``is_cookie_returned``, first at ``returned_at``.  place: where the
+    handshake that was given it came from.  socket: the live socket that speaks for it, if one does.  address:
+    whence it came.  transport: on which it was last heard, as
     Bayeux names it.  flight: what went and may not have arrived.
     """
 
@@ -161,6 +162,7 @@ class Session:
         "limit",
         "link",
         "may_wait",
+        "place",
         "positions",
         "queue",
         "repeats",
@@ -189,6 +191,7 @@ class Session:
         self.cookie: str | None = None
         self.is_cookie_returned = False
         self.returned_at = 0.0
+        self.place: tuple[str, str] | None = None
         self.state = State.HANDSHAKEN
         self.transport = "in-process"
         self.subscriptions: dict[str, None] = {}

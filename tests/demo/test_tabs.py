@@ -1,0 +1,67 @@
+"""A browser that opens many tabs at once, none of which has our cookie yet, as one does that restores its tabs."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, Page, Request, WebSocket, expect
+
+from .serving import DemoServer, wait_until
+
+TABS = 5
+"""One fewer than a browser's connections to one server, all of which could be held as polls."""
+ROUNDS = 5
+"""Profiles at most, until two have been given several cookies in the race."""
+
+
+class Tabs:
+    """The tabs of one fresh profile, and what the server tells them over Bayeux."""
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self.context = browser.new_context()
+        self.frames: list[str] = []
+        self.requests: list[Request] = []
+        self.first = self.context.new_page()
+        self.first.goto(f"{address}/api/todos")
+        self.context.on("page", self._watch)
+        self.context.on("requestfinished", self._note)
+
+    def _watch(self, page: Page) -> None:
+        page.on("websocket", self._hear)
+
+    def _hear(self, socket: WebSocket) -> None:
+        socket.on("framereceived", lambda frame: self.frames.append(str(frame)))
+
+    def _note(self, request: Request) -> None:
+        self.requests.append(request)
+
+    def open(self, count: int) -> None:
+        """Open them all in one turn, and wait until each is live."""
+        self.first.evaluate(f"() => {{ for (let n = 0; n < {count}; n++) window.open('/', `tab${{n}}`); }}")
+        wait_until(lambda: self.first.evaluate("1") and len(self.context.pages) == count + 1, 20)
+        for page in self.context.pages[1:]:
+            expect(page.locator(".status")).to_have_text("live", timeout=20_000)
+
+    def told(self) -> list[str]:
+        """What has come over Bayeux until now."""
+        answers = [
+            one.response() for one in self.requests if one.method == "POST" and one.url.endswith("/faye")
+        ]
+        return [*self.frames, *(answer.text() for answer in answers if answer is not None)]
+
+    def cookies(self) -> int:
+        """How many handshakes have given one."""
+        return len({one.get("value") for one in self.context.cookies()})
+
+
+def test_tabs_that_are_opened_at_once_all_keep_their_sessions(browser: Browser, server: DemoServer) -> None:
+    raced = 0
+    for _ in range(ROUNDS):
+        tabs = Tabs(browser, server.address)
+        tabs.open(TABS)
+        told = tabs.told()
+        assert [text for text in told if '"401:' in text] == []
+        assert len([text for text in told if '"/meta/handshake"' in text]) == TABS
+        raced += tabs.cookies() > 1
+        tabs.context.close()
+        if raced == 2:
+            return
+    assert raced, "the tabs came one after the other"
