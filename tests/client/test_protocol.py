@@ -571,6 +571,25 @@ def test_listeners_of_one_name_share_a_subscription() -> None:
     assert told(third) == []
 
 
+@pytest.mark.parametrize("went_back", [False, True])
+def test_a_log_that_went_back_shows_though_another_listener_of_the_name_is_behind(went_back: bool) -> None:
+    wire = Wire()
+    wire.connected()
+    behind, _ = wire.listen("/api/todos", seq(5))
+    ahead, _ = wire.listen("/api/todos", seq(7))
+    asked = wire.sent("/meta/subscribe")
+    assert asked["ext"]["live"] == {"since": seq(7)}, "only this one shows it"
+    live = {"seq": seq(6), "reset": True} if went_back else {"seq": seq(7)}
+    wire.receive(wire.answer(asked, ext={"live": live}))
+    again = wire.sent("/meta/subscribe")
+    assert again["ext"]["live"] == {"since": seq(6 if went_back else 5)}
+    wire.receive(wire.answer(again, ext={"live": {"seq": again["ext"]["live"]["since"]}}))
+    wire.receive(*(change(place) for place in (6, 7, 8)))
+    assert told(behind) == (["reset", 7, 8] if went_back else [6, 7, 8])
+    assert told(ahead) == (["reset", 7, 8] if went_back else [8])
+    assert wire.take() == []
+
+
 def test_patterns_hear_what_they_cover() -> None:
     wire = Wire()
     wire.connected()

@@ -90,6 +90,15 @@ def earliest(positions: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return found
 
 
+def latest(positions: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Of several listeners' positions the one that is furthest, by channel."""
+    found: dict[str, str] = {}
+    for one in positions:
+        for channel, seq in one.items():
+            found[channel] = later(found.get(channel), seq)
+    return found
+
+
 @dataclass(eq=False, slots=True)
 class Interest:
     """A name or pattern that is subscribed to, for all its listeners.
@@ -111,6 +120,16 @@ class Interest:
 
     def since(self) -> dict[str, str]:
         return earliest(listener.since() for listener in self.listeners)
+
+    def goes_on(self, session: str | None) -> dict[str, str]:
+        """Where a subscribe asks to begin in a session.
+
+        A new one is asked for the latest position first: only that one shows that the log has gone back. Who is not
+        there yet is set back then.
+        """
+        if self.session == session or channels.is_pattern(self.name):
+            return self.since()
+        return latest(listener.since() for listener in self.listeners)
 
     def tell(self, method: str, *arguments: Any) -> bool:
         """Call a method of every listener; whether any of them wants to be set back."""

@@ -192,7 +192,8 @@ class Machine:
         message = {**request.message, "clientId": self.client_id}
         interest = self._interests.get(request.name) if request.name is not None else None
         if interest is not None:
-            request.since = interest.since() if self.is_live else {}
+            request.since = interest.goes_on(self.client_id) if self.is_live else {}
+            interest.again |= bool(self.is_live) and request.since != interest.since()
             if self.is_live:
                 message["ext"] = {"live": interest.wish(request.since)}
         return message

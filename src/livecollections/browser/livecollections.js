@@ -695,6 +695,9 @@
     create(origin) { return this.listeners.reduce((found, {creates}) => found || creates.get(origin), null); }
     since() { return _.pluck(this.listeners, 'position').reduce((a, b) => (a == null || older(b, a) ? b : a), null); }
     resume() { if (!this.asking) this.link.subscribe(this); }
+    // A new session is asked to go on from the latest: if the log has gone back only that one shows it. Who is not there
+    // yet resumes.
+    goesOn() { return this.isNew ? _.pluck(this.listeners, 'position').reduce(later, null) : this.since(); }
     // What arrives together is taken together, in the next microtask. An error in a user's handler is the user's: the
     // others go on, and what it has kept from being shown is read again.
     push(item) {
@@ -710,7 +713,7 @@
     // The server's answer to a subscription that asked for `since`.
     answered({successful, error, failure, ext}, since) {
       const live = ext && ext.live, start = live ? !live.reset && since || live.seq : null;
-      Object.assign(this, {asking: false}, successful && {refused: null, legacy: !live, confirmed: true, known: true, last: start});
+      Object.assign(this, {asking: false}, successful && {isNew: false, refused: null, legacy: !live, confirmed: true, known: true, last: start});
       if (!successful && !/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
       this.link.expect();
       if (successful) return void this.push({reply: {start, reset: live && live.reset}});
@@ -850,8 +853,9 @@
         if (value && value.then && !this.cometd) return void value.then(put, _.noop).then(next);
         put(value);
       } else if (channel === '/meta/subscribe' && stream) {
-        this.asked.set(id, stream.since());
-        say(stream.since() ? {since: stream.since()} : {});
+        const since = stream.goesOn();
+        this.asked.set(id, since);
+        say(since ? {since} : {});
       } else if (channel === '/meta/connect') {
         this.keep(this.client._dispatcher);
         this.streams.forEach((one, name) => { if (one.since()) positions[name] = one.since(); });
@@ -867,6 +871,7 @@
       if (channel === '/meta/handshake' && successful) {
         this.asked.clear();
         this.stale = live.error || null;
+        this.streams.forEach((one) => { one.isNew = true; });
         this.lost();
       } else if (channel === '/meta/subscribe' && stream) {
         stream.answered(message, this.asked.get(id));

@@ -417,11 +417,11 @@ const courses = {
   },
 
   // What has been heard of a row is undone by a restore, in the same epoch. The server can tell by the position that
-  // is resumed from, if that is the newest: so with one collection, and no older list under way.
+  // is resumed from, if that is the newest: so with no older list under way.
   wentBack: async (world, step) => {
     const isReading = world.network.parcels.some(({ about }) => about.exchange);
-    if (world.live.length > 1 || isReading || world.pending().length) return;
-    if (world.live[0].collection.live !== 'live') return;
+    if (world.shared || isReading || world.pending().length) return;
+    if (world.live.some(({ collection }) => collection.live !== 'live')) return;
     wire.backup(world);
     if (!other.update(world, step)) return;
     world.publish(true);

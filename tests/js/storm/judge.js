@@ -29,9 +29,10 @@ function differences(world, truth) {
 async function finish(world) {
   const { oracle, table } = world;
   world.log.rows = await world.truth();
-  oracle.finish();
   const query = `SELECT method, key, after, origin FROM live_changes WHERE source = '${table}';`;
   const log = parse(await world.site.sql(`.mode json\n${query}\n.mode list`));
+  for (const op of world.ops.filter(({ origin }) => origin)) op.entry = log.find((entry) => entry.origin === op.origin);
+  oracle.finish();
   for (const op of world.ops) if (!op.unsent) checkWrite(world, op, log);
   if (world.resets.length) oracle.fail(`nothing here can cause a reset, and yet there was one: ${world.resets[0]}`);
 }

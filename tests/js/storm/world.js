@@ -36,7 +36,7 @@ class World extends Writes {
     super(config, generator(config.seed + 1));
     const table = `todo${config.table}`;
     Object.assign(this, { site, LiveCollection, table, path: `/api/${table}`, begun: Date.now() });
-    Object.assign(this, { lines: [], shells: [], resets: [] });
+    Object.assign(this, { lines: [], shells: [], resets: [], heardBy: new Map() });
     // What the rules' oracle asks of a log: ids are given once here, and the epoch stays.
     this.log = { era: 1, version: 0, place: 0, rows: new Map(), all: [], locked: new Map() };
     this.oracle = new Oracle(this);
@@ -125,7 +125,11 @@ class World extends Writes {
     this.site.worlds.delete(this);
     for (const { collection } of this.live) collection.unlisten();
     const clients = [...new Set(this.live.map((watched) => watched.client))];
-    const left = clients.map((client) => client.disconnect());
+    const left = clients.map((client) => new Promise((resolve) => {
+      const leaving = client.disconnect();
+      if (leaving) leaving.then(resolve, resolve);
+      else resolve();
+    }));
     await Promise.race([Promise.all(left), pause(LEAVING)]);
     for (const { tell, host } of this.lines) {
       tell('refuse');

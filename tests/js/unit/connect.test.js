@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const { it } = require('node:test');
 const { Wire } = require('../rules/scripted');
-const { LiveCollection, CHANNEL, spell, rest, whole, scripted, live } = require('./made');
+const { LiveCollection, CHANNEL, spell, rest, whole, push, scripted, live } = require('./made');
 
 const fake = () => {
   const client = { extensions: [], subscribed: [] };
@@ -250,3 +250,29 @@ it('CometD’s client is asked again when its connects succeed again, until the 
   assert.equal(client.extension, null);
   wire.close();
 });
+
+for (const wentBack of [false, true]) {
+  const title = wentBack ? 'a log that went back shows, though another collection of the stream is behind'
+    : 'a new session goes on from the latest position, and who is not there yet resumes';
+  scripted(title, async (wire, make) => {
+    const behind = await live(wire, make, [{ id: 1 }]);
+    const ahead = make();
+    await rest();
+    wire.list([{ id: 1 }], whole('a7'));
+    await rest();
+    assert.deepEqual([behind.live, ahead.live], ['live', 'live']);
+    const ext = { live: { version: 1 } };
+    wire.client.pipe('incoming', { channel: '/meta/handshake', successful: true, clientId: 'd', ext });
+    wire.client.log.length = 0;
+    wire.client.rehandshake();
+    wire.client.confirm(wentBack ? { seq: spell('a6'), reset: true } : { seq: spell('a7') });
+    await rest();
+    assert.deepEqual(wire.client.log, ['subscribe since a7', ...wentBack ? ['list', 'list'] : ['subscribe since a5']]);
+    if (wentBack) return;
+    wire.client.confirm({ seq: spell('a5') });
+    wire.client.push([push('PUT', { id: 1, title: 'a' }, 'a6', 'a5'), push('PUT', { id: 1, title: 'b' }, 'a8', 'a6')]);
+    await rest();
+    assert.deepEqual([behind, ahead].map((todos) => todos.get(1).get('title')), ['b', 'b']);
+    assert.deepEqual([behind.live, ahead.live, wire.client.log.length], ['live', 'live', 2]);
+  });
+}
