@@ -115,14 +115,25 @@ class Addresses(HTMLParser):
         self.found += [value for name, value in attrs if name == wanted and value]
 
 
-def test_an_empty_environment_without_node_runs_the_demo(wheel: Path, tmp_path: Path) -> None:
-    environment = tmp_path / "environment"
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with nothing but the wheel and what it asks for."""
+    environment = tmp_path_factory.mktemp("installed") / "environment"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], timeout=60, check=True)
+    install(environment, str(wheel))
+    return environment
+
+
+def install(environment: Path, *names: str) -> None:
+    """Install with pip, in the versions that all tests have."""
     installed = subprocess.run(
-        [environment / "bin" / "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)],
-        env=NODE_FREE, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+        [environment / "bin" / "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), *names],
+        env=NODE_FREE, cwd=environment, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert installed.returncode == 0, installed.stderr
+
+
+def test_an_empty_environment_without_node_runs_the_demo(environment: Path, tmp_path: Path) -> None:
     path = {"PATH": str(environment / "bin"), "PYTHONPATH": ""}
     program = environment / "bin" / "livecollections"
     with command("demo", "--port", "0", cwd=tmp_path, env=path, program=program) as demo:
@@ -146,3 +157,49 @@ def test_an_empty_environment_without_node_runs_the_demo(wheel: Path, tmp_path: 
         env=path, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
     assert where.stdout.startswith(str(environment))
+
+
+USERS_TEST = """
+import httpx
+import pytest
+from livecollections.demo import create_app
+
+@pytest.fixture
+def live_app():
+    return create_app()
+
+@pytest.mark.asyncio
+async def test_mine(live_site, live_client, live_proxy):
+    async with live_client.collection("/api/todos") as ours, live_proxy.client() as other:
+        async with other.collection("/api/todos") as theirs:
+            live_proxy.cut()
+            await ours.create({"title": "milk"})
+            await live_site.wait_same(ours, theirs)
+"""
+
+
+def test_the_kit_works_without_pytest_and_is_a_plugin_where_pytest_is(
+    environment: Path, wheel: Path, tmp_path: Path
+) -> None:
+    def python(*arguments: str) -> str:
+        run = subprocess.run(
+            [environment / "bin" / "python", *arguments],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+    alone = (
+        "import importlib.util, livecollections.demo as demo; from livecollections.testing import Site\n"
+        "assert importlib.util.find_spec('pytest') is None\n"
+        "with Site(demo.app) as site, site.proxy() as proxy: print(proxy.url)"
+    )
+    assert python("-c", alone).startswith("http://127.0.0.1:")
+    install(environment, f"{wheel}[testing]")
+    (tmp_path / "test_mine.py").write_text(USERS_TEST)
+    options = ("-W", "error", "-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:cacheprovider")
+    said = python("-m", "pytest", *options, str(tmp_path))
+    assert "1 passed" in said
+    assert f"livecollections-{__version__}" in next(
+        line for line in said.splitlines() if line.startswith("plugins:")
+    )

@@ -27,9 +27,9 @@ class Todo(SQLModel, table=True):
     title: str
 
 
-def make(database: Path, built: Path) -> tuple[Live, ASGIApp]:
-    """The Live, and the application around it; ``built`` is what a bundler has made."""
-    live = Live(f"sqlite:///{database}")
+def make(built: Path) -> ASGIApp:
+    """The application; ``built`` is what a bundler has made."""
+    live = Live("sqlite://")
     live.add_resource("/api/todos", Todo)
 
     async def page(request: Request) -> Response:
@@ -49,4 +49,4 @@ def make(database: Path, built: Path) -> tuple[Live, ASGIApp]:
             Mount("/built", StaticFiles(directory=built)),
         ]
     )
-    return live, live.wrap(pages)
+    return live.wrap(pages)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from livecollections.testing import Site
 from tests.demo.window import CHROMIUM, SWITCHES
-from tests.serving import served
 
 from .conftest import MODULES
 from .site import make
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield browser
-        await browser.close()
+        browser.close()
 
 
 @pytest.fixture
@@ -47,50 +48,50 @@ def bundle(project: Path, target: Path, entry: str, *options: str) -> None:
 
 
 @pytest.fixture
-async def address(built: Path, tmp_path: Path) -> AsyncIterator[str]:
-    _, app = make(tmp_path / "todos.db", built)
-    async with served(app) as address:
-        yield address
+def live_app(built: Path) -> Any:
+    return make(built)
 
 
-async def opened(browser: Browser, address: str) -> tuple[Page, list[str]]:
+def opened(browser: Browser, address: str) -> tuple[Page, list[str]]:
     """A page, and what its console and the policy complain of."""
-    page = await browser.new_page()
+    page = browser.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on(
         "console",
         lambda message: faults.append(message.text) if message.type in ("error", "warning") else None,
     )
-    await page.goto(address)
+    page.goto(address)
     return page, faults
 
 
 @pytest.mark.parametrize(
     ("name", "global_names"), [("tags", "Backbone _ LiveCollection"), ("bundled", ""), ("module", "")]
 )
-async def test_a_page_becomes_live_and_hears_a_push(
-    browser: Browser, address: str, name: str, global_names: str
+def test_a_page_becomes_live_and_hears_a_push(
+    browser: Browser, live_site: Site, name: str, global_names: str
 ) -> None:
-    async with httpx.AsyncClient(base_url=address) as client:
-        assert (await client.post("/api/todos", json={"title": "milk"})).status_code == 201
-        page, faults = await opened(browser, f"{address}/{name}.html")
+    with httpx.Client(base_url=live_site.url) as client:
+        assert client.post("/api/todos", json={"title": "milk"}).status_code == 201
+        page, faults = opened(browser, f"{live_site.url}/{name}.html")
         assert faults == []
         titles = page.locator("#titles > li")
-        await expect(page.locator("#state")).to_have_text("live")
-        await expect(titles).to_have_text(["milk"])
-        assert (await client.post("/api/todos", json={"title": "bread"})).status_code == 201
-        await expect(titles).to_have_text(["milk", "bread (pushed)"])
-        await page.click("#create")
-        await expect(titles).to_have_count(3)
-        await expect(titles.last).to_contain_text("tea")
-        assert [row["title"] for row in (await client.get("/api/todos")).json()] == ["milk", "bread", "tea"]
-        await expect(page.locator("#globals")).to_have_text(global_names)
-        await expect(page.locator("#plain")).to_have_text("true")
+        expect(page.locator("#state")).to_have_text("live")
+        expect(titles).to_have_text(["milk"])
+        assert client.post("/api/todos", json={"title": "bread"}).status_code == 201
+        expect(titles).to_have_text(["milk", "bread (pushed)"])
+        page.click("#create")
+        expect(titles).to_have_count(3)
+        expect(titles.last).to_contain_text("tea")
+        assert [row["title"] for row in client.get("/api/todos").json()] == ["milk", "bread", "tea"]
+        expect(page.locator("#globals")).to_have_text(global_names)
+        expect(page.locator("#plain")).to_have_text("true")
         assert faults == []
+        page.close()
 
 
-async def test_the_policy_is_in_force(browser: Browser, address: str) -> None:
-    page, faults = await opened(browser, f"{address}/inline.html")
-    await expect(page.locator("#state")).to_have_text("off")
+def test_the_policy_is_in_force(browser: Browser, live_site: Site) -> None:
+    page, faults = opened(browser, f"{live_site.url}/inline.html")
+    expect(page.locator("#state")).to_have_text("off")
     assert [fault for fault in faults if "Content Security Policy" in fault]
+    page.close()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from asyncio.subprocess import PIPE
+import subprocess
 from pathlib import Path
+from select import select
+from typing import Any
 
-import httpx
+import pytest
 
-from tests.serving import served, wait_until
+from livecollections.testing import Site, wait_until_sync
 
 from .site import make
 
@@ -18,28 +19,29 @@ MOST_GROWN = 1_000_000
 """Bytes of heap after the last 600 rounds; a collection that stays, with its models, is some 10 kB."""
 
 
-async def test_rounds_leave_nothing(project: Path, tmp_path: Path) -> None:
-    live, app = make(tmp_path / "todos.db", project)
-    exchange = live.bayeux._exchange
-    async with served(app) as address, httpx.AsyncClient(base_url=address) as client:
-        for number in range(5):
-            assert (await client.post("/api/todos", json={"title": f"todo {number}"})).status_code == 201
-        process = await asyncio.create_subprocess_exec(
-            "node", "--expose-gc", "rounds.cjs", address, str(ROUNDS), cwd=project, stdin=PIPE, stdout=PIPE
-        )  # fmt: skip
+@pytest.fixture
+def live_app(project: Path) -> Any:
+    return make(project)
+
+
+def test_rounds_leave_nothing(project: Path, live_site: Site) -> None:
+    exchange = live_site.live.bayeux._exchange
+    for number in range(5):
+        live_site.sql("INSERT INTO package_todo (title) VALUES (?)", f"todo {number}")
+    command = ["node", "--expose-gc", "rounds.cjs", live_site.url, str(ROUNDS)]
+    with subprocess.Popen(command, cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
         try:
-            report = json.loads(await asyncio.wait_for(process.stdout.readline(), 80))
-            await wait_until(lambda: not exchange._subscribers)
+            assert select([process.stdout], [], [], 80)[0], "no report in time"
+            report = json.loads(process.stdout.readline())
+            wait_until_sync(lambda: not exchange._subscribers)
             assert [dict(session.subscriptions) for session in exchange.sessions.values()] == [{}]
             process.stdin.close()
             # Nothing that is left keeps the program from ending.
-            assert await asyncio.wait_for(process.wait(), 20) == 0
+            assert process.wait(20) == 0
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            process.kill()
     assert sum(report["done"].values()) == ROUNDS
     assert min(report["done"].values()) >= ROUNDS // 6
     assert report["before"] == {"channels": [], "extensions": 0, "listeners": 0}

@@ -206,6 +206,15 @@ def test_an_application_is_served_in_one_place_at_a_time() -> None:
         Site(live).run(print)
 
 
+def test_what_runs_on_the_applications_loop_may_use_the_site_too() -> None:
+    async def nothing() -> None: ...
+
+    with Site(shop.made()) as site, site.proxy() as proxy:
+        assert site.run(proxy.cut) == 0
+        with pytest.raises(ConfigurationError, match="await the function here"):
+            site.run(lambda: site.run(nothing))
+
+
 def test_lives_without_names_are_named_by_the_test() -> None:
     bayeux = Server()
     one, two = Live(shop.OWN, bayeux=bayeux), Live(shop.OWN, bayeux=bayeux)

@@ -59,9 +59,11 @@ class Stage:
             Whatever the function raises.
         """
         if threading.current_thread() is self._thread:
-            raise ConfigurationError(
-                "run: this is the application's loop already: call the function as it is"
-            )
+            if inspect.iscoroutinefunction(function):
+                raise ConfigurationError(
+                    "run: this is the application's loop already: await the function here"
+                )
+            return function(*arguments, **options)
 
         async def call() -> Any:
             found = function(*arguments, **options)
