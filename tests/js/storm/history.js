@@ -22,7 +22,7 @@ const WEIGHTS = {
   own: { create: 6, save: 10, again: 2, destroy: 3, fetch: 2, fetchData: 1, fetchModel: 1, mark: 1 },
   shell: { insert: 3, update: 5, unset: 2, toggle: 2, remove: 2, transaction: 2, rolledBack: 1 },
   lines: { cut: 3, cutAll: 1, refuse: 1, halfOpen: 2, delay: 2, throttle: 1, age: 2, away: 2, garble: 3 },
-  server: { stop: 0.08, kill: 0.08 }
+  server: { stop: 0.12, kill: 0.12 }
 };
 const KINDS = { own, ...weather };
 const CHOICES = Object.entries(WEIGHTS).flatMap(([kind, ops]) =>
@@ -93,7 +93,8 @@ async function repeat(world) {
       .filter((model) => model.unsaved || model.isNew()).map((model) => [model, watched])));
     if (!failed.size) return;
     for (const [model, watched] of failed) {
-      const { id, v, ui, ...sent } = model.attributes;
+      // A PUT's own is only what differs from what is known, and that may be anything here.
+      const { id, v, ui, ...sent } = model.isNew() ? model.attributes : {};
       world.write(model.isNew() ? 'create' : 'save', watched, model, sent, {}, (options) => { model.save(null, options); });
     }
     await rest(world);
@@ -118,6 +119,7 @@ async function play(config, site, LiveCollection) {
     await Promise.all(world.shells);
     await site.restarting;
     world.rested = await rest(world);
+    await judge.compare(world);
     await repeat(world);
     world.note(`shell: ${await weather.shell.insert(world, { b: 0 })}`);
     await Promise.all(world.shells);

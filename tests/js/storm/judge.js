@@ -5,6 +5,7 @@
 
 const { same } = require('../rules/log');
 
+// In the log images keep the type and value of each column, as in `i7;tmilk;`.
 const parse = (lines) => (lines.join('') ? JSON.parse(lines.join('')) : []);
 
 // What of a history's collections is not as GET says, in words; '' if nothing is.
@@ -25,12 +26,26 @@ function differences(world, truth) {
   return '';
 }
 
+// What happened in the table, as the log has it.
+async function readLog({ site, table }) {
+  const query = `SELECT seq AS place, method, key, after, origin FROM live_changes WHERE source = '${table}' ORDER BY seq;`;
+  const log = parse(await site.sql(`.mode json\n${query}\n.mode list`));
+  return log.map((entry) => ({ ...entry, id: Number(/^i(\d+);$/.exec(entry.key)[1]) }));
+}
+
+// At rest, before anything is repeated: what is unsaved or new has a reason, and no create that was heard is new.
+async function compare(world) {
+  const { oracle, log } = world;
+  log.rows = await world.truth();
+  log.all = await readLog(world);
+  for (const watched of world.live) oracle.compare(watched);
+  log.all = [];
+}
+
 // The last word: nothing unsaved, nothing twice, nothing acknowledged that is not in the log, and no reset.
 async function finish(world) {
-  const { oracle, table } = world;
+  const { oracle } = world, log = await readLog(world);
   world.log.rows = await world.truth();
-  const query = `SELECT method, key, after, origin FROM live_changes WHERE source = '${table}';`;
-  const log = parse(await world.site.sql(`.mode json\n${query}\n.mode list`));
   for (const op of world.ops.filter(({ origin }) => origin)) op.entry = log.find((entry) => entry.origin === op.origin);
   oracle.finish();
   for (const op of world.ops) if (!op.unsent) checkWrite(world, op, log);
@@ -44,16 +59,13 @@ function checkWrite({ oracle }, op, log) {
     if (made.length > 1) oracle.fail(`${model.id || model.cid} was created ${made.length} times`);
     if (acknowledged && !made.length) oracle.fail(`the create of ${model.id} was acknowledged and is not in the log`);
   } else if (acknowledged && kind === 'destroy') {
-    const made = log.some(({ method, key }) => method === 'DELETE' && holds(key, op.id));
+    const made = log.some(({ method, id }) => method === 'DELETE' && id === op.id);
     if (!made) oracle.fail(`the destroy of ${op.id} was acknowledged and is not in the log`);
   } else if (acknowledged && sent.title && sent.title !== op.frozen.title) {
-    const made = log.some(({ method, key, after }) =>
-      method === 'PUT' && holds(key, op.id) && after.includes(`;t${sent.title};`));
+    const made = log.some(({ method, id, after }) =>
+      method === 'PUT' && id === op.id && after.includes(`;t${sent.title};`));
     if (!made) oracle.fail(`the save of ${op.id} was acknowledged and is not in the log: ${JSON.stringify(sent)}`);
   }
 }
 
-// Images keep the type and value of each column, as in `i7;tmilk;`.
-const holds = (key, id) => key === `i${id};`;
-
-module.exports = { judge: { differences, finish } };
+module.exports = { judge: { differences, compare, finish } };

@@ -63,6 +63,7 @@ async function main() {
   if (failure) {
     console.log(`${(failure.trace || []).join('\n')}\n\n${failure.stack}\n\nagain (time is real, so it may pass): ` +
       `node tests/js/storm/run.js --seed ${failure.seed} --histories 1`);
+    console.log(site.server.lines.join(''));
     report.failure = { seed: failure.seed, message: failure.message };
   }
   process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit(failure ? 1 : 0));

@@ -30,6 +30,8 @@ const Todo = Backbone.Model.extend({
   }
 });
 
+const placeOf = (seq) => parseInt(seq.slice(8, 24), 16);
+
 class World extends Writes {
   // config: {seed, table, clients: [{transport, setup}], nullable}
   constructor(config, site, LiveCollection) {
@@ -83,8 +85,16 @@ class World extends Writes {
     const live = ext && ext.live || {};
     if (successful === false) this.note(`  ${number} ${channel} failed: ${error}`);
     if (live.reset || data && data.method === 'RESET') this.resets.push(`${number}: ${JSON.stringify({ channel, data, live })}`);
-    if (data) this.note(`  ${number} hears ${JSON.stringify(data)}`);
+    if (data) this.heard(number, data);
     else if (successful && channel !== '/meta/connect') this.note(`  ${number} ${channel} ${JSON.stringify(live)}`);
+  }
+
+  heard(number, data) {
+    this.note(`  ${number} hears ${JSON.stringify(data)}`);
+    const { client } = this.live.find(({ name }) => name === `${number}`), op = this.ops.find(({ origin }) => origin === data.origin);
+    if (!this.heardBy.has(client)) this.heardBy.set(client, new Set());
+    this.heardBy.get(client).add(data.seq);
+    if (data.origin && op) Object.assign(op, { entry: { id: data.body.id, body: data.body, place: placeOf(data.seq) }, seq: data.seq });
   }
 
   // ---- HTTP
