@@ -128,6 +128,7 @@ async def test_finding_1_prev_is_the_channels_and_not_the_logs(rig: Rig) -> None
 
 async def test_a_replay_says_everything_after_a_position(rig: Rig) -> None:
     seqs = [await rig.insert(text) for text in "abcd"]
+    await wait_until(lambda: len(rig.heard) == len(seqs))
     page = await rig.feed.read("/notes", seqs[0], 10)
     assert [message.seq for message in page.messages] == seqs[1:]
     assert [data["prev"] for data in told(page)] == seqs[:-1]

@@ -95,6 +95,7 @@ LAYERS = {
         "collection",
         "collection.*",
         "feed",
+        "pages",
         "listeners",
         "webhooks",
     ),

@@ -346,6 +346,8 @@ def uvicorn_settings(**others: Any) -> dict[str, Any]:
         "loop": "auto",
         "http": "httptools",
         "ws": "websockets-sansio",
+        # It would cost 40 KiB more for each browser, and compress each message once for each of them.
+        "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": GRACE,
         **others,
     }

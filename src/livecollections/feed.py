@@ -21,6 +21,7 @@ from .cause import Cause
 from .change import Change, epoch
 from .change import squash as squashed
 from .errors import StoreError
+from .pages import Pages
 from .resource import Resource
 from .stores.base import Batch, Store
 
@@ -73,7 +74,10 @@ class Feed:
         self._last: dict[str, str | None] = {}
         self._skip_to: dict[str, str] = {}
         self._moved = asyncio.Event()
+        self._pages = Pages(self._why_reset, self._read, self.position)
         self._failing: set[str] = set()
+        self.rows_read = 0
+        """Entries of the log that were read, to publish them or to tell them again."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -89,6 +93,7 @@ class Feed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        await self._pages.close()
 
     @property
     def running(self) -> bool:
@@ -104,31 +109,49 @@ class Feed:
         while epoch(self._position) == epoch(seq) and self._position <= seq:
             await self._moved.wait()
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of what was published or read lately, kept for those who ask for it again."""
+        return self._pages.size
+
     async def why_reset(self, channel: str, since: str) -> Cause | None:
         """Why a receiver at ``since`` can't be told the rest change by change; None: it can."""
-        return await self._store.why_reset(since, self._resources[channel].source.name)
+        return await self._pages.why_reset(channel, since)
 
     async def read(self, channel: str, after: str, limit: int, squash: bool = False) -> Page:
-        """The messages of a channel after a position, in order, each with the ``prev`` of this receiver."""
+        """The messages of a channel after a position, in order, each with a ``prev`` that its receiver has had."""
+        if squash:
+            page, _ = await self._read(channel, after, limit, squash=True)
+            return page
+        return await self._pages.read(channel, after, limit)
+
+    async def _why_reset(self, channel: str, since: str) -> Cause | None:
+        return await self._store.why_reset(since, self._resources[channel].source.name)
+
+    async def _read(self, channel: str, after: str, limit: int, *, squash: bool = False) -> tuple[Page, bool]:
+        """A page from the log, and whether it is one: what comes after a place that is gone is a RESET."""
         resource = self._resources[channel]
         batch = await self._store.read(after, limit, resource.source.name)
+        self.rows_read += len(batch.changes)
         if batch.lost is not None:
             end = await self._store.head()
             cause = Cause.TRIMMED_IN_REPLAY if batch.lost is Cause.TRIMMED else batch.lost
-            return Page([Message(channel, {"method": "RESET", "seq": end, "prev": after}, end, cause)], end)
+            told = Message(channel, {"method": "RESET", "seq": end, "prev": after}, end, cause)
+            return Page([told], end), False
         messages = []
         previous: str | None = after
         for change in squashed(batch.changes) if squash else batch.changes:
             data = message(resource, change, previous)
             messages.append(Message(channel, data, change.seq, change.cause))
             previous = change.seq
-        return Page(messages, batch.upto)
+        return Page(messages, batch.upto), True
 
     async def _tail(self) -> None:
         delay = RETRY[0]
         while True:
             try:
                 batch = await self._store.read(self._position, BATCH)
+                self.rows_read += len(batch.changes)
                 self._failing.discard("read")
                 if batch.lost is not None:
                     await self._start_again(batch.lost)
@@ -151,6 +174,8 @@ class Feed:
             for change in batch.changes[start : start + TURN]:
                 if change.seq >= self._skip_to.get(change.source, ""):
                     self._publish_change(change)
+                else:
+                    self._pages.clear()
                 self._position = change.seq
             self._wake()
             await self._publisher.wait_room()
@@ -163,6 +188,7 @@ class Feed:
         previous = self._last.get(change.source)
         for resource in self._by_source.get(change.source, ()):
             data = message(resource, change, previous)
+            self._pages.publish(Message(resource.channel, data, change.seq, change.cause))
             self._publisher.publish_nowait(resource.channel, data, change.seq, change.cause)
             logger.debug("published", extra={"seq": change.seq, "channel": resource.channel})
         self._last[change.source] = change.seq
@@ -190,6 +216,7 @@ class Feed:
             extra={"seq": self._position, "cause": cause.value},
         )
         self._position = await self._store.renew(self._position)
+        self._pages.clear()
         self._last.clear()
         self._skip_to.clear()
         for source in self._by_source:

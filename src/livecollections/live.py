@@ -311,6 +311,16 @@ class Live(LiveRouter):
                 return resource.documents(found.rows), found.seq
         raise ConfigurationError(f"no resource offers {model.__name__}")
 
+    def statistics(self) -> status.LiveStatistics:
+        """What it has to do now, and has done since it was started.
+
+        Raises StoreUnavailable before the start.
+        """
+        feed = self._require_start().feed
+        return status.LiveStatistics(
+            self.bayeux.statistics(), feed.position(), feed.rows_read, feed.kept_bytes
+        )
+
     def _require_start(self) -> Started:
         if self._started is None:
             raise StoreUnavailable(NOT_STARTED)

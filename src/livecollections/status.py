@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import rest
+from .bayeux import Statistics
 from .feed import Feed
 from .resource import Resource
 from .version import __version__
@@ -26,6 +28,21 @@ SCRIPTS = {
     "livecollections.d.ts": "text/plain",
 }
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatistics:
+    """One moment of a Live, and sums since it was started.
+
+    bayeux: of its Bayeux server.  seq: up to which the log was published.  rows_read: entries of the log that were
+    read, to publish them or to tell them again.  kept_bytes: of what was published or read lately, kept so that those
+    who ask for it again are told without another reading.
+    """
+
+    bayeux: Statistics
+    seq: str
+    rows_read: int
+    kept_bytes: int
 
 
 def routes(prefix: str, faye: str, resources: Sequence[Resource], feed: Feed) -> list[BaseRoute]:

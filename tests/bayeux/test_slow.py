@@ -13,13 +13,12 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 
 from livecollections.bayeux import Limits, Server, Session
+from livecollections.bayeux.transports.buffer import HIGH_WATER
 from livecollections.bayeux.transports.websocket import FRAME
 
 from ..serving import served, wait_until
 from .wire import Log, Open, Socket, connect, connected, handshake, request, seqs, subscribe
 
-HIGH_WATER = 65_536
-"""What asyncio and uvloop let wait in a transport before it says so."""
 TEXT = "x" * 1_000
 
 
@@ -78,13 +77,16 @@ async def test_g5_a_resource_subscriber_is_only_a_position(server: Server) -> No
                 for _ in range(50):
                     log.add(heard % 7)
                     heard += 1
-                assert session.size <= server.limits.queue_bytes
+                assert session.size <= session.share < server.limits.queue_bytes
                 assert watched.buffered <= HIGH_WATER + FRAME + 1_000
                 got = 0
                 while got < 50:
                     got += len(await read_seqs(quick))
             begun = server._exchange.clock()
             await wait_until(lambda: server._exchange.clock() - begun > 0.15)
+            told = server.statistics()
+            assert (told.stopped, told.replays) == (1, 0)
+            assert told.buffered_bytes == watched.buffered > 0
             found: list[str] = []
             while not found or found[-1] != log.position():
                 found += await read_seqs(slow)
@@ -93,6 +95,8 @@ async def test_g5_a_resource_subscriber_is_only_a_position(server: Server) -> No
             assert any(squash for _, squash in log.reads)
             seq = log.add(1)
             assert await read_seqs(slow) == [seq]
+            await wait_until(lambda: server.statistics().stopped == 0)
+            assert server.statistics().buffered_bytes == 0
 
 
 async def test_g5_a_plain_subscriber_ends_and_costs_its_bound(server: Server) -> None:

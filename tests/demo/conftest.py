@@ -42,8 +42,8 @@ def open_window(browser: Browser, server: DemoServer) -> Iterator[Open]:
     """Opens windows on the demo and waits until they are live; closes them after the test."""
     windows: list[Window] = []
 
-    def open_window(path: str = "/", address: str = server.address) -> Window:
-        window = Window(browser, address, path)
+    def open_window(path: str = "/", address: str = server.address, without: str = "") -> Window:
+        window = Window(browser, address, path, without=without)
         windows.append(window)
         window.expect_light("live")
         return window

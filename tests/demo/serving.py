@@ -91,9 +91,13 @@ class DemoServer:
         """End it as a power cut does: SIGKILL."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> None:
-        """End it politely."""
+    def end(self) -> None:
+        """End it politely, as a deploy does: SIGTERM."""
         self._end(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """End it, for good."""
+        self.end()
         self.http.close()
 
     def _end(self, number: signal.Signals) -> None:
@@ -137,7 +141,10 @@ class DemoServer:
 
 
 class Line:
-    """A TCP line to a server that can be cut: every connection is reset, and each that comes, until it is mended.
+    """A TCP line to a server that can fail, until it is mended.
+
+    It can be cut: every connection is reset, and each that comes. It can be pulled: all that is sent is swallowed,
+    and no end is told; connections that were there then stay so for ever.
 
     port: of the server, on loopback.
     """
@@ -149,6 +156,8 @@ class Line:
         self._lock = threading.Lock()
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._cut = False
+        self._pulled = False
+        self._dead: set[socket.socket] = set()
         self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -160,9 +169,15 @@ class Line:
             for end in list(self._pairs):
                 self._drop(end)
 
+    def pull(self) -> None:
+        """Swallow whatever either end of a connection sends, also of those that come, until ``mend``."""
+        with self._lock:
+            self._pulled = True
+            self._dead.update(self._pairs)
+
     def mend(self) -> None:
-        """Accept connections again."""
-        self._cut = False
+        """Carry what comes again."""
+        self._cut = self._pulled = False
 
     def close(self) -> None:
         """End it, and every connection."""
@@ -193,6 +208,8 @@ class Line:
             reset(near)
             return
         self._pairs[near], self._pairs[far] = far, near
+        if self._pulled:
+            self._dead.update((near, far))
         for end in (near, far):
             self._selector.register(end, selectors.EVENT_READ)
 
@@ -201,7 +218,7 @@ class Line:
             return
         try:
             data = end.recv(65536)
-            if data:
+            if data and end not in self._dead:
                 self._pairs[end].sendall(data)
         except OSError:
             data = b""
@@ -213,6 +230,7 @@ class Line:
         if other is None:
             return
         del self._pairs[other]
+        self._dead -= {end, other}
         for each in (end, other):
             with suppress(KeyError, ValueError):
                 self._selector.unregister(each)

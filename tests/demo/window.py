@@ -14,6 +14,7 @@ SWITCHES = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+HOUR = 3_600_000
 WATCHING = Path(__file__).with_name("watching.js")
 OUTPUT = Path(__file__).parent.parent / "output"
 SHOWN = """() => [...document.querySelectorAll('.todo-list > li:not(.hidden)')].map(
@@ -23,14 +24,22 @@ SHOWN = """() => [...document.querySelectorAll('.todo-list > li:not(.hidden)')].
 class Window:
     """A window of its own context: no storage or connection is shared with another.
 
-    path: what to open below ``address``.  size: width and height in CSS pixels.
+    path: what to open below ``address``.  size: width and height in CSS pixels.  without: a global that the
+    browser is to lack, such as "WebSocket".
     """
 
     def __init__(
-        self, browser: Browser, address: str, path: str = "/", size: tuple[int, int] = (700, 620)
+        self,
+        browser: Browser,
+        address: str,
+        path: str = "/",
+        size: tuple[int, int] = (700, 620),
+        without: str = "",
     ) -> None:
         self.context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         self.context.add_init_script(path=WATCHING)
+        if without:
+            self.context.add_init_script(f"delete window.{without}")
         self.page = self.context.new_page()
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(f"{error}"))
@@ -78,6 +87,26 @@ class Window:
         """Bring out a row's delete button, and click it."""
         self.row(title).hover()
         self.row(title).locator(".destroy").click()
+
+    # Sleeping
+
+    def fall_asleep(self) -> None:
+        """Stop the page: no timer runs, nothing that comes is looked at, until ``wake``."""
+        self._devtools = self.context.new_cdp_session(self.page)
+        paused: list[Any] = []
+        self._devtools.on("Debugger.paused", lambda event: paused.append(event))
+        self._devtools.send("Debugger.enable")
+        self.page.evaluate(
+            "hour => setTimeout(() => { debugger; const { now } = Date; Date.now = () => now() + hour; })",
+            HOUR,
+        )
+        while not paused:
+            self._devtools.send("Schema.getDomains")
+
+    def wake(self) -> None:
+        """Let it go on, by its clock an hour later."""
+        self._devtools.send("Debugger.resume")
+        self._devtools.send("Debugger.disable")
 
     # Seeing
 

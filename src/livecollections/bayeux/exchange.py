@@ -93,7 +93,12 @@ class Exchange(Links):
 
     def statistics(self) -> Statistics:
         """What there is, and what was."""
-        return self.counts.statistics(self._sessions.values(), self._subscribers, self.resets.counts)
+        return self.counts.statistics(
+            self._sessions.values(),
+            self._subscribers,
+            self.resets.counts,
+            stopped_since=self.clock() - self.limits.stall,
+        )
 
     async def close(self) -> None:
         """Answer every held connect, end every session and what runs for it."""

@@ -146,7 +146,13 @@ class Http:
         poll.landed()
 
     async def _stream(self, request: _Request) -> None:
-        stream = EventSource(self._engine, Connection("eventsource", request.scope), request.send, self._ping)
+        stream = EventSource(
+            self._engine,
+            Connection("eventsource", request.scope),
+            request.receive,
+            request.send,
+            self._ping,
+        )
         self.streams[stream] = None
         try:
             client_id = request.scope["path"].rpartition("/")[2]

@@ -65,7 +65,7 @@ class Links:
                 self._give_up(old)
         self.join(session, link)
         if session.link is not link:
-            session.link, session.flowing = link, link.is_taking
+            session.link, session.flowing, session.writing_since = link, link.is_taking, None
 
     def detach(self, link: Link) -> None:
         """The link has gone; its session waits for another. What was in flight is put back."""
@@ -76,7 +76,7 @@ class Links:
         if session is None or session.link is not link:
             return
         session.put_back()
-        session.link, session.flowing = None, False
+        session.link, session.flowing, session.writing_since = None, False, None
         if session.held is not None and session.held.link is link:
             session.release()
         self.touch(session)
@@ -177,9 +177,10 @@ class Links:
     def sending(self, link: Link) -> float:
         """The link writes now; until ``sent``, what comes for its session waits within bounds."""
         link.is_taking = False
+        now = self.clock()
         if (session := _attached(link)) is not None:
-            session.flowing = False
-        return self.clock()
+            session.flowing, session.writing_since = False, now
+        return now
 
     def sent(self, link: Link, begun: float) -> None:
         """What the link wrote has gone.
@@ -191,7 +192,7 @@ class Links:
         if (session := _attached(link)) is None:
             return
         session.landed()
-        session.flowing = True
+        session.flowing, session.writing_since = True, None
         if self.clock() - begun >= self.limits.stall:
             session.stalled()
         if not session.queue and session.positions:

@@ -70,7 +70,7 @@ class Replay:
     async def _run(self, session: Session) -> None:
         pause = PATIENCE[0]
         try:
-            while session.size <= session.limit // 2 and session.is_behind:
+            while session.size <= session.share // 2 and session.is_behind:
                 moved = False
                 for channel in session.behind():
                     moved |= await self._read(session, channel)

@@ -22,6 +22,9 @@ from .flight import Flight
 from .message import Message
 from .repeats import Repeats
 
+SHARE = 4
+"""What a history can tell again takes one part in so many of what may wait for a client that takes nothing."""
+
 
 class State(Enum):
     """Where a session is in the cycle of connects."""
@@ -77,6 +80,10 @@ class Link(Protocol):
     """Whether no connect has been seen on it yet."""
     is_taking: bool
     """Whether it takes what comes within this turn of the loop; not while it writes, nor before it can."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of replies and of what was handed on that wait in it and below, as far as it can see."""
 
     def reply(self, reply: dict[str, Any]) -> None:
         """Answer a message; the engine may do so long after the message came."""
@@ -135,12 +142,12 @@ class Session:
 
     id: its clientId, a secret.  is_local: in this process, trusted, and not bounded.  attributes: the
     application's own.  is_numbered: its client wants Salesforce's numbers in what it hears.  link: where its
-    messages go now, if anywhere.  flowing: whether the link takes them.  deadline: when it ends if nothing is
-    heard of it.  may_wait: what is queued waits for company.  user: whose it is, as the policy says at
-    handshake; None: nobody's.  told: whom the handshake's connection told, as each later one must.  cookie:
-    ours, which the client has returned if ``is_cookie_returned``, first at ``returned_at``.  place: where the
-    handshake that was given it came from.  socket: the live socket that speaks for it, if one does.  address:
-    whence it came.  transport: on which it was last heard, as
+    messages go now, if anywhere.  flowing: whether the link takes them.  writing_since: when the link began what
+    it still writes.  deadline: when it ends if nothing is heard of it.  may_wait: what is queued waits for company.
+    user: whose it is, as the policy says at handshake; None: nobody's.  told: whom the handshake's connection told,
+    as each later one must.  cookie: ours, which the client has returned if ``is_cookie_returned``, first at
+    ``returned_at``.  place: where the handshake that was given it came from.  socket: the live socket that speaks
+    for it, if one does.  address: whence it came.  transport: on which it was last heard, as
     Bayeux names it.  flight: what went and may not have arrived.
     """
 
@@ -175,6 +182,7 @@ class Session:
         "transport",
         "user",
         "visit",
+        "writing_since",
     )
 
     def __init__(self, id_: str, limit: int, deadline: float, *, is_local: bool = False) -> None:
@@ -201,6 +209,7 @@ class Session:
         self.link: Link | None = None
         self.socket: Link | None = None
         self.flowing = False
+        self.writing_since: float | None = None
         self.may_wait = False
         self.held: Held | None = None
         self.visit = 0
@@ -326,14 +335,14 @@ class Session:
         if message.seq is not None and (position := self.positions.get(message.channel)) is not None:
             if position.is_behind or not follows(message.seq, position.queued):
                 return IGNORED
-            if not self._has_room(message):
+            if not self._has_room(message, self.share):
                 self._withdraw()
                 self.fall_behind(position)
                 return IGNORED
             position.queued = message.seq
-        elif not self._has_room(message):
+        elif not self._has_room(message, self.limit):
             self._withdraw()
-            if not self._has_room(message):
+            if not self._has_room(message, self.limit):
                 return OVERFLOW
         self.queue.append(message)
         self.size += len(message.body)
@@ -353,7 +362,7 @@ class Session:
         """Queue what was read from the history; False if there is no room, and it must be read again."""
         if self.is_numbered:
             message = message.numbered
-        if self.queue and self.size + len(message.body) > self.limit:
+        if self.queue and self.size + len(message.body) > self.share:
             return False
         self.queue.append(message)
         self.size += len(message.body)
@@ -361,13 +370,18 @@ class Session:
         position.queued = message.seq or position.queued
         return True
 
-    def _has_room(self, message: Message) -> bool:
+    @property
+    def share(self) -> int:
+        """Bytes that may wait of what a history can tell again."""
+        return self.limit // SHARE
+
+    def _has_room(self, message: Message, limit: int) -> bool:
         flight = self.flight
         # While the link takes all that comes, what waits is this loop turn's, shared by all receivers.
         if self.flowing and (not flight.is_acknowledged or flight.is_open or self.held is not None):
             return True
         waiting = self.size + flight.size
-        return not waiting or waiting + len(message.body) <= self.limit
+        return not waiting or waiting + len(message.body) <= limit
 
     def take(self, room: int) -> list[Message]:
         """The next messages, at least one if any, up to ``room`` bytes; they are in flight until they landed."""

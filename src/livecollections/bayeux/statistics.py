@@ -25,7 +25,9 @@ class Statistics:
 
     sessions: those that live, by the transport on which each was last heard.  subscriptions: of all sessions.
     channels: names and patterns that somebody subscribed to.  queued: messages that wait for a client, and
-    queued_bytes: their size; a message that waits for several is counted for each.
+    queued_bytes: their size; a message that waits for several is counted for each.  buffered_bytes: what was handed
+    on and has not left yet, as far as the ASGI server shows it.  stopped: sessions whose client has taken nothing of
+    what is being written for ``Limits.stall`` seconds.  replays: sessions for which a history is being read.
 
     handshakes: sessions that were begun by clients.  refused: handshakes that were refused.  expired: sessions of
     which nothing was heard in time.  overflown: sessions that took too little of what they were sent.  kicked:
@@ -39,6 +41,9 @@ class Statistics:
     channels: int
     queued: int
     queued_bytes: int
+    buffered_bytes: int
+    stopped: int
+    replays: int
     handshakes: int
     refused: int
     expired: int
@@ -59,20 +64,29 @@ class Counts:
         self.published = self.delivered = 0
 
     def statistics(
-        self, sessions: Iterable[Session], channels: Collection[str], resets: Mapping[Cause, int]
+        self,
+        sessions: Iterable[Session],
+        channels: Collection[str],
+        resets: Mapping[Cause, int],
+        *,
+        stopped_since: float,
     ) -> Statistics:
         """The sums, and what can be seen now.
 
         Args:
             sessions: those that live.  channels: names and patterns with a subscriber.  resets: by cause.
+            stopped_since: a write that began so early should have ended.
         """
         by_transport: Counter[str] = Counter()
-        subscriptions = queued = queued_bytes = 0
+        subscriptions = queued = queued_bytes = buffered_bytes = stopped = replays = 0
         for session in sessions:
             by_transport[session.transport] += 1
             subscriptions += len(session.subscriptions)
             queued += len(session.queue)
             queued_bytes += session.size
+            buffered_bytes += session.link.buffered if session.link is not None else 0
+            stopped += session.writing_since is not None and session.writing_since <= stopped_since
+            replays += session.is_replaying
         sums = {name: getattr(self, name) for name in self.__slots__}
         return Statistics(
             sessions=MappingProxyType(dict(by_transport)),
@@ -81,5 +95,8 @@ class Counts:
             queued=queued,
             queued_bytes=queued_bytes,
             resets=MappingProxyType(dict(resets)),
+            buffered_bytes=buffered_bytes,
+            stopped=stopped,
+            replays=replays,
             **sums,
         )

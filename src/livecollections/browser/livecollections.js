@@ -310,7 +310,7 @@
     // may come after: only what is still missing by the next answer has been lost.
     compare(last) {
       const behind = older(this.position, last);
-      if (behind && this.missed === this.position) this.resume();
+      if (behind && this.missed === this.position && !this.link.renew()) this.resume();
       this.missed = behind ? this.position : null;
     }
     // There is a gap if and only if `prev` is after our position; what is not after our position is a repeat.
@@ -728,7 +728,7 @@
 
   // Seconds for which what we ask may be unanswered, unless `connect` says otherwise; at most; and when the page has just
   // woken. A page that stirs (milliseconds) once in a pulse, and has not for longer, was asleep.
-  const TIMEOUT = 30, LONGEST = 300, AWAKE = 3, PULSE = 5000, ASLEEP = 15000;
+  const TIMEOUT = 30, LONGEST = 300, AWAKE = 3, PULSE = 2000, ASLEEP = 15000;
 
   // A **link** is what we add to one Bayeux client, from its first stream to its last: an extension that puts our positions
   // into its handshakes, connects and subscriptions, also into those that it sends by itself, and hears the answers.
@@ -822,13 +822,24 @@
         attempt(() => socket.close());
         if (socket.onclose) socket.onclose();
       } else if (transport && !transport._createSocket && !aborted) {
+        this.renew();
         for (const {message} of [...dispatcher._envelopes.values()]) dispatcher.handleError(message);
       }
+    }
+    // An event stream that died stays open for ever, and what is sent beside it is answered all the same. Open another,
+    // and ask when that is there: what is told before is told to the dead one.
+    renew({_transport: transport} = this.client._dispatcher || {}) {
+      const stream = transport && transport._socket, {EventSource} = root;
+      if (!EventSource || !(stream instanceof EventSource)) return false;
+      const fresh = transport._socket = Object.assign(new EventSource(stream.url), _.pick(stream, 'onopen', 'onerror', 'onmessage'));
+      fresh.addEventListener('open', () => [this.lost(), this.resume()], {once: true});
+      Object.assign(stream, {onopen: null, onerror: null, onmessage: null}).close();
+      return true;
     }
     // The page was asleep, or out of sight for a while: whether its line still leads anywhere nobody has told.
     woke() {
       this.lost();
-      this.resume();
+      if (!this.renew()) this.resume();
       this.expect(Math.min(AWAKE, this.timeout));
     }
     stir() {

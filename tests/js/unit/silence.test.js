@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const { it } = require('node:test');
 const { until } = require('../storm/waiting');
-const { LiveCollection, spell, rest, whole, scripted, live } = require('./made');
+const { LiveCollection, CHANNEL, spell, rest, whole, scripted, live } = require('./made');
 
 const TIMEOUT = 0.05;  // seconds
 const within = (condition) => until(condition, 5000, () => `it never came to that: ${condition}`, 2);
@@ -151,4 +151,55 @@ scripted('a page that was out of sight for long does so when it is seen again', 
   await rest();
   assert.equal(todos.live, 'live');
   todos.unlisten();
+}));
+
+// An event stream, of which Node has none.
+class EventSource {
+  constructor(url) {
+    Object.assign(this, { url, closed: 0 });
+    EventSource.opened.push(this);
+  }
+
+  addEventListener(name, handler) { this[name] = handler; }
+  close() { this.closed++; }
+}
+
+function streaming(body) {
+  return page(async (wire, make, handlers) => {
+    EventSource.opened = [];
+    globalThis.EventSource = EventSource;
+    const heard = [];
+    const transport = { _socket: Object.assign(new EventSource('/faye/c'), { onmessage: (event) => heard.push(event) }) };
+    carrier(wire.client, transport);
+    try {
+      await body(wire, make, { handlers, transport, heard });
+    } finally {
+      delete globalThis.EventSource;
+    }
+  });
+}
+
+scripted('when a page resumes its event stream is opened anew, and asked on when it is there', streaming(
+  async (wire, make, { handlers, transport, heard }) => {
+    const todos = await live(wire, make), asked = wire.client.log.length;
+    handlers.resume();
+    const [dead, fresh] = EventSource.opened;
+    assert.deepEqual([dead.closed, dead.onmessage, transport._socket, fresh.url], [1, null, fresh, dead.url]);
+    assert.deepEqual([todos.live, wire.client.log.length], ['connecting', asked]);
+    fresh.onmessage('one');
+    assert.deepEqual(heard, ['one']);
+    fresh.open();
+    assert.equal(wire.client.log.at(-1), 'subscribe since a5');
+    wire.client.confirm({ seq: spell('a5') });
+    await rest();
+    assert.equal(todos.live, 'live');
+  }));
+
+scripted('an event stream on which messages are missing twice is opened anew', streaming(async (wire, make) => {
+  await live(wire, make);
+  for (const expected of [1, 2]) {
+    wire.client.connected({ last: { [CHANNEL]: spell('a7') } });
+    await rest();
+    assert.equal(EventSource.opened.length, expected);
+  }
 }));

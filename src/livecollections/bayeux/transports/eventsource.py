@@ -16,17 +16,18 @@ import orjson
 
 from .. import channel as channels
 from .. import message as messages
-from ..connection import Claim, Connection, Event, Send
+from ..connection import Claim, Connection, Event, Receive, Send
 from ..message import REHANDSHAKE, Message
 from ..origins import Headers
 from ..server import RETRY_AFTER_ERROR, Engine
 from ..session import Session
+from .buffer import Buffer
 
 logger = logging.getLogger("livecollections.bayeux")
 
 RETRY = 5.0
 """Seconds after which a browser that was cut off comes back, as with Faye."""
-FRAME = 16_384
+FRAME = 8_192
 """Bytes of messages joined into one event."""
 
 _HEADERS: Headers = [
@@ -52,7 +53,9 @@ class EventSource:
 
     is_socket = False
 
-    def __init__(self, engine: Engine, connection: Connection, send: Send, ping: float | None) -> None:
+    def __init__(
+        self, engine: Engine, connection: Connection, receive: Receive, send: Send, ping: float | None
+    ) -> None:
         self.session: Session | None = None
         self.connection: Connection | None = connection
         self.claim: Claim | None = None
@@ -62,6 +65,7 @@ class EventSource:
         self._engine = engine
         self._exchange = engine.exchange
         self._send = send
+        self._buffer = Buffer(receive, send)
         self._ping = ping
         self._served: Session | None = None
         self._is_closing = False
@@ -99,6 +103,10 @@ class EventSource:
             self._writing.cancel()
 
     # The link.
+
+    @property
+    def buffered(self) -> int:
+        return self._buffer.size
 
     def reply(self, reply: dict[str, Any]) -> None:
         """Nothing is asked on a stream; what is told nevertheless is the end."""

@@ -21,6 +21,7 @@ class Poll:
     """One request; a link (see ``session.Link``)."""
 
     is_socket = False
+    buffered = 0
 
     def __init__(self, engine: Engine, connection: Connection) -> None:
         self.session: Session | None = None

@@ -20,10 +20,11 @@ from ..message import Message
 from ..server import Engine
 from ..session import Session, arranged
 from ..strangers import Strangers
+from .buffer import Buffer
 
 logger = logging.getLogger("livecollections.bayeux")
 
-FRAME = 16_384
+FRAME = 8_192
 """Bytes of messages joined into one frame: what the socket underneath may have to keep beyond its own bound."""
 
 
@@ -57,6 +58,7 @@ class WebSocket:
         self._exchange = engine.exchange
         self._receive = receive
         self._send = send
+        self._buffer = Buffer(receive, send)
         # Faye opens its socket before it handshakes, and it may hold one poll in between.
         self._alone = engine.exchange.limits.alone
         self._replies: list[bytes] = []
@@ -95,6 +97,10 @@ class WebSocket:
             self._patience.reschedule(asyncio.get_running_loop().time() + patience)
 
     # The link.
+
+    @property
+    def buffered(self) -> int:
+        return self._size + self._buffer.size
 
     def reply(self, reply: dict[str, Any]) -> None:
         body = messages.to_json(reply)

@@ -126,6 +126,7 @@ class Node:
         """Begin a life; returns when it serves. Raises Killed if it is crashed before."""
         assert not self.is_running, "it runs already"
         self._process = self.host.spawn()
+        self._is_doomed = False
         self._network.line(self.host).is_cut_off = False
         self._trace.note(self.host.name, f"starts its life {len(self.host.processes)}")
         await self._process.run(self._begin(self._process))
@@ -175,7 +176,7 @@ class Node:
         self.process.at_step(steps, self.crash)
 
     def crash_at_commit(self) -> None:
-        """Crash after the next commit of the server's own, before anyone has been told of it."""
+        """Crash after the next commit of this life of the server, before anyone has been told of it."""
         self._is_doomed = True
 
     def _committed(self) -> None:

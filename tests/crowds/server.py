@@ -1,0 +1,142 @@
+"""The server in a process of its own: ``python -m tests.crowds.server <database> <port> <options>``.
+
+It is served as the command line serves it. What waits in a transport is read from the transport, not from what the
+product says of itself; its memory is what the system says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import resource
+import sys
+from typing import Any
+
+import uvicorn
+from sqlmodel import Field, SQLModel
+
+from livecollections import Live
+from livecollections.bayeux import Limits, Server
+from livecollections.cli import uvicorn_settings
+
+from ..serving import wait_until
+from .child import allow_files, answer
+
+PAGE = resource.getpagesize()
+
+
+class Item(SQLModel, table=True):
+    """What the crowd watches."""
+
+    __tablename__ = "crowd_item"
+    id: int | None = Field(default=None, primary_key=True)
+    title: str = ""
+
+
+class Watched:
+    """The application, and the transports below it."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._protocols: dict[Any, None] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        protocol = getattr(receive, "__self__", None)
+        if protocol is None or scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        self._protocols[protocol] = None
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._protocols.pop(protocol, None)
+
+    def buffered(self) -> list[int]:
+        """Bytes in each transport that has any, the most first."""
+        sizes = (int(protocol.transport.get_write_buffer_size()) for protocol in self._protocols)
+        return sorted((size for size in sizes if size), reverse=True)
+
+
+def memory() -> int:
+    """Bytes of this process that are in memory now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * PAGE
+
+
+class Serving:
+    """A Live under uvicorn, and what it is asked."""
+
+    def __init__(self, database: str, port: int, options: dict[str, Any]) -> None:
+        limits = Limits(**options.pop("limits", {}))
+        self.live = Live(f"sqlite:///{database}", bayeux=Server(limits=limits, **options))
+        self.live.resource("/api/items")(Item)
+        self._watched = Watched(self.live.app)
+        self._server = uvicorn.Server(
+            uvicorn.Config(self._watched, port=port, log_level="warning", **uvicorn_settings())
+        )
+        self._most = 0
+
+    async def run(self) -> None:
+        serving = asyncio.create_task(self._server.serve())
+        watching = asyncio.create_task(self._watch())
+        await answer({"begin": self.begin, "measure": self.measure, "forget": self.forget, "wait": self.wait})
+        watching.cancel()
+        self._server.should_exit = True
+        await serving
+
+    async def _watch(self) -> None:
+        while True:
+            self._most = max(self._most, memory())
+            await asyncio.sleep(0.05)
+
+    async def begin(self) -> int:
+        """The port, once it serves."""
+        await wait_until(lambda: self._server.started, 30)
+        port: int = self._server.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    async def wait(self, seq: str) -> None:
+        """Return when a change has been published."""
+        await wait_until(lambda: self.live.statistics().seq >= seq, 30)
+
+    def forget(self) -> None:
+        """Measure the most memory from now on."""
+        gc.collect()
+        self._most = memory()
+
+    def measure(self) -> dict[str, Any]:
+        """What it holds now."""
+        exchange = self.live.bayeux._exchange
+        late = [one for one in exchange.sessions.values() if one.writing_since is not None]
+        found = self.live.statistics()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "memory": memory(),
+            "most": max(self._most, memory()),
+            "cpu": usage.ru_utime + usage.ru_stime,
+            "transports": self._watched.buffered(),
+            "queues": sorted((session.size for session in late), reverse=True),
+            "sessions": len(exchange.sessions),
+            "handshakes": found.bayeux.handshakes,
+            "buffered": found.bayeux.buffered_bytes,
+            "stopped": found.bayeux.stopped,
+            "paced": 0,
+            "replays": found.bayeux.replays,
+            "rows": found.rows_read,
+            "seq": found.seq,
+        }
+
+
+def main() -> None:
+    import uvloop
+
+    logging.getLogger("livecollections").setLevel(logging.ERROR)
+    allow_files()
+    database, port, options = sys.argv[1:]
+    uvloop.run(Serving(database, int(port), json.loads(options)).run())
+
+
+if __name__ == "__main__":
+    main()
