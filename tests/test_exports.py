@@ -15,9 +15,9 @@ from livecollections import errors
 
 PUBLIC = {
     "Live", "LiveRouter", "Log", "Change", "__version__",
-    "LiveError", "ConfigurationError", "StoreError", "StoreUnavailable", "CaptureMissing", "ConstraintViolated",
-    "RequestError", "MalformedRequest", "DocumentNotFound", "Conflict", "TooLarge", "UnsupportedMediaType",
-    "InvalidDocument", "KeyReused", "BayeuxError",
+    "LiveError", "ConfigurationError", "StoreError", "StoreUnavailable", "SchemaMismatch", "CaptureMissing",
+    "ConstraintViolated", "RequestError", "MalformedRequest", "DocumentNotFound", "Conflict", "TooLarge",
+    "UnsupportedMediaType", "InvalidDocument", "KeyReused", "BayeuxError",
     "HandshakeRefused", "ClientError", "ClientClosed", "SessionEnded", "Unreachable", "Unconfirmed", "MessagesMissed",
     "LiveClient", "LiveCollection", "DocumentChange", "RequestRefused", "NotLive",
 }  # fmt: skip

@@ -6,6 +6,7 @@
     ├── ConfigurationError           a wrong option, at declaration or at start  (also a ValueError)
     ├── StoreError                   the database said no
     │   ├── StoreUnavailable         not reachable, locked for too long, or not started
+    │   │   └── SchemaMismatch       a table or column that was declared is not there
     │   ├── CaptureMissing           ``capture="check"`` found triggers missing or old
     │   └── ConstraintViolated       a constraint of the database refuses the write
     ├── RequestError                 a request that can't be met; knows its HTTP status
@@ -51,6 +52,10 @@ class StoreError(LiveError):
 
 class StoreUnavailable(StoreError):
     """The database can't be reached, is locked for too long, or the store isn't started."""
+
+
+class SchemaMismatch(StoreUnavailable):
+    """A table or a column that was declared is not there (any more); a migration may be under way."""
 
 
 @dataclass

@@ -180,7 +180,32 @@ async def test_a_place_that_is_not_yet_is_not_known() -> None:
     assert kept.can_tell(kept.seq(number(seq)))
 
 
-@pytest.mark.parametrize("option", ["messages", "channel_bytes", "channels", "seconds"])
+async def test_all_channels_together_are_bounded_and_the_longest_silent_goes_first() -> None:
+    kept = history(total_bytes=4 * (OVERHEAD + 1_000))
+    before = kept.position()
+    for channel in ("/a", "/b", "/c"):
+        keep(kept, channel, "x" * 800)
+    first = kept.position()
+    keep(kept, "/a", "x" * 800)
+    assert set(kept.channels()) == {"/a", "/b", "/c"}
+    keep(kept, "/c", "x" * 800)
+    assert set(kept.channels()) == {"/a", "/c"}
+    assert await told(kept, "/b", before) == ["reset"]
+    assert await told(kept, "/c", first) == ["x" * 800]
+    for _ in range(9):
+        keep(kept, "/d", "x" * 800)
+    assert set(kept.channels()) == {"/d"}
+    assert kept._size == sum(one.size for one in kept._channels.values()) <= 4 * (OVERHEAD + 1_000)
+
+
+async def test_as_shipped_a_pattern_costs_8_mib_at_most() -> None:
+    kept = MemoryHistory()
+    for room in range(1_500):
+        keep(kept, f"/chat/{room}", "x" * 20_000)
+    assert 8_000_000 < kept._size <= 8_388_608
+
+
+@pytest.mark.parametrize("option", ["messages", "channel_bytes", "channels", "seconds", "total_bytes"])
 @pytest.mark.parametrize("wrong", [0, -1, True, "5", float("nan")])
 def test_a_wrong_option_is_named(option: str, wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"history: {option}: a number above 0"):

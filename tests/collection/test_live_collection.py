@@ -493,3 +493,28 @@ async def test_a_write_ends_when_its_client_is_closed(site: Site) -> None:
                 await asyncio.sleep(0.01)
     with pytest.raises(errors.ClientClosed):
         await task
+
+
+async def test_a_read_that_fails_for_a_reason_nobody_thought_of_is_told_and_tried_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site.client("websocket") as client:
+        todos = client.collection("/api/todos")
+        rest = todos._follower._rest
+        read, faults = rest.read, [RuntimeError("a fault of ours")]
+
+        async def faulty(reading: Any) -> None:
+            if faults:
+                raise faults.pop()
+            await read(reading)
+
+        monkeypatch.setattr(rest, "read", faulty)
+        async with todos:
+            assert (todos.live, todos.error) == ("live", None)
+            faults.append(RuntimeError("another"))
+            with pytest.raises(errors.ClientError, match="another") as caught:
+                await todos.read()
+            assert isinstance(caught.value.__cause__, RuntimeError)
+    assert [one.message for one in caplog.records if "could not be read" in one.message] == [
+        "/api/todos could not be read"
+    ] * 2

@@ -485,8 +485,12 @@ async def test_below_a_mount_locations_are_those_of_the_client(host: Any) -> Non
 async def test_a_failure_is_told_by_its_number_only(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.sql("DROP TABLE rest_token")
+    async def fail(*of: Any) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(type(api.live._store), "find", fail)
     problem = is_problem(await api.client.get("/api/tokens"), 500)
+    monkeypatch.undo()
     number = problem["detail"].rpartition(" ")[2]
     (record,) = [each for each in caplog.records if each.name == answer.logger.name]
     assert number in record.getMessage()

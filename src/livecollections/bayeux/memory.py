@@ -1,7 +1,7 @@
 """MemoryHistory: the last messages of plain channels, kept in this process.
 
-Three rules. Everything is bounded: the messages of a channel by number, age and bytes, and the number of
-channels; the channel that was published on longest ago goes first, and a message that alone is over the bound
+Three rules. Everything is bounded: the messages of a channel by number, age and bytes, and all channels together by
+number and bytes; the channel that was published on longest ago goes first, and a message that alone is over the bound
 is not kept. What is gone is known to be gone: nobody is told the rest as if it were all. The history ends with
 the process, and another one has another epoch.
 
@@ -64,6 +64,7 @@ class MemoryHistory:
         seconds: for which one is kept, at most; None: for as long as the other bounds let it.
         channel_bytes: kept of one channel, at most.
         channels: of which anything is kept, at most.
+        total_bytes: kept of all channels together, at most; ``channel_bytes`` beyond that are of no use.
         clock: seconds since 1970.
         draw: a number of random hexadecimal digits.
 
@@ -78,16 +79,20 @@ class MemoryHistory:
         *,
         channel_bytes: int = 262_144,
         channels: int = 1_000,
+        total_bytes: int = 8_388_608,
         clock: Callable[[], float] = lambda: time.time(),
         draw: Callable[[int], str] = lambda digits: secrets.token_hex(digits // 2),
     ) -> None:
-        for name, value in (("messages", messages), ("channel_bytes", channel_bytes), ("channels", channels)):
+        counts = {"messages": messages, "channel_bytes": channel_bytes}
+        for name, value in {**counts, "channels": channels, "total_bytes": total_bytes}.items():
             _check(name, value, isinstance(value, int))
         if seconds is not None:
             _check("seconds", seconds, isinstance(seconds, int | float) and math.isfinite(seconds))
         self._most_messages = messages
         self._seconds = seconds
-        self._most_bytes = channel_bytes
+        self._most_bytes = min(channel_bytes, total_bytes)
+        self._most_together = total_bytes
+        self._size = 0
         self._most_channels = channels
         self._clock = clock
         self._epoch = draw(8)
@@ -108,18 +113,23 @@ class MemoryHistory:
         self._place += 1
         self._head = self.seq(self._place)
         placed = messages.placed(message, self._head, kept.last, now)
+        before = kept.size
         kept.add(placed, now)
+        self._size += kept.size - before
         self._trim(kept, now)
-        while len(self._channels) > self._most_channels:
+        while len(self._channels) > self._most_channels or self._size > self._most_together:
             _, gone = self._channels.popitem(last=False)
+            self._size -= gone.size
             self._forgotten = gone.last or self._forgotten
         return placed
 
     def _trim(self, kept: _Kept, now: float) -> None:
+        before = kept.size
         while len(kept.messages) > self._most_messages or kept.size > self._most_bytes:
             kept.trim()
         while self._seconds is not None and kept.messages and kept.messages[0][1] <= now - self._seconds:
             kept.trim()
+        self._size += kept.size - before
 
     # Telling.
 

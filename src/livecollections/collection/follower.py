@@ -193,17 +193,24 @@ class Follower:
     async def _read(self, reading: Reading) -> LiveError | None:
         try:
             await self._rest.read(reading)
+            self._replica.listed(reading)
         except (RequestError, ClientError) as error:
             self._error = error
             self._replica.read_failed(reading)
             return error
-        except BaseException:
+        except asyncio.CancelledError:
             self._replica.read_failed(reading)
             raise
+        except Exception as error:
+            # Nobody may be waiting for this task.
+            logger.exception("%s could not be read", self._replica.channel)
+            self._error = ClientError(f"reading failed: {error!r}")
+            self._error.__cause__ = error
+            self._replica.read_failed(reading)
+            return self._error
         else:
             self._error = None
             self._tries = 0
-            self._replica.listed(reading)
             return None
         finally:
             self.follow()

@@ -11,7 +11,14 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from ..errors import Conflict, ConstraintViolated, InvalidDocument, RequestError, StoreUnavailable
+from ..errors import (
+    Conflict,
+    ConstraintViolated,
+    InvalidDocument,
+    RequestError,
+    SchemaMismatch,
+    StoreUnavailable,
+)
 from ..input import pointer
 from ..resource import Resource
 
@@ -65,12 +72,17 @@ def problem(
     return Answer(status, orjson.dumps(body), [(b"cache-control", b"no-cache"), *headers], PROBLEM)
 
 
-def problem_of(error: Exception, resource: Resource, method: str) -> Answer:
-    """The problem that an error is to the client; what is not foreseen is logged, and told by its number only."""
+def problem_of(error: Exception, resource: Resource, method: str, told: set[str]) -> Answer:
+    """The problem that an error is to the client; what is not foreseen is logged, and told by its number only.
+
+    told: what has been logged of tables that are not as declared; that is logged once.
+    """
     if isinstance(error, RequestError):
         return problem(error.status, error.title, error.detail, error.errors)
     if isinstance(error, ConstraintViolated):
         return _refusal(error, resource, method)
+    if isinstance(error, SchemaMismatch):
+        return _mismatch(error, resource, told)
     if isinstance(error, StoreUnavailable):
         logger.warning("%s %s: %s", method, resource.path, error, extra={"channel": resource.channel})
         return problem(503, "Service Unavailable", str(error), headers=[(b"retry-after", b"1")])
@@ -79,6 +91,19 @@ def problem_of(error: Exception, resource: Resource, method: str) -> Answer:
         "%s %s failed: %s", method, resource.path, number, exc_info=error, extra={"channel": resource.channel}
     )
     return problem(500, "Internal Server Error", f"this failed here; the server's log knows it as {number}")
+
+
+def _mismatch(error: SchemaMismatch, resource: Resource, told: set[str]) -> Answer:
+    if str(error) not in told:
+        told.add(str(error))
+        logger.error(
+            "%s can't be served: %s. (This is said once.)",
+            resource.path,
+            error,
+            extra={"channel": resource.channel},
+        )
+    detail = "the database is not as it is declared here; the server's log says more"
+    return problem(503, "Service Unavailable", detail, headers=[(b"retry-after", b"10")])
 
 
 def _refusal(error: ConstraintViolated, resource: Resource, method: str) -> Answer:

@@ -46,8 +46,9 @@ def routes(
     body_limit: in bytes.
     """
     cors = Cors(allowed_origins)
-    collection = Collection(resource, store, server, cors, body_limit)
-    document = Document(resource, store, cors, body_limit)
+    told: set[str] = set()
+    collection = Collection(resource, store, server, cors, body_limit, told)
+    document = Document(resource, store, cors, body_limit, told)
     name = resource.path.strip("/").replace("/", "_")
     return [
         ResourceRoute(resource.path, collection, rf"^{re.escape(resource.path)}/?\Z", name),
@@ -82,10 +83,11 @@ Handler = Callable[[Request], Awaitable[Answer | EventStream]]
 
 
 class Endpoint:
-    """What both paths share: methods, errors, CORS."""
+    """What both paths share: methods, errors, CORS. told: what has been logged of the table, until it can be read."""
 
-    def __init__(self, resource: Resource, handlers: dict[str, Handler], cors: Cors) -> None:
+    def __init__(self, resource: Resource, handlers: dict[str, Handler], cors: Cors, told: set[str]) -> None:
         self.resource = resource
+        self._told = told
         self._cors = cors
         self._handlers = {verb: handler for verb, handler in handlers.items() if verb in resource.methods}
         if "GET" in self._handlers:
@@ -100,7 +102,10 @@ class Endpoint:
         except ClientGone:
             return
         except Exception as error:
-            answer = problem_of(error, self.resource, request.method)
+            answer = problem_of(error, self.resource, request.method, self._told)
+        else:
+            if request.method == "GET" and isinstance(answer, Answer):
+                self._told.clear()
         answer.headers = [*answer.headers, *self._cors.headers(request)]
         await answer(scope, receive, send)
 
@@ -118,8 +123,16 @@ class Endpoint:
 class Collection(Endpoint):
     """The list: GET (also as a stream), POST."""
 
-    def __init__(self, resource: Resource, store: Store, server: Server, cors: Cors, body_limit: int) -> None:
-        super().__init__(resource, {"GET": self._list, "POST": self._create}, cors)
+    def __init__(
+        self,
+        resource: Resource,
+        store: Store,
+        server: Server,
+        cors: Cors,
+        body_limit: int,
+        told: set[str],
+    ) -> None:
+        super().__init__(resource, {"GET": self._list, "POST": self._create}, cors, told)
         self._store = store
         self._server = server
         self._body_limit = body_limit
@@ -165,14 +178,14 @@ class Collection(Endpoint):
 class Document(Endpoint):
     """One document: GET, PUT, PATCH, DELETE."""
 
-    def __init__(self, resource: Resource, store: Store, cors: Cors, body_limit: int) -> None:
+    def __init__(self, resource: Resource, store: Store, cors: Cors, body_limit: int, told: set[str]) -> None:
         handlers: dict[str, Handler] = {
             "GET": self._read,
             "PUT": self._replace,
             "PATCH": self._patch,
             "DELETE": self._delete,
         }
-        super().__init__(resource, handlers, cors)
+        super().__init__(resource, handlers, cors, told)
         self._store = store
         self._body_limit = body_limit
 

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 
 from ..cause import Cause
 from ..change import Key
-from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, StoreUnavailable
+from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch, StoreUnavailable
 from ..query import Query
 from ..source import Source
 from .base import Batch, Log, Run, Snapshot, Store, Write, Written
@@ -278,7 +278,7 @@ class SQLiteStore(Store):
         if shape is None or shape.source is not source:
             table = read_table(connection, source.name)
             if table is None:
-                raise StoreUnavailable(f"the table {source.name} is gone")
+                raise SchemaMismatch(f"there is no table {source.name} in the database")
             columns = self._capture.columns(connection, source.name) or [found.name for found in source.shown]
             shape = self._shapes[id(source)] = Shape(source, table, columns)
         return shape

@@ -18,7 +18,14 @@ from typing import Any, Literal, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from ..errors import ConfigurationError, ConstraintViolated, InvalidDocument, StoreError, StoreUnavailable
+from ..errors import (
+    ConfigurationError,
+    ConstraintViolated,
+    InvalidDocument,
+    SchemaMismatch,
+    StoreError,
+    StoreUnavailable,
+)
 
 T = TypeVar("T")
 
@@ -215,6 +222,7 @@ _KINDS = {
     "SQLITE_CONSTRAINT_TRIGGER": "check",
 }
 _UNAVAILABLE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
+_MISSING = re.compile(r"no such (column|table): (?:.*\.)?(.+)|table .+ has no (column) named (.+)")
 _UNFIT = ("SQLITE_MISMATCH", "SQLITE_CONSTRAINT_DATATYPE", "SQLITE_TOOBIG")
 
 
@@ -233,6 +241,10 @@ def translated(error: Exception, where: str = "the database") -> Exception:
         return InvalidDocument("a value is not one that the database can store")
     if name.startswith(_UNAVAILABLE):
         return StoreUnavailable(f"{where} is not available: {error}")
+    if missing := _MISSING.fullmatch(str(error)):
+        # Each statement says it in other words.
+        kind, named = missing[1] or missing[3], missing[2] or missing[4]
+        return SchemaMismatch(f"there is no {kind} {named} in the database")
     return StoreError(f"{where} refused: {error}")
 
 

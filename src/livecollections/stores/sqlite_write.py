@@ -52,8 +52,9 @@ class Shape:
         self.table = quote(table.name)
         self.rowid_key = table.rowid_key
         self.key = [quote(found.name) for found in source.key_fields]
-        self.match = " AND ".join(f"{name} = ?" for name in self.key)
-        shown = ", ".join(quote(found.name) for found in source.shown)
+        # SQLite takes a bare name in quotes that no column has for a text.
+        self.match = " AND ".join(f"{self.table}.{name} = ?" for name in self.key)
+        shown = ", ".join(f"{self.table}.{quote(found.name)}" for found in source.shown)
         key = fields(of(self.table), table.key)
         self.select = f"SELECT {key}, {shown} FROM {self.table} WHERE {self.match}"
         self.image = f"SELECT {image(of(self.table), columns)} FROM {self.table} WHERE {self.match}"
