@@ -105,6 +105,27 @@ def test_a_cut_ends_both_sides(resets: bool) -> None:
     played(history)
 
 
+@pytest.mark.parametrize("resets", [True, False])
+def test_after_a_cut_nothing_comes_through_whenever_it_is_told(resets: bool) -> None:
+    async def history(pair: Pair) -> None:
+        (reader, writer), (far, _) = await pair.connect()
+        writer.write(b"lost")
+        pair.network.partition("phone")
+        pair.network.cut("phone", reset=resets)
+        writer.write(b"after the hole")
+        assert await arrives(far, 1, 5) is None
+        pair.network.heal()
+        writer.write(b"and more")
+        for side in (reader, far):
+            if resets:
+                with pytest.raises(ConnectionResetError):
+                    await side.read()
+            else:
+                assert await side.read() == b""
+
+    played(history)
+
+
 def test_a_half_open_connection_tells_nobody_until_the_system_gives_up() -> None:
     async def history(pair: Pair) -> None:
         (reader, writer), (far, _) = await pair.connect()

@@ -96,12 +96,7 @@ class Connection:
     def cut(self, *, reset: bool = True) -> None:
         """End it in the middle: with RST to both sides, or with FIN."""
         for end in self.ends:
-            end.outgoing.empty()
-        for end in self.ends:
-            if reset:
-                end.outgoing.reset()
-            else:
-                end.outgoing.put(b"")
+            end.outgoing.cut(resets=reset)
 
     def sever(self) -> None:
         """Let nothing through any more, and tell neither side."""

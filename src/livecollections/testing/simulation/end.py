@@ -282,9 +282,11 @@ class End(asyncio.Transport):
     def vanish(self, *, is_told: bool) -> None:
         """The machine closes it, for a program that has gone. is_told: whether the other side hears of it."""
         self.is_gone = self._is_closing = True
-        if is_told and any(self._inbox):
+        if not is_told:
+            self.outgoing.end()
+        elif any(self._inbox):
             self.outgoing.reset()
-        elif is_told and not self._has_ended:
+        else:
             self.outgoing.put(END)
         self._inbox.clear()
         self._outbox.clear()

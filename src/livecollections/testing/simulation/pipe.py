@@ -76,6 +76,7 @@ class Pipe:
         self._fail = fail
         self._pieces: deque[tuple[float, bytes | Reset]] = deque()
         self._held = 0
+        self._has_ended = False
         self._last = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -85,33 +86,42 @@ class Pipe:
         """Bytes that it takes now."""
         return max(0, WINDOW - self._held)
 
-    def put(self, piece: bytes, late: float = 0.0) -> None:
-        """Send bytes, or the end of the stream. late: seconds more than usual."""
+    def put(self, piece: bytes) -> None:
+        """Send bytes, or the end of the stream, after which nothing more is sent."""
+        if self._has_ended:
+            return
+        self._has_ended = piece is END
         self._held += len(piece)
         if len(piece) > 1 and self._random.random() < SPLIT:
             at = self._random.randrange(1, len(piece))
-            self._send(piece[:at], late)
-            self._send(piece[at:], late)
+            self._send(piece[:at])
+            self._send(piece[at:])
         else:
-            self._send(piece, late)
+            self._send(piece)
 
     def reset(self) -> None:
-        """Send a reset, in front of all that is under way; lost if the way is closed."""
-        self._pieces.clear()
+        """Send a reset instead of all that is under way; lost if the way is closed."""
+        self.end()
         if self._way.is_clear:
-            self._send(RESET, 0.0)
+            self._send(RESET)
 
-    def empty(self) -> None:
-        """Lose what is under way."""
+    def cut(self, *, resets: bool) -> None:
+        """End the stream in the middle: what is under way is lost, and the other end told when the way is clear."""
+        self.end()
+        self._send(RESET if resets else END)
+
+    def end(self) -> None:
+        """Lose what is under way, and send nothing more."""
         self._pieces.clear()
+        self._has_ended = True
 
     def read(self, size: int) -> None:
         """The other end has read so many bytes."""
         self._held -= size
         self._freed()
 
-    def _send(self, piece: bytes | Reset, late: float) -> None:
-        self._last = max(self._last, self._loop.time() + self._way.latency() + late)
+    def _send(self, piece: bytes | Reset) -> None:
+        self._last = max(self._last, self._loop.time() + self._way.latency())
         self._pieces.append((self._last, piece))
         if self._timer is None:
             self._carry()
