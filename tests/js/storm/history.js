@@ -80,7 +80,9 @@ async function rest(world) {
     const waits = world.pending().map((op) => `${op.kind} of ${op.model.id || op.model.cid}`);
     why = waits.length ? `unanswered: ${waits}` : '';
     for (const { name, collection } of world.live) if (collection.live !== 'live') why = why || `${name} is ${collection.live}`;
-    if (!why) why = judge.differences(world, await world.truth());
+    const truth = why ? null : await world.truth();
+    if (!why) why = judge.differences(world, truth);
+    if (!why) world.log.rows = truth;
     return !why;
   }, REST, () => `not at rest after ${REST / 1000} s: ${why}`, 60);
   return Date.now() - begun;
@@ -119,12 +121,14 @@ async function play(config, site, LiveCollection) {
     await Promise.all(world.shells);
     await site.restarting;
     world.rested = await rest(world);
-    await judge.compare(world);
+    judge.compare(world, await judge.readLog(world));
     await repeat(world);
     world.note(`shell: ${await weather.shell.insert(world, { b: 0 })}`);
     await Promise.all(world.shells);
     await rest(world);
-    await judge.finish(world);
+    const log = await judge.readLog(world);
+    await rest(world);
+    judge.finish(world, log);
   } catch (error) {
     error.trace = world.trace;
     throw error;

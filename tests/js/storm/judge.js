@@ -34,18 +34,15 @@ async function readLog({ site, table }) {
 }
 
 // At rest, before anything is repeated: what is unsaved or new has a reason, and no create that was heard is new.
-async function compare(world) {
-  const { oracle, log } = world;
-  log.rows = await world.truth();
-  log.all = await readLog(world);
-  for (const watched of world.live) oracle.compare(watched);
+function compare({ oracle, log, live }, entries) {
+  log.all = entries;
+  for (const watched of live) oracle.compare(watched);
   log.all = [];
 }
 
 // The last word: nothing unsaved, nothing twice, nothing acknowledged that is not in the log, and no reset.
-async function finish(world) {
-  const { oracle } = world, log = await readLog(world);
-  world.log.rows = await world.truth();
+function finish(world, log) {
+  const { oracle } = world;
   for (const op of world.ops.filter(({ origin }) => origin)) op.entry = log.find((entry) => entry.origin === op.origin);
   oracle.finish();
   for (const op of world.ops) if (!op.unsent) checkWrite(world, op, log);
@@ -68,4 +65,4 @@ function checkWrite({ oracle }, op, log) {
   }
 }
 
-module.exports = { judge: { differences, compare, finish } };
+module.exports = { judge: { differences, readLog, compare, finish } };
