@@ -15,7 +15,7 @@ const { World } = require('./world');
 const STEPS = [40, 70];
 const PAUSE = 90;       // milliseconds at most between steps
 const LONG = 700;       // now and then
-const REST = 20e3;      // milliseconds in which all must come to rest once the lines have healed
+const REST = 20e3;      // milliseconds in which all must come to rest once the lines have healed and a server is there
 const REPEATS = 5;      // times that a user tries again what failed
 
 const WEIGHTS = {
@@ -84,7 +84,7 @@ async function rest(world) {
     if (!why) why = judge.differences(world, truth);
     if (!why) world.log.rows = truth;
     return !why;
-  }, REST, () => `not at rest after ${REST / 1000} s: ${why}`, 60);
+  }, REST, () => `not at rest after ${REST / 1000} s: ${why}`, { step: 60, since: () => world.site.since });
   return Date.now() - begun;
 }
 

@@ -74,11 +74,15 @@ class Site {
     this.server = this.run(path.join(BIN, 'livecollections'), args, 'ignore');
     this.server.stdout.on('data', () => {});
     await until(() => this.healthy(), START, () => `the server did not start: ${this.server.lines.join('')}`);
+    this.back = Date.now();
   }
 
   async healthy() {
     try { return (await fetch(`${this.url}/live/health`)).ok; } catch { return false; }
   }
+
+  // Since when it has been there, as of `Date.now`.
+  get since() { return this.restarting ? Date.now() : this.back; }
 
   // A deploy (SIGTERM) or a crash (SIGKILL); histories that run feel it as weather.
   restart(signal) {

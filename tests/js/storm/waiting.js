@@ -4,12 +4,13 @@
 const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 
 // The first true answer of `condition()`, which may be a promise; else an error with what `why()` says.
-async function until(condition, within, why, step = 20) {
-  const deadline = Date.now() + within;
+// within: milliseconds, from `since()`.
+async function until(condition, within, why, { step = 20, since = () => 0 } = {}) {
+  const begun = Date.now();
   for (;;) {
     const answer = await condition();
     if (answer) return answer;
-    if (Date.now() > deadline) throw new Error(await why());
+    if (Date.now() > Math.max(begun, since()) + within) throw new Error(await why());
     await pause(step);
   }
 }

@@ -7,7 +7,7 @@ const { until } = require('../storm/waiting');
 const { LiveCollection, CHANNEL, spell, rest, whole, scripted, live } = require('./made');
 
 const TIMEOUT = 0.05;  // seconds
-const within = (condition) => until(condition, 5000, () => `it never came to that: ${condition}`, 2);
+const within = (condition) => until(condition, 5000, () => `it never came to that: ${condition}`, { step: 2 });
 const impatient = ({ client }) => LiveCollection.extend({}).connect(client, { timeout: TIMEOUT });
 const lists = ({ client }) => client.log.filter((line) => line === 'list').length;
 
