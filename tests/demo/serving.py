@@ -1,4 +1,4 @@
-"""A real `livecollections demo` process that can be killed and started again, and a line to it that can fail.
+"""A real `livecollections demo` process that can be killed and started again.
 
 Waiting is for a condition, with a deadline, and never for a time.
 """
@@ -6,7 +6,6 @@ Waiting is for a condition, with a deadline, and never for a time.
 from __future__ import annotations
 
 import json
-import selectors
 import signal
 import socket
 import subprocess
@@ -14,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,107 +136,3 @@ class DemoServer:
     def clear(self) -> None:
         """Delete every todo."""
         self.shell("delete from todo")
-
-
-class Line:
-    """A TCP line to a server that can fail, until it is mended.
-
-    It can be cut: every connection is reset, and each that comes. It can be pulled: all that is sent is swallowed,
-    and no end is told; connections that were there then stay so for ever.
-
-    port: of the server, on loopback.
-    """
-
-    def __init__(self, port: int) -> None:
-        self._server = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._lock = threading.Lock()
-        self._pairs: dict[socket.socket, socket.socket] = {}
-        self._cut = False
-        self._pulled = False
-        self._dead: set[socket.socket] = set()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def cut(self) -> None:
-        """Reset every connection, and each that comes, until ``mend``."""
-        with self._lock:
-            self._cut = True
-            for end in list(self._pairs):
-                self._drop(end)
-
-    def pull(self) -> None:
-        """Swallow whatever either end of a connection sends, also of those that come, until ``mend``."""
-        with self._lock:
-            self._pulled = True
-            self._dead.update(self._pairs)
-
-    def mend(self) -> None:
-        """Carry what comes again."""
-        self._cut = self._pulled = False
-
-    def close(self) -> None:
-        """End it, and every connection."""
-        self.cut()
-        self._closed = True
-        self._thread.join(5)
-        self._listener.close()
-
-    def _run(self) -> None:
-        with selectors.DefaultSelector() as self._selector:
-            self._selector.register(self._listener, selectors.EVENT_READ)
-            while not self._closed:
-                for key, _ in self._selector.select(timeout=0.05):
-                    with self._lock:
-                        if key.fileobj is self._listener:
-                            self._accept()
-                        else:
-                            assert isinstance(key.fileobj, socket.socket)
-                            self._carry(key.fileobj)
-
-    def _accept(self) -> None:
-        near, _ = self._listener.accept()
-        try:
-            if self._cut:
-                raise ConnectionRefusedError
-            far = socket.create_connection(("127.0.0.1", self._server))
-        except OSError:
-            reset(near)
-            return
-        self._pairs[near], self._pairs[far] = far, near
-        if self._pulled:
-            self._dead.update((near, far))
-        for end in (near, far):
-            self._selector.register(end, selectors.EVENT_READ)
-
-    def _carry(self, end: socket.socket) -> None:
-        if end not in self._pairs:
-            return
-        try:
-            data = end.recv(65536)
-            if data and end not in self._dead:
-                self._pairs[end].sendall(data)
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(end)
-
-    def _drop(self, end: socket.socket) -> None:
-        other = self._pairs.pop(end, None)
-        if other is None:
-            return
-        del self._pairs[other]
-        self._dead -= {end, other}
-        for each in (end, other):
-            with suppress(KeyError, ValueError):
-                self._selector.unregister(each)
-            reset(each)
-
-
-def reset(end: socket.socket) -> None:
-    """Close a connection so that the other end is told at once, with a reset."""
-    with suppress(OSError):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-    end.close()

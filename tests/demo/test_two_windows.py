@@ -12,10 +12,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from livecollections.testing import SiteProxy
 from tests.scale import scaled
 
 from .conftest import Open
-from .serving import DemoServer, Line, wait_until
+from .serving import DemoServer, wait_until
 from .window import OUTPUT, Window
 
 TO_TRUTH = 3.0
@@ -33,10 +34,9 @@ def pair(open_window: Open) -> Iterator[Pair]:
 
 
 @pytest.fixture
-def line(server: DemoServer) -> Iterator[Line]:
-    line = Line(server.port)
-    yield line
-    line.close()
+def line(server: DemoServer) -> Iterator[SiteProxy]:
+    with SiteProxy(server.address) as line:
+        yield line
 
 
 def expect_both(pair: Pair, *rows: str, within: float = 5.0) -> None:
@@ -188,12 +188,12 @@ def test_reload(pair: Pair, server: DemoServer) -> None:
     expect_both(pair, "buy oat milk", "[x] call home")
 
 
-def test_offline_and_online(open_window: Open, server: DemoServer, line: Line) -> None:
-    away, stays = open_window(address=line.address), open_window()
+def test_offline_and_online(open_window: Open, server: DemoServer, line: SiteProxy) -> None:
+    away, stays = open_window(address=line.url), open_window()
     stays.add("buy milk", "call home", "write")
     expect_both((away, stays), "buy milk", "call home", "write")
     away.context.set_offline(True)
-    line.cut()
+    line.offline()
     away.expect_light("reconnecting")
     away.picture("reconnecting")
     stays.rename("buy milk", "buy oat milk")
@@ -202,7 +202,7 @@ def test_offline_and_online(open_window: Open, server: DemoServer, line: Line) -
     stays.expect_rows("buy oat milk", "write", "sleep")
     assert [title for title, _ in away.shown()] == ["buy milk", "call home", "write"]
     away.context.set_offline(False)
-    line.mend()
+    line.heal()
     expect_truth((away, stays), server, within=TO_TRUTH)
     away.expect_light("live")
     away.toggle("sleep")
@@ -211,17 +211,17 @@ def test_offline_and_online(open_window: Open, server: DemoServer, line: Line) -
         window.expect_calm()
 
 
-def test_a_tab_that_was_asleep(open_window: Open, server: DemoServer, line: Line) -> None:
-    sleeper, awake = open_window(address=line.address), open_window()
+def test_a_tab_that_was_asleep(open_window: Open, server: DemoServer, line: SiteProxy) -> None:
+    sleeper, awake = open_window(address=line.url), open_window()
     awake.add("buy milk", "call home")
     expect_both((sleeper, awake), "buy milk", "call home")
     sleeper.fall_asleep()
-    line.cut()
+    line.offline()
     awake.delete("buy milk")
     awake.add("write", "sleep")
     awake.toggle("sleep")
     wait_until(lambda: truth(server) == ["call home", "write", "[x] sleep"])
-    line.mend()
+    line.heal()
     sleeper.wake()
     expect_truth((sleeper, awake), server, within=TO_TRUTH)
     for window in (sleeper, awake):

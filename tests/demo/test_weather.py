@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+from livecollections.testing import SiteProxy
 from tests.scale import scaled
 
 from .conftest import Open
-from .serving import DemoServer, Line, wait_until
+from .serving import DemoServer, wait_until
 from .test_two_windows import truth
 from .window import Window
 
@@ -25,11 +26,9 @@ BACK = 3.0
 
 
 @pytest.fixture
-def lines(server: DemoServer) -> Iterator[list[Line]]:
-    lines = [Line(server.port), Line(server.port)]
-    yield lines
-    for line in lines:
-        line.close()
+def lines(server: DemoServer) -> Iterator[list[SiteProxy]]:
+    with SiteProxy(server.address) as one, SiteProxy(server.address) as other:
+        yield [one, other]
 
 
 def expect_all(windows: list[Window], server: DemoServer, titles: list[str], within: float) -> None:
@@ -44,20 +43,20 @@ def expect_all(windows: list[Window], server: DemoServer, titles: list[str], wit
 
 @pytest.mark.parametrize("without", ["", "WebSocket"])
 def test_a_laptop_that_slept(
-    browser: Browser, open_window: Open, server: DemoServer, lines: list[Line], without: str
+    browser: Browser, open_window: Open, server: DemoServer, lines: list[SiteProxy], without: str
 ) -> None:
     awake = open_window()
-    sleeper = open_window(address=lines[0].address, without=without)
+    sleeper = open_window(address=lines[0].url, without=without)
     awake.add("buy milk", "call home")
     sleeper.expect_rows("buy milk", "call home")
     lights = len(sleeper.seen()["lights"])
     sleeper.fall_asleep()
-    lines[0].pull()
+    lines[0].half_open()
     awake.delete("buy milk")
     awake.add("write")
     awake.toggle("call home")
     wait_until(lambda: truth(server) == ["[x] call home", "write"])
-    lines[0].mend()
+    lines[0].heal()
     sleeper.wake()
     wait_until(lambda: sleeper.seen()["lights"][lights:] == ["reconnecting", "live"], AWAKE, "the light")
     sleeper.expect_rows(*truth(server), within=1.0)
@@ -68,17 +67,17 @@ def test_a_laptop_that_slept(
         window.expect_calm()
 
 
-def test_a_network_that_comes_and_goes(open_window: Open, server: DemoServer, lines: list[Line]) -> None:
-    windows = [open_window(address=line.address) for line in lines]
+def test_a_network_that_comes_and_goes(open_window: Open, server: DemoServer, lines: list[SiteProxy]) -> None:
+    windows = [open_window(address=line.url) for line in lines]
     titles: list[str] = []
     for number in range(scaled(6, 15)):
         for side, (window, line) in enumerate(zip(windows, lines, strict=True)):
             if (number + side) % 3 != 2:
-                line.cut()
+                line.offline()
             for moment in ("away", "back"):
                 titles.append(f"{side} {number} {moment}")
                 window.add(titles[-1])
-                line.mend()
+                line.heal()
     for window in windows:
         assert "reconnecting" in window.seen()["lights"]
     expect_all(windows, server, titles, within=BACK * 2)

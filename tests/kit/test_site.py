@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 
 from livecollections import ConfigurationError, Live
 from livecollections.bayeux import Client, Delivery, Policy, Server
-from livecollections.testing import Clock, Site, wait_until, wait_until_sync
+from livecollections.testing import Clock, Site, SiteProxy, wait_until, wait_until_sync
 
 from . import shop
 
@@ -132,6 +132,13 @@ async def test_what_the_test_sees_while_offline_half_open_late() -> None:
             assert proxy.traffic.down > before
 
 
+def test_a_proxy_in_front_of_any_server() -> None:
+    with Site(shop.made()) as site, SiteProxy(site.url) as proxy:
+        assert httpx.get(proxy.url + "/api/articles").json() == []
+        proxy.answer(502)
+        assert httpx.get(proxy.url + "/api/articles").status_code == 502
+
+
 # Wrong use
 
 
@@ -225,9 +232,10 @@ def test_lives_without_names_are_named_by_the_test() -> None:
     async def hidden(*asgi: Any) -> None:
         await app(*asgi)
 
-    with Site(hidden, parts=[bayeux, one, two]) as site, httpx.Client(base_url=site.url) as http:
+    with Site(hidden, parts=[one, two]) as site, httpx.Client(base_url=site.url) as http:
         assert http.post("/one", json={"name": "tea"}).status_code == 201
         assert http.get("/two").json() == []
+        assert set(site.parts) == {one, two, bayeux}
     with pytest.raises(ConfigurationError, match="several Lives"):
         Site(app, database="sqlite://")
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from ..bayeux import MemoryHistory, Server
 from ..errors import ConfigurationError
-from ..lifespan import Wrapped
-from ..live import Live, LiveRoute
+from ..live import Live
 from .clock import Clock
 
 Part = Live | Server
@@ -35,11 +34,11 @@ INSIDE = (
 """Where applications keep what they are around."""
 
 
-def parts_of(app: Any) -> list[Part]:
-    """The Lives and Servers that an application is, has mounted or is wrapped around, each once."""
+def parts_of(*apps: Any) -> list[Part]:
+    """The Lives and Servers that applications are, have mounted or are wrapped around, each once."""
     found: dict[int, Part] = {}
     seen: set[int] = set()
-    waiting = [app]
+    waiting = [*apps]
     while waiting:
         one = waiting.pop()
         if id(one) in seen:
@@ -56,8 +55,6 @@ def parts_of(app: Any) -> list[Part]:
 
 def inside(one: Any) -> Iterator[Any]:
     """What an application says that it has inside."""
-    if isinstance(one, LiveRoute | Wrapped):
-        yield one.live
     for name in INSIDE:
         inner = getattr(one, name, None)
         if inner is not None and not isinstance(inner, str | bytes | type):

@@ -56,7 +56,7 @@ class Site:
     def __init__(
         self, app: Any, *, database: str | None = TEMPORARY, port: int = 0, parts: Sequence[Part] = ()
     ) -> None:
-        self.parts = [*parts] or parts_of(app)
+        self.parts = parts_of(*(parts or [app]))
         if not self.parts:
             raise ConfigurationError(
                 f"app: there is no Live and no Bayeux Server to be found in {app!r}: name them, as parts=[live]"
@@ -141,7 +141,7 @@ class Site:
 
     def proxy(self) -> SiteProxy:
         """A way to it on which things go wrong: ``with site.proxy() as proxy``."""
-        return SiteProxy(self._running, self.url, self._client_options())
+        return SiteProxy(self.url, self._running, self._client_options())
 
     def _client_options(self) -> dict[str, Any]:
         return {"faye": self.live._prefix + self.live._faye} if len(self.lives) == 1 else {}

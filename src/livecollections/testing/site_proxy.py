@@ -1,31 +1,40 @@
-"""SiteProxy: the fault proxy in front of a site, as tests use it: from any thread, at once.
+"""SiteProxy: the fault proxy as tests of all kinds use it: from any thread, at once.
 
-Two rules. When a call returns, the fault has begun. It does what ``FaultProxy`` does, on the site's loop.
+Two rules. When a call returns, the fault has begun. It does what ``FaultProxy`` does, on a loop in another thread.
 """
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from .clock import Clock
 from .proxy import FaultProxy, Traffic
 from .site_client import SiteClient
 from .stage import Stage
 
 
 class SiteProxy:
-    """A way to a site on which things go wrong: connect to ``proxy.url``. Made by ``Site.proxy``.
+    """A way to a server on which things go wrong: ``with SiteProxy(url) as proxy``, and connect to ``proxy.url``.
+
+    ``Site.proxy`` makes one on the site's own loop.
 
     Args:
-        target: the site's address.  options: of each client, beside its own.
+        target: the server, as "http://127.0.0.1:8000" (the path does not matter).
+        stage: the loop that it runs on; None: one of its own.
+        options: of each client, beside its own.
     """
 
-    def __init__(self, stage: Stage, target: str, options: dict[str, Any]) -> None:
-        self._stage = stage
+    def __init__(
+        self, target: str, stage: Stage | None = None, options: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        self._given = stage
         self._options = options
         self._proxy = FaultProxy(target)
 
     def __enter__(self) -> Self:
+        self._stage = self._given or Stage(Clock())
         self._stage.run(self._proxy.__aenter__)
         return self
 
@@ -33,6 +42,8 @@ class SiteProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stage.run(self._proxy.__aexit__)
+        if self._given is None:
+            self._stage.close()
 
     @property
     def url(self) -> str:
