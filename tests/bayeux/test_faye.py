@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from livecollections.bayeux import Policy, Server, Session
 from livecollections.testing.proxy import FaultProxy
 
+from ..node import Node, running
 from ..serving import served, wait_until
 from .wire import Log, Open
 
@@ -22,24 +21,14 @@ TRANSPORTS = ("websocket", "long-polling")
 MESSAGES = 50
 
 
-class Faye:
+class Faye(Node):
     """A Node process with Faye clients in it."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.events: list[dict[str, Any]] = []
-
-    async def read(self) -> None:
-        assert self.process.stdout is not None
-        async for line in self.process.stdout:
-            self.events.append(json.loads(line))
-
     def do(self, command: str, name: str, **fields: Any) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"do": command, "name": name, **fields}).encode() + b"\n")
+        self.send({"do": command, "name": name, **fields})
 
     def of(self, event: str, name: str) -> list[dict[str, Any]]:
-        return [one for one in self.events if one["event"] == event and one["name"] == name]
+        return self.told(event, name=name)
 
     def data(self, name: str, channel: str | None = None) -> list[Any]:
         return [one["data"] for one in self.of("message", name) if channel in (None, one["channel"])]
@@ -59,19 +48,8 @@ class Faye:
             raise
 
 
-@asynccontextmanager
-async def node() -> AsyncIterator[Faye]:
-    process = await asyncio.create_subprocess_exec(
-        "node", str(PROGRAM), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**22
-    )
-    faye = Faye(process)
-    reading = asyncio.create_task(faye.read())
-    try:
-        yield faye
-    finally:
-        process.kill()
-        await process.wait()
-        await reading
+def node() -> AbstractAsyncContextManager[Faye]:
+    return running(Faye, PROGRAM)
 
 
 async def wait_heard(server: Server, channel: str) -> None:

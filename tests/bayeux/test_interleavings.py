@@ -18,6 +18,7 @@ import pytest
 from livecollections.bayeux import Context, Limits, Server
 
 from ..scale import scaled
+from .seeds import run_seeds
 from .wire import Log, Open, Socket, connect, handshake, request, since, subscribe
 
 TODOS = "/api/todos"
@@ -227,13 +228,4 @@ async def act(receiver: Walker | Poller, chance: random.Random, happened: Counte
 
 @pytest.mark.parametrize("part", range(4))
 async def test_every_stream_is_in_order_and_whole(part: int) -> None:
-    happened: Counter[str] = Counter()
-    for seed in range(scaled(75, 1_500)):
-        try:
-            await run(10_000 * part + seed, happened)
-        except BaseException as error:
-            error.add_note(f"seed {10_000 * part + seed}")
-            raise
-    print(dict(happened))
-    rare = [name for name, count in happened.items() if count < 30]
-    assert not rare, "the generator hardly does this"
+    await run_seeds(run, part, scaled(75, 1_500), 30)

@@ -27,6 +27,7 @@ from livecollections.cause import Cause
 from livecollections.change import epoch
 
 from ..scale import scaled
+from .seeds import run_seeds
 from .wire import Log, Open, Socket, connect, handshake, request, subscribe
 
 CHAT = [f"/chat/{room}" for room in "abcde"]
@@ -425,16 +426,7 @@ async def run(seed: int, happened: Counter[str], patience: float = 10) -> None:
 
 @pytest.mark.parametrize("part", range(4))
 async def test_every_stream_is_whole_or_says_that_it_is_not(part: int) -> None:
-    happened: Counter[str] = Counter()
-    for seed in range(scaled(60, 500)):
-        try:
-            await run(10_000 * part + seed, happened)
-        except BaseException as error:
-            error.add_note(f"seed {10_000 * part + seed}")
-            raise
-    print(dict(happened))
-    rare = [name for name, count in happened.items() if count < 10]
-    assert not rare, "the generator hardly does this"
+    await run_seeds(run, part, scaled(60, 500), 10)
 
 
 # Rules that are broken on purpose: each must be noticed.

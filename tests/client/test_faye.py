@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from livecollections import errors
 from livecollections.bayeux import Client, State
 from livecollections.testing.proxy import FaultProxy
 
+from ..node import Node, running
 from ..serving import wait_until
 from .test_client import nothing_is_left, take, transport
 
@@ -23,40 +23,19 @@ __all__ = ["nothing_is_left", "transport"]
 PROGRAM = Path(__file__).parent / "faye_server.js"
 
 
-class FayeServer:
+class FayeServer(Node):
     """A Node process with Faye's server in it, and what happened there."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.events: list[dict[str, Any]] = []
-
-    async def read(self) -> None:
-        assert self.process.stdout is not None
-        async for line in self.process.stdout:
-            self.events.append(json.loads(line))
-
-    def of(self, event: str) -> list[dict[str, Any]]:
-        return [one for one in self.events if one["event"] == event]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.of('listening')[0]['port']}/faye"
+        return f"http://127.0.0.1:{self.told('listening')[0]['port']}/faye"
 
 
 @asynccontextmanager
 async def faye_server() -> AsyncIterator[FayeServer]:
-    process = await asyncio.create_subprocess_exec(
-        "node", str(PROGRAM), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    server = FayeServer(process)
-    reading = asyncio.create_task(server.read())
-    try:
-        await wait_until(lambda: server.of("listening"), 20)
+    async with running(FayeServer, PROGRAM) as server:
+        await wait_until(lambda: server.told("listening"), 20)
         yield server
-    finally:
-        process.kill()
-        await process.wait()
-        await reading
 
 
 async def test_subscribe_publish_wildcards_and_goodbye(transport: str) -> None:
@@ -68,9 +47,9 @@ async def test_subscribe_publish_wildcards_and_goodbye(transport: str) -> None:
                 await client.publish("/other", 2)
                 assert await take(one, 1) == [{"text": "héllo", "nothing": None}]
                 assert await take(everything, 2) == [{"text": "héllo", "nothing": None}, 2]
-            await wait_until(lambda: len(server.of("unsubscribe")) == 2)
-        await wait_until(lambda: server.of("disconnect"))
-        assert len(server.of("handshake")) == 1
+            await wait_until(lambda: len(server.told("unsubscribe")) == 2)
+        await wait_until(lambda: server.told("disconnect"))
+        assert len(server.told("handshake")) == 1
 
 
 async def test_a_burst_is_sent_in_batches_and_in_order(transport: str) -> None:
@@ -81,7 +60,7 @@ async def test_a_burst_is_sent_in_batches_and_in_order(transport: str) -> None:
     ):
         await asyncio.gather(*(client.publish("/chat", number) for number in range(250)))
         assert await take(subscription, 250) == list(range(250))
-        assert [one["data"] for one in server.of("publish")] == list(range(250))
+        assert [one["data"] for one in server.told("publish")] == list(range(250))
 
 
 async def test_refusals_are_fayes(transport: str) -> None:
@@ -130,8 +109,8 @@ async def test_a_cut_connection_keeps_the_session_and_repeats_what_was_not_confi
             await client.publish("/chat", number)
             while await take(subscription, 1) != [number]:
                 """Faye's server publishes again what is repeated."""
-        assert len(server.of("handshake")) == 1
-        assert {one["data"] for one in server.of("publish")} == set(range(5))
+        assert len(server.told("handshake")) == 1
+        assert {one["data"] for one in server.told("publish")} == set(range(5))
 
 
 async def test_a_restarted_server_is_found_again(transport: str) -> None:
@@ -142,7 +121,7 @@ async def test_a_restarted_server_is_found_again(transport: str) -> None:
                 proxy.aim(server.url)
                 if number == 0:
                     await subscription.__aenter__()
-                await wait_until(lambda server=server: server.of("subscribe"), 20)  # type: ignore[misc]
+                await wait_until(lambda server=server: server.told("subscribe"), 20)  # type: ignore[misc]
                 await client.publish("/chat/1", number)
                 assert await take(subscription, 1) == [number]
         await subscription.__aexit__()

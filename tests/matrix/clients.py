@@ -16,10 +16,10 @@ from typing import Any
 
 from playwright.async_api import Browser
 
+from ..node import Event, Node, running
 from ..serving import wait_until
 
 PROGRAMS = Path(__file__).parent / "programs"
-Event = dict[str, Any]
 
 
 class Client:
@@ -77,57 +77,30 @@ class Client:
             raise
 
 
-class Program:
+class Program(Node):
     """A Node process in which many clients of one kind run."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+        super().__init__(process)
         self._clients: dict[str, Client] = {}
-        self._ready = asyncio.Event()
 
     def client(self, name: str) -> Client:
-        client = self._clients[name] = Client(name, self._send)
+        client = self._clients[name] = Client(name, self.send)
         return client
 
-    def _send(self, command: Event) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command).encode() + b"\n")
-
-    async def read(self) -> None:
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            event = json.loads(line)
-            if event["event"] == "ready":
-                self._ready.set()
-            # A fault that no client can be blamed for is everybody's.
-            for client in [self._clients[event["name"]]] if "name" in event else self._clients.values():
-                client.events.append(event)
-
-    async def wait_ready(self) -> None:
-        await asyncio.wait_for(self._ready.wait(), 20)
+    def hear(self, event: Event) -> None:
+        """Give each event to its client; a fault that none can be blamed for is everybody's."""
+        super().hear(event)
+        for client in [self._clients[event["name"]]] if "name" in event else self._clients.values():
+            client.events.append(event)
 
 
 @asynccontextmanager
 async def program(kind: str) -> AsyncIterator[Program]:
     """Run ``programs/<kind>.mjs`` in Node."""
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        "--no-deprecation",
-        str(PROGRAMS / "node.mjs"),
-        kind,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=2**22,
-    )
-    running = Program(process)
-    reading = asyncio.create_task(running.read())
-    try:
-        await running.wait_ready()
-        yield running
-    finally:
-        process.kill()
-        await process.wait()
-        await reading
+    async with running(Program, PROGRAMS / "node.mjs", kind) as found:
+        await wait_until(lambda: found.told("ready"), 20)
+        yield found
 
 
 @asynccontextmanager

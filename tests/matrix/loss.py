@@ -7,7 +7,6 @@ before the server discovered the cut. What is asserted is said with each run.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,7 +17,8 @@ from livecollections.bayeux import MemoryHistory, Server
 from livecollections.testing.proxy import FaultProxy
 
 from ..bayeux.wire import Log, Open
-from ..serving import served
+from ..node import Node, running
+from ..serving import served, wait_until
 from .clients import PROGRAMS, Client
 
 TIMEOUT = 20.0
@@ -99,30 +99,14 @@ async def ours(kind: str) -> AsyncIterator[Target]:
 
 @asynccontextmanager
 async def fayes() -> AsyncIterator[Target]:
-    process = await asyncio.create_subprocess_exec(
-        "node", str(PROGRAMS / "faye_server.mjs"), str(TIMEOUT),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    stdin, stdout = process.stdin, process.stdout
+    async with running(Node, PROGRAMS / "faye_server.mjs", str(TIMEOUT)) as node:
 
-    async def publish(channel: str, number: int) -> None:
-        stdin.write(json.dumps({"channel": channel, "data": {"n": number}}).encode() + b"\n")
+        async def publish(channel: str, number: int) -> None:
+            node.send({"channel": channel, "data": {"n": number}})
 
-    async def drain() -> None:
-        async for _ in stdout:
-            pass
-
-    try:
-        port = json.loads(await asyncio.wait_for(stdout.readline(), 20))["port"]
-        async with FaultProxy(f"http://127.0.0.1:{port}") as proxy:
-            draining = asyncio.create_task(drain())
+        await wait_until(lambda: node.told("ready"), 20)
+        async with FaultProxy(f"http://127.0.0.1:{node.told('ready')[0]['port']}") as proxy:
             yield Target(proxy, publish, lambda: True)
-    finally:
-        process.kill()
-        await process.wait()
-        await draining
 
 
 async def lose(run: Run, client: Client, count: int) -> Losses:

@@ -13,7 +13,8 @@ from livecollections.bayeux import Client as BayeuxClient
 from livecollections.bayeux import LocalClient, Reset
 from livecollections.errors import BayeuxError
 
-from .clients import Client, Event
+from ..node import Event
+from .clients import Client
 
 PATIENCE = 1.5
 

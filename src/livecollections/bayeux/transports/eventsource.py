@@ -16,12 +16,13 @@ import orjson
 
 from .. import channel as channels
 from .. import message as messages
-from ..connection import Claim, Connection, Event, Receive, Send
+from ..connection import Connection, Event, Receive, Send
 from ..message import REHANDSHAKE, Message
 from ..origins import Headers
 from ..server import RETRY_AFTER_ERROR, Engine
 from ..session import Session
 from .buffer import Buffer
+from .link import ConnectionLink
 
 logger = logging.getLogger("livecollections.bayeux")
 
@@ -44,25 +45,17 @@ def is_asked_for(accept: bytes) -> bool:
     return b"text/event-stream" in [kind.partition(b";")[0].strip() for kind in accept.lower().split(b",")]
 
 
-class EventSource:
+class EventSource(ConnectionLink):
     """One stream; a link (see ``session.Link``).
 
     Args:
         ping: seconds of silence after which a comment is sent; None: none is.
     """
 
-    is_socket = False
-
     def __init__(
         self, engine: Engine, connection: Connection, receive: Receive, send: Send, ping: float | None
     ) -> None:
-        self.session: Session | None = None
-        self.connection: Connection | None = connection
-        self.claim: Claim | None = None
-        self.headers: list[tuple[bytes, bytes]] | None = None
-        self.is_fresh = True
-        self.is_taking = True
-        self._engine = engine
+        super().__init__(engine, connection)
         self._exchange = engine.exchange
         self._send = send
         self._buffer = Buffer(receive, send)

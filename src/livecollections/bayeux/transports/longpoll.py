@@ -11,26 +11,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .. import message as messages
-from ..connection import Claim, Connection
+from ..connection import Connection
 from ..message import Message
 from ..server import Engine
-from ..session import Session
+from .link import ConnectionLink
 
 
-class Poll:
+class Poll(ConnectionLink):
     """One request; a link (see ``session.Link``)."""
 
-    is_socket = False
     buffered = 0
 
     def __init__(self, engine: Engine, connection: Connection) -> None:
-        self.session: Session | None = None
-        self.connection: Connection | None = connection
-        self.claim: Claim | None = None
-        self.headers: list[tuple[bytes, bytes]] | None = []
-        self.is_fresh = True
-        self.is_taking = False
-        self._engine = engine
+        super().__init__(engine, connection, is_taking=False, headers=[])
         self._replies: list[bytes] = []
         self._done = asyncio.Event()
 

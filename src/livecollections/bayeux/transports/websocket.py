@@ -15,12 +15,13 @@ from typing import Any
 
 from ...errors import RequestError
 from .. import message as messages
-from ..connection import Claim, Connection, Receive, Send
+from ..connection import Connection, Receive, Send
 from ..message import Message
 from ..server import Engine
-from ..session import Session, arranged
+from ..session import arranged
 from ..strangers import Strangers
 from .buffer import Buffer
+from .link import ConnectionLink
 
 logger = logging.getLogger("livecollections.bayeux")
 
@@ -28,7 +29,7 @@ FRAME = 8_192
 """Bytes of messages joined into one frame: what the socket underneath may have to keep beyond its own bound."""
 
 
-class WebSocket:
+class WebSocket(ConnectionLink):
     """One socket; a link (see ``session.Link``).
 
     Args:
@@ -46,15 +47,9 @@ class WebSocket:
         *,
         strangers: Strangers,
     ) -> None:
-        self.session: Session | None = None
-        self.connection: Connection | None = connection
-        self.claim: Claim | None = None
-        self.headers: list[tuple[bytes, bytes]] | None = None
+        super().__init__(engine, connection)
         self._strangers = strangers
         self._address = connection.network
-        self.is_fresh = True
-        self.is_taking = True
-        self._engine = engine
         self._exchange = engine.exchange
         self._receive = receive
         self._send = send
