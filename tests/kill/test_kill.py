@@ -1,0 +1,81 @@
+"""Servers and writers are killed with signal 9 at any moment: what was acknowledged is told, nothing else ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..scale import scaled
+from .nursery import Nursery
+from .receivers import Hesitant, Plain, Socket
+from .world import SOUND, Report, World
+
+WORLDS = scaled(2, 8)
+"""Databases, each with its own server, writers and receivers."""
+AT_ONCE = 4
+SERVERS, SHELLS = scaled(4, 9), scaled(6, 17)
+"""Killed of each, in each world."""
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as found:
+        yield found
+
+
+async def test_nothing_is_lost_or_made_up(nursery: Nursery, tmp_path: Path) -> None:
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def live(seed: int) -> Report:
+        path = tmp_path / str(seed)
+        path.mkdir()
+        async with slots:
+            return await World(nursery, path, seed, SERVERS, SHELLS).run()
+
+    reports = await asyncio.gather(*(live(seed) for seed in range(WORLDS)))
+    for seed, report in enumerate(reports):
+        print(f"world {seed}: {report}")
+    assert [report.violations for report in reports] == [[]] * WORLDS
+    total = {name: sum(getattr(report, name) for report in reports) for name in COUNTED}
+    print(total)
+    assert total["kills"] >= scaled(20, 200)
+    assert total["server_kills"] >= scaled(8, 60)
+    # It was no quiet time at all.
+    assert total["open_kills"] > 0
+    assert total["unanswered"] > 0
+    assert total["acknowledged"] > total["server_kills"]
+    assert total["committed"] > total["shell_kills"]
+
+
+COUNTED = (
+    "kills",
+    "server_kills",
+    "shell_kills",
+    "open_kills",
+    "entries",
+    "acknowledged",
+    "committed",
+    "unanswered",
+)
+
+FAULTS: dict[str, tuple[tuple[type[Plain], ...], str]] = {
+    "acknowledge before commit": (SOUND, "was acknowledged, and is in the log 0 times"),
+    "log in another transaction": (SOUND, "the log does not tell the table"),
+    "": ((Hesitant, Socket), "plain long-polling, b heard"),
+}
+"""By their names in the server: who hears instead, and what is found."""
+
+
+async def test_planted_faults_are_found(nursery: Nursery, tmp_path: Path) -> None:
+    async def live(name: str) -> list[str]:
+        path = tmp_path / f"fault {name}"
+        path.mkdir()
+        return (await World(nursery, path, 1, 5, 0, name, FAULTS[name][0]).run()).violations
+
+    found = dict(zip(FAULTS, await asyncio.gather(*map(live, FAULTS)), strict=True))
+    for name, (_, violation) in FAULTS.items():
+        print(f"{name}: {found[name][:2]}")
+        assert any(violation in one for one in found[name]), (name, found[name])
