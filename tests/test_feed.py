@@ -193,6 +193,31 @@ async def test_a_trimmed_replay_says_reset(rig: Rig) -> None:
     assert page.upto == (await rig.store.find(rig.notes.source, Query())).seq
 
 
+async def test_what_is_written_before_the_reset_after_a_trim_shows_the_gap(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without ``prev`` a receiver would take it for the next message, and miss what was trimmed until the RESET."""
+    first = await rig.insert("a")
+    await wait_until(lambda: rig.heard)
+    reset, written = rig.store.reset, []
+
+    async def reset_later(source: str, cause: Cause) -> str:
+        if source == "feed_note":
+            written.append(await rig.insert("c"))
+        return await reset(source, cause)
+
+    monkeypatch.setattr(rig.store, "reset", reset_later)
+    rig.shell(
+        "insert into feed_note (text) values ('b'), ('b')",
+        "update live_meta set value = (select printf('%016x', seq) || check_digits from live_changes"
+        " order by seq desc limit 1) where name = 'trimmed_to'",
+        "delete from live_changes",
+    )
+    await wait_until(lambda: rig.heard[-1]["method"] == "RESET")
+    assert [data["seq"] for data in rig.heard[:-1]] == [first, *written]
+    assert rig.heard[1]["prev"] > first
+
+
 async def test_a_new_epoch_resets_every_channel(rig: Rig) -> None:
     from livecollections.stores.sqlite import new_epoch
 

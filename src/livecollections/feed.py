@@ -217,7 +217,8 @@ class Feed:
         )
         self._position = await self._store.renew(self._position)
         self._pages.clear()
-        self._last.clear()
+        # What is written before the RESETs are is heard before them: it must show that something is missing.
+        self._last = dict.fromkeys(self._by_source, self._position)
         self._skip_to.clear()
         for source in self._by_source:
             await self._store.reset(source, cause)
