@@ -6,6 +6,7 @@ The exit status is 1 if a promise was broken.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--replay", type=Path, metavar="FILE", help="the history in a file")
     found.add_argument("--histories", type=int, metavar="N", help="search this many, from the seed on")
     found.add_argument("--seconds", type=float, metavar="S", help="search for so long")
-    found.add_argument("--workers", type=int, default=2, metavar="N", help="processes (2)")
+    found.add_argument("--workers", type=int, default=os.cpu_count() or 2, metavar="N", help="processes")
     found.add_argument("--all", action="store_true", help="do not stop at the first failure")
     found.add_argument("--quick", action="store_true", help="do not shrink what fails")
     found.add_argument(
@@ -84,6 +85,13 @@ def look(console: Console, seed: int, options: argparse.Namespace) -> Found:
         ):
             rate = total.histories / max(total.seconds, 1e-9)
             progress.update(task, completed=total.histories, rate=rate, failed=len(total.failed))
+            if total.failed and options.all and not console.is_terminal:
+                print(
+                    total.failed[-1].history.seed,
+                    str(total.failed[-1].failure)[:300],
+                    file=sys.stderr,
+                    flush=True,
+                )
     return total
 
 

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livecollections.stores.sqlite_log import IDEMPOTENT_FOR
+
 from .history import Step
 from .ledger import Past
 
@@ -213,6 +215,7 @@ class Faults:
     async def _clock(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         self.stage.ledger.look()
         self.server.host.jump(detail["by"])
+        self.stage.oracle.have_keys_expired |= detail["by"] > IDEMPOTENT_FOR
 
     async def _capture(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         self.stage.shell.drop_trigger()

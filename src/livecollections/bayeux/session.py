@@ -401,6 +401,9 @@ class Session:
                 taken.append(queue.popleft())
             self.size -= size
         self.flight.add(taken, self.positions)
+        # The rest goes only when these are acknowledged, and that may never be.
+        if self.flight.is_acknowledged and self.size + self.flight.size > self.limit:
+            self._withdraw()
         return taken
 
     def landed(self) -> None:

@@ -321,7 +321,9 @@ class LiveCollection(Generic[D]):
         body = await self._sent(write, key)
         state = write.state
         is_here = state is not None and state in self._documents
-        document: D = self._form.present(_shown(state) if is_here and state else body or write.body or {})
+        # What only the stream has told may be gone again.
+        known = body or (state and state.known) or write.body or {}
+        document: D = self._form.present(_shown(state) if is_here and state else known)
         return document
 
     async def _sent(self, write: Write, key: str | None) -> Document | None:
