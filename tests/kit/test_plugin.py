@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 from textwrap import dedent
 
+import psutil
 import pytest
 
+from livecollections.testing import Site
+
 pytest_plugins = ("pytester",)
+LOADED = (Site,)
+"""What an inner run loads it forgets, and the next one would have two of each class: so it is here before."""
 
 APP = """
     from sqlmodel import Field, SQLModel
@@ -33,12 +41,25 @@ LOOPS = ("-o", "asyncio_default_fixture_loop_scope=function")
 
 
 def run(pytester: pytest.Pytester, *options: str, **files: str) -> str:
-    """What pytest says in a folder with these modules."""
+    """What pytest says in a folder with these modules; nothing of the fixtures is left then."""
+    before = left()
     if files:
         pytester.makepyfile(**{name: dedent(text) for name, text in files.items()})
     result = pytester.runpytest_inprocess(*OPTIONS, *options)
     assert not (pytester.path / "never-made.db").exists()
+    gc.collect()
+    now = left()
+    assert now[0] <= before[0], "threads, files and children"
+    assert now[1] <= before[1], "open descriptors"
     return f"{result.stdout}\n{result.stderr}"
+
+
+def left() -> tuple[set[str], int]:
+    """The names of threads, of the kit's files and of children; and the number of open descriptors."""
+    process = psutil.Process()
+    files = {path.name for path in Path(tempfile.gettempdir()).glob("livecollections-*")}
+    names = {f"{thread.name} {thread.ident}" for thread in threading.enumerate()}
+    return files | names | {str(child.pid) for child in process.children()}, process.num_fds()
 
 
 def test_an_empty_run_imports_nothing_of_ours(tmp_path: Path) -> None:
