@@ -35,6 +35,8 @@ BACKLOG = 10_000
 """More changes of one source than this, waiting at once, are told as one RESET (design, section 5)."""
 MAINTENANCE = 1.0
 """Seconds between two rounds of maintenance of the log."""
+WORKERS = 2
+"""Readings at once for those who are behind: more would wait for one another, and the feed behind them."""
 RETRY = 0.2, 5.0
 """Seconds to wait after the store failed: at first, and at most."""
 
@@ -74,6 +76,7 @@ class Feed:
         self._last: dict[str, str | None] = {}
         self._skip_to: dict[str, str] = {}
         self._moved = asyncio.Event()
+        self._workers = asyncio.Semaphore(WORKERS)
         self._pages = Pages(self._why_reset, self._read, self.position)
         self._failing: set[str] = set()
         self.rows_read = 0
@@ -126,12 +129,14 @@ class Feed:
         return await self._pages.read(channel, after, limit)
 
     async def _why_reset(self, channel: str, since: str) -> Cause | None:
-        return await self._store.why_reset(since, self._resources[channel].source.name)
+        async with self._workers:
+            return await self._store.why_reset(since, self._resources[channel].source.name)
 
     async def _read(self, channel: str, after: str, limit: int, *, squash: bool = False) -> tuple[Page, bool]:
         """A page from the log, and whether it is one: what comes after a place that is gone is a RESET."""
         resource = self._resources[channel]
-        batch = await self._store.read(after, limit, resource.source.name)
+        async with self._workers:
+            batch = await self._store.read(after, limit, resource.source.name)
         self.rows_read += len(batch.changes)
         if batch.lost is not None:
             end = await self._store.head()
