@@ -34,6 +34,7 @@ LAYERS = {
         "bayeux.options",
         "bayeux.origins",
         "bayeux.outbox",
+        "bayeux.pacing",
         "bayeux.policy",
         "bayeux.preference",
         "bayeux.protocol",
@@ -66,6 +67,7 @@ LAYERS = {
     "ports": ("bayeux.history", "stores.base"),
     "adapters": ("stores", "stores.*", "alembic"),
     "flow": (
+        "bayeux.arrivals",
         "bayeux.client",
         "bayeux.driver",
         "bayeux.exchange",

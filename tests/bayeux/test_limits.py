@@ -113,7 +113,7 @@ async def test_a_kicked_client_is_told_so_and_not_to_come_back(transport: str) -
 
 
 async def test_one_that_is_kicked_between_two_polls_hears_it_by_the_next() -> None:
-    server = Server(timeout=5, policy=Open())
+    server = Server(timeout=5, policy=Open(), limits=Limits(arrivals=KICKED))
     kicked = [await connected(server) for _ in range(KICKED + 1)]
     for client_id in kicked:
         server.kick(client_id)

@@ -26,22 +26,13 @@ class Crowd:
         self._began = 0.0
 
     async def run(self) -> None:
-        names = (
-            "join",
-            "join_stopping",
-            "stop_reading",
-            "read_again",
-            "leave",
-            "delays",
-            "cut",
-            "wait",
-            "counts",
-        )
-        await answer({name: getattr(self, name) for name in names})
+        told = "join", "join_stopping", "stop_reading", "read_again", "leave", "cut", "mark"
+        asked = "delays", "wait", "counts"
+        await answer({name: getattr(self, name) for name in (*told, *asked)})
 
     async def join(self, count: int) -> None:
-        """Have so many begin."""
-        for _ in range(0, count, AT_ONCE):
+        """Have more begin, until there are so many."""
+        while len(self.healthy) < count:
             self.healthy += await self._open(min(AT_ONCE, count - len(self.healthy)))
 
     async def join_stopping(self, count: int, compressing: bool = False) -> None:
@@ -82,10 +73,15 @@ class Crowd:
 
     def cut(self) -> None:
         """The network breaks for all of them, in one moment."""
+        self.mark()
+        for one in self.healthy:
+            one.cut()
+
+    def mark(self) -> None:
+        """From now on the seconds count."""
         self._began = time.monotonic()
         for one in self.healthy:
             one.intervals = []
-            one.cut()
 
     async def wait(self, seq: str, within: float) -> dict[str, Any]:
         """Once all are at a seq: in how many seconds after the cut they were."""

@@ -14,7 +14,6 @@ from typing import Any
 from .child import Child
 
 DOCUMENTS = 10
-TEXT = "x" * 900
 WARM = 5_000
 """Changes before anything is measured: what the server keeps of its log is full then, and grows no more."""
 
@@ -22,8 +21,9 @@ WARM = 5_000
 class Writer:
     """A program of its own that writes into the table."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str) -> None:
         self.path = path
+        self._text = text
         self._connection: sqlite3.Connection | None = None
         self._turn = 0
 
@@ -41,9 +41,8 @@ class Writer:
         with closing(self._connection.execute(statement, values)) as cursor:
             return cursor.fetchall()
 
-    @staticmethod
-    def _title() -> str:
-        return f"{time.monotonic()} {TEXT}"
+    def _title(self) -> str:
+        return f"{time.monotonic()} {self._text}"
 
     def write(self, count: int = 1) -> str:
         """So many changes at once; returns the seq of the last."""
@@ -76,13 +75,13 @@ class Writer:
 
 
 @asynccontextmanager
-async def scene(path: Path, **options: Any) -> AsyncIterator[tuple[Child, Child, Writer]]:
+async def scene(path: Path, text: str, **options: Any) -> AsyncIterator[tuple[Child, Child, Writer]]:
     """The server, the crowd's process, and who writes.
 
     Args:
-        options: of the Bayeux server.
+        text: stands in each document.  options: of the Bayeux server.
     """
-    writer = Writer(path / "crowd.db")
+    writer = Writer(path / "crowd.db", text)
     async with Child("tests.crowds.server", str(writer.path), "0", json.dumps(options)) as server:
         port = await server.ask("begin")
         writer.open()

@@ -81,10 +81,14 @@ class Serving:
     async def run(self) -> None:
         serving = asyncio.create_task(self._server.serve())
         watching = asyncio.create_task(self._watch())
-        await answer({"begin": self.begin, "measure": self.measure, "forget": self.forget, "wait": self.wait})
+        await answer(self._questions())
         watching.cancel()
         self._server.should_exit = True
         await serving
+
+    def _questions(self) -> dict[str, Any]:
+        names = "begin", "measure", "wait", "calm"
+        return {name: getattr(self, name) for name in names}
 
     async def _watch(self) -> None:
         while True:
@@ -101,8 +105,10 @@ class Serving:
         """Return when a change has been published."""
         await wait_until(lambda: self.live.statistics().seq >= seq, 30)
 
-    def forget(self) -> None:
-        """Measure the most memory from now on."""
+    async def calm(self) -> None:
+        """Return when no client waits for its turn; the most memory is measured from then on."""
+        sessions = self.live.bayeux._exchange.sessions
+        await wait_until(lambda: not any(session.pause for session in sessions.values()), 60)
         gc.collect()
         self._most = memory()
 
@@ -113,6 +119,7 @@ class Serving:
         found = self.live.statistics()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return {
+            "port": self._server.servers[0].sockets[0].getsockname()[1],
             "memory": memory(),
             "most": max(self._most, memory()),
             "cpu": usage.ru_utime + usage.ru_stime,
@@ -122,7 +129,7 @@ class Serving:
             "handshakes": found.bayeux.handshakes,
             "buffered": found.bayeux.buffered_bytes,
             "stopped": found.bayeux.stopped,
-            "paced": 0,
+            "paced": found.bayeux.paced,
             "replays": found.bayeux.replays,
             "rows": found.rows_read,
             "seq": found.seq,

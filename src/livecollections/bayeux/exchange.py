@@ -10,6 +10,7 @@ It knows no protocol message; ``server.py`` handles those, transports give it li
 from __future__ import annotations
 
 import logging
+import random
 import secrets
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from typing import Any
 from ..cause import Cause
 from . import channel as channels
 from . import message as messages
+from .arrivals import Arrivals
 from .extension import Extensions, Outcome
 from .histories import Histories
 from .history import History
@@ -32,7 +34,7 @@ from .positions import NO_STARTS, Positions
 from .replay import Replay
 from .resets import Resets
 from .service import Services
-from .session import OVERFLOW, QUEUED, Session
+from .session import BEHIND, OVERFLOW, QUEUED, Session
 from .settings import PLAIN, Declarations
 from .statistics import Counts, Statistics
 
@@ -55,6 +57,7 @@ class Exchange(Links):
         pace: how long connects are held, and how often clients are to be heard of.
         patience: seconds that a hook of an extension may take for one message.
         clock: seconds that only rise.  wall: seconds since 1970.  token: draws the secret of a clientId, 160 bits.
+        chance: gives numbers from 0 to below 1.
     """
 
     def __init__(
@@ -66,9 +69,11 @@ class Exchange(Links):
         clock: Callable[[], float] = lambda: time.monotonic(),
         wall: Callable[[], float] = lambda: time.time(),
         token: Callable[[], str] = lambda: secrets.token_hex(20),
+        chance: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(pace, limits, clock, wall)
         self.settings = Declarations()
+        self.arrivals = Arrivals(limits.arrivals, clock, chance)
         self._lazy = Lazy(self.wake)
         self.token = token
         # In front of each secret, so that others can tell whose it is; a process that starts anew is another one.
@@ -98,6 +103,7 @@ class Exchange(Links):
             self._subscribers,
             self.resets.counts,
             stopped_since=self.clock() - self.limits.stall,
+            paced=self.arrivals.told,
         )
 
     async def close(self) -> None:
@@ -106,7 +112,8 @@ class Exchange(Links):
             held = session.release()
             if held is not None:
                 # Not at once: the server is going, and a client that is refused waits much longer.
-                held.reply["advice"] = messages.advice(RETRY, interval=COME_BACK, timeout=self.pace.timeout)
+                interval = COME_BACK + self.arrivals.lost()
+                held.reply["advice"] = messages.advice(RETRY, interval=interval, timeout=self.pace.timeout)
                 self._reply(held.link, held.reply)
             self.end(session)
         self._lifetimes.close()
@@ -157,7 +164,7 @@ class Exchange(Links):
                     self._tell(session)
                 continue
             missed += 1
-            if offer is OVERFLOW or self.positions.is_too_far_behind(session):
+            if offer is OVERFLOW or (offer is BEHIND and self.positions.is_too_far_behind(session)):
                 overflown.append(session)
         self.counts.published += 1
         self.counts.delivered += len(receivers) - missed

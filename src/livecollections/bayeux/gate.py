@@ -13,6 +13,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from ..errors import BayeuxError
 from . import binding
@@ -52,6 +53,7 @@ class Gate:
         self._cookie = cookie
         self._has_warned = False
         self._strays: OrderedDict[str, int] = OrderedDict()
+        self._astray: WeakSet[Link] = WeakSet()
 
     async def session(self, message: Mapping[str, Any], link: Link) -> Session:
         """The session that a message speaks for; the link may speak for it from now on.
@@ -150,9 +152,14 @@ class Gate:
         if isinstance(client_id, str) and client_id in self._exchange.kicked:
             error.advice = messages.advice(NONE)
             return error
-        if link.is_socket or not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id):
+        if not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id):
             return error
         if client_id.startswith(self._exchange.process):
+            return error
+        if link.is_socket:
+            # Faye's client handshakes elsewhere, by HTTP, and comes back to the socket that it has.
+            if connects and self._again(link):
+                error.advice = messages.advice(REHANDSHAKE, interval=SLOWLY)
             return error
         if not self._has_warned:
             self._has_warned = True
@@ -165,6 +172,12 @@ class Gate:
             # Bayeux has no advice to take another transport. Clients that know this one may; others are slowed.
             error.advice = messages.advice(REHANDSHAKE, interval=SLOWLY) | {"connectionTypes": self._steady}
         return error
+
+    def _again(self, link: Link) -> bool:
+        """Whether a socket has brought the session of another process before."""
+        is_known = link in self._astray
+        self._astray.add(link)
+        return is_known
 
     def _times(self, cookie: str | None) -> int:
         """How often this browser has come here for another process; one without our cookie is never known again."""

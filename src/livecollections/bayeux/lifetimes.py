@@ -89,7 +89,7 @@ class Lifetimes:
 
     def touch(self, session: Session) -> None:
         """There is a sign of it: it lives on."""
-        session.deadline = self.deadline()
+        session.deadline = self.deadline() + session.pause
 
     def watch(self, session: Session) -> None:
         """Look at it when something may be due."""

@@ -59,7 +59,7 @@ class Limits:
     frames on one socket before it is closed.  alone: seconds for which a socket may be without a session.
     sessions_per_address: that live, of one address.  url: bytes of a path with its query.  upload: seconds for
     which a body may take to come.  strangers: sockets without a session, of all clients.  strangers_address: of
-    one address.
+    one address.  arrivals: clients that begin or come back in a second, before others are told when to.
     """
 
     body: int = 262_144
@@ -76,8 +76,9 @@ class Limits:
     sessions_per_address: int = 10_000
     url: int = 8_192
     upload: float = 30.0
-    strangers: int = 2_000
+    strangers: int = 10_000
     strangers_address: int = 200
+    arrivals: float = 200.0
 
 
 class Message:
@@ -344,6 +345,12 @@ def replay_invalid(number: Any) -> BayeuxError:
 
 def too_many_sessions() -> BayeuxError:
     return BayeuxError(403, [], "Too many sessions")
+
+
+def too_many_arrivals(wait: float) -> BayeuxError:
+    error = BayeuxError(503, [], "Too many clients come at once")
+    error.advice = advice(REHANDSHAKE, interval=wait)
+    return error
 
 
 def bad_request() -> BayeuxError:

@@ -137,13 +137,17 @@ class Engine:
             asked = message.get("subscription")
             reply["subscription"] = asked if isinstance(asked, str | list) else []
         if name in (channels.HANDSHAKE, channels.CONNECT):
-            interval = 0 if error.code == 401 else RETRY_AFTER_ERROR
-            is_final = error == messages.handshake_denied()
-            reply["advice"] = (
-                messages.advice(NONE) if is_final else messages.advice(REHANDSHAKE, interval=interval)
-            )
-            reply["advice"].update(error.advice or {})
+            reply["advice"] = self._advice_after(error)
         link.reply(reply)
+
+    def _advice_after(self, error: BayeuxError) -> dict[str, Any]:
+        """What a client is to do whose handshake or connect is refused."""
+        if error == messages.handshake_denied():
+            return messages.advice(NONE)
+        interval = self.exchange.arrivals.lost() if error.code == 401 else RETRY_AFTER_ERROR
+        advice = messages.advice(REHANDSHAKE, interval=interval)
+        said = error.advice or {}
+        return {**advice, **said, "interval": max(advice["interval"], said.get("interval", 0))}
 
     # The meta channels.
 
@@ -161,6 +165,8 @@ class Engine:
         least = message.get("minimumVersion", version)
         if messages.major(least) > 1:
             raise messages.version_mismatch(least)
+        if wait := self.exchange.arrivals.begin():
+            raise messages.too_many_arrivals(wait)
         claim = await self._gate.claim(link)
         session = self.exchange.begin()
         session.user = session.told = claim.user
@@ -209,6 +215,7 @@ class Engine:
             self._sign_of_life(session, message, link)
             return
         is_first = session.state is State.HANDSHAKEN or (link.is_socket and link.is_fresh)
+        session.pause = self.exchange.arrivals.resume() if is_first else 0.0
         is_fresh, link.is_fresh = link.is_fresh, False
         self.exchange.attach(session, link)
         reply = self._begin_reply(message)
@@ -217,7 +224,8 @@ class Engine:
         patience = self.exchange.pace.patience(link)
         wait = patience if wish is None else min(patience, wish)
         if is_first or not wait or not _can_hold(session, link, is_alone):
-            self.exchange.answer_at_once(session, link, self.exchange.advise(reply))
+            interval = max(self.exchange.pace.interval, session.pause)
+            self.exchange.answer_at_once(session, link, self.exchange.advise(reply, interval=interval))
         else:
             self.exchange.hold(session, link, reply, wait)
         self.exchange.wake(session)

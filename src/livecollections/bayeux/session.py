@@ -57,11 +57,12 @@ class Offer(Enum):
 
     QUEUED = "queued"
     IGNORED = "not after its position, or read from the history later"
+    BEHIND = "no room for it: from now on the history is to be read"
     OVERFLOW = "a plain message found no room: the session must end"
 
 
 # Looking a member up in its enumeration costs more than the rest of an offer, in Python 3.11.
-QUEUED, IGNORED, OVERFLOW = Offer
+QUEUED, IGNORED, BEHIND, OVERFLOW = Offer
 
 
 class Link(Protocol):
@@ -144,6 +145,7 @@ class Session:
     application's own.  is_numbered: its client wants Salesforce's numbers in what it hears.  link: where its
     messages go now, if anywhere.  flowing: whether the link takes them.  writing_since: when the link began what
     it still writes.  deadline: when it ends if nothing is heard of it.  may_wait: what is queued waits for company.
+    pause: seconds for which its client was told not to connect.
     user: whose it is, as the policy says at handshake; None: nobody's.  told: whom the handshake's connection told,
     as each later one must.  cookie: ours, which the client has returned if ``is_cookie_returned``, first at
     ``returned_at``.  place: where the handshake that was given it came from.  socket: the live socket that speaks
@@ -169,6 +171,7 @@ class Session:
         "limit",
         "link",
         "may_wait",
+        "pause",
         "place",
         "positions",
         "queue",
@@ -211,6 +214,7 @@ class Session:
         self.flowing = False
         self.writing_since: float | None = None
         self.may_wait = False
+        self.pause = 0.0
         self.held: Held | None = None
         self.visit = 0
         self.flight = Flight()
@@ -338,7 +342,7 @@ class Session:
             if not self._has_room(message, self.share):
                 self._withdraw()
                 self.fall_behind(position)
-                return IGNORED
+                return BEHIND
             position.queued = message.seq
         elif not self._has_room(message, self.limit):
             self._withdraw()

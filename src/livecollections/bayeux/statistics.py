@@ -29,7 +29,8 @@ class Statistics:
     on and has not left yet, as far as the ASGI server shows it.  stopped: sessions whose client has taken nothing of
     what is being written for ``Limits.stall`` seconds.  replays: sessions for which a history is being read.
 
-    handshakes: sessions that were begun by clients.  refused: handshakes that were refused.  expired: sessions of
+    paced: times that a client was told to come later, since too many came at once.  handshakes: sessions that were
+    begun by clients.  refused: handshakes that were refused.  expired: sessions of
     which nothing was heard in time.  overflown: sessions that took too little of what they were sent.  kicked:
     sessions that the program ended.  published: messages, and delivered: to how many receivers they went in all;
     what a history tells again is not counted.  resets: by cause, how often a session was told to read again, on
@@ -44,6 +45,7 @@ class Statistics:
     buffered_bytes: int
     stopped: int
     replays: int
+    paced: int
     handshakes: int
     refused: int
     expired: int
@@ -70,12 +72,13 @@ class Counts:
         resets: Mapping[Cause, int],
         *,
         stopped_since: float,
+        paced: int,
     ) -> Statistics:
         """The sums, and what can be seen now.
 
         Args:
             sessions: those that live.  channels: names and patterns with a subscriber.  resets: by cause.
-            stopped_since: a write that began so early should have ended.
+            stopped_since: a write that began so early should have ended.  paced: clients that were told to wait.
         """
         by_transport: Counter[str] = Counter()
         subscriptions = queued = queued_bytes = buffered_bytes = stopped = replays = 0
@@ -98,5 +101,6 @@ class Counts:
             buffered_bytes=buffered_bytes,
             stopped=stopped,
             replays=replays,
+            paced=paced,
             **sums,
         )

@@ -8,19 +8,12 @@ It knows no session, and nothing of what is written.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from ..connection import Receive, Send
 
 HIGH_WATER = 8_192
 """Bytes from which on the server makes a writer wait: one more frame is all that can come on top."""
-
-
-@runtime_checkable
-class _Transport(Protocol):
-    def get_write_buffer_size(self) -> int: ...
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
 
 class Buffer:
@@ -42,6 +35,6 @@ class Buffer:
         return int(self._transport.get_write_buffer_size()) if self._transport is not None else 0
 
 
-def _transport(method: Any) -> _Transport | None:
+def _transport(method: Any) -> Any:
     transport = getattr(getattr(method, "__self__", None), "transport", None)
-    return transport if isinstance(transport, _Transport) else None
+    return transport if hasattr(transport, "set_write_buffer_limits") else None
