@@ -329,6 +329,9 @@ async def test_something_else_that_answers_is_an_error_that_says_so(transport: s
         ({"headers": ["a"]}, "headers"),
         ({"timeout": 0}, "timeout"),
         ({"patience": True}, "patience"),
+        ({"extensions": 5}, "extensions"),
+        ({"ack": "yes"}, "ack"),
+        ({"ssl": True}, "ssl"),
     ],
 )
 def test_a_wrong_option_is_named(arguments: dict[str, Any], named: str) -> None:
@@ -347,9 +350,17 @@ async def test_a_client_is_used_inside_its_block_and_once() -> None:
     for since in (7, {"/chat": 7}, ["/chat"]):
         with pytest.raises(errors.ConfigurationError, match="since"):
             client.subscribe("/chat", since)  # type: ignore[arg-type]
+    # The protocol's own messages are the client's; and nothing but a service ever answers a call.
+    with pytest.raises(errors.ConfigurationError, match="the protocol's own"):
+        await client.publish("/meta/connect", {})
+    with pytest.raises(errors.ConfigurationError, match="/service/"):
+        await client.call("/chat", 1)
     await client.close()
     with pytest.raises(errors.ClientClosed, match="once"):
         await client.__aenter__()
+    async with Client("http://127.0.0.1:9/faye") as other:
+        with pytest.raises(errors.ConfigurationError, match="tries"):
+            await other.wait_connected(tries=0)
 
 
 # What networks do.

@@ -353,6 +353,8 @@ async def test_entering_says_what_is_wrong(site: Site) -> None:
         ({"url": "127.0.0.1:8000"}, "url"),
         ({"url": "http://x", "timeout": 0}, "timeout"),
         ({"url": "http://x", "transports": ["pigeon"]}, "transports"),
+        ({"url": "http://x", "faye": 5}, "faye"),
+        ({"url": "http://x", "faye": "faye"}, "faye"),
     ],
 )
 def test_a_wrong_option_of_the_client_is_named(options: dict[str, Any], named: str) -> None:
@@ -369,11 +371,26 @@ async def test_a_wrong_option_of_a_collection_is_named(site: Site) -> None:
             {"path": "/"},
             {"path": "/a", "model": dict},
             {"path": "/a", "key": ()},
+            {"path": "/a", "key": 5},
+            {"path": "/a", "query": "a=b"},
+            {"path": "/a", "optimistic": "yes"},
         ):
             with pytest.raises(errors.ConfigurationError, match=list(wrong)[-1]):
                 client.collection(**wrong)
         with pytest.raises(errors.ConfigurationError, match="buffer"):
             client.collection("/api/todos").changes(buffer=0)
+    with pytest.raises(errors.ClientClosed):
+        client.collection("/api/todos")
+
+
+async def test_a_part_is_asked_for_as_a_collection_is(site: Site) -> None:
+    site.sql("INSERT INTO rest_todo (title, completed) VALUES ('milk', 1), ('bread', 0)")
+    async with site.client() as client, client.collection("/api/todos") as todos:
+        await todos.read({"completed": True})
+        await todos.read({"completed": False})
+        assert len(todos) == 2
+        with pytest.raises(errors.ConfigurationError, match="query"):
+            await todos.read("completed=true")  # type: ignore[arg-type]
 
 
 async def test_documents_without_the_key_are_no_empty_collection(site: Site) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Self
 import orjson
 
 from ..errors import ClientClosed, ConfigurationError, LiveError, Unconfirmed, Unreachable
+from . import channel as channels
 from .driver import WAYS, Driver, now
 from .hearing import Hearing
 from .interest import Listener
@@ -77,7 +78,7 @@ class Client:
             kinds := _check_transports(transports),
             random=random.random,
             patience=_check_seconds("patience", patience),
-            ack=ack,
+            ack=_check_flag("ack", ack),
             changed=self._on_state,
             asked=lambda: self._driver.wake.set(),
         )
@@ -169,8 +170,11 @@ class Client:
             Unreachable: it can't be reached in time.
             SessionEnded: it has sent the client away.
             ClientClosed: the client is not open.
+            ConfigurationError: ``tries`` is no number from 1.
         """
         self._check_open()
+        if tries is not None:
+            check_count("tries", tries)
         try:
             async with asyncio.timeout(timeout):
                 while self.state is not State.CONNECTED:
@@ -214,6 +218,8 @@ class Client:
             ClientError: the client is closed.
             ConfigurationError: ``channel`` can't be one.  TypeError: ``data`` is not JSON.
         """
+        if isinstance(channel, str) and channels.is_meta(channel):
+            raise ConfigurationError(f"channel: {channel!r} is the protocol's own")
         await self._ask(channel, data, is_call=False)
 
     async def call(self, channel: str, data: Any) -> Any:
@@ -225,6 +231,8 @@ class Client:
             ClientError: the client is closed.
             ConfigurationError: ``channel`` can't be one.  TypeError: ``data`` is not JSON.
         """
+        if isinstance(channel, str) and not channel.startswith("/service/"):
+            raise ConfigurationError(f"channel: one under /service/ is expected, not {channel!r}")
         return (await self._ask(channel, data, is_call=True)).get("data")
 
     async def _ask(self, channel: str, data: Any, *, is_call: bool) -> Mapping[str, Any]:
@@ -274,8 +282,7 @@ class Client:
             is_right = since is None or isinstance(since, str)
         if not is_right:
             raise ConfigurationError(f"since: a seq, or seqs by channel, is expected, not {since!r}")
-        if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
-            raise ConfigurationError(f"buffer: a number from 1 is expected, not {buffer!r}")
+        check_count("buffer", buffer)
         return Subscription(self.listen, channel, since, buffer, self._timeout, lambda: self.error)
 
     def listen(self, channel: str, listener: Listener) -> Hearing:
@@ -300,6 +307,8 @@ def _check_transports(transports: Any) -> list[str]:
 
 
 def _check_extensions(extensions: Any) -> list[Any]:
+    if not isinstance(extensions, Iterable):
+        raise ConfigurationError(f"extensions: a sequence of objects is expected, not {extensions!r}")
     found = list(extensions)
     for extension in found:
         if not callable(getattr(extension, "incoming", None)) and not callable(
@@ -307,6 +316,18 @@ def _check_extensions(extensions: Any) -> list[Any]:
         ):
             raise ConfigurationError(f"extensions: {extension!r} has neither incoming nor outgoing")
     return found
+
+
+def _check_flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}: True or False is expected, not {value!r}")
+    return value
+
+
+def check_count(name: str, value: Any) -> None:
+    """Refuse what is no number from 1. Raises ConfigurationError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name}: a number from 1 is expected, not {value!r}")
 
 
 def _check_seconds(name: str, value: Any) -> float:

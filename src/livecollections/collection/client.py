@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import httpx
 
 from ..bayeux.channel import escape
-from ..bayeux.client import Client
+from ..bayeux.client import Client, check_count
 from ..bayeux.ways import Endpoint
 from ..errors import ClientClosed, ConfigurationError
 from .form import Form
 from .live_collection import LiveCollection
 from .replica import Replica
-from .rest import Headers, Rest
+from .rest import Headers, Rest, query_texts
 
 M = TypeVar("M")
 
@@ -58,6 +58,8 @@ class LiveClient:
         parts = urlsplit(url) if isinstance(url, str) else None
         if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
             raise ConfigurationError(f"url: such as 'http://127.0.0.1:8000' is expected, not {url!r}")
+        if not isinstance(faye, str) or not (faye.startswith("/") or "://" in faye):
+            raise ConfigurationError(f"faye: a path such as '/faye', or a URL, is expected, not {faye!r}")
         self._url = url.rstrip("/")
         self._prefix = unquote(parts.path.rstrip("/"))
         self._headers = headers or {}
@@ -104,6 +106,7 @@ class LiveClient:
         # The stack goes on when this is cancelled, so that nothing is left.
         for collection in self._collections:
             self._stack.push_async_callback(collection.close)
+        self._http = None
         await self._stack.aclose()
 
     @overload
@@ -161,9 +164,11 @@ class LiveClient:
         bare = bare.rstrip("/")
         if not bare.startswith("/"):
             raise ConfigurationError(f"path: such as '/api/todos' is expected, not {path!r}")
-        if tries is not None and (isinstance(tries, bool) or not isinstance(tries, int) or tries < 1):
-            raise ConfigurationError(f"tries: a number from 1 is expected, not {tries!r}")
-        wanted = {**dict(parse_qsl(asked)), **{name: _text(value) for name, value in (query or {}).items()}}
+        if tries is not None:
+            check_count("tries", tries)
+        if not isinstance(optimistic, bool):
+            raise ConfigurationError(f"optimistic: True or False is expected, not {optimistic!r}")
+        wanted = {**dict(parse_qsl(asked)), **query_texts(query or {})}
         form = Form(model, key)
         made: LiveCollection[Any] = LiveCollection(
             bare,
@@ -177,8 +182,3 @@ class LiveClient:
         )
         self._collections[made] = None
         return made
-
-
-def _text(value: Any) -> str:
-    """A value as a query says it."""
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

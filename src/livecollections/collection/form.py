@@ -23,6 +23,8 @@ class Form:
     def __init__(self, model: type[Any] | None, key: str | Sequence[str] | None) -> None:
         if model is not None and not (isinstance(model, type) and issubclass(model, BaseModel)):
             raise ConfigurationError(f"model: a Pydantic or SQLModel class is expected, not {model!r}")
+        if key is not None and not isinstance(key, str | Sequence):
+            raise ConfigurationError(f"key: the names of the key's members are expected, not {key!r}")
         fields = _table_key(model) if key is None else (key,) if isinstance(key, str) else tuple(key)
         if not fields or not all(isinstance(name, str) and name for name in fields):
             raise ConfigurationError(f"key: the names of the key's members are expected, not {key!r}")

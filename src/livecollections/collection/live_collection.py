@@ -12,13 +12,13 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar
 
-from ..bayeux.client import Client
-from ..errors import ClientClosed, ConfigurationError, LiveError, NotLive, RequestError, Unconfirmed
+from ..bayeux.client import Client, check_count
+from ..errors import ClientClosed, LiveError, NotLive, RequestError, Unconfirmed
 from .changes import Changes
 from .follower import Follower, Live
 from .form import Form
 from .replica import Replica
-from .rest import Rest
+from .rest import Rest, query_texts
 from .sender import Sender
 from .state import Document, DocumentChange, DocumentState
 from .turn import Turn
@@ -200,8 +200,7 @@ class LiveCollection(Generic[D]):
         Each reader hears all of them, in order. Of what waits beyond ``buffer``, the steps of one document become one.
         They end when the collection is closed.
         """
-        if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
-            raise ConfigurationError(f"buffer: a number from 1 is expected, not {buffer!r}")
+        check_count("buffer", buffer)
         reader = Changes(self._form.present, buffer)
         if self.live == "off" and self._was_entered:
             reader.close()
@@ -214,9 +213,9 @@ class LiveCollection(Generic[D]):
         Args:
             query: read a part: what it brings is merged, and nothing removed.
 
-        Raises: RequestError, Unreachable, Unconfirmed.
+        Raises: RequestError, Unreachable, Unconfirmed, ConfigurationError.
         """
-        wanted = None if query is None else {name: str(value) for name, value in query.items()}
+        wanted = None if query is None else query_texts(query)
         if self.live == "off":
             raise ClientClosed(NOT_OPEN)
         if (error := await self._follower.read(self._replica.read(wanted))) is not None:

@@ -19,6 +19,7 @@ import orjson
 from ..bayeux.ways import ask_headers, said
 from ..errors import (
     ClientClosed,
+    ConfigurationError,
     Conflict,
     DocumentNotFound,
     InvalidDocument,
@@ -130,6 +131,16 @@ class Rest:
             return Answer(status, orjson.loads(response.content or b"null"), seq, headers)
         except ValueError as error:
             raise Unconfirmed(f"{method} {url}", "the answer is not JSON") from error
+
+
+def query_texts(query: Any) -> dict[str, str]:
+    """A query's values as a URL has them. Raises ConfigurationError."""
+    if not isinstance(query, Mapping) or not all(isinstance(name, str) for name in query):
+        raise ConfigurationError(f"query: a mapping of names to values is expected, not {query!r}")
+    return {
+        name: str(value).lower() if value is None or isinstance(value, bool) else str(value)
+        for name, value in query.items()
+    }
 
 
 def refusal(status: int, content: bytes) -> RequestError:
