@@ -171,9 +171,14 @@ def test_a_site_may_live_for_a_module_and_a_fixture_of_ones_own(pytester: pytest
             def test_rows_stay(live_site, count):
                 assert len(httpx.get(live_site.url + "/api/todos").json()) == count
                 httpx.post(live_site.url + "/api/todos", json={"title": "milk"}).raise_for_status()
+
+            @pytest.mark.parametrize("_", range(2))
+            def test_faults_do_not_stay(live_proxy, _):
+                assert len(httpx.get(live_proxy.url + "/api/todos").json()) == 2
+                live_proxy.offline()
         """,
     )
-    assert "2 passed" in said, said
+    assert "4 passed" in said, said
 
 
 def test_wrong_use_says_what_to_do(pytester: pytest.Pytester) -> None:

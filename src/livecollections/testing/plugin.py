@@ -128,7 +128,7 @@ def live_clock(live_site: Site) -> Clock:
     return live_site.clock
 
 
-@pytest.fixture(scope=cast(Any, scope))
+@pytest.fixture
 def live_proxy(live_site: Site) -> Iterator[SiteProxy]:
     """A way to the site on which things go wrong: ``cut()``, ``offline()``, ``half_open()``, ``delay()``, …."""
     with live_site.proxy() as proxy:
