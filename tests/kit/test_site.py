@@ -7,7 +7,8 @@ import gc
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import psutil
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from livecollections import ConfigurationError, Live
 from livecollections.bayeux import Client, Delivery, Policy, Server
@@ -139,6 +143,19 @@ def test_a_proxy_in_front_of_any_server() -> None:
         assert httpx.get(proxy.url + "/api/articles").status_code == 502
 
 
+def test_what_an_applications_lifespan_gives_its_requests_have() -> None:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
+        yield {"greeting": "hello"}
+
+    async def greet(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.state.greeting)
+
+    app = Starlette(routes=[Route("/", greet)], lifespan=lifespan)
+    with Site(shop.made().wrap(app)) as site:
+        assert httpx.get(site.url).text == "hello"
+
+
 # Wrong use
 
 
@@ -181,6 +198,20 @@ def test_what_the_application_raises_at_its_start_is_the_cause() -> None:
     ):
         pass
     assert isinstance(raised.value.__cause__, ConfigurationError)
+
+
+def test_that_the_application_fails_at_its_end_is_told() -> None:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        raise RuntimeError("the shelf fell over")
+
+    app = FastAPI(lifespan=lifespan)
+    shop.made().mount(app)
+    threads = set(threading.enumerate())
+    with pytest.raises(ConfigurationError, match=r"fails at its end: .*the shelf fell over"), Site(app):
+        pass
+    assert set(threading.enumerate()) <= threads
 
 
 def test_a_port_may_be_asked_for_and_may_be_taken() -> None:

@@ -96,7 +96,7 @@ class Served:
         await self._app(scope, receive, send)
 
     async def stop(self) -> None:
-        """Stop serving, then stop the application."""
+        """Stop serving, then stop the application. Raises ConfigurationError if that fails."""
         for part in self._parts:
             if isinstance(part, Live):
                 await part._end()
@@ -107,8 +107,11 @@ class Served:
             await asyncio.wait({self._serving})
         self._listening.close()
         if self._lifespan is not None:
-            await self._lifespan.tell({"type": "lifespan.shutdown"})
+            answer = await self._lifespan.tell({"type": "lifespan.shutdown"})
             await self._lifespan.wait_ended()
+            if answer is not None and answer["type"] == "lifespan.shutdown.failed":
+                error = self._lifespan.error
+                raise ConfigurationError(f"the application fails at its end: {error!r}") from error
 
 
 class _Server(uvicorn.Server):
