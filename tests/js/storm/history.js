@@ -19,9 +19,9 @@ const REST = 20e3;      // milliseconds in which all must come to rest once the 
 const REPEATS = 5;      // times that a user tries again what failed
 
 const WEIGHTS = {
-  own: { create: 6, save: 10, again: 2, destroy: 3, fetch: 2, fetchData: 1, fetchModel: 1, mark: 1 },
+  own: { create: 6, save: 10, again: 2, destroy: 3, fetch: 3, fetchData: 1, fetchModel: 1, mark: 1 },
   shell: { insert: 3, update: 5, unset: 2, toggle: 2, remove: 2, transaction: 2, rolledBack: 1 },
-  lines: { cut: 3, cutAll: 1, refuse: 1, halfOpen: 2, delay: 2, throttle: 1, age: 2, away: 2, garble: 3 },
+  lines: { cut: 3, cutAll: 1, refuse: 1, halfOpen: 2, delay: 2, throttle: 3, age: 2, away: 2, garble: 3 },
   server: { stop: 0.12, kill: 0.12 }
 };
 const KINDS = { own, ...weather };

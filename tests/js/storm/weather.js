@@ -10,7 +10,7 @@ const pick = (list, n) => list[n % list.length];
 const FAULT = 60;    // milliseconds, times 1 to 15
 const AGES = [0.2, 0.4, 0.8, 1.2];
 const DELAYS = [0.02, 0.08, 0.2, 0.4];
-const RATES = [2000, 8000, 30000];
+const RATES = [1000, 3000, 10000];
 
 // A frame from the server is not masked, one from a client is: so each of these breaks its line, at once or later.
 const NOISES = [

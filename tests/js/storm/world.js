@@ -91,10 +91,11 @@ class World extends Writes {
 
   heard(number, data) {
     this.note(`  ${number} hears ${JSON.stringify(data)}`);
-    const { client } = this.live.find(({ name }) => name === `${number}`), op = this.ops.find(({ origin }) => origin === data.origin);
+    const { client } = this.live.find(({ name }) => name === `${number}`);
+    const op = data.origin && this.ops.find(({ origin }) => origin === data.origin);
     if (!this.heardBy.has(client)) this.heardBy.set(client, new Set());
     this.heardBy.get(client).add(data.seq);
-    if (data.origin && op) Object.assign(op, { entry: { id: data.body.id, body: data.body, place: placeOf(data.seq) }, seq: data.seq });
+    if (op) Object.assign(op, { entry: { id: data.body.id, body: data.body, place: placeOf(data.seq) }, seq: data.seq });
   }
 
   // ---- HTTP
