@@ -86,7 +86,7 @@ class World extends Writes {
     if (successful === false) this.note(`  ${number} ${channel} failed: ${error}`);
     if (live.reset || data && data.method === 'RESET') this.resets.push(`${number}: ${JSON.stringify({ channel, data, live })}`);
     if (data) this.heard(number, data);
-    else if (successful && channel !== '/meta/connect') this.note(`  ${number} ${channel} ${JSON.stringify(live)}`);
+    else if (successful) this.note(`  ${number} ${channel} ${JSON.stringify(live)}`);
   }
 
   heard(number, data) {
