@@ -15,7 +15,7 @@ const { World } = require('./world');
 const STEPS = [40, 70];
 const PAUSE = 90;       // milliseconds at most between steps
 const LONG = 700;       // now and then
-const REST = 20e3;      // milliseconds in which all must come to rest once the lines have healed and a server is there
+const REST = 30e3;      // milliseconds in which all must come to rest once the lines have healed and a server is there
 const REPEATS = 5;      // times that a user tries again what failed
 
 const WEIGHTS = {
@@ -118,6 +118,7 @@ async function play(config, site, LiveCollection) {
     }
     world.note('HEAL');
     weathers(world, true);
+    world.healed = true;
     await Promise.all(world.shells);
     await site.restarting;
     world.rested = await rest(world);

@@ -12,11 +12,12 @@ const { Writes } = require('../rules/writes');
 const { pause } = require('./waiting');
 
 const WRITES = 2500;  // milliseconds that a user's own request may take
+const PATIENT = 10e3; // the same, once all lines have healed
 const OURS = 1.5;     // seconds that the library's may take
 const LEAVING = 1000; // milliseconds for a client to say that it goes
 
 const worlds = new Map();  // a line's host → {world, client}
-const unlimited = makeAjax(''), limited = makeAjax('', WRITES);
+const unlimited = makeAjax(''), limited = makeAjax('', WRITES), patient = makeAjax('', PATIENT);
 Backbone.ajax = (params) => {
   const { world } = worlds.get(new URL(params.url).host);
   return world.send(params);
@@ -102,7 +103,7 @@ class World extends Writes {
 
   // In place of Backbone.ajax.
   send(params) {
-    const { op, headers = {} } = params, ajax = op ? limited : unlimited;
+    const { op, headers = {} } = params, ajax = !op ? unlimited : this.healed ? patient : limited;
     const told = `${params.type} ${params.url} ${params.data && params.type !== 'GET' ? params.data : ''}`;
     if (op) Object.assign(op, { exchange: params, origin: headers['Live-Origin'] });
     const { success, error } = params;
