@@ -459,6 +459,11 @@ class Session:
         for position in self._behind.values():
             position.squash = True
 
+    def shorten(self) -> None:
+        """Its client does not keep up: what came within one turn of the loop must not wait for it."""
+        if self.size > self.share:
+            self._withdraw()
+
     def _withdraw(self) -> None:
         """Give up what the history can tell again."""
         # In the order in which they were queued: what is told again comes in that order.
