@@ -29,6 +29,11 @@ def draw(seed: int) -> History:
     return Drawing(seed).history()
 
 
+def aims(seed: int) -> list[tuple[str, str]]:
+    """The pairs of a fault and a state at which the history of a seed aims."""
+    return [PAIRS[(seed * AIMED + number) * PRIME % len(PAIRS)] for number in range(AIMED)]
+
+
 class Drawing:
     """One history, as it is drawn."""
 
@@ -41,8 +46,7 @@ class Drawing:
 
     def history(self) -> History:
         """Draw it whole."""
-        for number in range(AIMED):
-            fault, state = PAIRS[(self.seed * AIMED + number) * PRIME % len(PAIRS)]
+        for fault, state in aims(self.seed):
             # Not all at the same distance: faults that overlap are the interesting ones.
             self._aim(self.rng.uniform(3.0, LENGTH - 3.0), fault, state)
         for _ in range(self.rng.randrange(3)):
@@ -78,13 +82,14 @@ class Drawing:
     def _aim(self, at: float, fault: str, state: str) -> None:
         """A fault, with what brings a client into the state in which it is to meet it."""
         if state == "new":
-            who, at = LATE, self.readers[LATE].at - self.rng.uniform(0.1, 1.0)
+            ahead = 2.0 if fault == "replay trim" else 0.0
+            who, at = LATE, self.readers[LATE].at - ahead - self.rng.uniform(0.1, 1.0)
             self._fault(at, fault, who, None)
             return
         who = self._anyone() if state in LIFE else self._anyone("collection")
         at = max(at, self.readers[who].at + 3.0)
         # What is asked for waits for the state; the trim also for somebody who reads again.
-        ahead = 0.6 if fault == "replay trim" else 0.02
+        ahead = 0.7 if fault == "replay trim" else 0.2 if state == "reset" else 0.02
         self._fault(at - ahead, fault, who, state)
         self._provoke(at, who, state)
 
@@ -104,8 +109,8 @@ class Drawing:
         elif state == "saving":
             self._write(at, "update", who)
         elif state == "reset":
+            self._step(at - 1.51, "refuse", who, seconds=1.41)
             self._step(at - 1.5, "cut", who)
-            self._step(at - 1.49, "partition", who, seconds=1.4)
             self._step(at - 0.8, "insert", None, title=self._title(), count=3)
             self._step(at - 0.5, "trim", who)
         if state in ("reading", "reset") and self.rng.random() < 0.6:

@@ -67,6 +67,10 @@ class Faults:
         if not self._lasting[actor.host]:
             self.network.heal(actor.host)
 
+    async def refuse(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        """Let a client connect no more for a while."""
+        await self._last(actor, detail, lambda: self.network.refuse(actor.host))
+
     async def _delay(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         most = detail["most"]
         await self._last(actor, detail, lambda: self.network.delay(actor.host, most * 0.9, most))
@@ -125,8 +129,15 @@ class Faults:
         await self.stage.on(actor, actor.act(detail))
 
     async def _lost_last(self, actor: Actor, detail: Mapping[str, Any]) -> None:
-        self.stage.shell.do("insert", {"title": detail["title"], "count": 1})
-        await self._lose("lost last", actor, b'"channel":"/api/todos"', severs=detail["severs"])
+        losing = asyncio.create_task(
+            self._lose("lost last", actor, b'"channel":"/api/todos"', severs=detail["severs"])
+        )
+        # Who is on his way to the server hears only what comes later.
+        for number in range(4):
+            if not losing.done():
+                self.stage.shell.do("insert", {"title": f"{detail['title']}.{number}", "count": 1})
+                await asyncio.wait({losing}, timeout=0.1)
+        await losing
 
     # The server
 
@@ -193,22 +204,25 @@ class Faults:
         if started is None:
             return
         feed: Any = started.feed
-        others = [one for one in self.stage.actors if one is not actor]
+        aim, others = self.aim, [one for one in self.stage.actors if one is not actor]
+        others.sort(key=lambda one: "connected" not in one.states())
         read, used = feed.read, asyncio.Event()
 
         async def trimmed(*arguments: Any, **named: Any) -> Any:
             if not used.is_set():
                 used.set()
-                await self.stage.reach(actor, self.aim)
+                await self.stage.reach(actor, aim)
                 self.stage.meet("replay trim", actor)
                 self.stage.shell.trim(self.server.host.wall())
             return await read(*arguments, **named)
 
         feed.read = trimmed
+        # Who comes back in a new session is told from the log.
+        self.forget(others[0])
         self.network.cut(others[0].host)
         self.stage.shell.do("insert", {"title": detail["title"], "count": 3})
         with suppress(TimeoutError):
-            async with asyncio.timeout(3.0):
+            async with asyncio.timeout(6.0):
                 await used.wait()
         used.set()
 

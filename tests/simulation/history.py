@@ -16,8 +16,8 @@ USERS = frozenset({"create", "update", "replace", "delete", "read", "leave", "jo
 """What a collection's program does."""
 SHELL = frozenset({"bulk", "insert", "remove", "transaction"})
 """What somebody does with SQL, beside the server."""
-MISHAPS = frozenset({"forget", "lose list"})
-"""What brings a client into a state: its session is ended, its next list is lost."""
+MISHAPS = frozenset({"forget", "lose list", "refuse"})
+"""What brings a client into a state: its session is ended, its next list is lost, it can't connect for a while."""
 WRITES = frozenset({"create", "update", "replace", "delete"}) | SHELL
 
 

@@ -52,6 +52,7 @@ COLLECTION: Mapping[str, str] = {
 NO_CONNECTION = "there is no connection yet, or no more, that it could happen to"
 NO_WRITE = "a write needs a collection that is entered"
 NO_STREAM = "no message is on its way to a client without a session"
+NOT_LOST = "a list that is still to come tells it"
 
 _UNCONNECTED = ("delay", "reorder", "drop", "half-open", "cut", "slow")
 
@@ -62,6 +63,7 @@ IMPOSSIBLE: Mapping[tuple[str, str], str] = {
         for fault in ("lost answer", "duplicate")
         for state in ("new", "ended", "off")
     },
+    **{("lost last", state): NOT_LOST for state in ("reading", "reset")},
     **{("lost last", state): NO_STREAM for state in ("new", "ended", "off", "handshaking", "closing")},
 }
 """Pairs that cannot meet, and why."""
@@ -110,12 +112,15 @@ class Meetings:
         """Count what another run met too."""
         self.counts.update(counts)
 
+    def rare(self, least: int) -> list[tuple[str, str]]:
+        """The pairs that met less often."""
+        return [pair for pair in PAIRS if self.counts[pair] < least]
+
     def missing(self, least: int) -> list[str]:
         """Sentences on pairs that met less often than they must."""
         return [
             f"{fault} met {state} {self.counts[fault, state]} times, {least} are needed"
-            for fault, state in PAIRS
-            if self.counts[fault, state] < least
+            for fault, state in self.rare(least)
         ]
 
 

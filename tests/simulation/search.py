@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, field
 from itertools import islice
 
-from .draw import draw
+from .draw import aims, draw
 from .meetings import FAULTS, Meetings
 from .run import Outcome, run
 
@@ -57,13 +57,34 @@ def search(
     Args:
         histories: how many; None: until ``seconds`` are over.  stop: end at the first that fails.
     """
-    found, started = Found(), time.monotonic()
     seeds = iter(range(first, first + histories) if histories is not None else range(first, 1 << 62))
+    yield from _search(Found(), seeds, seconds, workers, stop)
+
+
+def fill(found: Found, first: int, least: int, *, most: int, workers: int = 2) -> Iterator[Found]:
+    """Go on with histories that aim at pairs which have met less often than they must, until all have.
+
+    Args:
+        first: the seed after which they are looked for.  most: how many histories at most.
+    """
+    seeds = iter(range(first, 1 << 62))
+    for _ in range(0, most, CHUNK * workers):
+        rare = {*found.meetings.rare(least)}
+        if not rare or found.failed:
+            return
+        aimed = islice((seed for seed in seeds if not rare.isdisjoint(aims(seed))), CHUNK * workers)
+        yield from _search(found, iter([*aimed]), None, workers, True)
+
+
+def _search(
+    found: Found, seeds: Iterator[int], seconds: float | None, workers: int, stop: bool
+) -> Iterator[Found]:
+    began, started = found.seconds, time.monotonic()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         waiting: set[Future[list[Outcome]]] = set()
         while True:
-            found.seconds = time.monotonic() - started
+            found.seconds = began + time.monotonic() - started
             is_over = (stop and found.failed) or (seconds is not None and found.seconds >= seconds)
             while not is_over and len(waiting) < workers + 1 and (chunk := _take(seeds)):
                 waiting.add(pool.submit(run_all, chunk))
@@ -72,7 +93,7 @@ def search(
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 found.add(future.result())
-            found.seconds = time.monotonic() - started
+            found.seconds = began + time.monotonic() - started
             yield found
 
 

@@ -138,7 +138,11 @@ class Stage:
         elif step.what == "forget":
             self.faults.forget(actor)
         elif step.what == "lose list":
-            self.simulation.network.lose_answer(actor.host, ("GET",))
+            # The next is read at once, when the stream is confirmed.
+            for _ in range(2):
+                self.simulation.network.lose_answer(actor.host, ("GET",))
+        elif step.what == "refuse":
+            await self.faults.refuse(actor, step.detail)
 
     async def _befall(self, step: Step, actor: Actor | None) -> None:
         if actor is None:

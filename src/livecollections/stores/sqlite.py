@@ -392,8 +392,7 @@ class SQLiteStore(Store):
         try:
             stale = await self._write(function)
             if stale:
-                told = "; ".join(f"{source}: {reason}" for source, reason in stale.items())
-                logger.warning("capture was missing or old, receivers read it all again: %s", told)
+                logger.warning("capture was missing or old for %s", ", ".join(stale))
         except Exception:
             logger.exception("capture can't be put right")
         self._shapes = {}
