@@ -23,7 +23,7 @@ PUBLIC = {
 }  # fmt: skip
 LIVE = {
     "resource", "add_resource", "include_router", "on", "app", "mount", "wrap", "router", "lifespan", "session",
-    "snapshot", "bayeux",
+    "snapshot", "bayeux", "statistics",
 }  # fmt: skip
 
 

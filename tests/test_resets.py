@@ -52,7 +52,7 @@ class Site:
 
     async def ask(self, name: str, seq: Any) -> dict[str, Any]:
         """Subscribe from a place; what the reply says under ``ext.live``."""
-        ext = since(seq) if name == TODOS else {"live": {"since": {name: seq}}}
+        ext = since(seq) if name == TODOS or seq is None else {"live": {"since": {name: seq}}}
         (reply,) = (await request(self.server, subscribe(self.client, name, ext=ext))).messages
         return dict(reply["ext"]["live"])
 
@@ -267,3 +267,27 @@ async def test_one_that_nobody_hears_is_not_counted(site: Site) -> None:
     await site.live._store.reset("rest_todo")
     await site.write()
     assert site.server.statistics().resets == {}
+
+
+async def test_a_plain_channel_that_has_gone_on_too_far_says_so_on_connect(site: Site) -> None:
+    server = site.server
+    server.channel("/short/*", history=MemoryHistory(messages=2))
+    await site.ask("/short/a", None)
+    for number in range(4):
+        await server.publish("/short/a", number)
+    first, *_ = await site.poll()
+    (told,) = await site.poll(at={"/short/a": first["ext"]["live"]["seq"]})
+    assert told["ext"]["live"]["reset"] is True
+    assert server.statistics().resets == {Cause.TRIMMED_IN_REPLAY: 1}
+    await site.poll(at={"/short/a": "0" * 28})
+    assert server.statistics().resets == {Cause.TRIMMED_IN_REPLAY: 1, Cause.OTHER_EPOCH: 1}
+
+
+async def test_a_pattern_below_which_a_channel_has_gone_says_so_on_connect(site: Site) -> None:
+    seq = (await site.ask("/chat/**", None))["seq"]["/chat/**"]
+    for name in "abcd":
+        await site.server.publish(f"/chat/{name}", 1)
+    asked = connect(site.client, ext={"live": {"at": {"/chat/**": seq}}})
+    reply = (await request(site.server, asked)).messages[0]
+    assert reply["ext"]["live"]["reset"] == ["/chat/**"]
+    assert site.server.statistics().resets == {Cause.CHANNEL_FORGOTTEN: 1}

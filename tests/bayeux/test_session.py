@@ -170,3 +170,15 @@ def test_the_sizes_add_up_and_positions_never_pass_what_was_sent(steps: list[tup
         assert all(position.sent < item <= position.queued for item in waiting)
         assert position.sent <= position.queued <= seq(place)
         assert position.is_behind or position.queued == seq(place)
+
+
+def test_channels_that_stalled_are_behind_in_the_order_in_which_they_were_queued() -> None:
+    """Not in the order of a set, which is another one in each process."""
+    one = session()
+    channels = [f"/{letter}" for letter in "qwertyui"]
+    for channel in sorted(channels):
+        one.watch(channel, seq(0))
+    for place, channel in enumerate(channels, 1):
+        one.offer(message(place, channel))
+    one.stalled()
+    assert one.behind() == channels

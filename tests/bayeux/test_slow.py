@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.asyncio.client import ClientConnection
@@ -30,8 +32,8 @@ class Watched:
         self.protocols: list[Any] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "websocket":
-            self.protocols.append(send.__self__)
+        if scope["type"] != "lifespan":
+            self.protocols.append(receive.__self__)
         await self.server(scope, receive, send)
 
     @property
@@ -200,3 +202,65 @@ async def test_a_batch_whose_end_waits_costs_its_bound() -> None:
         await flood(server, client_id)
         answered.set()
         assert len((await polling).messages) == len(batch)
+
+
+@asynccontextmanager
+async def asking(url: str, head: str, body: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
+    """One HTTP request, of whose answer nothing is taken before it is asked for, and little fits in between."""
+    address = urlsplit(url)
+    end = socket.socket()
+    end.setblocking(False)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1_000)
+    await asyncio.get_running_loop().sock_connect(end, (address.hostname, address.port))
+    reader, writer = await asyncio.open_connection(sock=end, limit=1_024)
+    asked = f"{head}\r\nHost: {address.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(asked.encode() + body)
+    try:
+        yield reader
+    finally:
+        writer.transport.abort()
+
+
+async def test_g5_a_stream_that_is_not_read_costs_its_bound(server: Server) -> None:
+    log = Log(server)
+    watched = Watched(server)
+    async with served(watched) as url:
+        client_id = await connected(server)
+        await request(server, subscribe(client_id, log.channel))
+        session = server._exchange.sessions[client_id]
+        async with asking(url, f"GET /faye/{client_id} HTTP/1.1\r\nAccept: text/event-stream") as reader:
+            await wait_until(lambda: session.link is not None)
+            while not session.positions[log.channel].is_behind or server.statistics().stopped == 0:
+                for key in range(64):
+                    log.add(key % 7)
+                await asyncio.sleep(0)
+                assert watched.buffered <= HIGH_WATER + FRAME + 1_000
+            assert session.size <= session.share
+            assert 0 < watched.buffered == server.statistics().buffered_bytes
+            heard = b""
+            last = log.position().encode()
+            while last not in heard:
+                heard = heard[-200:] + await asyncio.wait_for(reader.read(8_192), 5)
+            assert any(squash for _, squash in log.reads)
+
+
+async def test_g5_a_poll_whose_answer_is_not_read_costs_its_bound(server: Server) -> None:
+    log = Log(server)
+    watched = Watched(server)
+    async with served(watched) as url:
+        client_id = await connected(server)
+        await request(server, subscribe(client_id, log.channel))
+        session = server._exchange.sessions[client_id]
+        body = json.dumps([connect(client_id, id="p")]).encode()
+        async with asking(url, "POST /faye HTTP/1.1\r\nContent-Type: application/json", body):
+            await wait_until(lambda: session.held is not None)
+            for key in range(2_000):
+                log.add(key % 7)
+            await wait_until(lambda: session.held is None and session.link is None)
+            assert session.size <= session.share
+            assert watched.buffered <= server.limits.queue_bytes
+        heard: list[str] = []
+        while not heard or heard[-1] != log.position():
+            heard += seqs((await request(server, connect(client_id))).messages)
+        assert heard == sorted(set(heard))

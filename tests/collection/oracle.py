@@ -19,12 +19,13 @@ class Violation(AssertionError):
 
 
 class Watch:
-    """One collection's oracle."""
+    """One collection's oracle. query: which rows are its."""
 
-    def __init__(self, name: str, replica: Any, world: World) -> None:
+    def __init__(self, name: str, replica: Any, world: World, query: Row) -> None:
         self.name = name
         self.replica = replica
         self.world = world
+        self.query = query
         self.era = 0
         self.view: dict[str, Row] = {}
         self.seen: dict[str, tuple[int, int]] = {}
@@ -180,7 +181,7 @@ class Watch:
         replica, log = self.replica, self.world.log
         if not replica.is_joined:
             self.fail("is not live")
-        query = {"done": True} if replica._is_signal else {}
+        query = self.query
         rows = {
             str(key): row for key, row in log.rows.items() if all(row.get(n) == v for n, v in query.items())
         }
@@ -222,7 +223,7 @@ class Watch:
 
     def _check_lost(self, state: Any) -> None:
         """A create whose answer was lost is its row as soon as the push with its origin is heard."""
-        if self.world.causes or self.replica._is_signal:
+        if self.world.causes or self.query:
             return
         origins = {one.origin for one in self.writes if one.state is state}
         made = [

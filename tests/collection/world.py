@@ -94,7 +94,7 @@ class World:
 
     def _home(self, library: SimpleNamespace, number: int, query: Row) -> Home:
         replica = library.Replica("/api/todos", library.Keys(), is_signal=bool(query))
-        watch = Watch(f"collection {number}", replica, self)
+        watch = Watch(f"collection {number}", replica, self, query)
         return Home(watch, replica, library.Writes(replica), query, self.rng.random() < 0.6)
 
     def run(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -54,13 +55,18 @@ class Collections:
     async def wait(self, documents: list[tuple[int, str]], within: float) -> float:
         """Once each collection holds these: the seconds that the last of them took."""
         wanted = dict(documents)
-        await wait_until(
-            lambda: all(
-                one.live == "live" and {item["id"]: item["title"] for item in one} == wanted
+
+        def late() -> list[str]:
+            return [
+                one.live
                 for one in self._collections
-            ),
-            within,
-        )
+                if one.live != "live" or {item["id"]: item["title"] for item in one} != wanted
+            ]
+
+        try:
+            await wait_until(lambda: not late(), within)
+        except AssertionError:
+            raise TimeoutError(f"{len(late())} are late: {Counter(late())}") from None
         return time.monotonic() - self._began
 
 

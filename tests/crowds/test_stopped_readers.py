@@ -21,7 +21,7 @@ STOPPED, FEW, HEALTHY = 50, 100, scaled(100, 1_000)
 ROUNDS = scaled(1, 5)
 BURST = 200
 """Changes after which none of the stopped takes anything any more."""
-WRITES, RATE = scaled(30, 40), scaled(20, 5)
+WRITES, RATE = scaled(20, 40), scaled(20, 5)
 TEXT = "x" * 900
 PATIENT = {"timeout": 120.0, "ping": None}
 """The server asks nobody for a sign of life: as shipped it ends those that stop after 30 s."""

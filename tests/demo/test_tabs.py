@@ -6,8 +6,8 @@ from playwright.sync_api import Browser, Page, Request, WebSocket, expect
 
 from .serving import DemoServer, wait_until
 
-TABS = 5
-"""One fewer than a browser's connections to one server, all of which could be held as polls."""
+TABS = 8
+"""More than a browser's connections to one server: polls of Faye's clients could take all of them."""
 ROUNDS = 5
 """Profiles at most, until two have been given several cookies in the race."""
 

@@ -9,9 +9,11 @@ The histories themselves are those of the suites.
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 Play = Callable[[int], Awaitable[None] | None]
 """Plays the history of a seed; raises AssertionError, or TimeoutError where it never came to its end."""
@@ -49,6 +51,26 @@ def collection(seed: int) -> None:
     World(seed, LIBRARY).run()
 
 
+async def log(seed: int) -> None:
+    """A real store and feed: writes, lists and replays amid other programs' commits, trims and restored backups."""
+    from ..stores.log_world import World
+
+    with tempfile.TemporaryDirectory(prefix="live-log-") as folder:
+        async with World(Path(folder), seed, Counter()) as world:
+            await world.run()
+
+
+def simulation(seed: int) -> None:
+    """The whole product over a simulated network and clock: users, faults, crashes and restored databases."""
+    from ..simulation.draw import draw
+    from ..simulation.run import run
+
+    outcome = run(draw(seed))
+    if outcome.promise == "error":
+        raise RuntimeError(outcome.failure)
+    assert outcome.failure is None, f"{outcome.promise}: {outcome.failure}"
+
+
 async def streams(seed: int) -> None:
     """The real Bayeux server on a resource: sockets cut and stalled, polls aborted and lost."""
     from ..bayeux.test_interleavings import run
@@ -65,6 +87,10 @@ async def kept(seed: int) -> None:
 
 HUNTERS = {
     "capture": Hunter("hostile SQL on SQLite, its log replayed", capture, 8),
+    "log": Hunter(
+        "SQLite's log and its feed, amid other programs' commits, trims and restored backups", log, 4, 240
+    ),
+    "simulation": Hunter("the whole product over a simulated network and clock", simulation, 1.5, 300),
     "streams": Hunter("sockets and polls on a resource, interleaved by hand", streams, 80),
     "kept": Hunter("sockets and polls on channels with histories, interleaved by hand", kept, 60),
     "collection": Hunter("Python collections on a stub server", collection, 60),

@@ -15,7 +15,8 @@ USER_TRIGGERS = (
     "CREATE TRIGGER named AFTER INSERT ON log_thing WHEN NEW.name = 'a' "
     "BEGIN UPDATE log_thing SET size = 0.1 WHERE id = NEW.id; END",
     "CREATE TRIGGER told AFTER UPDATE OF n ON log_thing BEGIN INSERT INTO log_aside (note) VALUES (NEW.n); END",
-    "CREATE TRIGGER thrown AFTER UPDATE OF n ON log_thing WHEN NEW.n = 4 AND NEW.name < 'c' "
+    "CREATE TRIGGER asked BEFORE INSERT ON log_thing BEGIN INSERT INTO log_aside (note) VALUES (NEW.n); END",
+    "CREATE TRIGGER thrown AFTER UPDATE OF n ON log_thing WHEN NEW.n = 4 AND NEW.name IS NOT NULL "
     "BEGIN DELETE FROM log_thing WHERE id = NEW.id; END",
 )
 COLUMNS = ("id", "name", "n", "size", "mark")

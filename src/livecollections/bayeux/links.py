@@ -76,6 +76,7 @@ class Links:
         if session is None or session.link is not link:
             return
         session.put_back()
+        session.shorten()
         session.link, session.flowing, session.writing_since = None, False, None
         if session.held is not None and session.held.link is link:
             session.release()
@@ -180,6 +181,8 @@ class Links:
         now = self.clock()
         if (session := _attached(link)) is not None:
             session.flowing, session.writing_since = False, now
+            if link.buffered:
+                session.shorten()
         return now
 
     def sent(self, link: Link, begun: float) -> None:

@@ -30,6 +30,8 @@ from .start import Start
 
 logger = logging.getLogger("livecollections.bayeux")
 
+SWITCH = 1.0
+"""Seconds for which the first poll of a client is held that would rather have a WebSocket."""
 RETRY_AFTER_ERROR = 1.0
 """Seconds before a client that did something wrong handshakes again; without, Faye's does so in a hot loop."""
 TURN = 0.01
@@ -179,6 +181,7 @@ class Engine:
             raise messages.too_many_sessions()
         self.exchange.admit(session, address)
         session.connected(message.get("id"))
+        session.may_switch = not link.is_socket and offered[0] == "websocket" and "websocket" in self.types
         reply = messages.reply_to(message, client_id=False)
         reply["version"] = messages.VERSION
         reply["supportedConnectionTypes"] = list(self.types)
@@ -227,6 +230,9 @@ class Engine:
             interval = max(self.exchange.pace.interval, session.pause)
             self.exchange.answer_at_once(session, link, self.exchange.advise(reply, interval=interval))
         else:
+            # Faye's client uses the socket that it is opening from the next connect on; and the polls of six tabs that
+            # were opened at once are all the connections that a browser has.
+            wait, session.may_switch = min(wait, SWITCH) if session.may_switch else wait, False
             self.exchange.hold(session, link, reply, wait)
         self.exchange.wake(session)
 

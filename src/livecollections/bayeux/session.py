@@ -144,7 +144,8 @@ class Session:
     id: its clientId, a secret.  is_local: in this process, trusted, and not bounded.  attributes: the
     application's own.  is_numbered: its client wants Salesforce's numbers in what it hears.  link: where its
     messages go now, if anywhere.  flowing: whether the link takes them.  writing_since: when the link began what
-    it still writes.  deadline: when it ends if nothing is heard of it.  may_wait: what is queued waits for company.
+    it still writes.  deadline: when it ends if nothing is heard of it.  may_switch: its client polls, and would rather
+    have a socket.  may_wait: what is queued waits for company.
     pause: seconds for which its client was told not to connect.
     user: whose it is, as the policy says at handshake; None: nobody's.  told: whom the handshake's connection told,
     as each later one must.  cookie: ours, which the client has returned if ``is_cookie_returned``, first at
@@ -170,6 +171,7 @@ class Session:
         "is_replaying",
         "limit",
         "link",
+        "may_switch",
         "may_wait",
         "pause",
         "place",
@@ -201,6 +203,7 @@ class Session:
         self.told: Any = None
         self.cookie: str | None = None
         self.is_cookie_returned = False
+        self.may_switch = False
         self.returned_at = 0.0
         self.place: tuple[str, str] | None = None
         self.state = State.HANDSHAKEN
@@ -455,6 +458,11 @@ class Session:
         self._withdraw()
         for position in self._behind.values():
             position.squash = True
+
+    def shorten(self) -> None:
+        """Its client does not keep up: what came within one turn of the loop must not wait for it."""
+        if self.size > self.share:
+            self._withdraw()
 
     def _withdraw(self) -> None:
         """Give up what the history can tell again."""

@@ -392,7 +392,8 @@ class SQLiteStore(Store):
         try:
             stale = await self._write(function)
             if stale:
-                logger.warning("capture was missing or old for %s", ", ".join(stale))
+                told = "; ".join(f"{source}: {reason}" for source, reason in stale.items())
+                logger.warning("capture was missing or old, receivers read it all again: %s", told)
         except Exception:
             logger.exception("capture can't be put right")
         self._shapes = {}

@@ -22,7 +22,7 @@ const WEIGHTS = {
   own: { create: 6, save: 10, again: 2, destroy: 3, fetch: 3, fetchData: 1, fetchModel: 1, mark: 1 },
   shell: { insert: 3, update: 5, unset: 2, toggle: 2, remove: 2, transaction: 2, rolledBack: 1 },
   lines: { cut: 3, cutAll: 1, refuse: 1, halfOpen: 2, delay: 2, throttle: 3, age: 2, away: 2, garble: 3 },
-  server: { stop: 0.15, kill: 0.15 }
+  server: { stop: 0.1, kill: 0.1 }
 };
 const KINDS = { own, ...weather };
 const CHOICES = Object.entries(WEIGHTS).flatMap(([kind, ops]) =>
