@@ -41,11 +41,12 @@ class Request:
 
 @dataclass
 class Author:
-    """name: of all that it writes.  requests: what it asked for, in order."""
+    """name: of all that it writes.  rest: seconds between two requests.  requests: what it asked for, in order."""
 
     name: str
     url: str
     chance: random.Random
+    rest: float = 0.0
     requests: list[Request] = field(default_factory=list)
     is_stopping: bool = False
     _own: list[int] = field(default_factory=list)
@@ -67,7 +68,7 @@ class Author:
                     if not is_repeated:
                         break
                 self._learn(request)
-                await asyncio.sleep(self.chance.random() * 0.01)
+                await asyncio.sleep(self.rest + self.chance.random() * 0.01)
 
     def _next(self) -> Request:
         number = len(self.requests)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import time
 from collections.abc import Sequence
@@ -12,13 +11,12 @@ import uvicorn
 from sqlmodel import Field, SQLModel
 
 from livecollections import Live
-from livecollections.stores.base import Write, Written
-from livecollections.stores.sqlite import SQLiteStore
+from livecollections.stores.base import Write
 from livecollections.stores.sqlite_write import Outcome, Writer
 
 PATH = "/api/notes"
 TABLE = "kill_note"
-LATE = 0.1
+LATE = 0.3
 """Seconds by which a planted fault does late what belongs together."""
 
 
@@ -53,31 +51,15 @@ def warm() -> None:
 
 
 def acknowledge_before_commit() -> None:
-    """What was written is told at once, and committed a little later."""
-    write = SQLiteStore.write
-
-    def commit(writer: Writer) -> None:
-        if writer._connection.in_transaction:
-            writer._connection.execute("COMMIT")
+    """What was written is told at once, and committed with the next write."""
 
     def perform(writer: Writer, writes: Sequence[Write]) -> list[Outcome]:
-        commit(writer)
+        if writer._connection.in_transaction:
+            writer._connection.execute("COMMIT")
         writer._connection.begin_immediate()
         return [writer._in_savepoint(each) for each in writes]
 
-    async def write_and_commit_late(store: SQLiteStore, each: Write) -> Written:
-        async def later() -> None:
-            await asyncio.sleep(LATE)
-            await store._run("write", lambda: commit(store._writer))
-
-        try:
-            return await write(store, each)
-        finally:
-            tasks.add(asyncio.create_task(later()))
-
-    tasks: set[Any] = set()
     Writer.perform = perform  # type: ignore[method-assign, assignment]
-    SQLiteStore.write = write_and_commit_late  # type: ignore[method-assign, assignment]
 
 
 def log_in_another_transaction() -> None:

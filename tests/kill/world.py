@@ -57,6 +57,7 @@ class World:
     """servers, shells: how many of each are killed.
 
     fault: one planted in the server, by name.  plain: those who hear beside our clients.
+    rest: seconds between two requests of one author.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class World:
         shells: int,
         fault: str = "",
         plain: Sequence[type[Plain]] = SOUND,
+        rest: float = 0.0,
     ) -> None:
         self._nursery = nursery
         self._database, self._output = path / "notes.db", path / "server.log"
@@ -80,7 +82,7 @@ class World:
         self._plain = plain
         self._has_fault = bool(fault) or plain is not SOUND
         self._authors = [
-            Author(f"rest-{number}", self._url, random.Random(seed * 31 + number))
+            Author(f"rest-{number}", self._url, random.Random(seed * 31 + number), rest)
             for number in range(1 if self._has_fault else AUTHORS)
         ]
         self._turns = ["server"] * servers + ["shell"] * shells
@@ -136,9 +138,10 @@ class World:
         if self._chance.random() < 0.2 and not self._has_fault:
             await asyncio.sleep(self._chance.random() * 0.3)
         else:
-            wanted = self._acknowledged() + self._chance.randrange(1, 8)
+            wanted = self._acknowledged() + self._chance.randrange(1, 4 if self._has_fault else 8)
             await self._wait(lambda: self._acknowledged() >= wanted or self._is_open())
-            await asyncio.sleep(self._chance.random() * (LATE if self._has_fault else 0.02))
+            within = self._chance.random()
+            await asyncio.sleep(LATE * (0.3 + within / 2) if self._has_fault else within * 0.02)
         self._end(self._server)
         self.report.server_kills += 1
         await asyncio.sleep(self._chance.choice((0.0, 0.0, 0.1)))
