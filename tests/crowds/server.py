@@ -87,7 +87,7 @@ class Serving:
         await serving
 
     def _questions(self) -> dict[str, Any]:
-        names = "begin", "measure", "wait", "calm"
+        names = "begin", "measure", "wait", "wait_stopped", "calm"
         return {name: getattr(self, name) for name in names}
 
     async def _watch(self) -> None:
@@ -104,6 +104,10 @@ class Serving:
     async def wait(self, seq: str) -> None:
         """Return when a change has been published."""
         await wait_until(lambda: self.live.statistics().seq >= seq, 30)
+
+    async def wait_stopped(self, count: int) -> None:
+        """Return when so many clients have taken nothing for a while."""
+        await wait_until(lambda: self.live.bayeux.statistics().stopped == count, 10)
 
     async def calm(self) -> None:
         """Return when no client waits for its turn; the most memory is measured from then on."""

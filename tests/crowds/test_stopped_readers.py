@@ -21,7 +21,7 @@ STOPPED, FEW, HEALTHY = 50, 100, scaled(100, 1_000)
 ROUNDS = scaled(1, 5)
 BURST = 200
 """Changes after which none of the stopped takes anything any more."""
-WRITES, RATE = scaled(20, 40), scaled(20, 5)
+WRITES, RATE = scaled(20, 100), scaled(20, 10)
 TEXT = "x" * 900
 PATIENT = {"timeout": 120.0, "ping": None}
 """The server asks nobody for a sign of life: as shipped it ends those that stop after 30 s."""
@@ -79,6 +79,7 @@ async def test_stopped_readers_cost_their_bound_and_nobody_else_time(
         before = await server.ask("measure")
         known = await stop_some(load, writer)
         await measure_delays(load, writer)
+        await server.ask("wait_stopped", count=STOPPED)
         measured = await server.ask("measure")
         waiting = bounded(measured)
         cost = (measured["memory"] - before["memory"]) / STOPPED
@@ -90,6 +91,7 @@ async def test_stopped_readers_cost_their_bound_and_nobody_else_time(
             alone.append(await measure_delays(load, writer))
             known = await stop_some(load, writer)
             beside.append(await measure_delays(load, writer))
+            await server.ask("wait_stopped", count=STOPPED)
             waiting = max(waiting, bounded(await server.ask("measure")))
             await read_again(load, writer, known)
     ratio = median(one["p99"] for one in beside) / median(one["p99"] for one in alone)
