@@ -72,12 +72,20 @@ class Book:
         upto = seq(found[-1]) if len(found) == limit else seq(self.length)
         return Page([self.message(n) for n in found], upto), True
 
+    async def ask(self, after: str, limit: int) -> Page:
+        """A page; who is told nothing takes it that nothing was published that it lacks."""
+        published = self.published
+        page = await self.pages.read(CHANNEL, after, limit)
+        place = self.place(after)
+        assert page.messages or place is None or not [n for n in range(place + 1, published + 1) if n % OTHER]
+        return page
+
     async def catch_up(self, after: int, limit: int = 20) -> list[str]:
         """All seqs that one at a place is told, until there is no more."""
         heard: list[str] = []
         at = seq(after)
         while True:
-            page = await self.pages.read(CHANNEL, at, limit)
+            page = await self.ask(at, limit)
             heard += [message.seq or "" for message in page.messages]
             if page.upto == at:
                 return heard
@@ -102,6 +110,19 @@ async def test_places_nearby_share_a_reading() -> None:
     told = await asyncio.gather(*(book.catch_up(place % 10) for place in range(500)))
     assert all(heard == book.after(place % 10) for place, heard in enumerate(told))
     assert book.rows == len(book.after(0))
+
+
+async def test_the_end_of_what_was_read_once_is_not_taken_for_the_end_of_the_log() -> None:
+    """Two who come back at places far apart leave a seam; a third is at the last message before it."""
+    book = Book()
+    book.write(100)
+    book.start()
+    seam = 60
+    assert seam % OTHER == 0, "at a seq that is no message of the channel"
+    assert await book.catch_up(seam) == book.after(seam)
+    assert await book.catch_up(10) == book.after(10)
+    page = await book.ask(seq(seam - 1), 20)
+    assert [message.seq for message in page.messages] == book.after(seam)[:20]
 
 
 async def test_what_was_published_lately_is_not_read_at_all() -> None:
@@ -206,7 +227,7 @@ async def _history(chance: random.Random) -> None:
     heard: list[list[str]] = [[] for _ in readers]
 
     async def turn(index: int) -> None:
-        page = await book.pages.read(CHANNEL, readers[index], chance.choice([5, 20]))
+        page = await book.ask(readers[index], chance.choice([5, 20]))
         if page.messages and b"RESET" in page.messages[0].body:
             assert book.place(readers[index]) is None
             heard[index] = []

@@ -55,6 +55,13 @@ class Stretch:
         self.places[message.seq] = len(self.messages)
         self.size += len(message.body) + OVERHEAD
 
+    def tells(self, after: str) -> bool:
+        """Whether something comes after one of its places, or nothing does as yet.
+
+        At the end of what was read once it is not known here; who is told nothing takes it that there is nothing.
+        """
+        return self.upto is None or self.places[after] < len(self.messages)
+
     def page(self, after: str, limit: int, position: str) -> Page:
         """What comes after one of its places."""
         first = self.places[after]
@@ -225,7 +232,7 @@ class Pages:
             elif (around := self._around(channel, after)) and after not in around.places:
                 is_kept |= await self._learn(around, after)
             stretch = self._known(channel, after) if is_kept else None
-            if stretch is not None:
+            if stretch is not None and stretch.tells(after):
                 self._used.move_to_end(stretch)
                 future.set_result(stretch.page(after, limit, self._position()))
                 continue

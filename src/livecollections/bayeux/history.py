@@ -17,7 +17,8 @@ from .message import Message
 class Page:
     """A piece of a channel's history.
 
-    messages: in order, each with its seq.  upto: everything of the channel at and below it has been read.
+    messages: in order, each with its seq; none only where nothing more had been published.
+    upto: everything of the channel at and below it has been read.
     """
 
     messages: list[Message]
