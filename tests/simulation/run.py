@@ -56,7 +56,7 @@ def run(history: History, *, is_told: bool = False) -> Outcome:
         is_told: whether its trace is wanted where all went well, too.
     """
     failure, promise = None, ""
-    simulation, stage = Simulation(history.seed), Stage(history)
+    simulation, stage = Simulation(history.seed, tail=0), Stage(history)
     try:
         simulation.run(stage.play)
     except Violation as error:

@@ -54,6 +54,35 @@ def test_chance_is_of_the_seed_and_put_back_afterwards() -> None:
     assert abs(time.time() - time.clock_gettime(time.CLOCK_REALTIME)) < 5
 
 
+def test_a_failure_bears_the_end_of_the_trace() -> None:
+    async def history(simulation: Simulation) -> None:
+        for number in range(50):
+            simulation.note("phone", f"step {number}")
+        await asyncio.wait_for(asyncio.Event().wait(), 5)
+
+    with pytest.raises(TimeoutError) as caught:
+        Simulation(1).run(history)
+    head, *lines = caught.value.__notes__[-1].splitlines()
+    assert head == "how it came to that:"
+    assert [line.split()[1:] for line in lines] == [
+        ["phone", "step", str(number)] for number in range(10, 50)
+    ]
+    with pytest.raises(TimeoutError) as bare:
+        Simulation(1, tail=0).run(history)
+    assert not hasattr(bare.value, "__notes__")
+
+
+def test_a_failure_that_nobody_saw_bears_it_too() -> None:
+    async def history(simulation: Simulation) -> None:
+        simulation.note("phone", "rings")
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        await asyncio.sleep(1)
+
+    with pytest.raises(AssertionError, match="ZeroDivisionError") as caught:
+        Simulation(1).run(history)
+    assert "phone      rings" in caught.value.__notes__[-1]
+
+
 def connect() -> None:
     with socket.socket() as made:
         made.connect(("127.0.0.1", 9))

@@ -39,15 +39,17 @@ T = TypeVar("T")
 
 MEMORY = Path("/dev/shm")
 DIRECTOR = "director"
+TAIL = 40
 
 
 class Simulation:
     """One run.
 
-    seed: of everything that is drawn.  limit: seconds of its own time within which it must end.
+    seed: of everything that is drawn.  limit: seconds of its own time within which it must end.  tail: lines of the
+    trace, from its end, that a failure shows.
     """
 
-    def __init__(self, seed: int, *, limit: float = 3_600.0) -> None:
+    def __init__(self, seed: int, *, limit: float = 3_600.0, tail: int = TAIL) -> None:
         self.seed = seed
         self.random = Random(f"{seed}/director")
         self.loop = Loop(limit)
@@ -55,6 +57,7 @@ class Simulation:
         self.network = Network(str(seed), self.loop, self.trace)
         self.loop.network = self.network
         self.errors: list[str] = []
+        self._tail = tail
         self._nodes: dict[str, Node] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.loop.set_exception_handler(self._failed)
@@ -102,7 +105,8 @@ class Simulation:
     def run(self, history: Callable[[Self], Coroutine[Any, Any, T]]) -> T:
         """Run a history to its end; what still runs then is dropped.
 
-        Raises AssertionError if something asked for what a simulation has not, or failed where nobody saw it.
+        Raises AssertionError if something asked for what a simulation has not, or failed where nobody saw it. That, and
+        whatever the history raises, bears the end of the trace as a note.
         """
         logs = _Logs(self)
         root = logging.getLogger()
@@ -117,13 +121,23 @@ class Simulation:
             except Exception as error:
                 for told in self.errors:
                     error.add_note(f"before, where nobody saw it: {told}")
+                self._show(error)
                 raise
             finally:
                 self._end()
                 root.removeHandler(logs)
         wrong = [*self.loop.violations, *self.errors]
-        assert not wrong, "; ".join(wrong)
+        if wrong:
+            unseen = AssertionError("; ".join(wrong))
+            self._show(unseen)
+            raise unseen
         return result
+
+    def _show(self, error: Exception) -> None:
+        """Have a failure bear the end of the trace."""
+        lines = self.trace.lines(max(0, len(self.trace) - self._tail))
+        if lines:
+            error.add_note("\n".join(("how it came to that:", *lines)))
 
     def _end(self) -> None:
         """Drop what still runs, and let it end where nobody sees it."""
