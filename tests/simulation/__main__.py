@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from . import report
@@ -19,7 +20,7 @@ from .draw import draw
 from .history import History
 from .run import Outcome, run
 from .search import Found, search
-from .shrink import shrink
+from .shrink import TRIES, shrink
 
 REGRESSIONS = Path(__file__).parent / "regressions"
 
@@ -35,7 +36,10 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--all", action="store_true", help="do not stop at the first failure")
     found.add_argument("--quick", action="store_true", help="do not shrink what fails")
     found.add_argument(
-        "--lines", type=int, default=report.TAIL, help="lines of trace to show, from the end; 0: all"
+        "--lines",
+        type=int,
+        metavar="N",
+        help=f"lines of trace to show, from the end; 0: all (of a failure {report.TAIL}, of a success none)",
     )
     return found
 
@@ -44,7 +48,7 @@ def main(arguments: list[str]) -> int:
     """Do what is asked; the answer is the exit status."""
     options = parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
-    lines = options.lines or None
+    lines = options.lines
     if options.histories is None and options.seconds is None:
         history = History.read(options.replay) if options.replay else draw(options.seed or 0)
         console.print(report.steps(history))
@@ -97,14 +101,33 @@ def look(console: Console, seed: int, options: argparse.Namespace) -> Found:
 
 def show_shrunk(console: Console, failed: Outcome, lines: int | None) -> None:
     """Find fewer steps that fail alike, and keep them where the tests replay them."""
-    console.print("shrinking …")
-    small = shrink(failed.history, lambda history: failed.fails_alike(run(history)))
+    small = shrunk(console, failed)
     again = run(small)
     console.print(report.outcome(again, lines))
     console.print(report.steps(small))
     path = REGRESSIONS / f"{again.promise.lower().replace(' ', '-')}-{failed.history.seed}.json"
     path.write_text(small.dump(), "utf-8")
     console.print(f"{len(small.steps)} of {len(failed.history.steps)} steps are left: {path}")
+
+
+def shrunk(console: Console, failed: Outcome) -> History:
+    """Fewer steps that fail alike; how far that is stands in a line."""
+    tries, left = 0, len(failed.history.steps)
+
+    def told() -> str:
+        return f"shrinking: {left} of {len(failed.history.steps)} steps are left, {tries} of at most {TRIES} tries"
+
+    # It is drawn between two histories, not by a thread: while one runs, there is another clock.
+    with Live(told(), console=console, auto_refresh=False) as status:
+
+        def fails(history: History) -> bool:
+            nonlocal tries, left
+            is_alike = failed.fails_alike(run(history))
+            tries, left = tries + 1, len(history.steps) if is_alike else left
+            status.update(told(), refresh=True)
+            return is_alike
+
+        return shrink(failed.history, fails)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from statistics import median
 
 from rich.console import Group, RenderableType
@@ -17,19 +18,37 @@ TAIL = 200
 """Lines of a trace that are shown of a failure."""
 
 
-def meetings_table(meetings: Meetings) -> Table:
-    """How often each fault met each state; a dash where they can't."""
-    table = Table(title="which faults met which states", title_justify="left")
-    table.add_column("fault")
-    for state in (*LIFE, *COLLECTION):
-        table.add_column(state, justify="right")
+def meetings_table(meetings: Meetings) -> RenderableType:
+    """How often each fault met each state, in 80 columns; a dash where they can't."""
+    states = (*LIFE, *COLLECTION)
+    table = Table(
+        "fault", title="which faults met which states", title_justify="left", box=None, padding=(0, 0, 0, 1)
+    )
+    for number in range(1, len(states) + 1):
+        table.add_column(str(number), justify="right", min_width=4)
     for fault in FAULTS:
-        cells = [
-            "–" if (fault, state) in IMPOSSIBLE else str(meetings.counts[fault, state])
-            for state in (*LIFE, *COLLECTION)
-        ]
+        cells = (
+            "–" if (fault, state) in IMPOSSIBLE else short(meetings.counts[fault, state]) for state in states
+        )
         table.add_row(fault, *cells)
-    return table
+    return Group(
+        table,
+        Text(f"clients: {legend(LIFE, 1)}"),
+        Text(f"collections: {legend(COLLECTION, len(LIFE) + 1)}"),
+    )
+
+
+def short(count: int) -> str:
+    """A count in four characters."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size and count >= 10_000:
+            return f"{count // size}{unit}"
+    return str(count)
+
+
+def legend(names: Iterable[str], first: int) -> str:
+    """Which number is which state."""
+    return ", ".join(f"{number} {name}" for number, name in enumerate(names, first))
 
 
 def figures(found: Found) -> str:
@@ -48,12 +67,26 @@ def figures(found: Found) -> str:
     )
 
 
-def outcome(found: Outcome, lines: int | None = TAIL) -> RenderableType:
-    """One history: what befell it, and the end of its trace."""
-    trace = found.trace if lines is None else found.trace[-lines:]
+def outcome(found: Outcome, lines: int | None = None) -> RenderableType:
+    """One history: what befell it, and the end of its trace.
+
+    lines: how many of them; 0: all; None: TAIL of a failure, and none of a success.
+    """
+    is_silent = lines is None and not found.failure
+    trace = [] if is_silent else found.trace[-(TAIL if lines is None else lines) :]
     verdict = found.failure or "all promises were kept"
     head = f"seed {found.history.seed}: {len(found.history.steps)} steps, {len(found.trace)} lines of trace"
     return Group(*(Text(line) for line in (head, *trace, verdict)))
+
+
+def again(found: Outcome) -> RenderableType:
+    """How the history of a seed is seen to fail again, and kept."""
+    command = f".venv/bin/python -m tests.simulation --seed {found.history.seed}"
+    return Text(
+        f"again: {command}\n"
+        "It leaves out steps for as long as it fails alike, and keeps what is left in tests/simulation/regressions/\n"
+        f"(only to see it: {command} --quick --lines 0)"
+    )
 
 
 def steps(history: History) -> RenderableType:

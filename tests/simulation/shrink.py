@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from .history import History
 
+TRIES = 300
+"""How many histories are tried, at most."""
 
-def shrink(history: History, fails: Callable[[History], bool], tries: int = 300) -> History:
+
+def shrink(history: History, fails: Callable[[History], bool], tries: int = TRIES) -> History:
     """The history with as few steps as can be found.
 
     Args:

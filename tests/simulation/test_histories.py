@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import faulthandler
+import io
 import os
 import subprocess
 import sys
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -15,7 +17,7 @@ from rich.console import Console
 
 from ..scale import scaled
 from . import report
-from .__main__ import REGRESSIONS
+from .__main__ import REGRESSIONS, shrunk
 from .draw import draw
 from .history import History
 from .meetings import FAULTS, IMPOSSIBLE, PAIRS, Meetings
@@ -32,9 +34,9 @@ LEAST = scaled(1, 20)
 """How often each fault must have met each protocol state."""
 
 
-def shown(*renderables: object) -> str:
+def shown(*renderables: object, width: int = 180) -> str:
     """What a person would see."""
-    console = Console(width=180, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     for renderable in renderables:
         console.print(renderable, markup=False)
     console.file.close()
@@ -53,7 +55,7 @@ def test_every_history_keeps_what_is_promised_and_each_fault_meets_each_state(
     deque(fill(found, FIRST + HISTORIES, LEAST, most=MORE), maxlen=0)
     with capsys.disabled():
         print(shown(report.meetings_table(found.meetings), report.figures(found)))
-    assert not found.failed, shown(report.outcome(found.failed[0]))
+    assert not found.failed, shown(report.outcome(found.failed[0]), report.again(found.failed[0]))
     assert median(found.readers) >= 3
     assert median(found.writes) >= 40
     assert median(found.faults) >= 5
@@ -105,3 +107,34 @@ def test_shrinking_leaves_what_is_needed() -> None:
     small = shrink(history, lambda one: all(step in one.steps for step in needed))
     assert list(small.steps) == needed
     assert small.readers == history.readers
+
+
+def test_the_table_can_be_read_in_80_columns() -> None:
+    meetings = Meetings()
+    meetings.counts.update({pair: 9_999 + place for place, pair in enumerate(PAIRS)})
+    lines = shown(report.meetings_table(meetings), width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert [line.split()[:3] for line in lines if line.split()[0] == "partition"] == [
+        ["partition", "10k", "10k"]
+    ]
+    assert lines[-1].endswith("12 reset")
+
+
+def test_a_trace_is_shown_of_a_failure_and_of_a_success_where_it_is_asked_for() -> None:
+    success = run(draw(3), is_told=True)
+    assert success.failure is None
+    last = success.trace[-1].split()[0]
+    assert last not in shown(report.outcome(success))
+    assert len(shown(report.outcome(success, 0)).splitlines()) > len(success.trace)
+    failure = replace(success, failure="G1: it is lost")
+    assert len(shown(report.outcome(failure)).splitlines()) > report.TAIL
+    assert "-m tests.simulation --seed 3" in shown(report.again(failure))
+
+
+def test_shrinking_tells_how_far_it_is() -> None:
+    history = replace(draw(3), steps=draw(3).steps[:2])
+    failure = replace(run(history), failure="G1: it is lost")
+    screen = io.StringIO()
+    assert shrunk(Console(width=100, file=screen, force_terminal=True, highlight=False), failure) == history
+    assert "shrinking: 2 of 2 steps are left, 2 of at most 300 tries" in screen.getvalue()
