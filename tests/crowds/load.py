@@ -84,17 +84,19 @@ class Crowd:
             one.intervals = []
 
     async def wait(self, seq: str, within: float) -> dict[str, Any]:
-        """Once all are at a seq: in how many seconds after the cut they were."""
+        """Once all are at a seq: in how many seconds after the cut they were, and within how many all had come."""
         try:
             await until(lambda: all(one.position >= seq and one.is_live for one in self.healthy), within)
         except TimeoutError:
             late = [one for one in self.healthy if one.position < seq or not one.is_live]
             raise TimeoutError(f"{len(late)} of {len(self.healthy)} are late") from None
         times = sorted(one.at - self._began for one in self.healthy)
+        arrivals = sorted(one.arrived for one in self.healthy)
         waits = sorted(wait for one in self.healthy for wait in one.intervals)
         return {
             "half": times[len(times) // 2],
             "last": times[-1],
+            "arriving": arrivals[-1] - min(self._began, arrivals[0]),
             "told": len(waits),
             "longest": waits[-1] if waits else 0.0,
         }

@@ -32,14 +32,15 @@ class Subscriber(asyncio.Protocol):
     """One client of one channel.
 
     changes: by key the title that it heard last, None for a removed one; kept where ``is_keeping``.  heard: messages.
-    position: the last seq.  at: when it was heard.  delays: seconds from the writing of each change to its hearing.
+    position: the last seq.  at: when it was heard.  arrived: when it first heard something on this socket.
+    delays: seconds from the writing of each change to its hearing.
     """
 
     def __init__(self, port: int, *, is_keeping: bool = False, is_compressing: bool = False) -> None:
         self.client_id: str | None = None
         self.is_live = False
         self.position = ""
-        self.at = 0.0
+        self.at = self.arrived = 0.0
         self.heard = self.gaps = self.repeats = self.resets = self.handshakes = self.tries = 0
         self.intervals: list[float] = []
         self.changes: dict[Any, str | None] = {}
@@ -103,7 +104,7 @@ class Subscriber(asyncio.Protocol):
         self._transport.resume_reading()
 
     def connection_made(self, transport: Any) -> None:
-        self._transport, self._is_open = transport, False
+        self._transport, self._is_open, self.arrived = transport, False, 0.0
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         self._buffer.clear()
         transport.write(UPGRADE % (DEFLATE if self._is_compressing else b""))
@@ -209,6 +210,7 @@ class Subscriber(asyncio.Protocol):
         self._send({**message, "ext": ext} if ext else message)
 
     def _receive(self, message: dict[str, Any]) -> None:
+        self.arrived = self.arrived or time.monotonic()
         if "data" in message:
             self._hear(message["data"])
             return

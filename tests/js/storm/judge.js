@@ -4,6 +4,7 @@
 'use strict';
 
 const { same } = require('../rules/log');
+const { placeOf } = require('./world');
 
 // In the log images keep the type and value of each column, as in `i7;tmilk;`.
 const parse = (lines) => (lines.join('') ? JSON.parse(lines.join('')) : []);
@@ -50,7 +51,7 @@ function finish(world, log) {
 }
 
 function checkWrite({ oracle }, op, log) {
-  const { kind, model, sent, origin, acknowledged } = op;
+  const { kind, model, origin, acknowledged } = op;
   if (kind === 'create') {
     const made = log.filter((entry) => entry.method === 'POST' && entry.origin === origin);
     if (made.length > 1) oracle.fail(`${model.id || model.cid} was created ${made.length} times`);
@@ -58,11 +59,18 @@ function checkWrite({ oracle }, op, log) {
   } else if (acknowledged && kind === 'destroy') {
     const made = log.some(({ method, id }) => method === 'DELETE' && id === op.id);
     if (!made) oracle.fail(`the destroy of ${op.id} was acknowledged and is not in the log`);
-  } else if (acknowledged && sent.title && sent.title !== op.frozen.title) {
-    const made = log.some(({ method, id, after }) =>
-      method === 'PUT' && id === op.id && after.includes(`;t${sent.title};`));
-    if (!made) oracle.fail(`the save of ${op.id} was acknowledged and is not in the log: ${JSON.stringify(sent)}`);
+  } else if (acknowledged && kind === 'save') {
+    const { after } = log.findLast(({ id, place }) => id === op.id && place <= placeOf(acknowledged)) || {};
+    const told = JSON.parse(op.exchange.data), row = after && rowOf(after);
+    const isThere = row && Object.keys(row).every((name) => !(name in told) || told[name] === row[name]);
+    if (!isThere) oracle.fail(`the save of ${op.id} was acknowledged and is not in the log: ${op.exchange.data}, but ${after}`);
   }
+}
+
+// What the user can write of an image.
+function rowOf(image) {
+  const [, title, done, note] = image.split(';');
+  return { title: title.slice(1), done: done === 'i1', note: note === 'n' ? null : note.slice(1) };
 }
 
 module.exports = { judge: { differences, readLog, compare, finish } };

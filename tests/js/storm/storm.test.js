@@ -24,6 +24,10 @@ it(`collections come to the truth in ${HISTORIES} histories`, { timeout: 1000e3 
   console.log(`${histories} histories in ${seconds.toFixed(0)} s; at rest ${rest.median} ms after the lines had healed ` +
     `(median), ${rest.most} ms at most\n${lines.map(([name, times]) => `${String(times).padStart(8)}  ${name}`).join('\n')}`);
   assert.equal(histories, HISTORIES);
-  if (HISTORIES < 200) return;
-  assert.deepEqual(kinds.filter((name) => (counts[name] || 0) < 10), [], 'these occurred less than 10 times');
+  if (HISTORIES >= 200) assert.deepEqual(kinds.filter((name) => (counts[name] || 0) < 10), [], 'these occurred less than 10 times');
+  // Twenty have each fault of a line many times, and one end of the server: what is done is a function of the seed.
+  else if (HISTORIES >= 20 && SEED === '1') {
+    assert.deepEqual(kinds.filter((name) => name.startsWith('lines ') && !counts[name]), [], 'these faults did not occur');
+    assert.ok(counts['server stop'] || counts['server kill'], 'the server was there all the time');
+  }
 });

@@ -151,4 +151,4 @@ class World extends Writes {
   }
 }
 
-module.exports = { World };
+module.exports = { World, placeOf };
