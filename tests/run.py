@@ -292,6 +292,8 @@ def main(names: Sequence[str]) -> int:
         console.print("\n".join(faults), markup=False)
         console.print(f"0 passed, {len(faults)} failed")
         return 1
+    # A shell starts what goes on in the background with SIGINT ignored, and the programs under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     board = Board(console, chosen := [suite for suite in suites if not names or suite.name in names])
     with board.progress:

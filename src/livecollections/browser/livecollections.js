@@ -388,11 +388,11 @@
       const link = this.link || findLink(this.collection, this.options);
       clearTimeout(request.timer);
       if (!link || !request.list || !request.whole || !this.requests.has(request)) return xhr;
-      request.timer = setTimeout(() => {
+      request.timer = within(link.timeout * Math.pow(2, Math.min(this.tries, 4)), () => {
         request.overdue = true;
         if (request.ours && xhr && xhr.abort) xhr.abort();
         this.retry();
-      }, link.timeout * 1000 * Math.pow(2, Math.min(this.tries, 4)));
+      });
       return xhr;
     }
     // Read if there is need, one at a time; where a read has failed, later.
@@ -807,11 +807,11 @@
       if (soon || !waits) this.patience = soon;
       if (!waits || this.deadline) return;
       const seconds = this.patience || this.timeout;
-      this.deadline = setTimeout(() => {
+      this.deadline = within(seconds, () => {
         Object.assign(this, {deadline: null, patience: Math.min(2 * seconds, LONGEST)});
         this.hangUp();
         this.expect();
-      }, seconds * 1000);
+      });
     }
     // Have Faye's client make another line. It would say goodbye to a socket, and wait for an answer to that; what it has
     // sent over HTTP it would wait for longer than its server holds a request.
@@ -895,6 +895,12 @@
     }
   }
 
+  // A limit of time. In Node it does not keep a program that has nothing else to do.
+  const within = (seconds, act) => {
+    const timer = setTimeout(act, seconds * 1000);
+    if (timer && timer.unref) timer.unref();
+    return timer;
+  };
   const attempt = (callback) => { try { return callback(); } catch (error) { return null; } };
   // The client is that of the options, else `client` on the prototype chain, else that of the nearest ancestor on
   // which `connect` was called. That is kept aside, since `extend` would copy it.
