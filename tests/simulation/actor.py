@@ -16,7 +16,7 @@ from livecollections.errors import ClientError, DocumentNotFound, LiveError, Req
 from .history import Reader
 from .ledger import Violation
 from .meetings import collection_state, is_read
-from .watch import CollectionWatch, PlainWatch
+from .watch import CollectionWatch, PlainWatch, Wish
 
 if TYPE_CHECKING:
     from .stage import Stage
@@ -177,6 +177,9 @@ class Actor:
                 return
             kind, key = (kind, keys[detail["pick"] % len(keys)]) if keys else ("create", None)
         title = detail.get("title")
+        watch, wish, blinds = self.watches[-1], Wish(kind, key, title), self.stage.oracle.begin(kind, title)
+        assert isinstance(watch, CollectionWatch)
+        watch.wishes(wish)
         self.note(f"asks to {kind} {'' if key is None else key} {title or ''}")
         self.turn()
         try:
@@ -185,7 +188,8 @@ class Actor:
             self._failed(error, kind, title, is_repeated)
         else:
             self.note(f"has an answer to {kind} {'' if key is None else key} {title or ''}")
-            self.stage.oracle.acknowledge(self.host, kind, key, title, document)
+            watch.is_granted(wish)
+            self.stage.oracle.acknowledge(self.host, kind, key, title, document, blinds)
         self.turn()
 
     async def _send(self, collection: Any, kind: str, key: Any, detail: Mapping[str, Any]) -> Any:

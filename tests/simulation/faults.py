@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 LIVES = frozenset({"crash", "deploy", "restore", "replay trim"})
 """Those for which the server must serve."""
 
+LISTLESS = frozenset({"reading", "reset"})
+"""States of a collection that waits for its list."""
+HELD = 2.0
+"""Seconds for which a list is on its way, while something is written that it does not hold."""
+
 LATER = frozenset({"replay trim", "drop", "lost last"})
 """Those that happen some time after they were asked for, and count then."""
 
@@ -66,6 +71,8 @@ class Faults:
         self._lasting[actor.host] -= 1
         if not self._lasting[actor.host]:
             self.network.heal(actor.host)
+            for watch in actor.watches:
+                watch.reads_on()
 
     async def refuse(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         """Let a client connect no more for a while."""
@@ -109,7 +116,7 @@ class Faults:
 
     async def _slow(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         for watch in actor.watches:
-            watch.may_squash = True
+            watch.stops_reading()
         self.network.slow(actor.host)
         self.stage.shell.flood(detail["title"])
         await self._last(actor, detail, lambda: None)
@@ -129,6 +136,11 @@ class Faults:
         await self.stage.on(actor, actor.act(detail))
 
     async def _lost_last(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        if self.aim in LISTLESS:
+            # What the list holds already would be lost to nobody.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(3.0):
+                    await self.network.hold_answer(actor.host, ("GET",), HELD).wait()
         losing = asyncio.create_task(
             self._lose("lost last", actor, b'"channel":"/api/todos"', severs=detail["severs"])
         )
@@ -229,7 +241,8 @@ class Faults:
     async def _clock(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         self.stage.ledger.look()
         self.server.host.jump(detail["by"])
-        self.stage.oracle.have_keys_expired |= detail["by"] > IDEMPOTENT_FOR
+        if detail["by"] > IDEMPOTENT_FOR:
+            self.stage.oracle.expire()
 
     async def _capture(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         self.stage.shell.drop_trigger()
@@ -241,6 +254,8 @@ class Faults:
         self.network.heal()
         for actor in self.stage.actors:
             self.simulation.host(actor.host).wake()
+            for watch in actor.watches:
+                watch.reads_on()
         if not self.server.is_running:
             await self.server.restart()
         self.is_changing = False

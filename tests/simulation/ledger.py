@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ Row = dict[str, Any]
 TABLE = "todo"
 EPOCH = 8
 LAYOUT = 9
+REINSTALLED = "capture-reinstalled"
 READ = {"t": str, "i": int, "r": float}
 
 
@@ -67,7 +68,8 @@ class Ledger:
     entries: all that the log of this file ever held, in order, with what has been trimmed since.
     trimmed: the number of the last entry that has been.  origins: those of all entries, also of those that a
     restored file lost.  forks: how often the log went back in time.  is_blind: somebody has dropped a trigger, and
-    the log does not say RESET yet.
+    the log does not say RESET yet.  blinds: how often that was so.  groundless: the
+    RESETs that say so of a time when it was not.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,6 +81,8 @@ class Ledger:
         self.trimmed = 0
         self.forks = 0
         self.is_blind = False
+        self.blinds = 0
+        self.groundless: list[Entry] = []
         self.lost: list[Entry] = []
         self._states: dict[int, list[tuple[int, Row | None]]] = {}
         self._places: dict[int, str] = {0: "0" * 20}
@@ -161,6 +165,8 @@ class Ledger:
         if entry.method == "RESET":
             # What happened before it may have gone round the triggers.
             self._resets.append(entry.number)
+            if not self.is_blind and entry.cause == REINSTALLED:
+                self.groundless.append(entry)
             self.is_blind = False
             for key in self.rows.keys() | rows.keys():
                 self._note(entry.number, key, rows.get(key))
@@ -175,6 +181,11 @@ class Ledger:
 
     def _note(self, number: int, key: int, row: Row | None) -> None:
         self._states.setdefault(key, []).append((number, row))
+
+    def turn_blind(self) -> None:
+        """From now on what is written goes round the triggers, until the log says RESET."""
+        self.is_blind = True
+        self.blinds += 1
 
     # Going back
 
@@ -193,7 +204,9 @@ class Ledger:
         self.lost += lost
         self.forks += bool(lost)
         self.entries, self.rows, self._resets = [*past.entries], dict(past.rows), [*past.resets]
-        self._places, self.is_blind = dict(past.places), past.is_blind
+        self._places, self.is_blind = dict(past.places), False
+        if past.is_blind:
+            self.turn_blind()
         self._states = {key: [*found] for key, found in past.states.items()}
 
     # What is known
@@ -220,7 +233,7 @@ class Ledger:
     def is_dim(self, seq: str) -> bool:
         """Whether something may have been written right after a seq that the log does not tell."""
         following = next(self.after(seq), None)
-        return self.is_blind or (following is not None and following.cause == "capture-reinstalled")
+        return self.is_blind or (following is not None and following.cause == REINSTALLED)
 
     def knows(self, seq: str) -> bool:
         """Whether a seq is of this log, as it is now."""
@@ -231,15 +244,40 @@ class Ledger:
         number = number_of(seq[EPOCH:])
         return (entry for entry in self.entries if entry.number > number)
 
-    def why_reset(self, seq: str) -> str | None:
-        """Why who is at a seq can't be told the rest change by change; None where he could."""
+    def is_alive(self, origin: str) -> bool:
+        """Whether what a create with this origin has made is there, as far as the log tells."""
+        made: set[int | None] = set()
+        for entry in self.entries:
+            if entry.method == "RESET":
+                made.clear()
+            elif entry.origin == origin and entry.method == "POST":
+                made.add(entry.key)
+            elif entry.row is None or entry.method == "POST":
+                made.discard(entry.key)
+        return bool(made)
+
+    def keys_of(self, titles: Collection[str | None]) -> set[str]:
+        """The keys under which any of these titles was ever committed."""
+        entries = [*self.entries, *self.lost]
+        return {str(entry.key) for entry in entries if entry.row and entry.row["title"] in titles}
+
+    def says_reset_at(self, seq: str) -> bool:
+        """Whether the entry at a seq is a RESET."""
+        return self.knows(seq) and number_of(seq[EPOCH:]) in self._resets
+
+    def why_gone(self, seq: str) -> str | None:
+        """Why there is no such place in this log, where it was in one; None where it is."""
         if seq[:EPOCH] != self.epoch:
             return "the log is another one"
-        number = number_of(seq[EPOCH:])
-        if number < self.trimmed:
+        return None if self.knows(seq) else "the log went back in time"
+
+    def why_reset(self, seq: str) -> str | None:
+        """Why who is at a seq can't be told the rest change by change; None where he could."""
+        number, gone = number_of(seq[EPOCH:]), self.why_gone(seq)
+        if seq[:EPOCH] == self.epoch and number < self.trimmed:
             return "the log is trimmed"
-        if not self.knows(seq):
-            return "the log went back in time"
+        if gone is not None:
+            return gone
         if any(reset > number for reset in self._resets):
             return "the log itself says RESET"
         return None

@@ -52,7 +52,6 @@ COLLECTION: Mapping[str, str] = {
 NO_CONNECTION = "there is no connection yet, or no more, that it could happen to"
 NO_WRITE = "a write needs a collection that is entered"
 NO_STREAM = "no message is on its way to a client without a session"
-NOT_LOST = "a list that is still to come tells it"
 
 _UNCONNECTED = ("delay", "reorder", "drop", "half-open", "cut", "slow")
 
@@ -63,7 +62,6 @@ IMPOSSIBLE: Mapping[tuple[str, str], str] = {
         for fault in ("lost answer", "duplicate")
         for state in ("new", "ended", "off")
     },
-    **{("lost last", state): NOT_LOST for state in ("reading", "reset")},
     **{("lost last", state): NO_STREAM for state in ("new", "ended", "off", "handshaking", "closing")},
 }
 """Pairs that cannot meet, and why."""

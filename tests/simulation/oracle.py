@@ -6,11 +6,14 @@ clients show. The first broken promise ends the history.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from .ledger import Entry, Ledger, Row, Violation
+from .ledger import REINSTALLED, Entry, Ledger, Row, Violation
 from .meetings import BACK, CAUSES
+from .watch import UNDER_WAY, now
 
 PASSING = 1.0
 """Seconds after which what one turn of the loop has shared out among all has been taken, by whoever takes anything."""
@@ -21,17 +24,18 @@ FRAME = 20_000
 class Oracle:
     """Of one history.
 
-    faults: those so far, by name.  have_keys_expired: a clock has jumped by more than Idempotency-Keys are kept.
+    faults: those so far, by name.
     """
 
     def __init__(self, ledger: Ledger, note: Callable[[str, str], None]) -> None:
         self.ledger = ledger
         self.errors: list[Violation] = []
         self.faults: dict[str, int] = {}
-        self.have_keys_expired = False
         self._note = note
         self._acknowledged: list[tuple[str, str, Entry]] = []
         self._refused: dict[str, str] = {}
+        self._creates: dict[str, float] = {}
+        self._expired: set[str] = set()
         self._large: dict[str, float] = {}
 
     def fail(self, error: Violation) -> None:
@@ -44,10 +48,28 @@ class Oracle:
 
     # What users were told
 
-    def acknowledge(self, who: str, kind: str, key: str | None, title: str | None, document: Any) -> None:
-        """A write was answered with success: it is in the log now (G6)."""
+    def begin(self, kind: str, title: str | None) -> int:
+        """A write is asked for; the answer is how often the capture had been off, and was on again."""
+        self.ledger.look()
+        if kind == "create" and title is not None:
+            self._creates[title] = math.inf
+        return self.ledger.blinds - self.ledger.is_blind
+
+    def expire(self) -> None:
+        """Idempotency-Keys have expired: what is under way just now may be done twice."""
+        self._expired |= {title for title, end in self._creates.items() if end + UNDER_WAY >= now()}
+
+    def acknowledge(
+        self, who: str, kind: str, key: str | None, title: str | None, document: Any, blinds: int
+    ) -> None:
+        """A write was answered with success: it is in the log now (G6).
+
+        Args:
+            blinds: what ``begin`` has given.
+        """
         self.ledger.look()
         if kind == "create":
+            self._creates[str(title)] = now()
             if "id" not in document:
                 self.fail(Violation("REST", f"{who} is given {document} for what was made, without its key"))
                 return
@@ -55,7 +77,7 @@ class Oracle:
         entry = self._find(kind, key, title)
         if entry is not None:
             self._acknowledged.append((who, kind, entry))
-        elif not self._is_lost(title, kind, key):
+        elif self.ledger.blinds == blinds and not self._is_lost(title, kind, key):
             self.fail(
                 Violation(
                     "G6", f"{who} was told that {kind} {key} {title or ''} was done; the log has it not"
@@ -73,8 +95,8 @@ class Oracle:
         return None
 
     def _is_lost(self, title: str | None, kind: str, key: str | None) -> bool:
-        """Whether it went round the triggers, or was in a file that an older one has taken the place of."""
-        return "capture" in self.faults or any(
+        """Whether it was in a file that an older one has taken the place of."""
+        return any(
             str(entry.key) == key and (entry.row is None if kind == "delete" else _title(entry) == title)
             for entry in self.ledger.lost
         )
@@ -90,6 +112,8 @@ class Oracle:
         self.ledger.look()
         if self.errors:
             raise self.errors[0]
+        if self.ledger.groundless:
+            raise Violation("G1", f"nothing has gone round the triggers before {self.ledger.groundless[0]}")
 
     def check_memory(self, held: Mapping[str, int], limit: Mapping[str, int], now: float) -> None:
         """What each session costs is bounded (G5).
@@ -127,14 +151,20 @@ class Oracle:
             title = _title(entry)
             if title in self._refused:
                 raise Violation("G7", f"{self._refused[title]} was refused {title}, and it was done: {entry}")
-            is_made = entry.method == "POST" and entry.origin is not None and not self.have_keys_expired
+            is_made = entry.method == "POST" and entry.origin is not None and title not in self._expired
             if is_made and made.setdefault(title, entry) is not entry:
                 raise Violation("G3", f"one create was done twice: {made[title]}, {entry}")
         self._check_resets()
 
     def _check_resets(self) -> None:
         """The log says RESET, or begins a new epoch, only where something has happened that can't be told."""
-        self.check_causes({str(entry.cause) for entry in self.ledger.entries if entry.method == "RESET"})
+        entries = [*self.ledger.entries, *self.ledger.lost]
+        told = Counter(str(entry.cause) for entry in entries if entry.method == "RESET")
+        self.check_causes(told)
+        for faults in {*CAUSES.values()} - {CAUSES[REINSTALLED]}:
+            resets = sum(count for cause, count in told.items() if CAUSES[cause] == faults)
+            if resets > sum(self.faults.get(fault, 0) for fault in faults):
+                raise Violation("G1", f"the log says {dict(told)}; what has happened is {self.faults}")
         epochs = self.ledger.epochs - 1
         if epochs > sum(count for fault, count in self.faults.items() if fault in BACK):
             raise Violation("G1", f"the log has begun {epochs} epochs; what has happened is {self.faults}")

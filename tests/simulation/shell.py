@@ -87,7 +87,9 @@ class Shell:
             for (name,) in found:
                 connection.execute(f'DROP TRIGGER "{name}"')
             connection.execute(f"UPDATE {TABLE} SET rank = coalesce(rank, 0) + 1")
-            self._ledger.is_blind = True
+            # A RESET that is there already is of another time.
+            self._ledger.look()
+            self._ledger.turn_blind()
             connection.execute("COMMIT")
 
     def trim(self, now: float) -> None:

@@ -241,6 +241,22 @@ def test_a_clock_jumps_for_its_host_alone_and_time_only_rises() -> None:
     played(history)
 
 
+def test_an_answer_is_held_and_the_next_is_not() -> None:
+    async def history(pair: Pair) -> None:
+        (reader, writer), (asked, answer) = await pair.connect()
+        is_sent = pair.network.hold_answer("phone", ("GET",), 2.0)
+        for method, least, most in (("POST", 0.0, 1.0), ("GET", 2.0, 3.0), ("GET", 0.0, 1.0)):
+            writer.write(f"{method} / HTTP/1.1\r\n\r\n".encode())
+            await asked.readuntil(b"\r\n\r\n")
+            began = now()
+            answer.write(b"HTTP/1.1 200 OK\r\n")
+            assert is_sent.is_set() == (method == "GET")
+            await reader.readline()
+            assert least <= now() - began < most
+
+    played(history)
+
+
 @pytest.mark.parametrize("severs", [True, False])
 def test_what_is_lost_is_lost_with_its_connection(severs: bool) -> None:
     async def history(pair: Pair) -> None:

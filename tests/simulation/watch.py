@@ -8,7 +8,9 @@ ledger, on what the reader asked for and on what it shows; never on what the ser
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from livecollections.bayeux import Delivery, Reset
@@ -22,6 +24,15 @@ UNDER_WAY = 10.0
 def now() -> float:
     """Seconds of virtual time."""
     return asyncio.get_running_loop().time()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A write that a collection's program asks for.  key: None for a create.  title: None for a delete."""
+
+    kind: str
+    key: str | None
+    title: str | None
 
 
 class Told:
@@ -43,13 +54,14 @@ class Told:
         self.asked = {}
         self.asks(position)
 
-    def is_reset(self, position: str | None) -> str:
-        """He is told a reset; the answer is its cause."""
+    def is_reset(self, position: str | None, held: Iterable[str] = ()) -> str:
+        """He is told a reset; the answer is its cause. held: places of what he shows, which must not be gone."""
         self.asks(position)
         self.ledger.look()
         self.asked = {seq: at for seq, at in self.asked.items() if at >= now() - UNDER_WAY}
-        for seq in reversed(self.asked):
-            if cause := self.ledger.why_reset(seq):
+        causes = [self.ledger.why_reset(seq) for seq in reversed(self.asked)]
+        for cause in (*causes, *map(self.ledger.why_gone, held)):
+            if cause is not None:
                 self.causes.append(cause)
                 return cause
         raise Violation("G1", f"{self.name} was reset at {list(self.asked)}, and nothing is missing there")
@@ -67,7 +79,8 @@ class CollectionWatch:
         self.view: dict[str, Any] = {}
         self.seqs: dict[str, str] = {}
         self.error: Violation | None = None
-        self.is_left = self.may_squash = False
+        self.is_left = False
+        self._wishes: list[Wish] = []
         self._note = note
         self._hook(collection._follower)
 
@@ -94,10 +107,9 @@ class CollectionWatch:
             return wishes
 
         def on_reset(start: str, is_told: bool = False) -> None:
-            for state in self.replica.documents:
-                self.told.asks(state.version)
+            held = [state.version for state in self.replica.documents if state.version is not None]
             cause: list[str] = []
-            self._judge(lambda: cause.append(self.told.is_reset(self.replica.position)))
+            self._judge(lambda: cause.append(self.told.is_reset(self.replica.position, held)))
             self._note(f"{self.name} is reset: {''.join(cause) or 'without a cause'}")
             reset(start, is_told)
             self.seqs.clear()
@@ -111,6 +123,22 @@ class CollectionWatch:
             judgement()
         except Violation as error:
             self.error = self.error or error
+
+    # What its program does
+
+    def wishes(self, wish: Wish) -> None:
+        """A write is asked for."""
+        self._wishes.append(wish)
+
+    def is_granted(self, wish: Wish) -> None:
+        """A write was answered with success; what is not stays a reason to be unsaved."""
+        self._wishes.remove(wish)
+
+    def stops_reading(self) -> None:
+        """Its host takes nothing; what is squashed for it is judged by what it shows."""
+
+    def reads_on(self) -> None:
+        """Its host takes again what comes."""
 
     # As it happens
 
@@ -199,6 +227,7 @@ class CollectionWatch:
         unsaved, drafts = set(collection.unsaved), collection.drafts
         if len(shown) + len(drafts) != len(collection):
             raise Violation("G1", f"{self.name} shows {list(collection)}, its keys are {list(shown)}")
+        self._check_unsaved(unsaved, drafts)
         for name in {str(key) for key in rows} | shown.keys():
             if name not in unsaved and shown.get(name) != rows.get(int(name)):
                 raise Violation(
@@ -206,6 +235,20 @@ class CollectionWatch:
                 )
         if {name: view for name, view in self.view.items() if name not in drafts} != shown:
             raise Violation("G3", f"{self.name}: its changes tell {self.view}, it shows {shown}")
+
+    def _check_unsaved(self, unsaved: Collection[str], drafts: Mapping[str, Any]) -> None:
+        """What reports itself unsaved has a write of its own program that was not answered with success."""
+        made = {wish.title for wish in self._wishes if wish.kind == "create"}
+        changed = {wish.key for wish in self._wishes if wish.kind in ("update", "replace")}
+        if unfounded := set(unsaved) - changed - self.ledger.keys_of(made):
+            raise Violation(
+                "G1", f"{self.name} calls {sorted(unfounded)} unsaved; no write of them has failed"
+            )
+        for origin, document in drafts.items():
+            if document["title"] not in made:
+                raise Violation("G1", f"{self.name} calls {document} a draft; no such create has failed")
+            if self.ledger.is_alive(origin):
+                raise Violation("G1", f"{self.name} calls {document} a draft, and it was made")
 
 
 class PlainWatch:
@@ -219,12 +262,42 @@ class PlainWatch:
         self.start = since
         self.heard: list[str] = []
         self.error: Violation | None = None
-        self.may_squash = self.is_left = False
+        self.is_left = self._is_stopped = False
+        # Where he did not read: after which number, and up to which; None while that is not over.
+        self._stops: list[tuple[int, int | None]] = []
         self._note = note
 
     def left(self) -> None:
         """He hears no more."""
         self.is_left = True
+
+    @property
+    def position(self) -> str | None:
+        """Up to where he has heard."""
+        return self.heard[-1] if self.heard else self.start
+
+    def stops_reading(self) -> None:
+        """His host takes nothing of what comes."""
+        self._is_stopped = True
+        if not self._is_behind:
+            self._stops.append((0 if self.position is None else number_of(self.position[EPOCH:]), None))
+
+    def reads_on(self) -> None:
+        """His host takes again what comes."""
+        self._is_stopped = False
+        self._look_up()
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether he has stopped, and has not heard up to the end of the log since."""
+        return bool(self._stops) and self._stops[-1][1] is None
+
+    def _look_up(self) -> None:
+        if self._is_behind and not self._is_stopped and self.is_settled:
+            self._stops[-1] = self._stops[-1][0], self.ledger.top
+
+    def _may_squash(self, number: int) -> bool:
+        return any(low < number and (high is None or number <= high) for low, high in self._stops)
 
     def began(self, positions: Mapping[str, str]) -> None:
         """The server has confirmed; without a position of his own that is where he begins."""
@@ -234,13 +307,20 @@ class PlainWatch:
     def hear(self, item: Delivery | Reset) -> None:
         """Take what his subscription gives."""
         self.ledger.look()
-        position = self.heard[-1] if self.heard else self.start
+        position = self.position
         if isinstance(item, Reset) or item.is_reset:
             cause = self.told.is_reset(position)
             self._note(f"{self.name} is reset: {cause}")
-            self._check_whole(position)
+            self._check_whole(self._common())
             self.start, self.heard = item.seq, []
-            self.told.is_answered(item.seq)
+            is_behind = self._is_behind and item.seq is not None
+            self._stops = [(number_of(str(item.seq)[EPOCH:]), None)] if is_behind else []
+            if item.seq is not None and self.ledger.says_reset_at(item.seq):
+                # The log's own is pushed, and answers nothing: what he has asked is still under way.
+                self.told.asks(item.seq)
+            else:
+                self.told.is_answered(item.seq)
+            self._look_up()
             return
         seq = item.seq
         self._note(
@@ -251,8 +331,16 @@ class PlainWatch:
         if position is not None and seq[:EPOCH] == position[:EPOCH] and seq <= position:
             raise Violation("G3", f"{self.name} hears {seq} after {position}")
         self._check_content(item)
+        # Up to now he has asked with the one before.
+        self.told.asks(position)
         self.heard.append(seq)
         self.told.asks(seq)
+        self._look_up()
+
+    def _common(self) -> str | None:
+        """Up to where he has heard of what the log still has: what it lost after that is told by a reset."""
+        common = [*takewhile(self.ledger.knows, self.heard)]
+        return common[-1] if common else self.start
 
     def _check_content(self, item: Delivery) -> None:
         if not self.ledger.knows(str(item.seq)):
@@ -270,7 +358,7 @@ class PlainWatch:
     @property
     def is_settled(self) -> bool:
         """Whether he is where the log ends."""
-        position = self.heard[-1] if self.heard else self.start
+        position = self.position
         return (
             position is not None
             and self.ledger.knows(position)
@@ -281,8 +369,7 @@ class PlainWatch:
         """He has heard all that was committed since he began, or was told a reset."""
         if self.error is not None:
             raise self.error
-        end = self.ledger.last if not self.is_left else self.heard[-1] if self.heard else self.start
-        self._check_whole(end)
+        self._check_whole(self.position if self.is_left else self.ledger.last)
 
     def _check_whole(self, end: str | None) -> None:
         """Nothing up to an end was passed over; only who has stopped reading is told the last of several."""
@@ -292,10 +379,13 @@ class PlainWatch:
         heard = {seq[EPOCH:] for seq in self.heard}
         last = {}
         for entry in self.ledger.after(self.start):
-            if entry.number > number_of(end[EPOCH:]) or entry.method == "RESET":
+            if entry.number > number_of(end[EPOCH:]):
                 break
+            # Whoever is told a RESET begins anew there.
+            if entry.method == "RESET":
+                raise Violation("G3", f"{self.name} was never told {entry}")
             last[entry.key] = entry
-            if entry.place not in heard and not self.may_squash:
+            if entry.place not in heard and not self._may_squash(entry.number):
                 raise Violation("G3", f"{self.name} was never told {entry}")
         if missing := [entry for entry in last.values() if entry.place not in heard]:
             raise Violation("G3", f"{self.name} was never told {missing}")

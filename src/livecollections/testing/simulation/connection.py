@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Connection:
     """A TCP connection.
 
-    number: among all of a simulation.  client, server: the processes that it joins.
+    number: among all of a simulation.  client, server: the processes that it joins.  late: seconds more that the
+    next bytes take.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Connection:
         self.number = number
         self.requests = Requests()
         self.is_severed = False
+        self.late = 0.0
         self._network = network
         self._random = random
         self._hosts = client.host, server.host
@@ -74,7 +76,8 @@ class Connection:
         )
 
     def latency(self) -> float:
-        return self.lines[0].latency(self._random) + self.lines[1].latency(self._random)
+        late, self.late = self.late, 0.0
+        return late + self.lines[0].latency(self._random) + self.lines[1].latency(self._random)
 
     def resume(self) -> None:
         """The way may be clear again."""

@@ -46,6 +46,16 @@ class Loss:
     severs: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What is to be late: the next answer to a host's request. sent: set when that answer is on its way."""
+
+    host: Host
+    methods: Sequence[str]
+    seconds: float
+    sent: asyncio.Event
+
+
 class Network:
     """All hosts, and what joins them. Hosts are named in every method."""
 
@@ -59,6 +69,7 @@ class Network:
         self._lines: dict[str, Line] = {}
         self._listeners: dict[tuple[str, int], Listener] = {}
         self._losses: list[Loss] = []
+        self._holds: list[Hold] = []
         self._repeats: list[tuple[Host, Sequence[str]]] = []
         self._cleared = asyncio.Event()
         self._made = 0
@@ -162,7 +173,17 @@ class Network:
                 else:
                     connection.cut()
                 return b""
+        self._hold(connection, data)
         return data
+
+    def _hold(self, connection: Connection, data: bytes) -> None:
+        for hold in self._holds:
+            if hold.host is connection.client.process.host and _answers(connection, data, hold.methods):
+                self._holds.remove(hold)
+                self._trace.note(hold.host.name, f"{connection} is held for {hold.seconds:g} s", data)
+                connection.late = hold.seconds
+                hold.sent.set()
+                return
 
     def arrived(self, connection: Connection, end: End, piece: bytes | Reset) -> None:
         """A piece has come to an end."""
@@ -238,6 +259,16 @@ class Network:
         """Lose the next answer to a request of a host, obeyed or not, with its connection."""
         self.lose(host, lambda connection, data: _answers(connection, data, methods), severs=severs)
 
+    def hold_answer(self, host: str, methods: Sequence[str], seconds: float) -> asyncio.Event:
+        """Have the next answer to such a request of a host travel longer; the event is set when it was sent.
+
+        Args:
+            seconds: how much longer.
+        """
+        hold = Hold(self.host(host), methods, seconds, asyncio.Event())
+        self._holds.append(hold)
+        return hold.sent
+
     def lose_push(self, host: str, channel: str, *, severs: bool = False) -> None:
         """Lose the next bytes to a host that tell of a channel, with their connection."""
         text = f'"channel":"{channel}"'.encode()
@@ -259,6 +290,7 @@ class Network:
                         end.tell()
         self._losses = [each for each in self._losses if each.host.name not in names]
         self._repeats = [each for each in self._repeats if each[0].name not in names]
+        self._holds = [each for each in self._holds if each.host.name not in names]
         self._trace.note(host or "network", "is healed")
         self._resume()
 

@@ -1,0 +1,231 @@
+"""The oracle judges after a fault as before it: what is broken on purpose, here, breaks a promise.
+
+Two rules. Each history is written by hand, and keeps every promise while nothing is broken. What breaks it is put
+between the product and the oracle, so that it is the judgement that is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from livecollections.bayeux import Delivery, Reset
+from livecollections.cause import Cause
+from livecollections.collection import LiveCollection
+from livecollections.collection.replica import Replica
+from livecollections.collection.writes import Writes
+
+from .actor import Actor
+from .faults import Faults
+from .history import History, Reader, Step
+from .ledger import TABLE
+from .oracle import Oracle
+from .run import Outcome, run
+from .watch import CollectionWatch, PlainWatch
+
+PLAIN = Reader("plain", "websocket")
+HOLDER = Reader("collection", "websocket", optimistic=True)
+DAYS = 8 * 86400.0
+
+
+def insert(at: float, title: str) -> Step:
+    return Step(at, "insert", None, {"title": title, "count": 3})
+
+
+def create(at: float, title: str) -> Step:
+    return Step(at, "create", 0, {"kind": "create", "title": title})
+
+
+def play(reader: Reader, *steps: Step) -> Outcome:
+    return run(History(1, (reader,), steps))
+
+
+def breaks(play_it: Callable[[], Outcome], patch: Callable[[], None], promise: str, words: str) -> None:
+    """Nothing fails until it is broken; then this promise does, in these words."""
+    assert play_it().failure is None
+    patch()
+    found = play_it()
+    assert found.promise == promise, found.failure
+    assert words in str(found.failure)
+
+
+def swallow(monkeypatch: pytest.MonkeyPatch, is_swallowed: Callable[[Delivery | Reset], bool]) -> None:
+    """A plain subscriber is not told such things."""
+    hear = PlainWatch.hear
+
+    def hear_less(watch: PlainWatch, item: Delivery | Reset) -> None:
+        if not is_swallowed(item):
+            hear(watch, item)
+
+    monkeypatch.setattr(PlainWatch, "hear", hear_less)
+
+
+def misuse_cut(monkeypatch: pytest.MonkeyPatch, act: Callable[[Actor], Any]) -> None:
+    """Where a connection is to be cut, something else happens before."""
+    cut = Faults._cut
+
+    async def act_and_cut(faults: Faults, actor: Actor, detail: Any) -> None:
+        await act(actor)
+        await cut(faults, actor, detail)
+
+    monkeypatch.setattr(Faults, "_cut", act_and_cut)
+
+
+# Plain subscribers
+
+
+def test_who_is_not_told_the_reset_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(
+        lambda: play(PLAIN, insert(2, "a"), Step(4, "capture", 0), insert(6, "b")),
+        lambda: swallow(monkeypatch, lambda item: isinstance(item, Reset) or item.is_reset),
+        "G3",
+        "was never told Entry",
+    )
+
+
+def test_who_is_not_told_an_entry_long_after_he_had_stopped_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_first(item: Delivery | Reset) -> bool:
+        body = {} if isinstance(item, Reset) else item.data.get("body") or {}
+        return str(body.get("title")).startswith("first")
+
+    steps = (
+        insert(2, "a"),
+        Step(3, "slow", 0, {"seconds": 0.5, "title": "flood"}),
+        Step(12, "bulk", None, {"title": "first", "modulo": 1}),
+        Step(14, "bulk", None, {"title": "second", "modulo": 1}),
+    )
+    breaks(lambda: play(PLAIN, *steps), lambda: swallow(monkeypatch, is_first), "G3", "was never told Entry")
+
+
+# Collections
+
+
+def test_what_is_called_unsaved_without_a_write_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(
+        lambda: play(HOLDER, insert(2, "a"), create(3, "b")),
+        lambda: monkeypatch.setattr(LiveCollection, "unsaved", property(lambda self: self.keys())),
+        "G1",
+        "no write of them has failed",
+    )
+
+
+def fail_creates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A create that was answered is taken for one that was not, and not known again."""
+    answered = Writes.answered
+
+    def take(writes: Writes, write: Any, body: Any, seq: Any) -> None:
+        if write.kind != "create":
+            answered(writes, write, body, seq)
+            return
+        writes._documents.creates.pop(write.origin, None)
+        writes.failed(write, None)
+
+    monkeypatch.setattr(Writes, "answered", take)
+    monkeypatch.setattr(Replica, "_recognise", lambda *arguments, **named: False)
+    monkeypatch.setattr(Oracle, "acknowledge", lambda *arguments: None)
+
+
+def test_a_draft_without_a_create_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(
+        lambda: play(HOLDER, create(3, "b")),
+        lambda: fail_creates(monkeypatch),
+        "G1",
+        "no such create has failed",
+    )
+
+
+def test_a_draft_of_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def patch() -> None:
+        fail_creates(monkeypatch)
+        monkeypatch.setattr(CollectionWatch, "is_granted", lambda watch, wish: None)
+
+    breaks(lambda: play(HOLDER, create(3, "b")), patch, "G1", "a draft, and it was made")
+
+
+def test_a_trimmed_row_that_is_held_excuses_no_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def reset(actor: Actor) -> None:
+        replica = actor.collection._replica
+        replica.reset(replica.position)
+
+    steps = (insert(2, "a"), insert(3, "b"), Step(6, "trim", 0), Step(15, "cut", 0))
+    breaks(
+        lambda: play(HOLDER, *steps),
+        lambda: misuse_cut(monkeypatch, reset),
+        "G1",
+        "and nothing is missing there",
+    )
+
+
+# Writes and the log
+
+
+def test_a_lost_write_long_after_the_capture_was_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = Actor._send
+
+    async def pretend(actor: Actor, collection: Any, kind: str, key: Any, detail: Any) -> Any:
+        if detail.get("title") == "never":
+            return {"id": 1, "title": "never"}
+        return await send(actor, collection, kind, key, detail)
+
+    steps = (create(2, "a"), Step(4, "capture", 0), create(14, "never"))
+    breaks(
+        lambda: play(HOLDER, *steps),
+        lambda: monkeypatch.setattr(Actor, "_send", pretend),
+        "G6",
+        "the log has it not",
+    )
+
+
+def test_a_create_that_is_done_twice_long_after_keys_had_expired(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = Actor._send
+
+    async def twice(actor: Actor, *arguments: Any) -> Any:
+        await send(actor, *arguments)
+        return await send(actor, *arguments)
+
+    breaks(
+        lambda: play(HOLDER, Step(2, "clock", 0, {"by": DAYS}), create(4, "b")),
+        lambda: monkeypatch.setattr(Actor, "_send", twice),
+        "G3",
+        "one create was done twice",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "words"),
+    [
+        ("capture", Cause.CAPTURE_REINSTALLED, "nothing has gone round the triggers"),
+        ("trim", Cause.TRIMMED, "the log says"),
+    ],
+)
+def test_more_resets_than_faults(
+    fault: str, cause: Cause, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reset(actor: Actor) -> None:
+        started = actor.stage.server.live._started
+        assert started is not None
+        for _ in range(2):
+            await actor.stage.server.host.run(started.feed._store.reset(TABLE, cause))
+
+    steps = (insert(2, "a"), Step(4, fault, 0), insert(6, "b"), Step(12, "cut", 0))
+    breaks(lambda: play(HOLDER, *steps), lambda: misuse_cut(monkeypatch, reset), "G1", words)
+
+
+# What meets
+
+
+@pytest.mark.parametrize("state", ["reading", "reset"])
+def test_a_message_is_lost_while_the_list_that_has_not_it_is_on_its_way(state: str) -> None:
+    lost = Step(4.4, "lost last", 0, {"severs": True, "title": "late"}, state)
+    leave = Step(3, "leave", 0, {"later": 1.5})
+    away = (
+        Step(2.99, "refuse", 0, {"seconds": 1.41}),
+        Step(3, "cut", 0),
+        insert(3.7, "b"),
+        Step(4, "trim", 0),
+    )
+    found = play(HOLDER, insert(2, "a"), *((leave,) if state == "reading" else away), lost)
+    assert found.failure is None
+    assert found.meetings["lost last", state]
