@@ -235,7 +235,7 @@ async def test_a_local_sessions_id_opens_nothing() -> None:
 
 
 async def test_random_garbage_never_stops_a_socket() -> None:
-    watcher = Watcher(limits=Limits(errors=10**6))
+    watcher = Watcher(limits=Limits(errors=10**6, arrivals=1e6))
     await watcher.begin()
     chance = random.Random(7)
     corpus = [json.dumps([{**message, "clientId": "x", "id": "1"}]) for message in KINDS.values()]

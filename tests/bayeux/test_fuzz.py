@@ -24,7 +24,9 @@ from ..serving import wait_until
 from .wire import VERSION, Events, Log, Open, Socket, connect, connected, handshake, request, subscribe
 
 STATUSES = {200, 400, 404, 405, 413, 414}
-LIMITS = Limits(batch=50, body=4_000, url=4_000, depth=12, subscriptions=20, queue_bytes=4_000, errors=6)
+LIMITS = Limits(
+    batch=50, body=4_000, url=4_000, depth=12, subscriptions=20, queue_bytes=4_000, errors=6, arrivals=1e6
+)
 MINE = "{mine}"
 """Stands for the clientId of the session that the client has."""
 
