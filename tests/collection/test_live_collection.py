@@ -483,6 +483,13 @@ async def test_what_an_optimistic_write_leaves_when_it_fails(site: Site) -> None
         site.sql("UPDATE rest_todo SET title = 'theirs'")
         await site.wait_equal(todos)
         assert todos.unsaved == []
+        site.fates["PUT"] = [422]
+        with pytest.raises(errors.InvalidDocument):
+            await todos.replace(1, {"title": "ours"})
+        assert todos[1] == {"id": 1, "title": "ours"}, "it keeps its key, which the path tells"
+        assert todos.unsaved == ["1"]
+        await todos.update(1, title="ours")
+        await site.wait_equal(todos)
         site.fates["DELETE"] = [403]
         with pytest.raises(errors.RequestRefused):
             await todos.delete(1)

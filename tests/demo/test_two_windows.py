@@ -203,6 +203,7 @@ def test_offline_and_online(open_window: Open, server: DemoServer, line: SitePro
     assert [title for title, _ in away.shown()] == ["buy milk", "call home", "write"]
     away.context.set_offline(False)
     line.heal()
+    wait_until(lambda: truth(server) == ["buy oat milk", "write", "sleep"])
     expect_truth((away, stays), server, within=TO_TRUTH)
     away.expect_light("live")
     away.toggle("sleep")

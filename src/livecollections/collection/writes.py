@@ -60,13 +60,18 @@ class Writes:
         return write
 
     def replace(self, key: str, document: Document, origin: str, *, optimistic: bool = False) -> Write:
-        """A whole document is sent: what it sends is what differs from what is known, or is on its way."""
+        """A whole document is sent: what it sends is what differs from what is known, or is on its way.
+
+        The path says which it is: it keeps its key, though the document leaves that out.
+        """
         state = self._documents.get(key)
         before = frozenset[str]() if state is None else state.protects()
         known: Document = {} if state is None or state.known is None else state.known
         write = self._leave("replace", origin, state, key, document, optimistic)
         write.sent = frozenset(
-            name for name in {*known, *document} if name in before or _differs(name, known, document)
+            name
+            for name in {*known, *document}.difference(self._documents.keys.fields)
+            if name in before or _differs(name, known, document)
         )
         if optimistic and state is not None:
             kept = {name: value for name, value in state.shown.items() if name not in write.sent}
