@@ -222,37 +222,41 @@ async def asking(url: str, head: str, body: bytes = b"") -> AsyncIterator[asynci
         writer.transport.abort()
 
 
-async def test_g5_a_stream_that_is_not_read_costs_its_bound(server: Server) -> None:
-    log = Log(server)
+@asynccontextmanager
+async def served_to(server: Server, log: Log) -> AsyncIterator[tuple[Watched, str, Session]]:
+    """The server on a real port, its address, and a session that has subscribed to a log's channel."""
     watched = Watched(server)
     async with served(watched) as url:
         client_id = await connected(server)
         await request(server, subscribe(client_id, log.channel))
-        session = server._exchange.sessions[client_id]
-        async with asking(url, f"GET /faye/{client_id} HTTP/1.1\r\nAccept: text/event-stream") as reader:
-            await wait_until(lambda: session.link is not None)
-            while not session.positions[log.channel].is_behind or server.statistics().stopped == 0:
-                for key in range(64):
-                    log.add(key % 7)
-                await asyncio.sleep(0)
-                assert watched.buffered <= HIGH_WATER + FRAME + 1_000
-            assert session.size <= session.share
-            assert 0 < watched.buffered == server.statistics().buffered_bytes
-            heard = b""
-            last = log.position().encode()
-            while last not in heard:
-                heard = heard[-200:] + await asyncio.wait_for(reader.read(8_192), 5)
-            assert any(squash for _, squash in log.reads)
+        yield watched, url, server._exchange.sessions[client_id]
+
+
+async def test_g5_a_stream_that_is_not_read_costs_its_bound(server: Server) -> None:
+    log = Log(server)
+    async with (
+        served_to(server, log) as (watched, url, session),
+        asking(url, f"GET /faye/{session.id} HTTP/1.1\r\nAccept: text/event-stream") as reader,
+    ):
+        await wait_until(lambda: session.link is not None)
+        while not session.positions[log.channel].is_behind or server.statistics().stopped == 0:
+            for key in range(64):
+                log.add(key % 7)
+            await asyncio.sleep(0)
+            assert watched.buffered <= HIGH_WATER + FRAME + 1_000
+        assert session.size <= session.share
+        assert 0 < watched.buffered == server.statistics().buffered_bytes
+        heard = b""
+        last = log.position().encode()
+        while last not in heard:
+            heard = heard[-200:] + await asyncio.wait_for(reader.read(8_192), 5)
+        assert any(squash for _, squash in log.reads)
 
 
 async def test_g5_a_poll_whose_answer_is_not_read_costs_its_bound(server: Server) -> None:
     log = Log(server)
-    watched = Watched(server)
-    async with served(watched) as url:
-        client_id = await connected(server)
-        await request(server, subscribe(client_id, log.channel))
-        session = server._exchange.sessions[client_id]
-        body = json.dumps([connect(client_id, id="p")]).encode()
+    async with served_to(server, log) as (watched, url, session):
+        body = json.dumps([connect(session.id, id="p")]).encode()
         async with asking(url, "POST /faye HTTP/1.1\r\nContent-Type: application/json", body):
             await wait_until(lambda: session.held is not None)
             for key in range(2_000):
@@ -262,5 +266,5 @@ async def test_g5_a_poll_whose_answer_is_not_read_costs_its_bound(server: Server
             assert watched.buffered <= server.limits.queue_bytes
         heard: list[str] = []
         while not heard or heard[-1] != log.position():
-            heard += seqs((await request(server, connect(client_id))).messages)
+            heard += seqs((await request(server, connect(session.id))).messages)
         assert heard == sorted(set(heard))
