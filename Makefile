@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything lands in .venv/ and node_modules/ of this checkout.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-all soak check mutants bench docs clean
+.PHONY: help setup setup-test setup-bench demo test test-all soak check mutants bench bench-quick docs clean
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -18,7 +18,7 @@ POLICY := /usr/sbin/policy-rc.d
 VENDOR := src/livecollections/demo/vendor.json
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/.installed .venv/.vendored ## Make .venv/ with the command line in it, and fetch the demo's browser files
 
@@ -46,8 +46,11 @@ check: .venv/.tested ## Style, types, layers, versions and the places of safegua
 mutants: setup-test ## Remove each safeguard in turn, see that it is noticed, and write the table of the documentation
 	@$(BIN)/python -m tests.mutants --write
 
-bench: setup-test ## Measure fan-out beside npm's faye
-	@$(BIN)/python -m bench.fanout
+bench: setup-bench ## Measure beside faye, socket.io, ws and a C program, and write bench/results (25 minutes)
+	@$(BIN)/python -m bench --output bench/results
+
+bench-quick: setup-bench ## The same with fewer rounds and sizes, on the terminal only (3 minutes)
+	@$(BIN)/python -m bench --quick
 
 docs: .venv/.installed ## Build the documentation into docs/_site
 	@$(BIN)/python docs/build.py
@@ -62,6 +65,7 @@ setup-test: setup .venv/.tested
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
 	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
+	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx"; \
 	if [ -n "$$missing" ]; then \
 		command -v apt-get >/dev/null || { echo "install with your package manager:$$missing"; exit 1; }; \
@@ -94,6 +98,13 @@ setup-test: setup .venv/.tested
 .venv/.tested: .venv/.installed
 	@echo 'installing what tests need'
 	@$(PIP) --no-build-isolation -e '.[test,check]'
+	@touch $@
+
+setup-bench: setup-test .venv/.benched
+
+.venv/.benched: .venv/.tested
+	@echo 'installing what benches need'
+	@$(PIP) --no-build-isolation -e '.[bench]'
 	@touch $@
 
 .venv/.npm: package.json package-lock.json | .venv/.made

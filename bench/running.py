@@ -1,0 +1,167 @@
+"""A server under measurement, and the clients of the load generator that are connected to it.
+
+One rule: both stay up through all rounds of a scenario, so that a round measures no start.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from types import TracebackType
+from typing import Any
+
+import orjson
+import psutil
+
+from .contenders import CONTROL, PORT, Contender
+from .machine import ROOT, cores
+from .native import PROGRAMS, program
+
+START = 20.0
+"""Seconds that a server may take to listen."""
+CONNECT = 180.0
+"""Seconds that all clients may take to subscribe."""
+ANSWER = 60.0
+"""Seconds that a round may take beyond its own."""
+
+
+class Served(AbstractContextManager["Served"]):
+    """A server in its own process."""
+
+    def __init__(self, contender: Contender) -> None:
+        self.contender = contender
+        self.port, self.control = free_ports(2)
+        command = [self._filled(part) for part in contender.command]
+        if command[0] in PROGRAMS:
+            command[0] = program(command[0])
+        environment = {name: self._filled(value) for name, value in contender.environment.items()}
+        with cores(for_servers=True):
+            self._process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
+        self._ps = psutil.Process(self._process.pid)
+        try:
+            for port in (self.port, self.control):
+                self._wait_listening(port)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _filled(self, part: str) -> str:
+        return part.replace(PORT, str(self.port)).replace(CONTROL, str(self.control))
+
+    def _wait_listening(self, port: int) -> None:
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"{self.contender.name} did not start")
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor that it has used."""
+        times = self._ps.cpu_times()
+        return times.user + times.system
+
+    def resident(self) -> int:
+        """Bytes of memory, after what is garbage has been collected, where there is such a thing."""
+        with socket.create_connection(("127.0.0.1", self.control), timeout=ANSWER) as asked:
+            asked.sendall(b"collect\n")
+            asked.recv(64)
+        return int(self._ps.memory_info().rss)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class Clients(AbstractContextManager["Clients"]):
+    """The load generator's clients of one server, all subscribed once this is made.
+
+    Args:
+        number: of them.  polls: by long-polling.  extra: channels of its own that each subscribes to besides.
+        rooms: they are in ten of a hundred rooms instead.
+    """
+
+    def __init__(
+        self, server: Served, number: int, *, polls: bool = False, extra: int = 0, rooms: bool = False
+    ) -> None:
+        self.server = server
+        self.number = number
+        contender = server.contender
+        protocol = "poll" if polls else contender.protocol
+        ports = map(str, (server.port, server.control))
+        arguments = [protocol, *ports, contender.path, str(number), str(extra), str(int(rooms))]
+        with cores(for_servers=False):
+            self._process = subprocess.Popen(
+                [program("load"), *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        try:
+            self.seconds = float(self._answer(CONNECT)["seconds"])
+        except BaseException:
+            self.stop()
+            raise
+
+    def ask(self, command: str, *values: float, seconds: float = 0.0) -> dict[str, Any]:
+        """What the generator found.
+
+        Args:
+            seconds: that the command is to take.
+
+        Raises:
+            RuntimeError: it failed; with its words.
+        """
+        assert self._process.stdin is not None
+        line = " ".join([command, *(f"{value:g}" for value in values)])
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+        return self._answer(seconds + ANSWER)
+
+    def _answer(self, patience: float) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        can_read, _, _ = select.select([self._process.stdout], [], [], patience)
+        line = self._process.stdout.readline() if can_read else b""
+        if line:
+            found: dict[str, Any] = orjson.loads(line)
+            return found
+        self._process.kill()
+        assert self._process.stderr is not None
+        words = self._process.stderr.read().decode(errors="replace").strip()
+        raise RuntimeError(f"{self.server.contender.name}: {words or 'the load generator gave no answer'}")
+
+    def stop(self) -> None:
+        """Close all of them."""
+        with suppress(OSError):
+            self._process.kill()
+        self._process.communicate()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def free_ports(number: int) -> Sequence[int]:
+    """Ports on which nobody listens."""
+    sockets = [socket.socket() for _ in range(number)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

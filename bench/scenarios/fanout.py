@@ -1,0 +1,137 @@
+"""Fan-out: one publish a turn of the loop (a), and bursts of fifty (b), to more and more subscribers."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from ..bench import Bench
+from ..contenders import FANOUT, FAYE, OURS, SENDER, WS, Contender
+from ..outcome import Chart, Curve, Figures, Outcome, Ratio, ratio
+from ..running import Clients, Served
+
+BURST = 50
+IN_FLIGHT = 64
+"""Messages that each client may be behind, where they come one by one: no bound that a server meets."""
+SETTLE = 0.3
+"""Seconds after the last subscription until the first round."""
+MAIN = 1_000
+"""Subscribers at which ratios are needed."""
+UNIT = "deliveries/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round gave. server, generator: the part of its core that each used.  joined: messages in a frame."""
+
+    rate: float
+    server: float
+    generator: float
+    joined: float
+    published: float
+
+
+def measure(clients: Clients, burst: int, window: int, warm: float, seconds: float) -> Round:
+    """One round of so many seconds."""
+    server = clients.server
+    used, begun = server.cpu, time.monotonic()
+    found = clients.ask(
+        "round", burst, window, round(warm * 1e3), round(seconds * 1e3), seconds=warm + seconds
+    )
+    return Round(
+        found["messages"] / found["seconds"],
+        (server.cpu - used) / (time.monotonic() - begun),
+        found["busy"],
+        found["messages"] / max(found["frames"], 1),
+        found["messages"] / found["seconds"] / clients.number,
+    )
+
+
+def connected(
+    bench: Bench, stack: ExitStack, contenders: Iterable[Contender], number: int
+) -> dict[str, Clients]:
+    """A server of each, and its clients."""
+    found = {}
+    for contender in contenders:
+        with bench.preparing(f"{contender.name}: {number:,} clients"):
+            server = stack.enter_context(Served(contender))
+            found[contender.name] = stack.enter_context(Clients(server, number))
+    time.sleep(SETTLE)
+    return found
+
+
+def figures(of: str, case: str, rounds: Sequence[Round]) -> Figures:
+    """The rounds as a line of the table."""
+    return Figures(
+        of,
+        case,
+        [each.rate for each in rounds],
+        UNIT,
+        {
+            "server": f"{statistics.median(each.server for each in rounds):.0%}",
+            "generator": f"{statistics.median(each.generator for each in rounds):.0%}",
+            "in a frame": f"{statistics.median(each.joined for each in rounds):.1f}",
+        },
+    )
+
+
+def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
+    """Both, or the one that is asked for; on the same connections."""
+    sizes = bench.sizes
+    bursts = {"a": (1, IN_FLIGHT), "b": (BURST, 4 * BURST)}
+    found: dict[str, list[Figures]] = {letter: [] for letter in letters}
+    for number in sizes.subscribers:
+        with ExitStack() as stack:
+            clients = connected(bench, stack, FANOUT, number)
+            for letter, lines in found.items():
+                burst, window = bursts[letter]
+                if burst * number > 100_000:
+                    window = burst
+                measures: dict[str, Callable[[], Round]] = {
+                    name: partial(measure, each, burst, window, sizes.warm, sizes.seconds)
+                    for name, each in clients.items()
+                }
+                for name, rounds in bench.alternate(f"{letter} {number:,}", measures).items():
+                    lines.append(figures(name, f"{number:,}", rounds))
+    return [_outcome(letter, lines, sizes.subscribers) for letter, lines in found.items()]
+
+
+def _outcome(letter: str, lines: Sequence[Figures], numbers: Sequence[int]) -> Outcome:
+    title = {"a": "Fan-out, one publish a turn", "b": f"Fan-out, {BURST} publishes a turn"}[letter]
+    plain = Outcome(letter, title, lines)
+    curves = []
+    for contender in FANOUT:
+        known = [(number, plain.median(contender.name, f"{number:,}")) for number in numbers]
+        points = [(number, median) for number, median in known if median is not None]
+        curves.append(Curve(contender.name, [x for x, _ in points], [y for _, y in points]))
+    return Outcome(
+        letter,
+        title,
+        lines,
+        _ratios(plain, letter),
+        [Chart(title, "WebSocket subscribers", UNIT, curves)],
+        [
+            "Server and generator: the part of a core that each used; in a frame: messages that travelled together. "
+            "The generator reads what the C sender sends as well as anybody's: while it is not busy, it is no "
+            "bottleneck."
+        ],
+    )
+
+
+def _ratios(outcome: Outcome, letter: str) -> list[Ratio]:
+    case = f"{MAIN:,}"
+    ours, sender = outcome.median(OURS.name, case), outcome.median(SENDER.name, case)
+    if letter == "b":
+        return ratio(f"{case} subscribers, {OURS.name} ÷ C sender, one send() a message", ours, sender, 20)
+    needed = ((SENDER, 0.75), (FAYE, 3.5), (WS, 1.15))
+    return [
+        each
+        for peer, least in needed
+        for each in ratio(
+            f"{case} subscribers, {OURS.name} ÷ {peer.name}", ours, outcome.median(peer.name, case), least
+        )
+    ]

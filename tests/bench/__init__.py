@@ -1,0 +1,1 @@
+"""The benches: that they run, and count right."""
