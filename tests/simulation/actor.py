@@ -93,9 +93,10 @@ class Actor:
             transports=[self.reader.transport],
             timeout=TIMEOUT,
             patience=PATIENCE,
+            ack=self.reader.ack,
         )
         self.client.bayeux.watch(self.turn)
-        self.note(f"comes, by {self.reader.transport}")
+        self.note(f"comes, by {self.reader.transport}{'' if self.reader.ack else ', without acknowledging'}")
         async with self.client:
             while not self._leaving.is_set():
                 await (self._hold() if self.is_collection else self._subscribe())

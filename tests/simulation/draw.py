@@ -7,6 +7,7 @@ with what brings its client into that state; what else meets by chance counts as
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from .history import MISHAPS, SHELL, USERS, WRITES, History, Reader, Step
@@ -18,6 +19,8 @@ LENGTH = 24.0
 """Seconds of virtual time in which things happen; then all heals."""
 JUMPS = (3600.0, -3600.0, 8 * 86400.0, 5.0, -5.0)
 """Seconds by which the server's clock jumps; the third is further than the log goes back."""
+PLAIN = 0.4
+"""How many of the readers do not acknowledge, so that they have what the plain protocol promises."""
 LATE = 2
 """The reader who comes later, and so can be met before he has come."""
 PRIME = 7919
@@ -40,9 +43,10 @@ class Drawing:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.rng = random.Random(f"history {seed}")
+        plain = random.Random(f"readers {seed}")
         self.steps: list[Step] = []
         self.titles = 0
-        self.readers = self._readers()
+        self.readers = [replace(reader, ack=plain.random() >= PLAIN) for reader in self._readers()]
 
     def history(self) -> History:
         """Draw it whole."""

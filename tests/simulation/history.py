@@ -27,7 +27,8 @@ class Reader:
 
     kind: "collection", or "plain" for a Bayeux subscriber that asks for a position.  transport: as Bayeux names it.
     optimistic: whether the collection shows its writes at once.  since: where a plain one begins: "start", "now".
-    at: when it comes, in seconds of virtual time.
+    at: when it comes, in seconds of virtual time.  ack: whether it acknowledges messages; if not, it has only what the
+    plain protocol promises.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Reader:
     optimistic: bool = False
     since: str = "now"
     at: float = 0.0
+    ack: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ def steps(history: History) -> RenderableType:
     """A history, a line a step."""
     readers = [
         f"client {number}: {reader.kind}, {reader.transport}{', optimistic' if reader.optimistic else ''}"
+        f"{'' if reader.ack else ', without acknowledging'}"
         for number, reader in enumerate(history.readers)
     ]
     return Group(*(Text(line) for line in (*readers, *(str(step) for step in history.steps))))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import deque
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -99,6 +100,12 @@ def test_every_pair_is_aimed_at_or_named_as_impossible() -> None:
     assert not aimed & IMPOSSIBLE.keys()
     assert {fault for fault, _ in PAIRS} == FAULTS.keys()
     assert len(Meetings().missing(1)) == len(PAIRS)
+
+
+def test_readers_of_each_kind_on_each_transport_acknowledge_or_do_not() -> None:
+    readers = [reader for seed in range(40) for reader in draw(seed).readers]
+    kinds = {(reader.kind, reader.transport, reader.ack) for reader in readers}
+    assert kinds == {*product(("collection", "plain"), ("websocket", "long-polling"), (True, False))}
 
 
 def test_shrinking_leaves_what_is_needed() -> None:

@@ -37,6 +37,7 @@ class LiveClient:
         transports: "websocket" and "long-polling", the best first.
         timeout: seconds until what is waited for is given up: entering a collection, a write.
         patience: seconds that one answer may take.
+        ack: whether to acknowledge Bayeux messages where the server offers it.
         ssl: what decides whom to trust over TLS, for REST and Bayeux alike; None: the certificates of the machine.
 
     Raises:
@@ -53,6 +54,7 @@ class LiveClient:
         transports: Sequence[str] = ("websocket", "long-polling"),
         timeout: float = 30.0,
         patience: float = 10.0,
+        ack: bool = True,
         ssl: SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url) if isinstance(url, str) else None
@@ -72,6 +74,7 @@ class LiveClient:
             token=token,
             timeout=timeout,
             patience=patience,
+            ack=ack,
             ssl=ssl,
         )
         self._ssl = ssl
