@@ -73,6 +73,17 @@ def test_a_list_as_new_as_the_answer_resets_nothing() -> None:
     assert replica.take_asks().reads == []
 
 
+def test_what_a_reset_has_forgotten_is_doubted_no_more() -> None:
+    replica = ahead()
+    replica.take_asks()
+    replica.lost()
+    replica.began(seq(3), True)
+    read(replica, [{"id": 1, "title": "restored"}], seq(3))
+    assert titles(replica) == ["restored"]
+    assert replica.resets == 1
+    assert replica.take_asks().reads == []
+
+
 def test_nothing_is_read_after_a_break_when_the_stream_has_told_everything() -> None:
     replica = Replica("/api/todos", Keys())
     replica.start()

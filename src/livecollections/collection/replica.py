@@ -228,6 +228,8 @@ class Replica:
         self.resets += 1
         self.era += 1
         self.documents.forget(lambda seq: is_told and is_older(start, seq))
+        if not is_told:
+            self._doubted = None
         self._top, self.position, self.begun = None, start, start
         self._reached(everything=True)
         self.joined = False
