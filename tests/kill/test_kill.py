@@ -18,6 +18,7 @@ WORLDS = scaled(2, 8)
 AT_ONCE = 4
 SERVERS, SHELLS = scaled(4, 9), scaled(6, 17)
 """Killed of each, in each world."""
+PATIENCE_WITH_FAULTS = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,8 @@ async def test_planted_faults_are_found(nursery: Nursery, tmp_path: Path) -> Non
         path = tmp_path / f"fault {name}"
         path.mkdir()
         plain, rest, _ = FAULTS[name]
-        return (await World(nursery, path, 1, 5, 0, name, plain, rest).run()).violations
+        world = World(nursery, path, 1, 5, 0, name, plain, rest, PATIENCE_WITH_FAULTS)
+        return (await world.run()).violations
 
     found = dict(zip(FAULTS, await asyncio.gather(*map(live, FAULTS)), strict=True))
     for name, (_, _, violation) in FAULTS.items():

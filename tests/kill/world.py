@@ -26,7 +26,6 @@ from .site import LATE, PATH
 AUTHORS = 2
 WITHIN = 60.0
 """Seconds for what should take one or two, on a busy machine."""
-PATIENCE_WITH_FAULTS = 3.0
 NEVER = -1
 EXPECTED = "is another process's: of a worker beside this one, or of one before a restart"
 """What a server may say: it met a client of the one before."""
@@ -57,7 +56,7 @@ class World:
     """servers, shells: how many of each are killed.
 
     fault: one planted in the server, by name.  plain: those who hear beside our clients.
-    rest: seconds between two requests of one author.
+    rest: seconds between two requests of one author.  patience: seconds in which all must have heard the last change.
     """
 
     def __init__(
@@ -70,6 +69,7 @@ class World:
         fault: str = "",
         plain: Sequence[type[Plain]] = SOUND,
         rest: float = 0.0,
+        patience: float = WITHIN,
     ) -> None:
         self._nursery = nursery
         self._database, self._output = path / "notes.db", path / "server.log"
@@ -80,6 +80,7 @@ class World:
         self._url = f"http://127.0.0.1:{self._port}"
         self._fault = fault
         self._plain = plain
+        self._patience = patience
         self._has_fault = bool(fault) or plain is not SOUND
         self._authors = [
             Author(f"rest-{number}", self._url, random.Random(seed * 31 + number), rest)
@@ -201,7 +202,7 @@ class World:
 
         # What was not heard by then is found by the judge.
         with suppress(AssertionError):
-            await wait_until(is_over, PATIENCE_WITH_FAULTS if self._has_fault else WITHIN)
+            await wait_until(is_over, self._patience)
 
     async def _wait(self, condition: Callable[[], bool]) -> None:
         await wait_until(condition, WITHIN)

@@ -15,11 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from . import table
-from .catalogue import Safeguard, load, read
+from .catalogue import Hunt, Safeguard, hunts, load, read
 from .hunt import SIDE_BY_SIDE, Found, hunt
+from .hunters import HUNTERS
+
+Task = tuple[Safeguard, Hunt]
 
 
-def hunted(console: Console, wanted: Sequence[Safeguard]) -> Iterator[tuple[Safeguard, Found]]:
+def hunted(console: Console, wanted: Sequence[Task]) -> Iterator[tuple[Task, Found]]:
     """Hunt, with a bar on a terminal."""
     columns = (TextColumn("hunting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
@@ -27,32 +30,42 @@ def hunted(console: Console, wanted: Sequence[Safeguard]) -> Iterator[tuple[Safe
         ThreadPoolExecutor(SIDE_BY_SIDE) as pool,
     ):
         task = progress.add_task("", total=len(wanted))
-        running = {pool.submit(hunt, one): one for one in wanted}
+        running = {pool.submit(hunt, *one): one for one in wanted}
         for done in as_completed(running):
             progress.advance(task)
             yield running[done], done.result()
 
 
-def describe(safeguard: Safeguard, found: Found) -> str:
+def describe(safeguard: Safeguard, task: Hunt, found: Found) -> str:
     """One line on what came of it."""
     outcome = found.fault or found.failure or "nobody noticed"
-    return f"{safeguard.hunter:11} {found.histories:5} of {safeguard.within:5}  {safeguard.name}: {outcome}"
+    return f"{task.hunter:11} {found.history:5} of {task.within:5}  {safeguard.name}: {outcome}"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants")
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="safeguards or hunters; all if none is named")
+    parser.add_argument("--by", choices=HUNTERS, help="hunt them with this hunter, whoever must notice")
+    parser.add_argument("--first", type=int, default=1, help="the history with which that begins")
+    parser.add_argument("--within", type=int, default=100, help="the history with which that ends")
     parser.add_argument("--write", action="store_true", help="write the table of the documentation")
     given = parser.parse_args()
     console = Console(highlight=False, soft_wrap=True)
-    wanted = [one for one in load() if not given.names or {one.name, one.hunter} & {*given.names}]
+    wanted = [
+        (one, task)
+        for one, task in hunts(load())
+        if not given.names or {one.name, task.hunter} & {*given.names}
+    ]
+    if given.by:
+        other = Hunt(given.by, given.within, given.first)
+        wanted = [(one, other) for one in dict.fromkeys(one for one, _ in wanted)]
     numbers = table.measured(table.PAGE.read_text("utf-8"))
     unseen = 0
-    for safeguard, found in hunted(console, wanted):
+    for (safeguard, task), found in hunted(console, wanted):
         unseen += not found.is_seen
-        console.print(Text(describe(safeguard, found)[:200], style="" if found.is_seen else "red"))
+        console.print(Text(describe(safeguard, task, found)[:200], style="" if found.is_seen else "red"))
         if found.is_seen:
-            numbers[safeguard.name] = found.histories
+            numbers[safeguard.name, task.hunter] = found.history
     if given.write:
         page = table.put(table.PAGE.read_text("utf-8"), table.draw(read(), numbers))
         table.PAGE.write_text(page, "utf-8")

@@ -21,21 +21,19 @@ from typing import Any
 
 import livecollections
 
-from .hunters import HUNTERS, Play
+from .hunters import HUNTERS, Hunter, Play
 
 PACKAGE = Path(str(livecollections.__file__)).parent
-PATIENCE = 30.0
-"""Seconds for one history."""
 
 
-def play_one(play: Play, seed: int) -> None:
+def play_one(play: Play, seed: int, patience: float) -> None:
     """Play a history to its end, on a loop of its own if it wants one."""
     if not inspect.iscoroutinefunction(play):
         play(seed)
         return
 
     async def patiently() -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             await play(seed)
 
     asyncio.run(patiently())
@@ -53,12 +51,13 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def play_all(play: Play, seed: int, histories: int) -> dict[str, Any]:
+def play_all(hunter: Hunter, seed: int, histories: int) -> dict[str, Any]:
     """Play until one goes wrong."""
+    assert hunter.play is not None
     for number in range(1, histories + 1):
         said: dict[str, Any] = {"histories": number, "failure": None, "crash": None}
         try:
-            play_one(play, seed + number - 1)
+            play_one(hunter.play, seed + number - 1, hunter.patience)
         except TimeoutError as error:
             return {**said, "failure": f"it never comes to its end {error}".rstrip()}
         except AssertionError as error:
@@ -75,20 +74,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--histories", type=int, default=100)
     parser.add_argument("--package", type=Path, default=PACKAGE, help="the package that must be hunted in")
-    parser.add_argument("--module", default="livecollections", help="a module of it that must be importable")
+    parser.add_argument("--module", action="append", default=[], help="one that must be importable")
     given = parser.parse_args()
     if not PACKAGE.samefile(given.package):
         print(f"this is {PACKAGE}, not {given.package}", file=sys.stderr)
         return 2
-    try:
-        importlib.import_module(given.module)
-    except Exception as error:
-        print(f"{given.module} can't be imported: {error!r}", file=sys.stderr)
-        return 2
+    for module in given.module:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            print(f"{module} can't be imported: {error!r}", file=sys.stderr)
+            return 2
     logging.disable()
-    play = HUNTERS[given.hunter].play
-    assert play is not None
-    said = play_all(play, given.seed, given.histories)
+    said = play_all(HUNTERS[given.hunter], given.seed, given.histories)
     print(json.dumps(said))
     return 2 if said["crash"] else 1 if said["failure"] else 0
 

@@ -12,26 +12,28 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..command import ROOT
-from .catalogue import SOURCE, Safeguard
+from .catalogue import SOURCE, Hunt, Safeguard
 from .hunters import HUNTERS
 
-SEED = 1
 SIDE_BY_SIDE = 2
 LIBRARY = "browser/livecollections.js"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a hunter said. histories: played.  failure: the oracle's words; None: all went well.  fault: why this
-    says nothing; None: it does."""
+    """What a hunter said.
 
-    histories: int
+    history: the number of the last that was played.  failure: the oracle's words; None: all went well.  fault: why
+    this says nothing; None: it does.
+    """
+
+    history: int
     failure: str | None
     fault: str | None = None
 
@@ -45,55 +47,67 @@ def copied(safeguard: Safeguard | None) -> Iterator[Path]:
     """A copy of the package, without the safeguard; None: whole."""
     with tempfile.TemporaryDirectory(prefix="live-mutant-") as folder:
         package = Path(folder) / "livecollections"
-        shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("vendor"))
+        shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("vendor", "__pycache__"))
         if safeguard is not None:
-            (package / safeguard.file).write_text(safeguard.removed(), "utf-8")
+            for file, text in safeguard.removed().items():
+                (package / file).write_text(text, "utf-8")
         yield package
 
 
-def hunt(safeguard: Safeguard) -> Found:
+def hunt(safeguard: Safeguard, task: Hunt) -> Found:
     """Hunt one that has been removed."""
     with copied(safeguard) as package:
-        return run(safeguard.hunter, package, safeguard.within, safeguard.file)
+        return run(task, package, [place.file for place in safeguard.places])
 
 
-def control(hunter: str, histories: int) -> Found:
+def control(task: Hunt) -> Found:
     """The same histories on a copy that is whole."""
     with copied(None) as package:
-        return run(hunter, package, histories)
+        return run(task, package)
 
 
-def run(hunter: str, package: Path, histories: int, file: str = "__init__.py") -> Found:
-    """Have a hunter play on a package. file: the one that was changed."""
-    if HUNTERS[hunter].play is None:
-        script = ROOT / "tests" / "js" / "rules" / "storm.js"
-        command = ["node", str(script), "--shrink", "0", "--brief"]
-        more = {"LIVE_LIBRARY": str(package / LIBRARY), "NODE_PATH": str(ROOT / "node_modules")}
+def run(task: Hunt, package: Path, files: Sequence[str] = ()) -> Found:
+    """Have a hunter play on a package. files: those that were changed."""
+    hunter = HUNTERS[task.hunter]
+    if hunter.script:
+        command = ["node", *hunter.script, "--brief"]
     else:
-        module = ".".join(("livecollections", *Path(file).with_suffix("").parts)).removesuffix(".__init__")
-        command = [sys.executable, "-m", "tests.mutants.door", hunter]
-        command += ["--package", str(package), "--module", module]
-        more = {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    command += ["--seed", str(SEED), "--histories", str(histories)]
-    environment = {name: value for name, value in os.environ.items() if name != "NODE_TEST_CONTEXT"}
+        command = [sys.executable, "-m", "tests.mutants.door", task.hunter, "--package", str(package)]
+        command += [f"--module={_module(file)}" for file in files]
+    command += ["--seed", str(task.first), "--histories", str(task.histories)]
     try:
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env=environment | more,
+            env=_environment(package),
             capture_output=True,
             text=True,
-            timeout=HUNTERS[hunter].seconds,
+            timeout=hunter.seconds,
         )
     except subprocess.TimeoutExpired:
-        return Found(0, None, f"no answer within {HUNTERS[hunter].seconds:.0f} s")
-    return _read(done)
+        return Found(0, None, f"no answer within {hunter.seconds:.0f} s")
+    return _read(done, task.first)
 
 
-def _read(done: subprocess.CompletedProcess[str]) -> Found:
+def _environment(package: Path) -> dict[str, str]:
+    """In which the package is found, by Python and by Node."""
+    known = {name: value for name, value in os.environ.items() if name != "NODE_TEST_CONTEXT"}
+    return known | {
+        "PYTHONPATH": str(package.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LIVE_LIBRARY": str(package / LIBRARY),
+        "NODE_PATH": str(ROOT / "node_modules"),
+    }
+
+
+def _module(file: str) -> str:
+    return ".".join(("livecollections", *Path(file).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def _read(done: subprocess.CompletedProcess[str], first: int) -> Found:
     try:
         said = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         return Found(0, None, (done.stderr.strip().splitlines() or ["it said nothing"])[-1])
-    crash, failure = said.get("crash"), said.get("failure")
-    return Found(said["histories"], failure, None if crash is None else f"a crash: {crash}")
+    crash, failure = said["crash"], said["failure"]
+    return Found(first + said["histories"] - 1, failure, None if crash is None else f"a crash: {crash}")

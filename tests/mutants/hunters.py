@@ -1,8 +1,8 @@
 """The hunters: what plays generated histories and says which of them went wrong.
 
 Two rules. All have one door: ``python -m tests.mutants.door HUNTER --seed S --histories N``, which plays N histories
-from a seed and stops at the first that goes wrong. Only what an oracle says counts: a safeguard that is missing
-must be seen by what users would see, not by a crash.
+from a seed and stops at the first that goes wrong; those in JavaScript have a script that says the same. Only what an
+oracle says counts: a safeguard that is missing must be seen by what users would see, not by a crash.
 
 The histories themselves are those of the suites.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +21,19 @@ Play = Callable[[int], Awaitable[None] | None]
 
 @dataclass(frozen=True)
 class Hunter:
-    """title: what it plays, for the table.  play: one history; None: ``tests/js/rules/storm.js`` plays them.
+    """title: what it plays, for the table.  pace: about how many histories it plays in a second.
 
-    pace: about how many of them it plays in a second.  seconds: after which a run of it is given up.
+    play: plays one.  script: plays them, if nothing in Python does.  is_chain: whether each is drawn after the one
+    before, so that a hunt begins with the first.  patience: seconds for one history.  seconds: after which a run of it
+    is given up.
     """
 
     title: str
-    play: Play | None
     pace: float
+    play: Play | None = None
+    script: Sequence[str] = ()
+    is_chain: bool = False
+    patience: float = 30.0
     seconds: float = 120.0
 
 
@@ -85,14 +90,51 @@ async def kept(seed: int) -> None:
     await run(seed, Counter(), 3)
 
 
+async def talk(seed: int) -> None:
+    """The real Bayeux server on a plain channel: lost answers, repeated messages, and strangers."""
+    from ..bayeux.test_talk import run
+
+    await run(seed, Counter())
+
+
+async def kill(seed: int) -> None:
+    """A server's process, killed five times while others write and hear."""
+    from ..kill.nursery import Nursery
+    from ..kill.world import World
+
+    with tempfile.TemporaryDirectory(prefix="live-kill-") as folder, Nursery() as nursery:
+        report = await World(nursery, Path(folder), seed, servers=5, shells=0, rest=0.1, patience=10).run()
+    assert not report.violations, report.violations[0]
+
+
 HUNTERS = {
-    "capture": Hunter("hostile SQL on SQLite, its log replayed", capture, 8),
+    "capture": Hunter("hostile SQL on SQLite, its log replayed", 8, capture),
     "log": Hunter(
-        "SQLite's log and its feed, amid other programs' commits, trims and restored backups", log, 4, 240
+        "SQLite's log and its feed, amid other programs' commits, trims and restored backups",
+        4,
+        log,
+        seconds=240,
     ),
-    "simulation": Hunter("the whole product over a simulated network and clock", simulation, 1.5, 300),
-    "streams": Hunter("sockets and polls on a resource, interleaved by hand", streams, 80),
-    "kept": Hunter("sockets and polls on channels with histories, interleaved by hand", kept, 60),
-    "collection": Hunter("Python collections on a stub server", collection, 60),
-    "javascript": Hunter("JavaScript collections with Faye's client on a stub server", None, 60),
+    "streams": Hunter("sockets and polls on a resource, interleaved by hand", 80, streams),
+    "kept": Hunter("sockets and polls on channels with histories, interleaved by hand", 60, kept),
+    "talk": Hunter("publishes and polls that are repeated, and strangers, on a plain channel", 50, talk),
+    "collection": Hunter("Python collections on a stub server", 60, collection),
+    "rules": Hunter(
+        "JavaScript collections with Faye's client on a stub server",
+        60,
+        script=("tests/js/rules/storm.js", "--shrink", "0"),
+        is_chain=True,
+    ),
+    "simulation": Hunter(
+        "the whole product over a simulated network and clock, in Python", 1.5, simulation, seconds=300
+    ),
+    "storm": Hunter(
+        "JavaScript collections with Faye's client, a server's process and fault proxies between them",
+        0.5,
+        script=("tests/js/storm/run.js", "--quiet"),
+        seconds=180,
+    ),
+    "kill": Hunter(
+        "a server's process that is killed while others write and hear", 0.1, kill, patience=60, seconds=240
+    ),
 }

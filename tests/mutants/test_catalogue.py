@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 
 from . import table
-from .catalogue import Wrong, load, read
+from .catalogue import FOLDER, Safeguard, Wrong, hunts, load, read
 from .hunters import HUNTERS
 
 
@@ -17,14 +17,18 @@ def test_each_entry_can_be_obeyed() -> None:
 
 
 def test_each_hunter_has_something_to_find() -> None:
-    assert {one.hunter for one in load()} == HUNTERS.keys()
+    assert {hunt.hunter for _, hunt in hunts(load())} == HUNTERS.keys()
 
 
 def test_the_table_is_that_of_the_catalogue() -> None:
     page = table.PAGE.read_text("utf-8")
     numbers = table.measured(page)
     assert page == table.put(page, table.draw(read(), numbers)), "run make mutants"
-    late = [one.name for one in load() if not 0 < numbers.get(one.name, 0) <= one.within]
+    late = [
+        (one.name, hunt.hunter)
+        for one, hunt in hunts(load())
+        if not hunt.first <= numbers.get((one.name, hunt.hunter), 0) <= hunt.within
+    ]
     assert late == [], "run make mutants"
 
 
@@ -33,12 +37,20 @@ def test_the_table_is_that_of_the_catalogue() -> None:
     [
         {"find": "stands nowhere"},
         {"find": "self"},
-        {"hunter": "nobody"},
+        {"hunts": []},
+        {"hunts": [{"hunter": "nobody", "within": 5}]},
+        {"hunts": [{"hunter": "collection", "within": 0}]},
+        {"hunts": [{"hunter": "collection", "within": 5, "first": 6}]},
+        {"hunts": [{"hunter": "rules", "within": 5, "first": 2}]},
+        {"hunts": [{"hunter": "collection", "within": 5}, {"hunter": "collection", "within": 6}]},
+        {"also": [{"find": "stands nowhere", "replace": ""}]},
         {"promise": "G9"},
-        {"within": 0},
         {"protects": "no sentence"},
     ],
 )
 def test_an_entry_that_cannot_be_obeyed_is_refused(wrong: Mapping[str, object]) -> None:
+    content = tomllib.loads((FOLDER / "5_python.toml").read_text("utf-8"))
+    entry = content["safeguard"][0]
+    Safeguard.load(entry).check()
     with pytest.raises(Wrong):
-        replace(load()[0], **wrong).check()  # type: ignore[arg-type]
+        Safeguard.load({**entry, **wrong}).check()

@@ -10,17 +10,20 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from ..command import ROOT
 from ..scale import FULL
-from .catalogue import Safeguard, load
+from .catalogue import Hunt, Safeguard, hunts, load
 from .hunt import SIDE_BY_SIDE, Found, control, hunt
 
+Task = tuple[Safeguard, Hunt]
 CATALOGUE = load()
+TASKS = [*hunts(CATALOGUE)]
 DRAWN = 5
-QUICK = 6.0
+QUICK = 15.0
 """Seconds in which those are noticed that a small run may draw."""
 
 
@@ -30,12 +33,12 @@ def commit() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def drawn(hash_: str) -> list[Safeguard]:
+def drawn(hash_: str) -> list[Task]:
     """Those that this commit tries, of the quick ones."""
-    return random.Random(hash_).sample([one for one in CATALOGUE if one.seconds <= QUICK], DRAWN)
+    return random.Random(hash_).sample([(one, hunt) for one, hunt in TASKS if hunt.seconds <= QUICK], DRAWN)
 
 
-CHOSEN = CATALOGUE if FULL else drawn(commit())
+CHOSEN = TASKS if FULL else drawn(commit())
 BY_NAME = {one.name: one for one in CATALOGUE}
 
 
@@ -46,65 +49,91 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture(scope="module")
-def hunts(pool: ThreadPoolExecutor) -> Mapping[str, Future[Found]]:
-    """All that were chosen, under way."""
-    return {one.name: pool.submit(hunt, one) for one in CHOSEN}
+def found(pool: ThreadPoolExecutor) -> Mapping[Task, Future[Found]]:
+    """All that were chosen, under way: what takes longest first."""
+    slowest = sorted(CHOSEN, key=lambda task: task[1].seconds, reverse=True)
+    return {task: pool.submit(hunt, *task) for task in slowest}
 
 
-@pytest.mark.parametrize("safeguard", CHOSEN, ids=lambda one: one.name)
-def test_a_safeguard_that_is_removed_is_noticed(
-    safeguard: Safeguard, hunts: Mapping[str, Future[Found]]
-) -> None:
-    found = hunts[safeguard.name].result()
-    assert found.fault is None, found.fault
-    assert found.failure, f"{found.histories} histories of {safeguard.hunter} notice nothing"
-    print(f"{safeguard.name}: in history {found.histories} of {safeguard.within}: {found.failure}")
+@pytest.mark.parametrize("task", CHOSEN, ids=lambda task: f"{task[0].name}: {task[1].hunter}")
+def test_a_safeguard_that_is_removed_is_noticed(task: Task, found: Mapping[Task, Future[Found]]) -> None:
+    said = found[task].result()
+    safeguard, hunted = task
+    assert said.fault is None, said.fault
+    assert said.failure, f"histories {hunted.first} to {said.history} of {hunted.hunter} notice nothing"
+    print(f"{safeguard.name}: in history {said.history} of {hunted.within}: {said.failure}")
 
 
-@pytest.mark.parametrize("hunter", sorted({one.hunter for one in CHOSEN}))
+@pytest.mark.parametrize("hunter", sorted({hunt.hunter for _, hunt in CHOSEN}))
 def test_the_same_histories_find_nothing_while_all_are_there(
-    hunter: str, hunts: Mapping[str, Future[Found]], pool: ThreadPoolExecutor
+    hunter: str, found: Mapping[Task, Future[Found]], pool: ThreadPoolExecutor
 ) -> None:
-    """As many as it took to find what was removed."""
-    played = max(hunts[one.name].result().histories for one in CHOSEN if one.hunter == hunter)
-    found = pool.submit(control, hunter, played).result()
-    assert found.fault is None, found.fault
-    assert found.failure is None, f"history {found.histories}: {found.failure}"
-    assert found.histories == played
+    """Those in which something that was removed was found, and those before them in its hunt."""
+    played = {
+        number
+        for (_, hunted), future in found.items()
+        if hunted.hunter == hunter
+        for number in range(hunted.first, future.result().history + 1)
+    }
+    for first, last in spans(played):
+        said = pool.submit(control, Hunt(hunter, last, first)).result()
+        assert said.fault is None, said.fault
+        assert said.failure is None, f"history {said.history}: {said.failure}"
+        assert said.history == last
+
+
+def spans(numbers: set[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of those that follow one another."""
+    for first in sorted(number for number in numbers if number - 1 not in numbers):
+        yield first, next(last for last in count(first) if last + 1 not in numbers)
 
 
 # The check itself.
 
-VERSION = BY_NAME["version check in Python"]
+VERSION = next(one for one in CATALOGUE if one.name == "version check in Python")
+PLACE = VERSION.places[0]
+SOON = Hunt("collection", within=20)
+
+
+def without(text: str) -> Safeguard:
+    """The safeguard, with this in its place."""
+    return replace(VERSION, places=(replace(PLACE, replace=text),))
 
 
 def test_a_crash_is_no_find() -> None:
-    found = hunt(replace(VERSION, replace="elif 1 / 0:"))
+    found = hunt(without("elif 1 / 0:"), SOON)
     assert found.failure is None
     assert found.fault is not None
     assert "ZeroDivisionError" in found.fault
 
 
 def test_an_assertion_of_the_products_own_is_no_find() -> None:
-    found = hunt(replace(VERSION, replace="else:\n            assert not body, 'its own'"))
+    found = hunt(without("else:\n            assert not body, 'its own'"), SOON)
     assert found.failure is None
     assert found.fault == "a crash: its own"
 
 
 def test_what_cannot_be_imported_is_no_find() -> None:
-    found = hunt(replace(VERSION, replace="elif:"))
+    found = hunt(without("elif:"), SOON)
     assert found.failure is None
     assert found.fault is not None
     assert "can't be imported" in found.fault
 
 
 def test_what_changes_nothing_is_not_found() -> None:
-    found = hunt(replace(VERSION, replace=f"{VERSION.find}  # and nothing else", within=3))
+    found = hunt(without(f"{PLACE.find}  # and nothing else"), Hunt("collection", within=3))
     assert found == Found(3, None)
 
 
+def test_a_hunt_begins_where_it_is_told() -> None:
+    found = hunt(without("else:"), Hunt("collection", within=40, first=21))
+    assert found.is_seen
+    assert found.history >= 21
+
+
 def test_other_commits_draw_others() -> None:
-    tried = {one.name for number in range(200) for one in drawn(f"commit {number}")}
-    assert tried == {one.name for one in CATALOGUE if one.seconds <= QUICK}
-    assert len(tried) > len(CATALOGUE) * 0.6
+    tried = {task for number in range(400) for task in drawn(f"commit {number}")}
+    assert tried == {(one, hunt) for one, hunt in TASKS if hunt.seconds <= QUICK}
+    assert len(tried) > len(TASKS) * 0.6
+    assert "simulation" in {hunt.hunter for _, hunt in tried}
     assert drawn("one") == drawn("one")

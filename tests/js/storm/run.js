@@ -1,9 +1,10 @@
 // Runs histories against one server, several at a time. Exit code 0: all kept what is promised; 1: one did not, and its
 // trace is on stdout; 2: the storm itself could not go on.
 //
-//   node tests/js/storm/run.js --seed 1 --histories 20 [--at-once 8] [--library PATH] [--quiet]
+//   node tests/js/storm/run.js --seed 1 --histories 20 [--at-once 8] [--library PATH] [--quiet] [--brief]
 //
-// The last line is one of JSON: what occurred. History number i has the seed `seed + i`.
+// The last line is one of JSON: what occurred. History number i has the seed `seed + i`. With `--brief` it says only which
+// history was the last, and the judge's words or, if it was no judge that stopped, what crashed.
 'use strict';
 
 const path = require('node:path');
@@ -14,16 +15,20 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     histories: { type: 'string', default: '20' },
     'at-once': { type: 'string', default: '8' },
-    library: { type: 'string', default: path.join(__dirname, '../../../src/livecollections/browser/livecollections.js') },
-    quiet: { type: 'boolean', default: false }
+    library: { type: 'string', default: process.env.LIVE_LIBRARY ||
+      path.join(__dirname, '../../../src/livecollections/browser/livecollections.js') },
+    quiet: { type: 'boolean', default: false },
+    brief: { type: 'boolean', default: false }
   }
 });
 // A library elsewhere finds Backbone here.
 process.env.NODE_PATH = path.join(__dirname, '../../../node_modules');
 require('node:module').Module._initPaths();
 
+const { Violation } = require('../rules/oracle');
 const { draw, play } = require('./history');
 const { Site } = require('./site');
+const { Unmet } = require('./waiting');
 const LiveCollection = require(path.resolve(values.library));
 
 const seed = Number(values.seed), histories = Number(values.histories), atOnce = Math.min(Number(values['at-once']), histories);
@@ -46,7 +51,8 @@ async function main() {
         if (errors.length) throw Object.assign(errors[0], { trace: world.trace });
         if (site.faults.length) throw new Error(site.faults[0]);
       } catch (error) {
-        failure = failure || { seed: config.seed, message: error.message, stack: error.stack, trace: error.trace };
+        failure = failure || { seed: config.seed, message: error.message, stack: error.stack, trace: error.trace,
+          isJudged: error instanceof Violation || error instanceof Unmet };
       }
       tell(`${rests.length} of ${histories} histories, ${((Date.now() - begun) / 1000).toFixed(0)} s`);
     }
@@ -57,6 +63,7 @@ async function main() {
   } finally {
     await site.close();
   }
+  if (values.brief) return void end(brief(failure), failure);
   rests.sort((a, b) => a - b);
   const rest = { median: rests[rests.length >> 1], most: rests.at(-1) };
   const report = { histories: rests.length, seconds: (Date.now() - begun) / 1000, rest, counts };
@@ -66,6 +73,15 @@ async function main() {
     console.log(site.server.lines.join(''));
     report.failure = { seed: failure.seed, message: failure.message };
   }
+  end(report, failure);
+}
+
+function brief(failure) {
+  const { seed: last, message, isJudged } = failure || { seed: seed + histories - 1 };
+  return { histories: last - seed + 1, failure: failure && isJudged ? message : null, crash: failure && !isJudged ? message : null };
+}
+
+function end(report, failure) {
   process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit(failure ? 1 : 0));
 }
 

@@ -1,6 +1,9 @@
 // Waiting for a condition, with a deadline.
 'use strict';
 
+// What was waited for did not come.
+class Unmet extends Error {}
+
 const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 
 // The first true answer of `condition()`, which may be a promise; else an error with what `why()` says.
@@ -10,9 +13,9 @@ async function until(condition, within, why, { step = 20, since = () => 0 } = {}
   for (;;) {
     const answer = await condition();
     if (answer) return answer;
-    if (Date.now() > Math.max(begun, since()) + within) throw new Error(await why());
+    if (Date.now() > Math.max(begun, since()) + within) throw new Unmet(await why());
     await pause(step);
   }
 }
 
-module.exports = { pause, until };
+module.exports = { pause, until, Unmet };
