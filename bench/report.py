@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich import box
@@ -10,21 +10,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .outcome import Figures, Outcome, Ratio
+from .outcome import Outcome, Ratio
 
 _LEFT = ("who", "case", "unit")
 
 
 def show(console: Console, outcome: Outcome) -> None:
     """Print a scenario's figures and ratios."""
-    table = Table(
-        title=f"{outcome.letter}. {outcome.title}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    table = Table(title=_title(outcome), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     columns = _columns(outcome)
     for column in columns:
         table.add_column(column, justify="left" if column in _LEFT else "right", overflow="fold")
-    for figures in outcome.figures:
-        cells = _cells(figures)
+    for cells in _rows(outcome):
         table.add_row(*(cells.get(column, "") for column in columns))
     console.print(table)
     for ratio in outcome.ratios:
@@ -63,11 +60,11 @@ def write(
 
 def _section(outcome: Outcome, charts: Sequence[str]) -> list[str]:
     columns = _columns(outcome)
-    lines = ["", f"## {outcome.letter}. {outcome.title}", "", "| " + " | ".join(columns) + " |"]
+    lines = ["", f"## {_title(outcome)}", "", "| " + " | ".join(columns) + " |"]
     lines.append("|" + "|".join("---" if name in _LEFT else "---:" for name in columns) + "|")
-    for figures in outcome.figures:
-        cells = _cells(figures)
-        lines.append("| " + " | ".join(cells.get(column, "") for column in columns) + " |")
+    lines += [
+        "| " + " | ".join(cells.get(column, "") for column in columns) + " |" for cells in _rows(outcome)
+    ]
     for remark in outcome.remarks:
         lines += ["", remark]
     for chart in charts:
@@ -75,15 +72,24 @@ def _section(outcome: Outcome, charts: Sequence[str]) -> list[str]:
     return lines
 
 
+def _title(outcome: Outcome) -> str:
+    units = {figures.unit for figures in outcome.figures}
+    return f"{outcome.letter}. {outcome.title}" + (f", {units.pop()}" if len(units) == 1 else "")
+
+
 def _columns(outcome: Outcome) -> list[str]:
-    return list(dict.fromkeys(name for figures in outcome.figures for name in _cells(figures)))
+    return list(dict.fromkeys(name for cells in _rows(outcome) for name in cells))
 
 
-def _cells(figures: Figures) -> dict[str, str]:
-    cells = {"who": figures.of, "case": figures.case, "median": number(figures.median)}
-    if len(figures.values) > 1:
-        cells |= {"min": number(min(figures.values)), "max": number(max(figures.values))}
-    return {**cells, "unit": figures.unit, **figures.notes}
+def _rows(outcome: Outcome) -> Iterator[dict[str, str]]:
+    has_units = len({figures.unit for figures in outcome.figures}) > 1
+    for figures in outcome.figures:
+        cells = {"who": figures.of, "case": figures.case, "median": number(figures.median)}
+        if len(figures.values) > 1:
+            cells |= {"min": number(min(figures.values)), "max": number(max(figures.values))}
+        if has_units:
+            cells["unit"] = figures.unit
+        yield {**cells, **figures.notes}
 
 
 def number(value: float) -> str:

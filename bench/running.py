@@ -31,7 +31,7 @@ ANSWER = 60.0
 
 
 class Served(AbstractContextManager["Served"]):
-    """A server in its own process."""
+    """A server in its own process; it may still be starting until it is waited for."""
 
     def __init__(self, contender: Contender) -> None:
         self.contender = contender
@@ -43,17 +43,23 @@ class Served(AbstractContextManager["Served"]):
         with cores(for_servers=True):
             self._process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
         self._ps = psutil.Process(self._process.pid)
-        try:
-            for port in (self.port, self.control):
-                self._wait_listening(port)
-        except BaseException:
-            self.stop()
-            raise
+        self._is_listening = False
 
     def _filled(self, part: str) -> str:
         return part.replace(PORT, str(self.port)).replace(CONTROL, str(self.control))
 
-    def _wait_listening(self, port: int) -> None:
+    def wait_listening(self) -> None:
+        """Return when it listens.
+
+        Raises:
+            RuntimeError: it does not.
+        """
+        if not self._is_listening:
+            for port in (self.port, self.control):
+                self._wait_port(port)
+            self._is_listening = True
+
+    def _wait_port(self, port: int) -> None:
         deadline = time.monotonic() + START
         while time.monotonic() < deadline and self._process.poll() is None:
             with socket.socket() as probe:
@@ -70,6 +76,7 @@ class Served(AbstractContextManager["Served"]):
 
     def resident(self) -> int:
         """Bytes of memory, after what is garbage has been collected, where there is such a thing."""
+        self.wait_listening()
         with socket.create_connection(("127.0.0.1", self.control), timeout=ANSWER) as asked:
             asked.sendall(b"collect\n")
             asked.recv(64)
@@ -97,6 +104,7 @@ class Clients(AbstractContextManager["Clients"]):
     def __init__(
         self, server: Served, number: int, *, polls: bool = False, extra: int = 0, rooms: bool = False
     ) -> None:
+        server.wait_listening()
         self.server = server
         self.number = number
         contender = server.contender

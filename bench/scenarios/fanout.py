@@ -52,14 +52,21 @@ def measure(clients: Clients, burst: int, window: int, warm: float, seconds: flo
 
 
 def connected(
-    bench: Bench, stack: ExitStack, contenders: Iterable[Contender], number: int
+    bench: Bench,
+    stack: ExitStack,
+    contenders: Iterable[Contender],
+    number: int,
+    *,
+    polls: bool = False,
+    rooms: bool = False,
 ) -> dict[str, Clients]:
-    """A server of each, and its clients."""
+    """A server of each, and its clients; ``polls`` and ``rooms`` as of these."""
     found = {}
-    for contender in contenders:
-        with bench.preparing(f"{contender.name}: {number:,} clients"):
-            server = stack.enter_context(Served(contender))
-            found[contender.name] = stack.enter_context(Clients(server, number))
+    for server in [stack.enter_context(Served(contender)) for contender in contenders]:
+        with bench.preparing(f"{server.contender.name}: {number:,} clients"):
+            found[server.contender.name] = stack.enter_context(
+                Clients(server, number, polls=polls, rooms=rooms)
+            )
     time.sleep(SETTLE)
     return found
 
@@ -74,9 +81,15 @@ def figures(of: str, case: str, rounds: Sequence[Round]) -> Figures:
         {
             "server": f"{statistics.median(each.server for each in rounds):.0%}",
             "generator": f"{statistics.median(each.generator for each in rounds):.0%}",
+            "per core": _per_core(rounds),
             "in a frame": f"{statistics.median(each.joined for each in rounds):.1f}",
         },
     )
+
+
+def _per_core(rounds: Sequence[Round]) -> str:
+    known = [each.rate / each.server for each in rounds if each.server]
+    return f"{statistics.median(known):,.0f}" if known else ""
 
 
 def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
@@ -115,7 +128,8 @@ def _outcome(letter: str, lines: Sequence[Figures], numbers: Sequence[int]) -> O
         _ratios(plain, letter),
         [Chart(title, "WebSocket subscribers", UNIT, curves)],
         [
-            "Server and generator: the part of a core that each used; in a frame: messages that travelled together. "
+            "Server and generator: the part of a core that each used; per core: what a server gives that has one all "
+            "to itself; in a frame: messages that travelled together. "
             "The generator reads what the C sender sends as well as anybody's: while it is not busy, it is no "
             "bottleneck."
         ],

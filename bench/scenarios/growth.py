@@ -75,8 +75,8 @@ def _channels(bench: Bench) -> tuple[list[Figures], list[Curve]]:
     receivers = min(RECEIVERS, sizes.clients)
     measures = {}
     with ExitStack() as stack:
-        for each in sizes.channels:
-            server = stack.enter_context(Served(OURS))
+        servers = [stack.enter_context(Served(OURS)) for _ in sizes.channels]
+        for server, each in zip(servers, sizes.channels, strict=True):
             clients = stack.enter_context(Clients(server, receivers, extra=each))
             measures[each * receivers] = partial(measure, clients, 1, IN_FLIGHT, sizes.warm, sizes.seconds)
         found = bench.alternate("g channels", measures)

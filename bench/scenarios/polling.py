@@ -9,8 +9,7 @@ from functools import partial
 from ..bench import Bench
 from ..contenders import BAYEUX, FAYE, OURS
 from ..outcome import Outcome, ratio
-from ..running import Clients, Served
-from .fanout import figures, measure
+from .fanout import connected, figures, measure
 
 NEEDED = 2.0
 
@@ -20,10 +19,7 @@ def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
     sizes = bench.sizes
     case = f"{sizes.clients:,}"
     with ExitStack() as stack:
-        clients = {}
-        for contender in BAYEUX:
-            server = stack.enter_context(Served(contender))
-            clients[contender.name] = stack.enter_context(Clients(server, sizes.clients, polls=True))
+        clients = connected(bench, stack, BAYEUX, sizes.clients, polls=True)
         measures = {
             name: partial(measure, each, 1, 1, sizes.warm, 2 * sizes.seconds)
             for name, each in clients.items()

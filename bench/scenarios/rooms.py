@@ -8,7 +8,6 @@ more than a second.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -17,8 +16,8 @@ from typing import Any
 from ..bench import Bench
 from ..contenders import BAYEUX, FAYE, OURS
 from ..outcome import Chart, Curve, Figures, Outcome, Ratio, ratio
-from ..running import Clients, Served
-from .fanout import SETTLE
+from ..running import Clients
+from .fanout import connected
 
 BATCH = 10
 RECEIVERS = 0.1
@@ -46,11 +45,7 @@ def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
     sizes = bench.sizes
     seconds = ROUND * sizes.seconds
     with ExitStack() as stack:
-        clients = {}
-        for contender in BAYEUX:
-            server = stack.enter_context(Served(contender))
-            clients[contender.name] = stack.enter_context(Clients(server, sizes.clients, rooms=True))
-        time.sleep(SETTLE)
+        clients = connected(bench, stack, BAYEUX, sizes.clients, rooms=True)
         measures: dict[tuple[str, float], Callable[[], Report]] = {}
         for name, each in clients.items():
             with bench.preparing(f"c: ramping up {name}"):
