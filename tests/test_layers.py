@@ -38,6 +38,7 @@ LAYERS = {
         "bayeux.policy",
         "bayeux.preference",
         "bayeux.protocol",
+        "bayeux.rate",
         "bayeux.reader",
         "bayeux.refusal",
         "bayeux.repeats",

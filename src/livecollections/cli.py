@@ -32,6 +32,8 @@ USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """What Typer raises for all wrong arguments; it has no public name there."""
 GRACE = 2
 """Seconds that a stop may take."""
+BACKLOG = 65_535
+"""Sockets that may wait to be accepted; the system has a bound of its own, and drops those beyond."""
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
@@ -349,6 +351,7 @@ def uvicorn_settings(**others: Any) -> dict[str, Any]:
         # It would cost 40 KiB more for each browser, and compress each message once for each of them.
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": GRACE,
+        "backlog": BACKLOG,
         **others,
     }
 
@@ -357,7 +360,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that listens, so that a taken port is known before anything starts."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = (
             "is taken: give another with --port"

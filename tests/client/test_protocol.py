@@ -290,6 +290,22 @@ def test_tries_are_further_and_further_apart_with_jitter() -> None:
         assert high == pytest.approx(2 * low, rel=0.01)
 
 
+def test_a_server_that_has_no_room_is_asked_again_when_it_says() -> None:
+    wire = Wire()
+    for _ in range(8):
+        wire.machine.cut(wire.now, GONE)
+    for interval in (700, 2_500, 0):
+        wire.ready()
+        busy = "503::Too many clients come at once"
+        advice = {"reconnect": "handshake", "interval": interval}
+        wire.receive(wire.refuse(wire.sent("/meta/handshake"), busy, advice=advice))
+        wait = wire.machine.retry_at - wire.now
+        assert wait == pytest.approx(interval / 1_000) if interval else wait > 10, (
+            "as long as before otherwise"
+        )
+        wire.now = wire.machine.retry_at
+
+
 def test_an_answer_that_is_overdue_is_noticed() -> None:
     wire = Wire(patience=5)
     wire.ready()

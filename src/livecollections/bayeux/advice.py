@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..errors import BayeuxError, LiveError
 from .message import NONE, REHANDSHAKE, RETRY
 
 FIRST, MOST = 0.25, 30.0
 """Seconds before the first new try and at most; doubled in between."""
+BUSY = 503
+"""The server is well, and has said when it has room: more prudence than that would only leave it idle."""
 HOLD = 60.0
 """Seconds for which a server holds a connect, until it says."""
 
@@ -42,9 +45,11 @@ class Advice:
         reconnect = advice.get("reconnect")
         return reconnect if reconnect in (RETRY, REHANDSHAKE, NONE) else None
 
-    def failed(self) -> float:
+    def failed(self, error: LiveError) -> float:
         """Seconds until the next try."""
         self.failures += 1
+        if isinstance(error, BayeuxError) and error.code == BUSY and self.interval:
+            return self.interval
         delay = min(MOST, FIRST * 2.0 ** min(self.failures - 1, 16))
         return max(self.interval, delay * (0.5 + self._random() / 2))
 

@@ -117,6 +117,7 @@ class Exchange(Links):
                 self._reply(held.link, held.reply)
             self.end(session)
         self._lifetimes.close()
+        self.arrivals.close()
         self._lazy.close()
         await self._replay.close()
         await self.extensions.close()

@@ -59,7 +59,8 @@ class Limits:
     frames on one socket before it is closed.  alone: seconds for which a socket may be without a session.
     sessions_per_address: that live, of one address.  url: bytes of a path with its query.  upload: seconds for
     which a body may take to come.  strangers: sockets without a session, of all clients.  strangers_address: of
-    one address.  arrivals: clients that begin or come back in a second, before others are told when to.
+    one address.  arrivals: clients that begin or come back in a second, before others are told when to;
+    while there are so many, it follows what the loop takes.
     """
 
     body: int = 262_144

@@ -2,14 +2,17 @@
 
 Three rules. So many in a second are served as they come, and as many more as the second before has left over. Any
 other is told to wait for its turn: the turns follow one another at the same rate, and each client's interval is drawn
-around its own, so that crowds of several servers do not meet again. Nobody is told to wait longer than ``longest``.
+around its own, so that crowds of several servers do not meet again. Nobody is told to wait longer than ``longest``:
+who would be, is told any time up to then, and so the server is neither idle before nor met by all of them in the end.
 
-Time is an argument, chance too. Who is told, and how, is the engine's.
+Time is an argument, chance too. Who is told, and how, is the engine's; how many a second, the ``Rate``'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
+from .rate import Rate
 
 CREDIT = 1.0
 """Seconds of its rate that a server serves at once after it had nothing to do."""
@@ -21,7 +24,7 @@ class Pacing:
     """Turns: who was told its own need not ask again.
 
     Args:
-        rate: of them in a second.
+        rate: by which they follow one another.
         longest: seconds that a client is told to wait, at most, but for the part by which that is drawn longer.
         random: gives numbers from 0 to below 1.
         credit: seconds of the rate that are left over from before, at most.
@@ -30,7 +33,7 @@ class Pacing:
     __slots__ = ("_credit", "_free", "_longest", "_random", "_rate", "told")
 
     def __init__(
-        self, rate: float, longest: float, random: Callable[[], float], credit: float = CREDIT
+        self, rate: Rate, longest: float, random: Callable[[], float], credit: float = CREDIT
     ) -> None:
         self.told = 0
         """How many were told to wait."""
@@ -42,8 +45,11 @@ class Pacing:
 
     def wait(self, now: float) -> float:
         """One has come: the seconds until its turn, 0 if that is now."""
-        self._free = min(max(self._free, now - self._credit) + 1 / self._rate, now + self._longest)
-        late = self._free - now
+        late = max(self._free, now - self._credit) + 1 / self._rate.now - now
+        if late > self._longest:
+            self.told += 1
+            return self._longest * self._random()
+        self._free = now + late
         if late <= 0:
             return 0.0
         self.told += 1
@@ -54,13 +60,14 @@ class Admission:
     """Who is not let in takes no room from those who are, and asks again when it was told to.
 
     Args:
-        rate, longest, random: as those of ``Pacing``.
+        rate, longest, random: as those of ``Pacing``.  times: as many as the rate says are let in.
     """
 
-    __slots__ = ("_next", "_rate", "_turns")
+    __slots__ = ("_next", "_rate", "_times", "_turns")
 
-    def __init__(self, rate: float, longest: float, random: Callable[[], float]) -> None:
+    def __init__(self, rate: Rate, times: float, longest: float, random: Callable[[], float]) -> None:
         self._rate = rate
+        self._times = times
         self._next = float("-inf")
         self._turns = Pacing(rate, longest, random, credit=0.0)
 
@@ -71,7 +78,7 @@ class Admission:
 
     def wait(self, now: float) -> float:
         """One has come: 0 if it is let in, or the seconds until it is to ask again."""
-        due = max(self._next, now - CREDIT) + 1 / self._rate
+        due = max(self._next, now - CREDIT) + 1 / (self._times * self._rate.now)
         if due > now:
             return self._turns.wait(now)
         self._next = due

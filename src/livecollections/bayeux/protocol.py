@@ -460,7 +460,7 @@ class Machine:
 
     def _fail(self, now: float, error: LiveError) -> None:
         self.error = error
-        self.retry_at = now + self._advice.failed()
+        self.retry_at = now + self._advice.failed(error)
 
     def leave(self, now: float) -> None:
         """Say goodbye, if anybody would hear it; what is not answered yet fails."""

@@ -218,7 +218,8 @@ class Engine:
             self._sign_of_life(session, message, link)
             return
         is_first = session.state is State.HANDSHAKEN or (link.is_socket and link.is_fresh)
-        session.pause = self.exchange.arrivals.resume() if is_first else 0.0
+        is_heard = link.is_socket and not session.flight.is_acknowledged
+        session.pause = self.exchange.arrivals.resume(is_heard=is_heard) if is_first else 0.0
         is_fresh, link.is_fresh = link.is_fresh, False
         self.exchange.attach(session, link)
         reply = self._begin_reply(message)
