@@ -30,9 +30,9 @@ class Contender:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def _ours(name: str, protocol: str) -> Contender:
+def _uvicorn(name: str, protocol: str = "websockets-sansio", application: str = "ours") -> Contender:
     command = (
-        sys.executable, "-m", "uvicorn", "bench.servers.ours:app", "--port", PORT, "--loop", "uvloop",
+        sys.executable, "-m", "uvicorn", f"bench.servers.{application}:app", "--port", PORT, "--loop", "uvloop",
         "--http", "httptools", "--ws", protocol, "--ws-per-message-deflate", "false", "--no-access-log",
         "--log-level", "warning",
     )  # fmt: skip
@@ -46,7 +46,8 @@ def _node(name: str, file: str, protocol: str, path: str = "/", *, polls: bool =
 
 
 SENDER = Contender("C sender", ("sender", PORT, CONTROL, str(MESSAGE)), "ws")
-PLAIN = _ours("ours (plain ASGI)", "websockets-sansio")
+PLAIN = _uvicorn("ours (ASGI)")
+BARE = _uvicorn("uvicorn alone", application="bare")
 FAYE = _node("faye", "faye.js", "bayeux", "/faye", polls=True)
 SOCKETIO = _node("socket.io", "socketio.js", "socketio", "/socket.io/?EIO=4&transport=websocket")
 WS = _node("ws", "ws.js", "ws")
@@ -57,3 +58,4 @@ OURS = PLAIN
 FANOUT = (SENDER, OURS, FAYE, SOCKETIO, WS)
 MEMORY = (OURS, FAYE, SOCKETIO, WS)
 BAYEUX = (OURS, FAYE)
+POLLS = (BARE, OURS, FAYE)

@@ -80,9 +80,9 @@ def figures(of: str, case: str, rounds: Sequence[Round]) -> Figures:
         UNIT,
         {
             "server": f"{statistics.median(each.server for each in rounds):.0%}",
-            "generator": f"{statistics.median(each.generator for each in rounds):.0%}",
+            "load": f"{statistics.median(each.generator for each in rounds):.0%}",
             "per core": _per_core(rounds),
-            "in a frame": f"{statistics.median(each.joined for each in rounds):.1f}",
+            "joined": f"{statistics.median(each.joined for each in rounds):.1f}",
         },
     )
 
@@ -128,10 +128,9 @@ def _outcome(letter: str, lines: Sequence[Figures], numbers: Sequence[int]) -> O
         _ratios(plain, letter),
         [Chart(title, "WebSocket subscribers", UNIT, curves)],
         [
-            "Server and generator: the part of a core that each used; per core: what a server gives that has one all "
-            "to itself; in a frame: messages that travelled together. "
-            "The generator reads what the C sender sends as well as anybody's: while it is not busy, it is no "
-            "bottleneck."
+            "Server and load: the part of a core that the server and the load generator used; per core: what a server "
+            "gives that has one to itself; joined: messages in a frame. The generator reads what the C sender sends as "
+            "well as anybody's: while it is not busy, it is no bottleneck."
         ],
     )
 

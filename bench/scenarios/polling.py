@@ -1,4 +1,9 @@
-"""Long-polling (d): each client has one poll open, and each message answers all of them."""
+"""Long-polling (d): each client has one poll open.
+
+Twice: the next message is published once each client has the one before, so that each message is a poll of each client;
+and with one publish a turn, as in (a), where what is published between two polls travels together. What uvicorn alone
+does in the first case is the bound of ours there.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +12,40 @@ from contextlib import ExitStack
 from functools import partial
 
 from ..bench import Bench
-from ..contenders import BAYEUX, FAYE, OURS
-from ..outcome import Outcome, ratio
-from .fanout import connected, figures, measure
+from ..contenders import FAYE, OURS, POLLS
+from ..outcome import Figures, Outcome, Ratio, ratio
+from .fanout import IN_FLIGHT, connected, figures, measure
 
 NEEDED = 2.0
+CASES = {"one a poll": 1, "one a turn": IN_FLIGHT}
+"""How many messages may be in flight."""
 
 
 def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
-    """The next message is published once each client has the one before: one poll, one answer, one message."""
+    """Both, on the same connections."""
     sizes = bench.sizes
-    case = f"{sizes.clients:,}"
+    lines: list[Figures] = []
     with ExitStack() as stack:
-        clients = connected(bench, stack, BAYEUX, sizes.clients, polls=True)
-        measures = {
-            name: partial(measure, each, 1, 1, sizes.warm, 2 * sizes.seconds)
-            for name, each in clients.items()
-        }
-        found = bench.alternate(f"d {case}", measures)
-    plain = Outcome(
-        "d",
-        "Long-polling, one message a poll",
-        [figures(name, case, rounds) for name, rounds in found.items()],
-    )
-    ours, faye = plain.median(OURS.name, case), plain.median(FAYE.name, case)
+        clients = connected(bench, stack, POLLS, sizes.clients, polls=True)
+        for case, window in CASES.items():
+            measures = {
+                name: partial(measure, each, 1, window, sizes.warm, 2 * sizes.seconds)
+                for name, each in clients.items()
+            }
+            found = bench.alternate(f"d {case}", measures)
+            lines += [figures(name, case, rounds) for name, rounds in found.items()]
+    plain = Outcome("d", f"Long-polling, {sizes.clients:,} clients", lines)
+    return [Outcome("d", plain.title, lines, _ratios(plain))]
+
+
+def _ratios(outcome: Outcome) -> list[Ratio]:
     return [
-        Outcome(
-            "d", plain.title, plain.figures, ratio(f"{case} clients, {OURS.name} ÷ faye", ours, faye, NEEDED)
+        each
+        for case in CASES
+        for each in ratio(
+            f"{case}, {OURS.name} ÷ faye",
+            outcome.median(OURS.name, case),
+            outcome.median(FAYE.name, case),
+            NEEDED,
         )
     ]

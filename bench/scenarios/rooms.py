@@ -78,7 +78,7 @@ def _outcome(found: Mapping[tuple[str, float], Sequence[Report]], clients: int) 
         busy = statistics.median(report["busy"] for report in reports)
         arrived = statistics.median(report["in_time"] / report["expected"] for report in reports)
         for key, percentile in PERCENTILES.items():
-            notes = {"of": percentile, "in time": f"{arrived:.0%}", "generator": f"{busy:.0%}"}
+            notes = {"of": percentile, "in time": f"{arrived:.0%}", "load": f"{busy:.0%}"}
             lines.append(Figures(name, case, [report[key] for report in reports], "ms", notes))
     for name in dict.fromkeys(name for name, _ in found):
         of_name = {rate: reports for (of, rate), reports in found.items() if of == name}

@@ -97,7 +97,7 @@ class Connection:
     @property
     def place(self) -> tuple[str, str] | None:
         """Where it comes from: the network and the program, as it calls itself; None where that is not known."""
-        network, agent = self.network, self.headers.get("user-agent")
+        network, agent = self.network, self._header(b"user-agent")
         return None if network is None or agent is None else (network, agent)
 
     @property
@@ -125,7 +125,17 @@ class Connection:
     @property
     def cookies(self) -> dict[str, str]:
         """By name; none where the header can't be read."""
+        header = self._header(b"cookie")
+        if header is None:
+            return {}
         try:
-            return {name: one.value for name, one in SimpleCookie(self.headers.get("cookie", "")).items()}
+            return {name: one.value for name, one in SimpleCookie(header).items()}
         except CookieError:
             return {}
+
+    def _header(self, wanted: bytes) -> str | None:
+        """One of the headers, without reading the others."""
+        for name, value in reversed(self._scope["headers"]):
+            if name.lower() == wanted:
+                return bytes(value).decode("latin-1")
+        return None

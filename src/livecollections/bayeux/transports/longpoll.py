@@ -16,6 +16,10 @@ from ..message import Message
 from ..server import Engine
 from .link import ConnectionLink
 
+TURNS = 4
+"""Of the loop, for which an answer waits for more to go with it: another poll costs far more. Meanwhile it shows who
+has gone."""
+
 
 class Poll(ConnectionLink):
     """One request; a link (see ``session.Link``)."""
@@ -25,7 +29,8 @@ class Poll(ConnectionLink):
     def __init__(self, engine: Engine, connection: Connection) -> None:
         super().__init__(engine, connection, is_taking=False, headers=[])
         self._replies: list[bytes] = []
-        self._done = asyncio.Event()
+        self._is_done = False
+        self._news: asyncio.Future[None] | None = None
 
     async def answer(
         self, received: list[Any], wait_disconnect: Callable[[], Awaitable[None]]
@@ -56,15 +61,28 @@ class Poll(ConnectionLink):
         return messages.encode(await self._engine.exchange.extensions.bodies(self, self._replies, taken))
 
     async def _wait_news(self, wait_disconnect: Callable[[], Awaitable[None]]) -> bool:
-        news = asyncio.ensure_future(self._done.wait())
+        """Whether there is something to answer; if not, the client has gone."""
+        # One task for each poll that is held, not two: at a thousand polls a second that is seen.
         gone = asyncio.ensure_future(wait_disconnect())
+        gone.add_done_callback(self._tell)
         try:
-            await asyncio.wait([news, gone], return_when=asyncio.FIRST_COMPLETED)
+            if not self._is_done:
+                self._news = asyncio.get_running_loop().create_future()
+                await self._news
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             return not gone.done()
         finally:
-            for future in (news, gone):
-                future.cancel()
-            await asyncio.gather(news, gone, return_exceptions=True)
+            self._news = None
+            gone.remove_done_callback(self._tell)
+            if not gone.cancel() and not gone.cancelled():
+                # How a server says that its client has gone is no matter.
+                gone.exception()
+
+    def _tell(self, gone: asyncio.Future[None] | None = None) -> None:
+        self._is_done = True
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     def landed(self) -> None:
         """The response has been sent."""
@@ -80,19 +98,19 @@ class Poll(ConnectionLink):
 
     def reply(self, reply: dict[str, Any]) -> None:
         self._replies.append(messages.to_json(reply))
-        self._done.set()
+        self._tell()
 
     def wake(self) -> None:
-        self._done.set()
+        self._tell()
 
     async def wait_room(self) -> None:
         return
 
     def ended(self) -> None:
-        self._done.set()
+        self._tell()
 
     def abort(self) -> None:
-        self._done.set()
+        self._tell()
 
     def close(self, code: int) -> None:
-        self._done.set()
+        self._tell()
