@@ -2,8 +2,12 @@
 
     python -m tests.storm.proxies http://127.0.0.1:8000
 
-``{"do": "open", "name": "a"}`` is answered by ``{"name": "a", "url": "http://127.0.0.1:…"}``; every other command is
-a method of the proxy of that name, with its arguments, and has no answer. It ends with its stdin.
+``{"do": "open", "name": "a", "kind": "websocket"}`` is answered by ``{"name": "a", "url": "http://127.0.0.1:…"}``,
+``{"do": "count"}`` by how often each fault was met by each kind, as ``{"met": {"cut": {"websocket": 3}}}``. Every other
+command is a method of the proxy of that name, with its arguments, and has no answer. It ends with its stdin.
+
+One rule: a fault is met if a connection ended by it, or bytes went its way while it lasted; that it was asked for is
+not enough.
 """
 
 from __future__ import annotations
@@ -11,33 +15,84 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter, defaultdict
 from contextlib import AsyncExitStack
 from typing import Any
 
 from livecollections.testing.proxy import FaultProxy
 
-FAULTS = ("cut", "half_open", "refuse", "delay", "throttle", "age", "answer", "inject", "heal")
+AT_ONCE = ("cut", "inject")
+"""Faults that say whether they met anything."""
+LASTING = {
+    "half_open": ("swallowed",),
+    "refuse": ("refused",),
+    "delay": ("up", "down"),
+    "throttle": ("up", "down"),
+    "age": ("aged",),
+    "answer": ("answered",),
+}
+"""Faults that last until ``heal``, and the counts of ``Traffic`` that rise where they are met."""
+
+
+class Line:
+    """A proxy, and the faults that last on it: by name, the count at their beginning."""
+
+    def __init__(self, kind: str, proxy: FaultProxy) -> None:
+        self.kind = kind
+        self.proxy = proxy
+        self._lasting: dict[str, int] = {}
+
+    def begin(self, fault: str) -> None:
+        """A fault begins; one that lasts already is one with it."""
+        self._lasting.setdefault(fault, self._count(fault))
+
+    def end(self) -> list[str]:
+        """All end; those that were met."""
+        met = [fault for fault, before in self._lasting.items() if self._count(fault) > before]
+        self._lasting.clear()
+        return met
+
+    def _count(self, fault: str) -> int:
+        traffic = self.proxy.traffic
+        return sum(getattr(traffic, name) for name in LASTING[fault])
 
 
 class Proxies:
-    """Those that are open, by name."""
+    """Those that are open, by name. met: by fault, how often which kind of line met it."""
 
     def __init__(self, target: str, stack: AsyncExitStack) -> None:
         self._target = target
         self._stack = stack
-        self._proxies: dict[str, FaultProxy] = {}
+        self._lines: dict[str, Line] = {}
+        self.met: dict[str, Counter[str]] = defaultdict(Counter)
 
-    async def do(self, do: str, name: str, **arguments: Any) -> None:
+    async def do(self, do: str, name: str = "", **arguments: Any) -> None:
         """Run one command."""
         if do == "open":
-            self._proxies[name] = await self._stack.enter_async_context(FaultProxy(self._target))
-            print(json.dumps({"name": name, "url": self._proxies[name].url}), flush=True)
-            return
+            proxy = await self._stack.enter_async_context(FaultProxy(self._target))
+            self._lines[name] = Line(arguments["kind"], proxy)
+            print(json.dumps({"name": name, "url": proxy.url}), flush=True)
+        elif do == "count":
+            print(json.dumps({"met": self.met}), flush=True)
+        else:
+            self._fault(self._lines[name], do, arguments)
+
+    def _fault(self, line: Line, fault: str, arguments: dict[str, Any]) -> None:
+        if fault == "heal":
+            self.met_by(line, line.end())
+        elif fault in LASTING:
+            line.begin(fault)
+        elif fault not in AT_ONCE:
+            raise ValueError(f"no fault is called {fault!r}")
         if "noise" in arguments:
             arguments["noise"] = bytes.fromhex(arguments["noise"])
-        if do not in FAULTS:
-            raise ValueError(f"no fault is called {do!r}")
-        getattr(self._proxies[name], do)(**arguments)
+        if getattr(line.proxy, fault)(**arguments):
+            self.met_by(line, [fault])
+
+    def met_by(self, line: Line, faults: list[str]) -> None:
+        """Count faults that a line has met."""
+        for fault in faults:
+            self.met[fault][line.kind] += 1
 
 
 async def main(target: str) -> None:

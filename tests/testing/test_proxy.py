@@ -187,11 +187,13 @@ async def test_age_closes_each_connection_when_it_is_so_old() -> None:
         assert await asyncio.wait_for(young[0].read(1), 5) == b""
         assert 0.15 <= time.monotonic() - begun < 2
         await wait_until(lambda: echo.ended == ["closed", "closed"])
+        assert proxy.traffic.aged == 2
         spared = await proxy.connect()
         proxy.heal()
         healed = time.monotonic()
         while time.monotonic() - healed < 0.25:
             await echoed(spared, b"spared")
+        assert proxy.traffic.aged == 2
 
 
 async def test_answer_is_given_to_what_waits_and_to_what_comes() -> None:
@@ -210,6 +212,7 @@ async def test_answer_is_given_to_what_waits_and_to_what_comes() -> None:
             assert text.startswith(b"HTTP/1.1 502 ")
             assert text.endswith(b"<html><body>502</body></html>")
         assert echo.heard == b"before"
+        await wait_until(lambda: proxy.traffic.answered == 2)
         proxy.heal()
         await echoed(await proxy.connect(), b"after")
 

@@ -39,7 +39,8 @@ class Traffic:
 
     accepted: connections.  refused: those that were reset at once.  open: those that are there now.
     up: bytes that came from clients.  down: bytes that came from the server.  swallowed: those of both that
-    went nowhere, because their connection was half-open.
+    went nowhere, because their connection was half-open.  answered: requests that were told a status in the
+    server's place.  aged: connections that were closed for their age.
     """
 
     accepted: int = 0
@@ -48,6 +49,8 @@ class Traffic:
     up: int = 0
     down: int = 0
     swallowed: int = 0
+    answered: int = 0
+    aged: int = 0
 
 
 class FaultProxy:
@@ -194,7 +197,7 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._status is not None:
-            await _say(self._status, reader, writer)
+            self._count(answered=await _say(self._status, reader, writer))
             return
         try:
             if self._refuses or self._target is None:
@@ -247,13 +250,15 @@ class _Connection:
         asyncio.get_running_loop().call_at(self._born + seconds, self._too_old, seconds)
 
     def _too_old(self, seconds: float) -> None:
-        if self._proxy._oldest == seconds:
+        if self._proxy._oldest == seconds and not self._ended.is_set():
+            self._proxy._count(aged=1)
             self.end(reset=False)
 
     def answer(self, status: int) -> None:
         """Answer what waits with a status, and close."""
         if self._is_asked and not self.is_socket and not self.is_dead:
             self._near[1].write(_response(status))
+            self._proxy._count(answered=1)
         self.end(reset=False)
 
     def inject(self, noise: bytes, up: bool) -> None:
@@ -346,15 +351,18 @@ def _response(status: int) -> bytes:
     return head.encode() + b"Connection: close\r\n\r\n" + body
 
 
-async def _say(status: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer one request with a status; its rest is read, since else the answer would be lost in a reset."""
+async def _say(status: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Answer one request with a status, if one comes; its rest is read, since else the answer would be lost in a
+    reset."""
+    is_asked = False
     try:
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(LINGER):
-                if await reader.read(CHUNK):
+                if is_asked := bool(await reader.read(CHUNK)):
                     writer.write(_response(status))
                     writer.write_eof()
                 async for _ in _chunks(reader):
                     pass
     finally:
         _end(writer, reset=False)
+    return is_asked

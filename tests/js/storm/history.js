@@ -1,12 +1,14 @@
 // One history: drawn from its seed, played in real time, healed, and judged.
 //
 // Rules: what is done, where, and after which pause is a function of the seed; what it meets is not, since the time is
-// real, so a history that failed need not fail again, and its trace is what tells. At the end each line heals, what failed
-// is repeated, and somebody writes once more.
+// real, so a history that failed need not fail again, and its trace is what tells. What is rare and concerns all (the
+// server's end, a cause of resets) is one per history, in turn. At the end each line heals, what failed is repeated, and
+// somebody writes once more.
 'use strict';
 
 const { own } = require('../rules/commands');
 const { generator } = require('../rules/clock');
+const causes = require('./causes');
 const weather = require('./weather');
 const { judge } = require('./judge');
 const { pause, until } = require('./waiting');
@@ -21,16 +23,27 @@ const REPEATS = 5;      // times that a user tries again what failed
 const WEIGHTS = {
   own: { create: 6, save: 10, again: 2, destroy: 3, fetch: 3, fetchData: 1, fetchModel: 1, mark: 1 },
   shell: { insert: 3, update: 5, unset: 2, toggle: 2, remove: 2, transaction: 2, rolledBack: 1 },
-  lines: { cut: 3, cutAll: 1, refuse: 1, halfOpen: 2, delay: 2, throttle: 3, age: 2, away: 2, garble: 3 },
-  server: { stop: 0.1, kill: 0.1 }
+  lines: { cut: 3, cutAll: 1, refuse: 1, halfOpen: 2, delay: 2, throttle: 3, age: 2, away: 2, garble: 3 }
 };
-const KINDS = { own, ...weather };
+const KINDS = { own, ...weather, ...causes };
 const CHOICES = Object.entries(WEIGHTS).flatMap(([kind, ops]) =>
   Object.entries(ops).map(([op, weight]) => ({ kind, op, weight })));
 const TOTAL = CHOICES.reduce((sum, { weight }) => sum + weight, 0);
 
+// By the seed, what happens in the middle of the history; most of the others are spared.
+const ROTA = [
+  ['log blind'], ['server stop'], ['log trim'], ['log rebuild'], [],
+  ['log bulk'], ['server kill'], ['log trim'], ['log blind'], [],
+  [], ['log rebuild'], ['log trim'], [], [], ['log bulk'], [], [], [], []
+];
+const inTurn = (seed) => ROTA[seed % ROTA.length];
+// Where a history is played: what befalls the whole log is kept from those that must not see any of it, and who puts
+// the database back has it alone.
+const PLACES = { 'log trim': 'rough', 'log epoch': 'rough', 'back restore': 'alone' };
+const placeFor = (seed) => inTurn(seed).map((name) => PLACES[name]).find(Boolean) || 'calm';
+
 // The plan of a history, as a function of its seed.
-function draw(seed, table) {
+function draw(seed) {
   const random = generator(seed), below = (n) => Math.floor(random() * n);
   const choose = () => {
     let left = random() * TOTAL;
@@ -43,7 +56,12 @@ function draw(seed, table) {
     const { kind, op } = choose();
     return { kind, op, a: below(60), b: below(60), c: below(60), after: below(random() < 0.06 ? LONG : PAUSE) };
   });
-  return { seed, table, clients, nullable: true, rows: below(5), joined: random() < 0.7, steps };
+  const rare = inTurn(seed);
+  for (const [index, name] of rare.entries()) {
+    const [kind, op] = name.split(' '), at = Math.floor(steps.length * (index + 1) / (rare.length + 1));
+    steps.splice(at, 0, { kind, op, a: below(60), b: below(60), c: below(60), after: below(PAUSE) });
+  }
+  return { seed, clients, nullable: true, rows: below(5), joined: random() < 0.7, steps };
 }
 
 // Lines end their faults when it is time.
@@ -66,7 +84,7 @@ async function wait(world, milliseconds) {
   const end = Date.now() + milliseconds;
   do {
     weathers(world);
-    world.oracle.check();
+    world.check();
     await pause(Math.min(15, Math.max(0, end - Date.now())));
   } while (Date.now() < end);
 }
@@ -76,7 +94,7 @@ async function rest(world) {
   const begun = Date.now();
   let why = '';
   await until(async () => {
-    world.oracle.check();
+    world.check();
     const waits = world.pending().map((op) => `${op.kind} of ${op.model.id || op.model.cid}`);
     why = waits.length ? `unanswered: ${waits}` : '';
     for (const { name, collection } of world.live) if (collection.live !== 'live') why = why || `${name} is ${collection.live}`;
@@ -85,6 +103,7 @@ async function rest(world) {
     if (!why) world.log.rows = truth;
     return !why;
   }, REST, () => `not at rest after ${REST / 1000} s: ${why}`, { step: 60, since: () => world.site.since });
+  world.sees();
   return Date.now() - begun;
 }
 
@@ -109,27 +128,28 @@ async function play(config, site, LiveCollection) {
   const world = new World(config, site, LiveCollection);
   try {
     for (let i = 0; i < config.rows; i++) weather.shell.insert(world, { b: i });
-    await Promise.all(world.shells);
+    await world.waited();
     await world.start();
     if (config.joined) await rest(world);
     for (const one of config.steps) {
       step(world, one);
       await wait(world, one.after);
     }
+    while (world.awaited.size) await wait(world, PAUSE);
     world.note('HEAL');
     weathers(world, true);
     world.healed = true;
-    await Promise.all(world.shells);
     await site.restarting;
     world.rested = await rest(world);
     judge.compare(world, await judge.readLog(world));
     await repeat(world);
-    world.note(`shell: ${await weather.shell.insert(world, { b: 0 })}`);
-    await Promise.all(world.shells);
+    world.note(weather.shell.insert(world, { b: 0 }));
+    await world.waited();
     await rest(world);
     const log = await judge.readLog(world);
     await rest(world);
     judge.finish(world, log);
+    await judge.resets(world);
   } catch (error) {
     error.trace = world.trace;
     throw error;
@@ -139,4 +159,4 @@ async function play(config, site, LiveCollection) {
   return world;
 }
 
-module.exports = { draw, play, WEIGHTS };
+module.exports = { draw, play, placeFor, WEIGHTS, ROTA };

@@ -1,6 +1,7 @@
 // What histories share: a database with a table for each, the server on it, fault proxies before that, and a shell.
 //
-// Rules: each is a process of its own, of the product or of the system; all end with the site.
+// Rules: each is a process of its own, of the product or of the system; all end with the site. What it is told of the
+// server's ends and of the log (`ledger`) is of all histories on it.
 'use strict';
 
 const { spawn } = require('node:child_process');
@@ -9,19 +10,25 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const readline = require('node:readline');
+const { Ledger } = require('./ledger');
+const { Shell } = require('./shell');
 const { pause, until } = require('./waiting');
 
 const ROOT = path.join(__dirname, '../../..');
 const BIN = process.env.LIVE_BIN || path.join(ROOT, '.venv/bin');
 const START = 30e3;  // milliseconds
+const STOP = 8e3;    // the same for a server that is told to stop; it says 2 s, of a machine that has time
 
 // `v` rises by what is written, whoever writes it; ids are never given twice.
-const schema = (number) => `
-CREATE TABLE todo${number} (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, done BOOLEAN NOT NULL DEFAULT 0,
-  note TEXT, v INTEGER NOT NULL DEFAULT 1);
-CREATE TRIGGER rises${number} AFTER UPDATE OF title, done, note ON todo${number} BEGIN
-  UPDATE todo${number} SET v = v + 1 WHERE id = NEW.id;
-END;`;
+const schema = {
+  table: (name) => `
+CREATE TABLE ${name} (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, done BOOLEAN NOT NULL DEFAULT 0,
+  note TEXT, v INTEGER NOT NULL DEFAULT 1);`,
+  trigger: (name) => `
+CREATE TRIGGER rises_${name} AFTER UPDATE OF title, done, note ON ${name} BEGIN
+  UPDATE ${name} SET v = v + 1 WHERE id = NEW.id;
+END;`
+};
 
 async function freePort() {
   const probe = net.createServer();
@@ -32,9 +39,13 @@ async function freePort() {
 }
 
 class Site {
-  constructor(tables) {
-    Object.assign(this, { tables, processes: new Set(), proxies: new Map(), worlds: new Set() });
-    Object.assign(this, { answers: [], faults: [], restarting: null });
+  // tables: how many.  pythonPath: where the server finds another copy of the package; undefined: ours.
+  constructor(tables, pythonPath) {
+    Object.assign(this, { tables, pythonPath, processes: new Set(), proxies: new Map(), worlds: new Set() });
+    Object.assign(this, { faults: [], restarting: null, ends: {}, tally: null });
+    Object.assign(this, { schema, ledger: new Ledger(this) });
+    this.broken = new Promise((_, reject) => { this.breaks = reject; });
+    this.broken.catch(() => {});
   }
 
   async open() {
@@ -42,21 +53,23 @@ class Site {
     this.database = path.join(this.folder, 'storm.db');
     this.port = await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
-    this.shell = this.run('sqlite3', [this.database], 'pipe');
-    readline.createInterface({ input: this.shell.stdout }).on('line', (line) => this.shellSays(line));
-    await this.sql(`.timeout 20000\nPRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-      ${Array.from({ length: this.tables }, (_, number) => schema(number)).join('')}`);
+    this.shell = new Shell(this.run('sqlite3', [this.database], 'pipe'), this.database);
+    const names = Array.from({ length: this.tables }, (_, number) => `todo${number}`);
+    await this.shell.make(names.map((name) => schema.table(name) + schema.trigger(name)).join(''));
     const proxies = this.bench = this.run(path.join(BIN, 'python'), ['-m', 'tests.storm.proxies', this.url], 'pipe');
     readline.createInterface({ input: proxies.stdout }).on('line', (line) => {
-      const { name, url } = JSON.parse(line);
-      this.proxies.get(name)(url);
+      const { name, url, met } = JSON.parse(line);
+      if (met) this.tally(met);
+      else this.proxies.get(name)(url);
     });
     await this.start();
+    await this.shell.watch();
+    return this;
   }
 
-  run(program, args, stdin) {
+  run(program, args, stdin, isServer = false) {
     const env = { ...process.env, PYTHONUNBUFFERED: '1', NO_COLOR: '1', STORM_TABLES: String(this.tables),
-      DATABASE_URL: `sqlite:///${this.database}` };
+      DATABASE_URL: `sqlite:///${this.database}`, ...isServer && this.pythonPath && { PYTHONPATH: this.pythonPath } };
     const child = spawn(program, args, { cwd: ROOT, env, stdio: [stdin, 'pipe', 'pipe'] });
     child.lines = [];
     child.stderr.on('data', (data) => child.lines.push(String(data)));
@@ -64,14 +77,20 @@ class Site {
     child.on('exit', (code, signal) => {
       this.processes.delete(child);
       const why = `${path.basename(program)} ${args[0]} ended (${code || signal}): ${child.lines.join('')}`;
-      if (!child.mayEnd) this.faults.push(why);
+      if (!child.mayEnd) this.fails(why);
     });
     return child;
   }
 
+  // The site itself is broken: who waits for a line or a count need not wait longer.
+  fails(why) {
+    this.faults.push(why);
+    this.breaks(new Error(why));
+  }
+
   async start() {
     const args = ['run', 'tests.storm.site:live', '--port', String(this.port)];
-    this.server = this.run(path.join(BIN, 'livecollections'), args, 'ignore');
+    this.server = this.run(path.join(BIN, 'livecollections'), args, 'ignore', true);
     this.server.stdout.on('data', () => {});
     await until(() => this.healthy(), START, () => `the server did not start: ${this.server.lines.join('')}`);
     this.back = Date.now();
@@ -84,53 +103,52 @@ class Site {
   // Since when it has been there, as of `Date.now`.
   get since() { return this.restarting ? Date.now() : this.back; }
 
-  // A deploy (SIGTERM) or a crash (SIGKILL); histories that run feel it as weather.
-  restart(signal) {
-    if (!this.restarting) this.restarting = this.replace(signal).finally(() => { this.restarting = null; });
+  note(text) { for (const world of this.worlds) world.note(text); }
+
+  // A deploy (SIGTERM) or a crash (SIGKILL); histories that run feel it as weather. Two of one kind at once are one.
+  // between: what is done while no server is there.
+  async restart(signal, between = () => {}) {
+    while (this.restarting) {
+      if (this.signal === signal) return this.restarting;
+      await this.restarting;
+    }
+    this.signal = signal;
+    this.restarting = this.replace(signal, between).finally(() => { this.restarting = null; });
     return this.restarting;
   }
 
-  async replace(signal) {
-    const { server } = this, gone = new Promise((resolve) => { server.on('exit', resolve); });
-    const note = (text) => { for (const world of this.worlds) world.note(text); };
-    note(`the server gets ${signal}`);
+  async replace(signal, between) {
+    const { server } = this, begun = Date.now(), gone = new Promise((resolve) => { server.on('exit', resolve); });
+    this.note(`the server gets ${signal}`);
     server.mayEnd = true;
     server.kill(signal);
+    const late = signal === 'SIGTERM' && setTimeout(() => { this.fails(`no end ${STOP / 1000} s after SIGTERM`); }, STOP);
     await gone;
+    clearTimeout(late);
+    this.note(`it has ended after ${Date.now() - begun} ms`);
+    this.ends[signal] = (this.ends[signal] || 0) + 1;
+    await between();
     await this.start();
-    note('the server is back');
-  }
-
-  // ---- the shell
-
-  // Run statements in the sqlite3 shell; gives the lines that they print.
-  sql(text) {
-    const mark = `done ${this.answers.length} ${Math.random()}`;
-    const answer = new Promise((resolve, reject) => {
-      this.answers.push({ mark, lines: [], errors: this.shell.lines.length, resolve, reject });
-    });
-    this.shell.stdin.write(`${text}\n.print ${mark}\n`);
-    return answer;
-  }
-
-  shellSays(line) {
-    const [first] = this.answers;
-    if (line !== first.mark) return void first.lines.push(line);
-    this.answers.shift();
-    const errors = this.shell.lines.splice(0).join('');
-    if (errors) first.reject(new Error(errors));
-    else first.resolve(first.lines);
+    this.note('the server is back');
   }
 
   // ---- lines
 
   // A line of its own to the server, with the faults of `FaultProxy`.
-  async line(name) {
-    const url = await new Promise((resolve) => {
+  async line(name, kind) {
+    const url = await Promise.race([this.broken, new Promise((resolve) => {
       this.proxies.set(name, resolve);
-      this.tell({ do: 'open', name });
-    });
+      this.tell({ do: 'open', name, kind });
+    })]);
     return { url, tell: (fault, args = {}) => this.tell({ do: fault, name, ...args }) };
+  }
+
+  // How often each fault was met, by kind of line.
+  met() {
+    return Promise.race([this.broken, new Promise((resolve) => {
+      this.tally = resolve;
+      this.tell({ do: 'count' });
+    })]);
   }
 
   tell(command) { this.bench.stdin.write(`${JSON.stringify(command)}\n`); }

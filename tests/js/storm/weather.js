@@ -56,21 +56,27 @@ const lines = {
   }
 };
 
+// The names that a proxy has for these.
+const FAULTS = {
+  cut: 'cut', cutAll: 'cut', refuse: 'refuse', halfOpen: 'half_open', delay: 'delay', throttle: 'throttle', age: 'age',
+  away: 'answer', garble: 'inject'
+};
+
 // The server's process ends and another comes.
 const server = {
   stop: (world) => {
-    world.site.restart('SIGTERM');
+    world.wait(world.site.restart('SIGTERM'));
     return 'the server is stopped and started';
   },
   kill: (world) => {
-    world.site.restart('SIGKILL');
+    world.wait(world.site.restart('SIGKILL'));
     return 'the server is killed and started';
   }
 };
 
 // Somebody at the database's shell.
 const written = (world, text) => {
-  world.shells.push(world.site.sql(text));
+  world.wait(world.site.shell.sql(text));
   return `shell: ${text}`;
 };
 const which = (world, b) => `id = (SELECT id FROM ${world.table} ORDER BY id LIMIT 1 OFFSET ${b % 7})`;
@@ -89,4 +95,4 @@ const shell = {
     `DELETE FROM ${world.table} WHERE ${which(world, b)}; ROLLBACK;`)
 };
 
-module.exports = { lines, server, shell };
+module.exports = { lines, server, shell, FAULTS };

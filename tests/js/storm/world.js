@@ -9,6 +9,7 @@ const makeAjax = require('../ajax');
 const { generator } = require('../rules/clock');
 const { Oracle } = require('../rules/oracle');
 const { Writes } = require('../rules/writes');
+const { placeOf } = require('./ledger');
 const { pause } = require('./waiting');
 
 const WRITES = 2500;  // milliseconds that a user's own request may take
@@ -31,7 +32,10 @@ const Todo = Backbone.Model.extend({
   }
 });
 
-const placeOf = (seq) => parseInt(seq.slice(8, 24), 16);
+// After the database was put back, what is shown orders nothing until all is at rest.
+class StormOracle extends Oracle {
+  checkOrder(watched, model) { if (!watched.isBlurred) super.checkOrder(watched, model); }
+}
 
 class World extends Writes {
   // config: {seed, table, clients: [{transport, setup}], nullable}
@@ -39,13 +43,37 @@ class World extends Writes {
     super(config, generator(config.seed + 1));
     const table = `todo${config.table}`;
     Object.assign(this, { site, LiveCollection, table, path: `/api/${table}`, begun: Date.now() });
-    Object.assign(this, { lines: [], shells: [], resets: [], heardBy: new Map() });
-    // What the rules' oracle asks of a log: ids are given once here, and the epoch stays.
+    // told: what the server says of positions, and who said what he has.  began: the collections that began anew.
+    Object.assign(this, { lines: [], awaited: new Set(), told: [], began: [], floods: 0, heardBy: new Map() });
+    // What the rules' oracle asks of a log: ids are given once here, until the database is put back.
     this.log = { era: 1, version: 0, place: 0, rows: new Map(), all: [], locked: new Map() };
-    this.oracle = new Oracle(this);
+    this.oracle = new StormOracle(this);
   }
 
   note(text) { this.trace.push(`${String(Date.now() - this.begun).padStart(6)} ${text}`); }
+
+  // Something goes on beside the steps; that it fails, fails the history.
+  wait(promise) {
+    const one = promise.catch((error) => { this.errors.push(error); }).finally(() => { this.awaited.delete(one); });
+    this.awaited.add(one);
+  }
+
+  async waited() {
+    await Promise.all(this.awaited);
+    this.check();
+  }
+
+  check() {
+    if (this.site.faults.length) throw new Error(this.site.faults[0]);
+    this.oracle.check();
+  }
+
+  // The database is what it was at an earlier time; ids are given again.
+  goesBack() {
+    this.log.era++;
+    this.remade = true;
+    for (const watched of this.live) watched.isBlurred = true;
+  }
 
   async start() {
     this.site.worlds.add(this);
@@ -53,47 +81,72 @@ class World extends Writes {
   }
 
   async join(number, { transport, setup }) {
-    const line = await this.site.line(`${this.config.seed}.${number}`), host = new URL(line.url).host;
+    const line = await this.site.line(`${this.config.seed}.${number}`, transport), host = new URL(line.url).host;
     worlds.set(host, { world: this });
     this.lines.push(Object.assign(line, { name: `line ${number}`, host }));
     const Connected = this.LiveCollection.extend({ model: Todo });
     const client = Connected.connect(`${line.url}/faye`, { timeout: OURS });
     if (transport === 'long-polling') client.disable('websocket');
+    const asked = new Map();
     client.addExtension({
       incoming: (message, next) => {
-        this.hear(number, message);
+        this.hear(number, message, asked.get(message.id));
+        next(message);
+      },
+      outgoing: (message, next) => {
+        // What it says is added after this, to this very object.
+        if (message.channel === '/meta/subscribe') asked.set(message.id, { message, asked: Date.now() });
         next(message);
       }
     });
-    this.watch(`${number}`, client, Connected, line.url + this.path);
-    if (setup === 'twin') this.watch(`${number} twin`, client, Connected, line.url + this.path);
+    const watch = (name, url, holds) => this.watch(name, `${number}`, client, new (Connected.extend({ url }))(), holds);
+    watch(`${number}`, line.url + this.path);
+    if (setup === 'twin') watch(`${number} twin`, line.url + this.path);
     const done = `${line.url}${this.path}?done=true`;
-    if (setup === 'signal') this.watch('signal', client, Connected, done, (row) => row.done === true);
+    if (setup === 'signal') watch('signal', done, (row) => row.done === true);
   }
 
-  watch(name, client, Connected, url, holds = () => true) {
-    const collection = new (Connected.extend({ url }))();
+  watch(name, number, client, collection, holds = () => true) {
     const watched = { name, collection, holds, client };
     this.live.push(watched);
     this.oracle.watch(watched);
+    const listener = collection._listener, reset = listener.reset.bind(listener);
+    listener.reset = (start, isTold) => {
+      this.note(`  ${name} begins anew at ${start}, from ${listener.position}`);
+      this.began.push({ name, number, position: listener.position, at: Date.now() });
+      reset(start, isTold);
+    };
     collection.on('live', (one, state) => {
       this.note(`${name} is ${state}`);
       if (state === 'refused' || state === 'stale') this.oracle.fail(`${name} is ${state}`);
     });
   }
 
-  hear(number, { channel, successful, error, data, ext }) {
-    const live = ext && ext.live || {};
+  // All is at rest.
+  sees() {
+    for (const watched of this.live.filter((one) => one.isBlurred)) {
+      watched.isBlurred = false;
+      watched.shown.clear();
+    }
+  }
+
+  hear(number, { channel, successful, error, data, ext }, request) {
+    const live = ext && ext.live || {}, told = { name: `${number}`, channel, at: Date.now() };
     if (successful === false) this.note(`  ${number} ${channel} failed: ${error}`);
-    if (live.reset || data && data.method === 'RESET') this.resets.push(`${number}: ${JSON.stringify({ channel, data, live })}`);
+    if (live.reset || data && data.method === 'RESET') this.count('reset');
     if (data) this.heard(number, data);
     else if (successful) this.note(`  ${number} ${channel} ${JSON.stringify(live)}`);
+    if (data && data.seq) this.told.push({ ...told, method: data.method, seq: data.seq, prev: data.prev });
+    else if (channel === '/meta/subscribe' && successful) {
+      const { message, asked } = request, { since } = message.ext && message.ext.live || {};
+      this.told.push({ ...told, isReply: true, asked, since, reset: live.reset, seq: live.seq });
+    }
   }
 
   heard(number, data) {
     this.note(`  ${number} hears ${JSON.stringify(data)}`);
     const { client } = this.live.find(({ name }) => name === `${number}`);
-    const op = data.origin && this.ops.find(({ origin }) => origin === data.origin);
+    const op = data.origin && data.body && this.ops.find(({ origin }) => origin === data.origin);
     if (!this.heardBy.has(client)) this.heardBy.set(client, new Set());
     this.heardBy.get(client).add(data.seq);
     if (op) Object.assign(op, { entry: { id: data.body.id, body: data.body, place: placeOf(data.seq) }, seq: data.seq });
@@ -105,7 +158,7 @@ class World extends Writes {
   send(params) {
     const { op, headers = {} } = params, ajax = !op ? unlimited : this.healed ? patient : limited;
     const told = `${params.type} ${params.url} ${params.data && params.type !== 'GET' ? params.data : ''}`;
-    if (op) Object.assign(op, { exchange: params, origin: headers['Live-Origin'] });
+    if (op) Object.assign(op, { exchange: params, origin: headers['Live-Origin'], sentAt: Date.now() });
     const { success, error } = params;
     this.note(`  ${told}`);
     return ajax({
@@ -113,7 +166,7 @@ class World extends Writes {
       success: (body, text, xhr) => {
         const seq = xhr.getResponseHeader('Live-Seq');
         this.note(`  ${xhr.status} to ${told} ${seq} ${JSON.stringify(body)}`);
-        if (op) Object.assign(op, { acknowledged: seq, answer: body });
+        if (op) Object.assign(op, { acknowledged: seq, answer: body, answeredAt: Date.now() });
         this.settle(op, xhr.status);
         success(body, text, xhr);
       },
@@ -151,4 +204,4 @@ class World extends Writes {
   }
 }
 
-module.exports = { World, placeOf };
+module.exports = { World };

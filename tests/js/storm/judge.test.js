@@ -1,0 +1,51 @@
+// The judge of resets notices one that has no cause, and a cause that was not told.
+'use strict';
+
+const assert = require('node:assert/strict');
+const { it } = require('node:test');
+const { judge } = require('./judge');
+const { Ledger } = require('./ledger');
+
+const TABLE = 'todo0';
+const seq = (place, epoch = 'aaaaaaaa') => `${epoch}${place.toString(16).padStart(16, '0')}0000`;
+const reply = (since, upto, reset) => ({ name: '0', isReply: true, since: seq(since), seq: seq(upto), reset, asked: 60, at: 70 });
+const push = (method, place, prev) => ({ name: '0', method, seq: seq(place), prev: seq(prev), at: 70 });
+
+// What is wrong where this was done, the log says RESET at these places, and a client was told this.
+async function verdict(deeds, resets, told, began = []) {
+  const ledger = new Ledger(null), found = [];
+  ledger.read = async () => {
+    ledger.deeds = deeds.map((deed) => ({ table: TABLE, begun: 10, done: 50, place: 5, ...deed }));
+    ledger.entries = resets.map(([place, cause]) => ({ place, cause, source: TABLE }));
+  };
+  const oracle = { fail: (text) => { found.push(text); } };
+  await judge.resets({ oracle, site: { ledger }, table: TABLE, told, began, count: () => {} });
+  return found.join('; ');
+}
+
+const BLIND = [{ kind: 'blind' }], REINSTALLED = [[6, 'capture-reinstalled']], TRIM = [{ kind: 'trim', table: null }];
+
+it('a reset with its cause is none too many', async () => {
+  assert.equal(await verdict(BLIND, REINSTALLED, [reply(4, 8, true), push('RESET', 6, 5), push('PUT', 7, 6)]), '');
+  assert.equal(await verdict(TRIM, [], [reply(4, 8, true), push('RESET', 8, 4)]), '');
+  assert.equal(await verdict([{ kind: 'epoch', table: null, old: 'bbbbbbbb' }], [], [{ ...reply(4, 8, true), since: seq(9, 'bbbbbbbb') }]), '');
+});
+
+it('a reset without a cause is found', async () => {
+  assert.match(await verdict([], [], [reply(4, 8, true)]), /was reset, and nothing was missing/);
+  assert.match(await verdict(BLIND, REINSTALLED, [reply(7, 8, true)]), /was reset, and nothing was missing/);
+  assert.match(await verdict(TRIM, [], [push('RESET', 8, 5)]), /was reset, and nothing was missing/);
+  assert.match(await verdict([], [], [], [{ name: '0', number: '0', position: seq(4), at: 70 }]), /began anew/);
+});
+
+it('a RESET in the log that nothing has caused is found', async () => {
+  assert.match(await verdict([], REINSTALLED, []), /nothing was done to cause it/);
+  assert.match(await verdict(BLIND, [...REINSTALLED, [7, 'capture-reinstalled']], []), /nothing was done to cause it/);
+});
+
+it('a cause of which nobody is told is found', async () => {
+  assert.match(await verdict(BLIND, [], []), /the log says no RESET/);
+  assert.match(await verdict(BLIND, REINSTALLED, [reply(4, 8)]), /was told no reset \(capture-reinstalled\)/);
+  assert.match(await verdict(BLIND, REINSTALLED, [push('PUT', 7, 5)]), /and not the reset/);
+  assert.match(await verdict(TRIM, [], [reply(4, 8)]), /was told no reset \(trimmed\)/);
+});
