@@ -80,6 +80,11 @@ def is_same_log(one: str, other: str) -> bool:
     return one[:EPOCH_WIDTH] == other[:EPOCH_WIDTH] and not is_forked(one, other)
 
 
+def is_foreign(one: str | None, other: str | None) -> bool:
+    """Whether two seqs are known to be of different logs."""
+    return one is not None and other is not None and not is_same_log(one, other)
+
+
 def is_older(one: str | None, other: str | None) -> bool:
     """Whether ``one`` is known to come before ``other``: both are known and of one log."""
     return one is not None and other is not None and is_same_log(one, other) and one < other

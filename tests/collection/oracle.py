@@ -26,7 +26,6 @@ class Watch:
         self.replica = replica
         self.world = world
         self.query = query
-        self.era = 0
         self.view: dict[str, Row] = {}
         self.seen: dict[str, tuple[int, int]] = {}
         self.seqs: dict[str, str] = {}
@@ -66,13 +65,10 @@ class Watch:
         self.restores += 1
 
     def forget_order(self) -> None:
-        """A reset forgets what was newest, and what an answer of an earlier log shows orders nothing."""
+        """What an answer of an earlier log shows orders nothing."""
         self.seen.clear()
-        self.era = self.replica.era
 
     def hear(self, changes: list[Any]) -> None:
-        if self.replica.era != self.era:
-            self.forget_order()
         for change in changes:
             self.world.note(
                 f"  {self.name} {change.kind} {change.key or change.draft} {change.document} {change.seq}"

@@ -61,7 +61,6 @@ def test_a_deletion_that_the_log_has_lost_is_not_kept() -> None:
     replica.lost()
     replica.began(seq(5), False)
     read(replica, [{"id": 1, "title": "old"}], seq(6))
-    read(replica, [{"id": 1, "title": "old"}], seq(6))
     assert titles(replica) == ["old"]
 
 

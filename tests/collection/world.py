@@ -257,7 +257,7 @@ class World:
             self._list_arrives(one, answer)
         else:
             self._write_answered(one, answer)
-        if answer.era != self.log.era or home.replica.era != home.watch.era:
+        if answer.era != self.log.era:
             home.watch.forget_order()
         home.replica.settled()
         self._follow(home)

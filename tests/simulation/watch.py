@@ -106,13 +106,12 @@ class CollectionWatch:
             wishes: bool = heard(delivery)
             return wishes
 
-        def on_reset(start: str, is_told: bool = False) -> None:
+        def on_reset(start: str) -> None:
             held = [state.version for state in self.replica.documents if state.version is not None]
             cause: list[str] = []
             self._judge(lambda: cause.append(self.told.is_reset(self.replica.position, held)))
             self._note(f"{self.name} is reset: {''.join(cause) or 'without a cause'}")
-            reset(start, is_told)
-            self.seqs.clear()
+            reset(start)
 
         follower._told, follower.since, follower.began, follower.heard = on_told, on_since, on_began, on_heard
         self.replica.reset = on_reset

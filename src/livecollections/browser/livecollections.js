@@ -21,6 +21,7 @@
   // different logs are never compared. If only the last four differ, the check, one is of a log that went back in time.
   const forked = (a, b) => a.length === 28 && a !== b && a.slice(0, 24) === b.slice(0, 24);
   const sameLog = (a, b) => a.slice(0, 8) === b.slice(0, 8) && !forked(a, b);
+  const foreign = (a, b) => a != null && b != null && !sameLog(a, b);
   const older = (a, b) => a != null && b != null && sameLog(a, b) && a < b;
   const later = (a, b) => (b != null && (a == null || older(a, b)) ? b : a);
   const supersedes = (seq, state) => state && !older(seq, state.seq);
@@ -32,27 +33,23 @@
 
   // ## What the server knows of a model
   // Each model *object* has one state, for all collections that hold it (its `homes`). `known` is the newest server
-  // state whole, parsed from `body` when first needed, and `version` its seq; `saves` are those still unanswered,
-  // `kept` the attributes of failed ones, `stray` those that the server may have had and has no more.
+  // state whole, parsed from `body` when first needed, `version` its seq, and `doubt` tells since when the log may have lost
+  // that; `saves` are unanswered, `kept` are attributes of failed ones, `stray` those that the server may have had once.
   const states = new WeakMap();
   const blank = () => ({version: null, known: null, body: null, saves: [], kept: {}, stray: {}, homes: new Set(), stamp: 0});
   const stateOf = (model) => states.get(model) || states.set(model, blank()).get(model);
   const versionOf = (model) => stateOf(model).version;
   const homesOf = (model) => _.pluck([...stateOf(model).homes], '_listener').filter((listener) => listener && listener.on);
   const parsed = (model, body) => model.parse(_.clone(body), {parse: true}) || {};
-  const known = (model) => {
-    const state = stateOf(model);
-    if (state.body && !state.known) state.known = parsed(model, state.body);
-    return state.known;
-  };
+  const known = (model, state = stateOf(model)) => (state.known = state.known || state.body && parsed(model, state.body));
 
   // Take a newer state as known. What a failed save has kept gives way to it.
   const learn = (model, body, version = null, parse) => {
     stray(model, known(model));
     if (version == null || version !== versionOf(model)) keep(model, {});
-    Object.assign(stateOf(model), {body: parse ? body : null, known: parse ? null : body, version, gone: false});
+    Object.assign(stateOf(model), {body: parse ? body : null, known: parse ? null : body, version, gone: false, doubt: void 0});
   };
-  const lose = (model, version) => Object.assign(stateOf(model), {version, gone: true});
+  const lose = (model, version) => Object.assign(stateOf(model), {version, gone: true, doubt: void 0});
   const stray = (model, attrs) => { for (const name in attrs) stateOf(model).stray[name] = true; };
 
   // A model reports itself `unsaved` while it keeps attributes of a failed save, or while its create has failed.
@@ -213,17 +210,17 @@
   }
 
   // ## Listeners
-  // A **listener** is what makes one collection live, from `listen` to `unlisten`. It keeps the collection's
-  // `position` (up to where it has everything), `from` (where its stream began), the `floor` (the seq of its last
-  // whole list; `top` is how far that may have looked ahead) and the tombstones. `era` counts resets: answers to
-  // requests of an earlier era only tell ids. `hidden` is what is being destroyed (id → {model, at}), `held` are rows
-  // that wait for `creates` (id → {body, seq, parse}; origin → {model, listener, options, pending, id}), `waiting` are
-  // answers that wait for the stream ({until, run}; a whole list collects `messages`).
+  // A **listener** is what makes one collection live, from `listen` to `unlisten`. It keeps the collection's `position` (up to
+  // where it has everything), `from` (where its stream began), the `floor` (the seq of its last whole list; `top` is how far
+  // that may have looked ahead) and the tombstones. `era` counts resets: answers to requests of an earlier era, or from before
+  // the last one's `base`, only tell ids. `told` is the latest request's answer (seq, stamp). `hidden` is what is being destroyed
+  // (id → {model, at}), `held` are rows that wait for `creates` (id → {body, seq, parse}; origin → {model, listener, options,
+  // pending, id}), `waiting` are answers that wait for the stream ({until, run}; a whole list collects `messages`).
   class Listener {
     constructor(collection, options) {
       const {seq = null, fetch = seq == null} = options, [tombs, hidden, held, creates] = _.times(4, () => new Map());
       Object.assign(this, {collection, options, on: options.live !== false, era: 0, tries: 0, needed: !!fetch, from: null, top: null});
-      Object.assign(this, {position: seq, floor: seq, tombs, hidden, held, creates, requests: new Set(), waiting: []});
+      Object.assign(this, {position: seq, floor: seq, tombs, hidden, held, creates, requests: new Set(), waiting: [], told: {}});
       collection.each((model) => { if (seq != null && !model.isNew()) learn(model, _.clone(model.attributes), seq); });
     }
     // Begin: subscribe, and read.
@@ -243,8 +240,7 @@
       for (const {timer} of [this, ...this.requests]) clearTimeout(timer);
       this.reached(true);
       if (this.stream) this.stream.leave(this);
-      this.stream = null;
-      this.update();
+      Object.assign(this, {stream: null}).update();
       return this.collection;
     }
     // The stream may already be under way: then this is where ours begins.
@@ -271,12 +267,12 @@
     }
     // A tombstone is kept while an answer may come that knows less, or the stream may tell again what was before it.
     bury(key, seq) {
-      if (seq != null && !older(seq, (this.tombs.get(key) || {}).seq)) this.tombs.set(key, {seq, stamp: ++clock});
+      if (seq != null && !older(seq, (this.tombs.get(key) || {}).version)) this.tombs.set(key, {version: seq, stamp: ++clock});
     }
-    buried(key, seq, {seq: last} = this.tombs.get(key) || {}) { return !!last && !older(last, seq) && (!seq || sameLog(last, seq)); }
+    buried(key, seq, {version: last} = this.tombs.get(key) || {}) { return !!last && !older(last, seq) && (!seq || sameLog(last, seq)); }
     forgetTombs() {
       const first = this.held.size || this.waiting.length ? 0 : Math.min(..._.pluck([...this.requests], 'stamp'));
-      for (const [key, {seq, stamp}] of this.tombs) if (stamp < first && !older(this.position, seq)) this.tombs.delete(key);
+      for (const [key, {version, stamp}] of this.tombs) if (stamp < first && !older(this.position, version)) this.tombs.delete(key);
     }
 
     // ## The stream
@@ -297,11 +293,13 @@
       this.update();
     }
     // Our subscription is confirmed: this is where the stream begins; where no `start` is told, all is to be read.
-    begin({start, reset}) {
+    begin({start, reset, broken}) {
       this.behind = false;
-      if (start == null || reset || this.position != null && !sameLog(this.position, start)) return this.reset(start);
+      if (start == null || reset || foreign(this.position, start)) return this.reset(start);
       if (this.position == null) Object.assign(this, {position: start, entered: ++clock}, this.era && {joined: false, needed: true});
       if (this.from == null) this.from = start;
+      // It vouches for our position. What answers and lists have told beyond that, a restored log may have lost.
+      if (broken) this.doubt(({version}) => older(this.position, version));
       if (older(this.position, start)) return this.resume();
       if (!this.reading()) this.unread();
     }
@@ -323,12 +321,10 @@
       if (!sameLog(seq, position) || repeat && method === 'RESET' || gap) return this.resume();
       if (repeat) return this.origin(data, batch, true);
       this.position = seq;
-      if (hold && method !== 'RESET') hold.messages.push(data);
-      else if (method !== 'RESET') return this.apply(data, batch);
-      if (method !== 'RESET' && older(seq, hold.until)) return;
-      commit();
-      if (method === 'RESET') this.reset(seq, true);
-      else this.reached();
+      if (method === 'RESET') return [commit(), this.reset(seq)];
+      if (!hold) return this.apply(data, batch);
+      hold.messages.push(data);
+      if (!older(seq, hold.until)) return [commit(), this.reached()];
     }
     apply(data, batch) {
       const id = data.body && this.collection.modelId(data.body);
@@ -364,19 +360,25 @@
     }
     // What came after a list was asked for is newer than it: without seqs its rows can't tell.
     outdate(key) { if (this.stream && this.stream.legacy) for (const {outdated} of this.requests) outdated.add(key); }
-    // What happened can't be told: forget versions, tombstones and floor *first*, then read again. Of RESET itself we
-    // know where in the log it stands: what is known to be after it stays.
-    reset(start, told) {
-      const stays = (seq) => told && older(start, seq), hidden = _.pluck([...this.hidden.values()], 'model');
-      Object.assign(this, {era: this.era + 1, floor: null, top: null, position: start, from: start, held: new Map()});
-      for (const [key, {seq}] of this.tombs) if (!stays(seq)) this.tombs.delete(key);
-      const forgets = (model) => !stays(versionOf(model)) && !(told && homesOf(model).length > 1);
-      for (const model of this.collection.models.concat(hidden).filter(forgets)) stateOf(model).version = null;
-      this.reached(true);
-      this.joined = false;
+    // What happened can't be told: read again. What is known stays until the list comes, so that nothing from before
+    // brings back an older state: answers from before the `base` tell ids only.
+    reset(start) {
+      Object.assign(this, {era: this.era + 1, joined: false, base: start, position: start, from: start, floor: null, held: new Map()});
+      if (start == null) for (const one of this.facts()) one.version = null;
+      this.doubt();
       this.update();
+    }
+    // All states and tombstones. Which of those in doubt the log has `lost`, a list tells that was asked for since.
+    facts() { return this.collection.models.concat(_.pluck([...this.hidden.values()], 'model')).map(stateOf).concat(...this.tombs.values()); }
+    doubt(which = _.constant(true)) {
+      const doubted = this.facts().filter(which);
+      if (!doubted.length && !which({version: this.top})) return;
+      for (const one of doubted) one.doubt = ++clock;
+      for (const one of this.requests) if (one.list) one.era = null;
+      Object.assign(this, {top: null}).reached(true);
       this.unread(true);
     }
+    lost({stamp, label}) { return this.facts().filter(({version, doubt}) => doubt < stamp && older(label, version)); }
     // The seq that an event tells: it never falls.
     latest(seq) { return [this.position, this.stream && this.stream.last].reduce((a, b) => (older(a, b) ? b : a), seq); }
 
@@ -399,8 +401,7 @@
     unread(needed) {
       this.needed = this.needed || !!needed;
       if (!this.stream || !this.needed || this.link.stale) return;
-      this.timer = clearTimeout(this.timer);
-      this.again = this.reading();
+      Object.assign(this, {timer: clearTimeout(this.timer), again: this.reading()});
       if (!this.again) this.collection.fetch(this.joined ? {reread: true, live: true} : {reread: true});
     }
     retry() {
@@ -412,13 +413,13 @@
     // position that we had when we asked.
     admit(request) {
       const {header, whole, seq, label} = request, top = request.until || label;
-      const name = header('Live-Channel') || header('Live-Signal'), other = label && this.position && !sameLog(label, this.position);
-      const late = request.era !== this.era || other && (!whole || request.stamp < this.entered);
-      request.useless = late || older(label, this.floor) || whole && older(top, this.top);
+      const name = header('Live-Channel') || header('Live-Signal'), other = foreign(label, this.position);
+      const late = other && (!whole || request.stamp < this.entered) || this.past(request, label);
+      request.useless = late || request.era !== this.era || older(label, this.floor) || whole && older(top, this.top);
       if (request.useless || !whole) return;
       if (name) this.signal = !header('Live-Channel');
       if (name && this.stream.channel !== name) this.join(name);
-      const early = older(label, this.from), joins = request.joins = !!label || this.stream.legacy;
+      const early = older(label, this.lost(request).length ? this.position : this.from), joins = request.joins = !!label || this.stream.legacy;
       Object.assign(this, {orphan: !!seq && !name, top, floor: label || this.floor});
       if (other) Object.assign(request, {era: ++this.era}, this.tombs.clear(), this.held.clear());
       if (other || this.position == null) this.entered = ++clock;
@@ -489,6 +490,7 @@
       const batch = new Batch(this), list = batch.list = _.extend([], {whole});
       reads.delete(options);
       if (request.useless) return collection.models;
+      if (whole) for (const one of this.lost(request)) one.version = null;
       pages.forEach((page, index) => {
         const body = index ? page.body : resp, rows = parse ? collection.parse(body, options) || [] : body;
         const seq = this.signal && request.until || page.seq;
@@ -520,8 +522,7 @@
       const batch = open || new Batch(this), {held} = this;
       if (!held.size || this.holds()) return;
       this.held = new Map();
-      const rows = [...held.values()].filter(({seq}) => !older(seq, this.floor));
-      for (const {body, seq, parse} of rows) batch.state(this.collection.modelId(body), body, seq, parse, true);
+      for (const {body, seq, parse} of held.values()) batch.state(this.collection.modelId(body), body, seq, parse, true);
       if (!open) batch.commit({});
     }
 
@@ -533,6 +534,7 @@
       const wrap = (callback = _.noop, failed) => function(...args) {
         const header = reader(options, args), seq = header('Live-Seq');
         Object.assign(request, {header, seq, label: seq || request.at, failed: failed && (args[0] && args[0].status || -1)});
+        if (seq && !(request.stamp < listener.told.stamp)) listener.told = _.pick(request, 'seq', 'stamp');
         if (listener.stream) listener.stream.flush();
         listener.settle(request);
         const proceed = (attrs) => (attrs ? deliver(model, attrs, options, callback, this, args) : callback.apply(this, args));
@@ -567,8 +569,9 @@
       this.forgetTombs();
       this.update();
     }
-    // Whether an answer is of our era and our log.
-    counts({era}, label) { return era === this.era && (!label || !this.position || sameLog(label, this.position)); }
+    // Whether an answer is of our era and our log; and whether it is of one that a later request was told to be over.
+    counts(one, label) { return one.era === this.era && !foreign(label, this.position) && !older(label, this.base) && !this.past(one, label); }
+    past({stamp}, label) { return stamp < this.told.stamp && foreign(label, this.told.seq); }
     // A PUT sends what differs from the known state or from what an earlier save is about to make of it, a PATCH its
     // body, a POST everything. A POST has its own origin; a repeat after a lost answer has the one that it had.
     sends(request, options) {
@@ -592,6 +595,7 @@
       if (request.failed || method === 'read' && (!body || !request.whole)) {
         proceed();
         if (request.failed === 404 && (method === 'read' || known(model))) this.absent(model, label);
+        else if (!create && !known(model) && !model.unsaved) this.unread(true);
       } else {
         const attrs = body && options.parse ? model.parse(_.clone(body), options) : body;
         const fate = create && body && this.on && this.created(request, body, label);
@@ -654,7 +658,8 @@
     destroy(request, resp, {wait}, proceed) {
       const {model, seq, failed, homes, label} = request, version = versionOf(model), key = String(request.id);
       const gone = !failed || failed === 404, counts = this.counts(request, seq);
-      const newer = label ? older(label, version) : version !== request.version, again = !gone || version != null && (!counts || newer);
+      const newer = counts ? label ? older(label, version) : version !== request.version : !stateOf(model).doubt;
+      const again = !gone || version != null && newer;
       for (const home of gone && counts ? _.union(homes, homesOf(model)) : []) home.bury(key, label || request.version);
       for (const home of homes) {
         const hidden = !wait && home.hidden.get(key);
@@ -712,16 +717,15 @@
     }
     // The server's answer to a subscription that asked for `since`.
     answered({successful, error, failure, ext}, since) {
-      const live = ext && ext.live, start = live ? !live.reset && since || live.seq : null;
+      const live = ext && ext.live, start = live ? !live.reset && since || live.seq : null, broken = !this.confirmed;
       Object.assign(this, {asking: false}, successful && {isNew: false, refused: null, legacy: !live, confirmed: true, known: true, last: start});
       if (!successful && !/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
       this.link.expect();
-      if (successful) return void this.push({reply: {start, reset: live && live.reset}});
+      if (successful) return void this.push({reply: {start, reset: live && live.reset, broken}});
       _.invoke(this.listeners, 'update');
     }
     lost() {
-      Object.assign(this, {confirmed: false, asking: false});
-      this.link.expect();
+      Object.assign(this, {confirmed: false, asking: false}).link.expect();
       _.invoke(this.listeners, 'update');
     }
   }

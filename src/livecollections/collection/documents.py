@@ -9,12 +9,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from ..change import is_news, is_older, is_same_log
 from ..portable import same
 from .key import Keys
 from .state import Document, DocumentChange, DocumentState, Kind
 from .write import Write
+
+
+@dataclass(slots=True)
+class Tombstone:
+    """A document has gone.
+
+    version: the seq of that.  stamp: when it was noted.  doubt: since when its log may have lost this version.
+    """
+
+    version: str | None
+    stamp: int
+    doubt: int | None = None
 
 
 class Documents:
@@ -32,7 +45,7 @@ class Documents:
         self.held: dict[str, tuple[Document, str | None]] = {}
         self._states: dict[DocumentState, None] = {}
         self._by_key: dict[str, DocumentState] = {}
-        self._tombs: dict[str, tuple[str, int]] = {}
+        self._tombs: dict[str, Tombstone] = {}
         self._touched: dict[DocumentState, tuple[bool, str | None]] = {}
         self._clock = 0
 
@@ -111,24 +124,41 @@ class Documents:
     def bury(self, key: str, seq: str | None) -> None:
         """Remember up to where it is known that a document has gone."""
         before = self._tombs.get(key)
-        if seq is not None and not (before and is_older(seq, before[0])):
-            self._tombs[key] = (seq, self.stamp())
+        if seq is not None and not (before and is_older(seq, before.version)):
+            self._tombs[key] = Tombstone(seq, self.stamp())
 
     def is_buried(self, key: str, seq: str | None) -> bool:
         """Whether a state of this seq is of a document that has gone since."""
         tomb = self._tombs.get(key)
-        return tomb is not None and not is_older(tomb[0], seq) and (seq is None or is_same_log(tomb[0], seq))
+        last = None if tomb is None else tomb.version
+        return last is not None and not is_older(last, seq) and (seq is None or is_same_log(last, seq))
 
     def forget_tombs(self, first: int, position: str | None) -> None:
         """Drop tombstones from before ``first`` that neither an answer nor the stream can contradict any more."""
-        for key, (seq, stamp) in list(self._tombs.items()):
-            if stamp < first and not is_older(position, seq):
+        for key, tomb in list(self._tombs.items()):
+            if tomb.stamp < first and not is_older(position, tomb.version):
                 del self._tombs[key]
 
-    def newest(self, position: str | None) -> str | None:
-        """The newest seq of a state or a tombstone, if it is after a position."""
-        known = [*(state.version for state in self._states), *(seq for seq, _ in self._tombs.values())]
-        return max((seq for seq in known if seq is not None and is_older(position, seq)), default=None)
+    # Doubt
+
+    def doubt(self, which: Callable[[str | None], bool]) -> bool:
+        """The log may have lost these versions: a list will tell, if asked for from now on. Whether there are any."""
+        doubted = [one for one in self._facts() if which(one.version)]
+        for one in doubted:
+            one.doubt = self.stamp()
+        return bool(doubted)
+
+    def lost(self, label: str | None, stamp: int) -> list[DocumentState | Tombstone]:
+        """What a list shows that its log has lost: it was asked for after the doubt, and is older."""
+        return [
+            one
+            for one in self._facts()
+            if one.doubt is not None and one.doubt < stamp and is_older(label, one.version)
+        ]
+
+    def _facts(self) -> Iterator[DocumentState | Tombstone]:
+        yield from self._states
+        yield from self._tombs.values()
 
     # Own creates
 
@@ -169,13 +199,17 @@ class Documents:
 
     # Forgetting, and telling
 
-    def forget(self, stays: Callable[[str | None], bool]) -> None:
-        """Forget versions, tombstones and floor, but for what stays."""
+    def reset(self, start: str | None) -> None:
+        """Doubt everything: what happened up to ``start`` can't be told. Of a server without seqs no version counts."""
         self.floor, self.held = None, {}
-        self._tombs = {key: tomb for key, tomb in self._tombs.items() if stays(tomb[0])}
-        for state in self._states:
-            if not stays(state.version):
-                state.version = None
+        self.doubt(lambda seq: True)
+        if start is None:
+            self.forget(list(self._facts()))
+
+    def forget(self, facts: list[DocumentState | Tombstone]) -> None:
+        """Any version is newer than these from now on."""
+        for one in facts:
+            one.version = None
 
     def clear_stale(self) -> None:
         """Another log begins: what is gone or held by the old one says nothing."""

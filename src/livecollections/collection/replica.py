@@ -1,7 +1,7 @@
 """Replica: joins a list that was read with a stream of changes, so that the two together equal the server's rows.
 
 Rules 1, 4 and 7 of the design's section 6: newer only; a gap is made good by going on from the position, a reset by
-forgetting first and then reading; where the list is not the whole of a channel, a message only says "read again".
+reading again; where the list is not the whole of a channel, a message only says "read again".
 Nothing is awaited here: what happened is told by a call, what is to be asked then stands in ``take_asks()``, and
 what is shown otherwise in ``take_changes()``. Own writes are ``Writes``' matter.
 
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..change import is_forked, is_news, is_older, is_same_log
+from ..change import is_foreign, is_forked, is_news, is_older, is_same_log
 from .documents import Documents
 from .key import Keys
 from .reading import Reading
@@ -76,7 +76,8 @@ class Replica:
         self._is_broken = True
         self._missed: str | None = None
         self._top: str | None = None
-        self._doubted: tuple[str, int] | None = None
+        self._base: str | None = None
+        self._told: tuple[int, str | None] = (0, None)
         self._waiting: list[Reading] = []
         self._asks = Asks()
         self._changes: list[DocumentChange] = []
@@ -121,7 +122,7 @@ class Replica:
             return
         if self.is_unnumbered:
             self.is_unnumbered, self.joined, self._needed = False, False, True
-        if is_reset or (self.position is not None and not is_same_log(self.position, start)):
+        if is_reset or is_foreign(self.position, start):
             self.reset(start)
             return
         if self.position is None:
@@ -140,9 +141,13 @@ class Replica:
 
         It vouches for our position only; that its log went back to between the two, a list will show.
         """
-        newest = self.documents.newest(self.position)
-        self._doubted = None if newest is None else (newest, self.documents.stamp())
-        if newest is not None:
+        is_ahead = is_older(self.position, self._top)
+        if self.documents.doubt(lambda seq: is_older(self.position, seq)) or is_ahead:
+            self._top = None
+            for one in self.requests:
+                if isinstance(one, Reading):
+                    one.era = -1
+            self._reached(everything=True)
             self.unread(needed=True)
 
     def lost(self) -> None:
@@ -207,7 +212,7 @@ class Replica:
         self.position = data["seq"]
         hold = self._hold()
         if data["method"] == "RESET":
-            self.reset(data["seq"], is_told=True)
+            self.reset(data["seq"])
         elif hold is None or hold.messages is None:
             self._apply(data)
         else:
@@ -220,17 +225,16 @@ class Replica:
         self._commit()
         self._forget_tombs()
 
-    def reset(self, start: str | None, is_told: bool = False) -> None:
-        """What happened can't be told: forget first, then read again.
+    def reset(self, start: str | None) -> None:
+        """What happened can't be told: read again.
 
-        is_told: the log itself says so, at ``start``; then what is known to be after that stays.
+        What is known stays until the list comes, so that nothing from before brings back an older state: answers from
+        before ``start`` tell ids only.
         """
         self.resets += 1
         self.era += 1
-        self.documents.forget(lambda seq: is_told and is_older(start, seq))
-        if not is_told:
-            self._doubted = None
-        self._top, self.position, self.begun = None, start, start
+        self.documents.reset(start)
+        self._top, self._base, self.position, self.begun = None, start, start, start
         self._reached(everything=True)
         self.joined = False
         self.unread(needed=True)
@@ -330,22 +334,22 @@ class Replica:
         seq = reading.pages[0][1]
         label = reading.label = None if self.is_unnumbered else seq or reading.at
         top = reading.until or label
-        is_other = label is not None and self.position is not None and not is_same_log(label, self.position)
-        is_late = reading.era != self.era or (
-            is_other and (not reading.is_whole or reading.stamp < self._entered)
+        is_other = is_foreign(label, self.position)
+        is_late = (
+            reading.era != self.era
+            or (is_other and (not reading.is_whole or reading.stamp < self._entered))
+            or self._is_past(reading, label)
         )
+        self.told(reading.stamp, seq)
         is_old = is_older(label, self.documents.floor) or (reading.is_whole and is_older(top, self._top))
         reading.is_useless = is_late or is_old
         if reading.is_useless or not reading.is_whole:
             return
-        if self._has_gone_back(reading, top):
-            reading.is_useless = True
-            self.reset(self.position if is_older(label, self.position) else label)
-            return
         if reading.channel is not None:
             self._is_signal = reading.is_signal
             self._name(reading.channel)
-        is_early = is_older(label, self.begun)
+        has_lost = bool(self.documents.lost(label, reading.stamp))
+        is_early = is_older(label, self.begun) or (has_lost and is_older(label, self.position))
         reading.joins = label is not None or self.is_unnumbered
         if seq is not None and reading.channel is None:
             self.error = "the server names no channel for this list, so nobody would tell of changes"
@@ -367,13 +371,6 @@ class Replica:
         if reading.joins:
             self._needed = self._again
 
-    def _has_gone_back(self, reading: Reading, top: str | None) -> bool:
-        """Whether a list that was asked for after an answer is older than that answer."""
-        if self._doubted is None or reading.stamp < self._doubted[1]:
-            return False
-        newest, self._doubted = self._doubted[0], None
-        return is_older(top, newest)
-
     def _name(self, channel: str) -> None:
         if channel != self.channel:
             self.channel, self.begun = channel, None
@@ -394,6 +391,8 @@ class Replica:
     def _reconcile(self, reading: Reading) -> None:
         """Rows go by rule; only a whole list removes what it lacks, and nothing that is newer than it."""
         documents, label = self.documents, reading.label
+        if reading.is_whole:
+            documents.forget(documents.lost(label, reading.stamp))
         listed: dict[str, None] = {}
         for rows, page_seq in reading.pages:
             seq = None if self.is_unnumbered else page_seq or reading.at
@@ -445,11 +444,22 @@ class Replica:
 
     # Requests
 
-    def counts(self, era: int, label: str | None) -> bool:
-        """Whether an answer to a request of this era, with this seq, is of our era and our log."""
-        return era == self.era and (
-            label is None or self.position is None or is_same_log(label, self.position)
+    def counts(self, request: Reading | Write, label: str | None) -> bool:
+        """Whether an answer, with this seq, is of our era and our log."""
+        return (
+            request.era == self.era
+            and not is_foreign(label, self.position)
+            and not is_older(label, self._base)
+            and not self._is_past(request, label)
         )
+
+    def told(self, stamp: int, seq: str | None) -> None:
+        """A request that left at ``stamp`` was answered: answers from another log to earlier ones are late."""
+        if seq is not None and stamp > self._told[0]:
+            self._told = (stamp, seq)
+
+    def _is_past(self, request: Reading | Write, label: str | None) -> bool:
+        return request.stamp < self._told[0] and is_foreign(label, self._told[1])
 
     def ended(self, write: Write) -> None:
         """A write of our own has been answered, or never will be."""

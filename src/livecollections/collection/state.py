@@ -43,10 +43,22 @@ class DocumentState:
     """One document: ``version`` is the seq of ``known``, ``shown`` what a reader would see now.
 
     published: what was last told of it; None where it is not to be seen.  kept: the fields of failed writes.
-    stamp: when an answer that told no seq was taken.
+    stamp: when an answer that told no seq was taken.  doubt: since when its log may have lost this version.
     """
 
-    __slots__ = ("draft", "kept", "key", "known", "local", "published", "saves", "shown", "stamp", "version")
+    __slots__ = (
+        "doubt",
+        "draft",
+        "kept",
+        "key",
+        "known",
+        "local",
+        "published",
+        "saves",
+        "shown",
+        "stamp",
+        "version",
+    )
 
     def __init__(self, key: str | None, shown: Document, draft: str | None = None) -> None:
         self.key = key
@@ -59,6 +71,7 @@ class DocumentState:
         self.saves: list[Write] = []
         self.kept: frozenset[str] = frozenset()
         self.stamp = 0
+        self.doubt: int | None = None
 
     @property
     def is_unsaved(self) -> bool:
@@ -69,7 +82,7 @@ class DocumentState:
         """Take a state as the newest. What a failed write has kept gives way to it."""
         if version is None or version != self.version:
             self.kept = frozenset()
-        self.known, self.version = body, version
+        self.known, self.version, self.doubt = body, version, None
 
     def protects(self) -> frozenset[str]:
         """The fields that show no state of the server for now."""

@@ -98,6 +98,7 @@ class Writes:
     def answered(self, write: Write, body: Document | None, seq: str | None) -> None:
         """It was obeyed. body: the document as the answer shows it.  seq: the answer's ``Live-Seq``."""
         self._settle(write)
+        self._replica.told(write.stamp, seq)
         seq, label = self._numbers(write, seq)
         if write.kind == "delete":
             self._deleted(write, label, seq)
@@ -129,7 +130,7 @@ class Writes:
             if write.optimistic:
                 state.kept |= {name for name in write.sent if _differs(name, state.known, state.shown)}
             self._documents.touch(state, own=True)
-            if status == 404 and write.key and label and self._replica.counts(write.era, label):
+            if status == 404 and write.key and label and self._replica.counts(write, label):
                 self._documents.remove(write.key, label)
         self._end(write)
 
@@ -196,7 +197,7 @@ class Writes:
         seq, label = self._numbers(write, seq)
         # What is known at this very seq may hold more: rows of a list are never older than it says.
         is_known = seq is not None and seq == state.version
-        if is_known or not self._replica.counts(write.era, label) or not is_news(label, state.version):
+        if is_known or not self._replica.counts(write, label) or not is_news(label, state.version):
             return
         if seq is None:
             state.stamp = self._documents.stamp()
@@ -208,13 +209,14 @@ class Writes:
         key, documents = write.key, self._documents
         assert key is not None
         state = documents.get(key)
-        counts = self._replica.counts(write.era, seq)
+        counts = self._replica.counts(write, seq)
         if counts:
             documents.bury(key, label or write.version)
         if state is None:
             return
         is_newer = is_older(label, state.version) if label else state.version != write.version
-        if state.version is None or not (is_newer or not counts):
+        is_back = is_newer if counts else state.doubt is None
+        if state.version is None or not is_back:
             documents.drop(state, label, own=True)
 
     def _created(self, write: Write, body: Document, seq: str | None) -> bool:
@@ -228,7 +230,7 @@ class Writes:
         key, (seq, label) = documents.keys.of(body), self._numbers(write, seq)
         if key is None:
             return False
-        is_told, counts = write.key is not None, replica.counts(write.era, label)
+        is_told, counts = write.key is not None, replica.counts(write, label)
         if not counts:
             self._tell_key(write, key, body)
             return True

@@ -155,6 +155,27 @@ it('finding 8: a no-op save is labelled with the log, and hides nothing from oth
     assert.equal(todos.get(2).get('title'), 'y');
   }));
 
+it('a model of which only the id is known goes when the server has no such document', () => scripted(async (wire, make) => {
+  const collection = make();
+  await rest();
+  wire.client.confirm({ seq: spell('a5') });
+  wire.list([], WHOLE('a5'));
+  await rest();
+  wire.write('c1', () => collection.create({ title: 'x' }));
+  wire.client.push([{ method: 'RESET', seq: spell('a9'), prev: spell('a5') }]);
+  await rest();
+  wire.reply(wire.names.get('c1'), 201, { 'Live-Seq': spell('a6') }, { id: 1, title: 'x' });
+  wire.write('s1', () => collection.get(1).save({ title: 'y' }, { patch: true, wait: true }));
+  wire.list([], WHOLE('a9'));
+  await rest();
+  wire.reply(wire.names.get('s1'), 404, {});
+  await rest();
+  wire.list([], WHOLE('a9'));
+  await rest();
+  assert.equal(collection.length, 0);
+  assert.equal(collection.live, 'live');
+}));
+
 it('finding 9: a failed wait: true save shows nothing of what it sent', () => scripted(async (wire, make) => {
   const todos = make();
   await rest();

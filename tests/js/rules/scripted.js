@@ -113,6 +113,7 @@ class Client {
 
   // The session is lost; the client subscribes again to what it holds, as Faye does.
   rehandshake() {
+    this.pipe('incoming', { channel: '/meta/handshake', successful: true, ext: { live: { version: 1 } } });
     for (const channel of new Set(this.listeners.map((one) => one.channel))) this.request(channel);
   }
 }
