@@ -95,9 +95,9 @@ def test_the_rate_follows_the_loop(looks: list[tuple[float, bool]], times: float
     rate = Rate(200)
     for late, is_short in looks:
         rate.measured(late, is_short=is_short)
-    assert rate.now == pytest.approx(200 * times)
+    assert rate.per_second == pytest.approx(200 * times)
     rate.forget()
-    assert rate.now == 200
+    assert rate.per_second == 200
 
 
 @dataclass
@@ -233,9 +233,9 @@ async def test_the_loop_is_looked_at_from_the_first_who_waits_until_none_did_for
     assert [crowd.lost(), crowd.lost()] == [0.0, 0.0]
     assert crowd._timer is None
     assert crowd.lost() > 0
-    await wait_until(lambda: crowd._rate.now != 2)
+    await wait_until(lambda: crowd._rate.per_second != 2)
     await wait_until(lambda: crowd._timer is None)
-    assert crowd._rate.now == 2
+    assert crowd._rate.per_second == 2
     for _ in range(2):
         crowd.lost()
     crowd.close()

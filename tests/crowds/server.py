@@ -65,6 +65,18 @@ def memory() -> int:
         return int(file.read().split()[1]) * PAGE
 
 
+def cpu() -> float:
+    """Seconds of the processor that this process has used."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def waited() -> float:
+    """Seconds for which its first thread could have run and others did."""
+    with open("/proc/self/schedstat") as file:
+        return int(file.read().split()[1]) / 1e9
+
+
 class Serving:
     """A Live under uvicorn, and what it is asked."""
 
@@ -76,15 +88,17 @@ class Serving:
         self._server = uvicorn.Server(
             uvicorn.Config(self._watched, port=port, log_level="warning", **uvicorn_settings())
         )
+        self._serving: asyncio.Task[None] | None = None
+        self._began = 0.0, 0.0
         self._most = 0
 
     async def run(self) -> None:
-        serving = asyncio.create_task(self._server.serve())
         watching = asyncio.create_task(self._watch())
         await answer(self._questions())
         watching.cancel()
         self._server.should_exit = True
-        await serving
+        if self._serving is not None:
+            await self._serving
 
     def _questions(self) -> dict[str, Any]:
         names = "begin", "measure", "wait", "wait_stopped", "calm"
@@ -96,8 +110,14 @@ class Serving:
             await asyncio.sleep(0.05)
 
     async def begin(self) -> int:
-        """The port, once it serves."""
+        """Serve, if it does not yet; the port."""
+        if self._serving is None:
+            self._began = cpu(), waited()
+            self._serving = asyncio.create_task(self._server.serve())
         await wait_until(lambda: self._server.started, 30)
+        return self._port()
+
+    def _port(self) -> int:
         port: int = self._server.servers[0].sockets[0].getsockname()[1]
         return port
 
@@ -121,12 +141,12 @@ class Serving:
         exchange = self.live.bayeux._exchange
         late = [one for one in exchange.sessions.values() if one.writing_since is not None]
         found = self.live.statistics()
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         return {
-            "port": self._server.servers[0].sockets[0].getsockname()[1],
+            "port": self._port(),
             "memory": memory(),
             "most": max(self._most, memory()),
-            "cpu": usage.ru_utime + usage.ru_stime,
+            "cpu": cpu() - self._began[0],
+            "waited": waited() - self._began[1],
             "transports": self._watched.buffered(),
             "queues": sorted((session.size for session in late), reverse=True),
             "sessions": len(exchange.sessions),

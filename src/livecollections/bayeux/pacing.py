@@ -45,7 +45,7 @@ class Pacing:
 
     def wait(self, now: float) -> float:
         """One has come: the seconds until its turn, 0 if that is now."""
-        late = max(self._free, now - self._credit) + 1 / self._rate.now - now
+        late = max(self._free, now - self._credit) + 1 / self._rate.per_second - now
         if late > self._longest:
             self.told += 1
             return self._longest * self._random()
@@ -78,7 +78,7 @@ class Admission:
 
     def wait(self, now: float) -> float:
         """One has come: 0 if it is let in, or the seconds until it is to ask again."""
-        due = max(self._next, now - CREDIT) + 1 / (self._times * self._rate.now)
+        due = max(self._next, now - CREDIT) + 1 / (self._times * self._rate.per_second)
         if due > now:
             return self._turns.wait(now)
         self._next = due

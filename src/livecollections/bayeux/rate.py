@@ -20,15 +20,14 @@ class Rate:
     """What the turns of a crowd follow.
 
     Args:
-        first: in a second, before anything is known.
+        first: of them in a second, before anything is known.
     """
 
-    __slots__ = ("_first", "now")
+    __slots__ = ("_first", "per_second")
 
     def __init__(self, first: float) -> None:
         self._first = first
-        self.now = first
-        """In a second."""
+        self.per_second = first
 
     def measured(self, late: float, *, is_short: bool) -> None:
         """The loop was looked at, a short time after the last.
@@ -38,10 +37,10 @@ class Rate:
         """
         least, most = (part * self._first for part in BOUNDS)
         if late > LATE:
-            self.now = max(least, self.now * FEWER)
+            self.per_second = max(least, self.per_second * FEWER)
         elif is_short:
-            self.now = min(most, self.now * MORE)
+            self.per_second = min(most, self.per_second * MORE)
 
     def forget(self) -> None:
         """The crowd is over."""
-        self.now = self._first
+        self.per_second = self._first
