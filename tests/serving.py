@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
 
-
-async def wait_until(condition: Callable[[], Any], within: float = 5.0) -> None:
-    """Return when ``condition()`` is true; fail after ``within`` seconds."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.002)
+from livecollections.testing.waiting import wait_until as wait_until
 
 
 @asynccontextmanager

@@ -10,8 +10,8 @@ import asyncio
 import inspect
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ import pytest
 from sqlmodel import Field, SQLModel
 
 from livecollections import Live, LiveClient
-from livecollections.bayeux import MemoryHistory, Server
+from livecollections.bayeux import MemoryHistory, Server, replay
 from livecollections.cause import Cause
 from livecollections.feed import WORKERS, Feed
-from livecollections.stores.base import Log
+from livecollections.stores.base import Batch, Log
 from livecollections.stores.sqlite_log import CURSORS_HOLD, place_of
 
 from .bayeux.wire import Open, connect, connected, request, seqs, since, subscribe
@@ -33,6 +33,8 @@ TODOS, TAGS = "/api/todos", "/api/tags"
 CROWD = 100
 KEPT = 40
 """Changes that the log keeps."""
+TURN = 5
+"""Changes that a crowd is told in one turn."""
 
 WAITING = {
     "postgres": {
@@ -370,38 +372,68 @@ async def test_who_resumes_hears_all_in_order(site: Site) -> None:
     assert seqs(answer.messages) == [*written, later]
 
 
+class Turns:
+    """The turns of those who are told again. lengths: changes of each.  most: how many there were at once."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+        self.running = self.most = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            yield
+        finally:
+            self.running -= 1
+
+
 @lesson("baserow-replay")
 async def test_a_crowd_that_comes_back_does_not_keep_live_changes_waiting(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is told again has few workers of its own, and a bounded turn each; else a reconnect storm stops the live
     stream. [Baserow: 2 active and 8 waiting, 3 s]"""
+    monkeypatch.setattr(replay, "PAGE", TURN)
     live, _ = await site.subscribed()
     start = (await site.http.get(TODOS)).headers["Live-Seq"]
     places = [start, *[await site.create(str(number)) for number in range(KEPT - 5)]]
     await site.heard(live, KEPT - 5)
     crowd = [await connected(site.server) for _ in range(CROWD)]
-    run, reading, deepest = site.live._store._run, 0, 0  # type: ignore[attr-defined]
+    turns, is_free = Turns(), asyncio.Event()
+    read, why_reset = site.live._store.read, site.live._store.why_reset
 
-    async def counted(lane: str, function: Callable[[], Any]) -> Any:
-        nonlocal reading, deepest
-        reading += lane == "read"
-        deepest = max(deepest, reading)
-        try:
-            return await run(lane, function)
-        finally:
-            reading -= lane == "read"
+    async def ask(seq: str, source: str) -> Cause | None:
+        with turns.one():
+            await is_free.wait()
+            return await why_reset(seq, source)
 
-    async def come_back(number: int) -> list[str]:
-        place = number % len(places)
-        await site.subscribe(crowd[number], places[place])
-        return await site.heard(crowd[number], len(places) - 1 - place)
+    async def slowly(after: str, limit: int, source: str | None = None) -> Batch:
+        if source is None:  # the feed itself
+            return await read(after, limit)
+        with turns.one():
+            await is_free.wait()
+            batch = await read(after, limit, source)
+            turns.lengths.append(len(batch.changes))
+            return batch
 
-    monkeypatch.setattr(site.live._store, "_run", counted)
-    told = await asyncio.gather(*map(come_back, range(CROWD)))
-    assert told == [places[1 + number % len(places) :] for number in range(CROWD)]
-    # The feed, and the workers: it never waits behind the crowd.
-    assert 1 < deepest <= 1 + WORKERS
+    async def come_back(number: int, missed: list[str]) -> list[str]:
+        await site.subscribe(crowd[number], places[number % len(places)])
+        return await site.heard(crowd[number], len(missed))
+
+    monkeypatch.setattr(site.live._store, "read", slowly)
+    monkeypatch.setattr(site.live._store, "why_reset", ask)
+    site.feed._pages.clear()  # as if it were long ago: the log must be read
+    missed = [places[1 + number % len(places) :] for number in range(CROWD)]
+    coming = [asyncio.create_task(come_back(number, [*missed[number], "now"])) for number in range(CROWD)]
+    await wait_until(lambda: turns.running == WORKERS)
+    now = await site.create("now")
+    assert await asyncio.wait_for(site.heard(live, 1), 5) == [now], "it never waits behind the crowd"
+    is_free.set()
+    assert await asyncio.gather(*coming) == [[*one, now] for one in missed]
+    assert turns.most == WORKERS
+    assert max(turns.lengths) == TURN
 
 
 # --- the list -----------------------------------------------------------------------------------------------

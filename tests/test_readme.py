@@ -17,7 +17,8 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.demo.serving import LIVECOLLECTIONS, wait_until
+from livecollections.testing import wait_until_sync as wait_until
+from tests.demo.serving import LIVECOLLECTIONS
 from tests.demo.window import CHROMIUM, SWITCHES
 from tests.ports import free_port
 
@@ -74,7 +75,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen([str(LIVECOLLECTIONS), *options], cwd=tmp_path, stdout=log, stderr=log)
     try:
-        wait_until(lambda: process.poll() is not None or serves(port), within=20, what="the server's start")
+        wait_until(lambda: process.poll() is not None or serves(port), within=20)
         assert process.poll() is None, (tmp_path / "log").read_text()
         yield Served(tmp_path, port)
     finally:
@@ -95,7 +96,7 @@ def heard(served: Served) -> Iterator[Callable[[], str]]:
     assert out is not None
     reader = threading.Thread(target=lambda: printed.extend(iter(out.readline, b"")))
     reader.start()
-    wait_until(lambda: b"\r\n" in printed, what="the stream's head")
+    wait_until(lambda: b"\r\n" in printed)
     yield lambda: b"".join(printed).decode()
     curl.terminate()
     curl.wait(5)
@@ -105,9 +106,9 @@ def heard(served: Served) -> Iterator[Callable[[], str]]:
 
 def test_curl_hears_what_curl_and_the_shell_write(served: Served, heard: Callable[[], str]) -> None:
     assert '"title":"buy milk"' in served.run("curl").replace(": ", ":")
-    wait_until(lambda: '"buy milk"' in heard(), what="the create")
+    wait_until(lambda: '"buy milk"' in heard())
     served.run("sqlite3")
-    wait_until(lambda: '"buy oat milk"' in heard(), what="the update in the shell")
+    wait_until(lambda: '"buy oat milk"' in heard())
     methods = re.findall(r'"method": ?"(\w+)"', heard())
     assert methods == ["POST", "PUT"]
 

@@ -10,29 +10,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
+from livecollections.testing.waiting import wait_until_sync as wait_until
 from tests.ports import free_port
 
-T = TypeVar("T")
-
 LIVECOLLECTIONS = Path(sys.executable).with_name("livecollections")
-
-
-def wait_until(condition: Callable[[], T], within: float = 5.0, what: str = "the condition") -> T:
-    """The first true answer of ``condition()``; fails after ``within`` seconds."""
-    deadline = time.monotonic() + within
-    pause = threading.Event()
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come true within {within} s"
-        pause.wait(0.005)
-    return answer
 
 
 def accepts(port: int) -> bool:
@@ -63,9 +50,9 @@ class DemoServer:
         options = ["--port", str(self.port), "--database", f"sqlite:///{self.database}"]
         with self.database.with_suffix(".log").open("ab") as log:
             self._process = subprocess.Popen([str(LIVECOLLECTIONS), "demo", *options], stdout=log, stderr=log)
-        wait_until(self._accepts, within=20, what="the server's first accept")
+        wait_until(self._accepts, within=20)
         accepted = time.monotonic()
-        wait_until(self._serves, within=20, what="the server's start")
+        wait_until(self._serves, within=20)
         return accepted
 
     def _accepts(self) -> bool:

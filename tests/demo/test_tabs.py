@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, Page, Request, WebSocket, expect
 
-from .serving import DemoServer, wait_until
+from livecollections.testing import wait_until_sync as wait_until
+
+from .serving import DemoServer
 
 TABS = 8
 """More than a browser's connections to one server: polls of Faye's clients could take all of them."""

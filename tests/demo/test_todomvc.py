@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 from playwright.sync_api import Locator, Route, expect
 
+from livecollections.testing import wait_until_sync as wait_until
+
 from .conftest import Open
-from .serving import DemoServer, wait_until
+from .serving import DemoServer
 from .window import Window
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "todomvc.md"

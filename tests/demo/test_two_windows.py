@@ -13,10 +13,11 @@ import pytest
 from playwright.sync_api import expect
 
 from livecollections.testing import SiteProxy
+from livecollections.testing import wait_until_sync as wait_until
 from tests.scale import scaled
 
 from .conftest import Open
-from .serving import DemoServer, wait_until
+from .serving import DemoServer
 from .window import OUTPUT, Window
 
 TO_TRUTH = 3.0

@@ -12,10 +12,11 @@ import pytest
 from playwright.sync_api import Browser
 
 from livecollections.testing import SiteProxy
+from livecollections.testing import wait_until_sync as wait_until
 from tests.scale import scaled
 
 from .conftest import Open
-from .serving import DemoServer, wait_until
+from .serving import DemoServer
 from .test_two_windows import truth
 from .window import Window
 
@@ -33,7 +34,7 @@ def lines(server: DemoServer) -> Iterator[list[SiteProxy]]:
 
 def expect_all(windows: list[Window], server: DemoServer, titles: list[str], within: float) -> None:
     """Wait until every title is there once, on the server and in each window, and all lights say so."""
-    wait_until(lambda: sorted(row["title"] for row in server.todos()) == sorted(titles), within, "the truth")
+    wait_until(lambda: sorted(row["title"] for row in server.todos()) == sorted(titles), within)
     for window in windows:
         window.expect_rows(*truth(server), within=within)
         window.expect_light("live")
@@ -59,7 +60,7 @@ def test_a_laptop_that_slept(
     lines[0].heal()
     sleeper.wake()
     # The page's own limits make up the six seconds; a busy machine may add its own.
-    wait_until(lambda: len(sleeper.seen()["lights"][lights:]) >= 2, AWAKE + 4, "the light")
+    wait_until(lambda: len(sleeper.seen()["lights"][lights:]) >= 2, AWAKE + 4)
     sleeper.expect_rows(*truth(server), within=1.0)
     awake.add("and on")
     sleeper.expect_rows("[x] call home", "write", "and on")
