@@ -331,7 +331,7 @@ async def test_a_wait_that_is_in_vain_tells_what_it_saw() -> None:
 
     with pytest.raises(AssertionError, match=r"not within 0.02 s: the shelf is empty"):
         wait_until_sync(never, 0.02)
-    with pytest.raises(AssertionError, match="gave None last"):
+    with pytest.raises(AssertionError, match=r"^not within 0.02 s: the condition gave None last$"):
         wait_until_sync(lambda: None, 0.02)
     with pytest.raises(AssertionError, match="the shelf is empty"):
         await wait_until(never, 0.02)

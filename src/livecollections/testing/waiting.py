@@ -61,11 +61,13 @@ def wait_until_sync(condition: Callable[[], T], within: float = WITHIN) -> T:
     look = _Look(within)
     while True:
         try:
-            if value := condition():
-                return value
-            look.gave(value)
+            value = condition()
         except AssertionError as error:
             look.failed(error)
+        else:
+            if value:
+                return value
+            look.gave(value)
         time.sleep(STEP)
 
 
