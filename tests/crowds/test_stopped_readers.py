@@ -78,10 +78,10 @@ def bounded(measured: dict[str, Any]) -> int:
     transports, queues = measured["transports"], measured["queues"]
     assert measured["stopped"] == len(transports) == len(queues) == STOPPED
     assert measured["buffered"] >= sum(transports)
-    assert transports[0] <= HIGH_WATER + FRAME
+    assert transports[0] <= HIGH_WATER + FRAME, f"{transports[0]} bytes wait in a transport"
     # One frame more is in the hands of who waits until it can be written.
     waiting: int = transports[0] + queues[0] + FRAME
-    assert waiting <= MOST
+    assert waiting <= MOST, f"{waiting} bytes wait for one"
     return waiting
 
 

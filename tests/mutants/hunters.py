@@ -107,6 +107,21 @@ async def kill(seed: int) -> None:
     assert not report.violations, report.violations[0]
 
 
+async def crowds(seed: int) -> None:
+    """Readers that stop, beside some that read: their memory is bounded, and they end with the right collection."""
+    from ..crowds import test_stopped_readers as suite
+    from ..crowds.scene import scene
+
+    with tempfile.TemporaryDirectory(prefix="live-crowd-") as folder:
+        async with scene(Path(folder), suite.TEXT, **suite.PATIENT) as (server, load, writer):
+            await load.ask("join", count=10)
+            known = await suite.stop_some(load, writer)
+            await suite.measure_delays(load, writer)
+            await server.ask("wait_stopped", count=suite.STOPPED)
+            suite.bounded(await server.ask("measure"))
+            await suite.read_again(load, writer, known)
+
+
 HUNTERS = {
     "capture": Hunter("hostile SQL on SQLite, its log replayed", 8, capture),
     "log": Hunter(
@@ -132,9 +147,12 @@ HUNTERS = {
         "JavaScript collections with Faye's client, a server's process and fault proxies between them",
         0.5,
         script=("tests/js/storm/run.js", "--quiet"),
-        seconds=180,
+        seconds=300,
     ),
     "kill": Hunter(
         "a server's process that is killed while others write and hear", 0.1, kill, patience=60, seconds=240
+    ),
+    "crowds": Hunter(
+        "a server's process with fifty clients that stop reading", 0.1, crowds, patience=100, seconds=240
     ),
 }
