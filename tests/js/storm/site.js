@@ -92,7 +92,7 @@ class Site {
     const args = ['run', 'tests.storm.site:live', '--port', String(this.port)];
     this.server = this.run(path.join(BIN, 'livecollections'), args, 'ignore', true);
     this.server.stdout.on('data', () => {});
-    await until(() => this.healthy(), START, () => `the server did not start: ${this.server.lines.join('')}`);
+    await until(() => this.healthy(), START, () => `the server did not start: ${this.server.lines.join('')}`, { kind: Error });
     this.back = Date.now();
   }
 
