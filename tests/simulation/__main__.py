@@ -6,9 +6,12 @@ The exit status is 1 if a promise was broken.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import sys
+import time
+from itertools import count
 from pathlib import Path
 
 from rich.console import Console
@@ -84,9 +87,8 @@ def look(console: Console, seed: int, options: argparse.Namespace) -> Found:
     total = Found()
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("histories", total=options.histories, rate=0.0, failed=0)
-        for total in search(
-            seed, options.histories, seconds=options.seconds, workers=options.workers, stop=not options.all
-        ):
+        seeds = count(seed) if options.histories is None else range(seed, seed + options.histories)
+        for total in search(seeds, seconds=options.seconds, workers=options.workers, stop=not options.all):
             rate = total.histories / max(total.seconds, 1e-9)
             progress.update(task, completed=total.histories, rate=rate, failed=len(total.failed))
             if total.failed and options.all and not console.is_terminal:
@@ -110,9 +112,9 @@ def show_shrunk(console: Console, failed: Outcome, lines: int | None) -> None:
     console.print(f"{len(small.steps)} of {len(failed.history.steps)} steps are left: {path}")
 
 
-def shrunk(console: Console, failed: Outcome) -> History:
-    """Fewer steps that fail alike; how far that is stands in a line."""
-    tries, left = 0, len(failed.history.steps)
+def shrunk(console: Console, failed: Outcome, seconds: float = math.inf) -> History:
+    """Fewer steps that fail alike, as few as are found in so many seconds; how far that is stands in a line."""
+    tries, left, end = 0, len(failed.history.steps), time.monotonic() + seconds
 
     def told() -> str:
         return f"shrinking: {left} of {len(failed.history.steps)} steps are left, {tries} of at most {TRIES} tries"
@@ -122,6 +124,8 @@ def shrunk(console: Console, failed: Outcome) -> History:
 
         def fails(history: History) -> bool:
             nonlocal tries, left
+            if time.monotonic() > end:
+                return False
             is_alike = failed.fails_alike(run(history))
             tries, left = tries + 1, len(history.steps) if is_alike else left
             status.update(told(), refresh=True)

@@ -90,12 +90,18 @@ class Drawing:
             who, at = LATE, self.readers[LATE].at - ahead - self.rng.uniform(0.1, 1.0)
             self._fault(at, fault, who, None)
             return
-        who = self._anyone() if state in LIFE else self._anyone("collection")
+        who = self._target(fault, state)
         at = max(at, self.readers[who].at + 3.0)
         # What is asked for waits for the state; the trim also for somebody who reads again.
         ahead = 0.7 if fault == "replay trim" else 0.2 if state == "reset" else 0.02
         self._fault(at - ahead, fault, who, state)
         self._provoke(at, who, state)
+
+    def _target(self, fault: str, state: str) -> int:
+        """Whom a fault is to meet in a state: who polls, if it is one of requests."""
+        wanted = [i for i, reader in enumerate(self.readers) if state in LIFE or reader.kind == "collection"]
+        polling = [i for i in wanted if self.readers[i].transport == "long-polling"]
+        return self.rng.choice(polling if fault == "repeat" and polling else wanted)
 
     def _anyone(self, kind: str | None = None) -> int:
         return self.rng.choice([i for i, reader in enumerate(self.readers) if kind in (None, reader.kind)])
@@ -131,6 +137,8 @@ class Drawing:
             detail["most"] = round(rng.choice((0.05, 0.3, 1.5)) * rng.uniform(0.5, 1.0), 3)
         if fault in ("drop", "lost answer", "lost last"):
             detail["severs"] = rng.random() < 0.5
+        if fault == "repeat":
+            detail["retried"] = rng.random() < 0.5
         if fault == "cut":
             detail["reset"] = rng.random() < 0.7
         if fault in ("duplicate", "lost answer"):

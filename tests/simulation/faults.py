@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livecollections.stores.sqlite_log import IDEMPOTENT_FOR
+from livecollections.testing.simulation.requests import Request
 
 from .history import Step
 from .ledger import Past
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 LIVES = frozenset({"crash", "deploy", "restore", "replay trim"})
 """Those for which the server must serve."""
 
+FAYE = "/faye"
+"""Where the server speaks Bayeux."""
 LISTLESS = frozenset({"reading", "reset"})
 """States of a collection that waits for its list."""
 HELD = 2.0
 """Seconds for which a list is on its way, while something is written that it does not hold."""
 
-LATER = frozenset({"replay trim", "drop", "lost last"})
+LATER = frozenset({"replay trim", "drop", "lost last", "repeat"})
 """Those that happen some time after they were asked for, and count then."""
 
 
@@ -130,6 +133,21 @@ class Faults:
     async def _duplicate(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         self.network.duplicate(actor.host)
         await self.stage.on(actor, actor.act(detail, is_repeated=True))
+
+    async def _repeat(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        """Have the next request of Bayeux come twice: of who polls any, of the others that for a socket."""
+        aim = self.aim
+
+        def matches(request: Request) -> bool:
+            if not request.path.startswith(FAYE) or aim not in (None, *actor.states()):
+                return False
+            self.stage.meet("repeat", actor)
+            return True
+
+        if aim == "saving":
+            # What it has written is heard before the answer, and then it polls again.
+            self.network.hold_answer(actor.host, ("PUT", "PATCH"), HELD)
+        self.network.repeat(actor.host, matches, is_retried=detail["retried"])
 
     async def _lost_answer(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         self.network.lose_answer(actor.host, severs=detail["severs"])
@@ -264,8 +282,18 @@ class Faults:
         """Why the server has told resets in this life."""
         return {cause.value for cause in self.server.live.bayeux._engine.exchange.resets.counts}
 
-    def memory(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Bytes of ours that each session costs, waiting or in flight, and how many it may."""
-        sessions = self.server.live.bayeux._engine.exchange.sessions.values()
-        held = {session.id: session.size + session.flight.size for session in sessions}
-        return held, {session.id: session.limit for session in sessions}
+    def memory(self) -> dict[str, int]:
+        """Bytes of the server's own that each client's sessions and connections hold, counted where they lie.
+
+        What a system keeps for a connection, as ``Pipe`` does, is none of the server's; nor is an answer of REST.
+        """
+        held: Counter[str] = Counter()
+        exchange = self.server.live.bayeux._engine.exchange
+        for session in exchange.sessions.values():
+            waiting = (*session.queue, *session.flight.plain)
+            held[str(session.address)] += sum(len(message.body) for message in waiting)
+        for connection in self.network.of(self.server.host.name):
+            asked = connection.requests.last
+            if asked is not None and asked.path.startswith(FAYE):
+                held[connection.client.address[0]] += connection.server.get_write_buffer_size()
+        return held

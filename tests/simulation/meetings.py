@@ -16,7 +16,8 @@ FAULTS: Mapping[str, str] = {
     "delay": "every packet of a client's host takes longer",
     "reorder": "packets of one connection overtake those of another",
     "drop": "packets of a client's host are lost, and sent again later",
-    "duplicate": "a request reaches the server twice",
+    "duplicate": "a write reaches the server twice",
+    "repeat": "a request of Bayeux, as a poll or a handshake, reaches the server twice",
     "half-open": "a connection is dead, and neither end is told",
     "cut": "every connection of a client is reset",
     "partition": "nothing passes between a client and the server, for a while",
@@ -62,6 +63,7 @@ IMPOSSIBLE: Mapping[tuple[str, str], str] = {
         for fault in ("lost answer", "duplicate")
         for state in ("new", "ended", "off")
     },
+    **{("repeat", state): NO_CONNECTION for state in ("new", "ended")},
     **{("lost last", state): NO_STREAM for state in ("new", "ended", "off", "handshaking", "closing")},
 }
 """Pairs that cannot meet, and why."""

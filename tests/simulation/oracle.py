@@ -17,6 +17,8 @@ from .watch import UNDER_WAY, now
 
 PASSING = 1.0
 """Seconds after which what one turn of the loop has shared out among all has been taken, by whoever takes anything."""
+BOUND = 65_536
+"""Bytes of the server's memory that a client may cost (G5)."""
 FRAME = 20_000
 """Bytes of the largest single message here, which may be on top of that."""
 
@@ -115,17 +117,17 @@ class Oracle:
         if self.ledger.groundless:
             raise Violation("G1", f"nothing has gone round the triggers before {self.ledger.groundless[0]}")
 
-    def check_memory(self, held: Mapping[str, int], limit: Mapping[str, int], now: float) -> None:
-        """What each session costs is bounded (G5).
+    def check_memory(self, held: Mapping[str, int], now: float) -> None:
+        """What each client costs is bounded (G5).
 
         Args:
-            held: bytes by session.  limit: how many there may be.  now: seconds.
+            held: bytes by client.  now: seconds.
         """
-        large = {session for session, size in held.items() if size > limit[session] + FRAME}
-        self._large = {session: self._large.get(session, now) for session in large}
-        for session, since in self._large.items():
+        large = {client for client, size in held.items() if size > BOUND + FRAME}
+        self._large = {client: self._large.get(client, now) for client in large}
+        for client, since in self._large.items():
             if now - since > PASSING:
-                raise Violation("G5", f"a reader costs {held[session]} bytes, {limit[session]} are allowed")
+                raise Violation("G5", f"a reader costs {held[client]} bytes, {BOUND} are allowed")
 
     def check_causes(self, causes: Collection[str]) -> None:
         """What the server names as causes of resets has happened."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
@@ -45,20 +45,18 @@ class Found:
 
 
 def search(
-    first: int,
-    histories: int | None,
+    seeds: Iterable[int],
     *,
     seconds: float | None = None,
     workers: int = 2,
     stop: bool = True,
 ) -> Iterator[Found]:
-    """Run the histories of the seeds from ``first`` on; gives what was found, each time that there is more.
+    """Run the histories of these seeds; gives what was found, each time that there is more.
 
     Args:
-        histories: how many; None: until ``seconds`` are over.  stop: end at the first that fails.
+        seconds: after which no more are begun.  stop: end at the first that fails.
     """
-    seeds = iter(range(first, first + histories) if histories is not None else range(first, 1 << 62))
-    yield from _search(Found(), seeds, seconds, workers, stop)
+    yield from _search(Found(), iter(seeds), seconds, workers, stop)
 
 
 def fill(found: Found, first: int, least: int, *, most: int, workers: int = 2) -> Iterator[Found]:

@@ -235,7 +235,7 @@ class Stage:
         while True:
             await asyncio.sleep(LOOK)
             if self.faults.is_up:
-                self.oracle.check_memory(*self.faults.memory(), self.now)
+                self.oracle.check_memory(self.faults.memory(), self.now)
                 self.oracle.check_causes(self.faults.told_causes())
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import io
 import os
+import random
 import subprocess
 import sys
 from collections import deque
@@ -16,23 +17,38 @@ from statistics import median
 import pytest
 from rich.console import Console
 
-from ..scale import scaled
+from ..scale import commit, scaled
 from . import report
 from .__main__ import REGRESSIONS, shrunk
 from .draw import draw
 from .history import History
 from .meetings import FAULTS, IMPOSSIBLE, PAIRS, Meetings
-from .run import run
+from .run import Outcome, run
 from .search import Found, fill, search
 from .shrink import shrink
 
-FIRST = 1
-"""The first seed."""
 HISTORIES = scaled(200, 2_000)
+NEW = scaled(40, 500)
+"""How many of them each commit draws for itself; those of the others are always the same."""
+OLD = HISTORIES - NEW
 MORE = scaled(20, 200)
 """Histories that may follow, aimed at what has met too seldom."""
 LEAST = scaled(1, 20)
 """How often each fault must have met each protocol state."""
+SHRINKING = scaled(20, 60)
+"""Seconds for which steps of a history that fails are left out."""
+
+
+def new(hash_: str) -> range:
+    """The seeds that a commit draws for itself."""
+    first = random.Random(hash_).randrange(OLD + MORE * len(PAIRS), 1 << 32)
+    return range(first, first + NEW)
+
+
+def failing(outcome: Outcome) -> str:
+    """A history that fails, fewer steps that fail alike, and how it is seen again."""
+    small = shrunk(Console(file=io.StringIO()), outcome, SHRINKING)
+    return shown(report.outcome(outcome), report.steps(small), report.again(outcome))
 
 
 def shown(*renderables: object, width: int = 180) -> str:
@@ -50,13 +66,15 @@ def test_every_history_keeps_what_is_promised_and_each_fault_meets_each_state(
     # It takes its time, and hangs nowhere: a history has a limit of its own.
     faulthandler.cancel_dump_traceback_later()
     found = Found()
-    for found in search(FIRST, HISTORIES):  # noqa: B007  the last one has all
+    drawn = new(commit())
+    for found in search([*range(1, OLD + 1), *drawn]):  # noqa: B007  the last one has all
         pass
     assert found.histories == HISTORIES or found.failed
-    deque(fill(found, FIRST + HISTORIES, LEAST, most=MORE), maxlen=0)
+    deque(fill(found, OLD + 1, LEAST, most=MORE), maxlen=0)
     with capsys.disabled():
         print(shown(report.meetings_table(found.meetings), report.figures(found)))
-    assert not found.failed, shown(report.outcome(found.failed[0]), report.again(found.failed[0]))
+        print(f"seeds 1 to {OLD}, and {drawn[0]} to {drawn[-1]} of this commit")
+    assert not found.failed, failing(found.failed[0])
     assert median(found.readers) >= 3
     assert median(found.writes) >= 40
     assert median(found.faults) >= 5
@@ -84,6 +102,12 @@ def test_a_seed_has_one_trace_byte_for_byte(seed: int) -> None:
     first = trace("1")
     assert len(first.splitlines()) > 500
     assert first == trace("2")
+
+
+def test_a_commit_draws_its_own_seeds() -> None:
+    assert new("one") == new("one") != new("another")
+    assert len(new("one")) == NEW
+    assert not {*new("one")} & {*range(OLD + 1)}
 
 
 def test_a_history_is_the_same_after_a_file() -> None:

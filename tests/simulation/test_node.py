@@ -209,6 +209,19 @@ def test_a_repeated_request_comes_twice() -> None:
     assert played(history).count("is repeated: POST /api/todos") == 2
 
 
+def test_of_a_retried_request_the_second_is_answered() -> None:
+    async def history(simulation: Simulation, server: Node) -> None:
+        laptop = simulation.host("laptop")
+        simulation.network.repeat("laptop", lambda request: request.path == TODOS, is_retried=True)
+        assert await laptop.run(post(server, "milk", **{"Idempotency-Key": "one"})) == 201
+        await asyncio.sleep(5)
+        assert server.sql("SELECT title FROM rest_todo") == [("milk",)]
+
+    trace = played(history)
+    assert "is sent on a connection that is closed: POST /api/todos" in trace
+    assert trace.count("POST /api/todos HTTP/1.1") == 2
+
+
 @pytest.mark.parametrize("commits", [True, False])
 def test_another_programs_transaction_makes_the_servers_writes_wait(commits: bool) -> None:
     async def history(simulation: Simulation, server: Node) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from livecollections.bayeux import Delivery, Reset
+from livecollections.bayeux.session import Session
 from livecollections.cause import Cause
 from livecollections.collection import LiveCollection
 from livecollections.collection.replica import Replica
@@ -211,6 +212,19 @@ def test_more_resets_than_faults(
 
     steps = (insert(2, "a"), Step(4, fault, 0), insert(6, "b"), Step(12, "cut", 0))
     breaks(lambda: play(HOLDER, *steps), lambda: misuse_cut(monkeypatch, reset), "G1", words)
+
+
+# What it costs
+
+
+def test_a_reader_who_stops_and_costs_more_than_he_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never_full() -> None:
+        monkeypatch.setattr(Session, "_has_room", lambda session, message, limit: True)
+        monkeypatch.setattr(Session, "shorten", lambda session: None)
+
+    floods = [Step(at, "slow", 0, {"seconds": 6.0, "title": f"t{at}"}) for at in (2, 3)]
+    deaf = Reader("plain", "websocket", ack=False)
+    breaks(lambda: play(deaf, *floods), never_full, "G5", "65536 are allowed")
 
 
 # What meets

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Connection:
     """A TCP connection.
 
-    number: among all of a simulation.  client, server: the processes that it joins.  late: seconds more that the
-    next bytes take.
+    number: among all of a simulation.  client, server: the processes that it joins.  source: the client's address as
+    the server sees it; None: its host's.  late: seconds more that the next bytes take.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Connection:
         server: Process,
         port: int,
         random: Random,
+        source: str | None = None,
     ) -> None:
         self.loop = network.loop
         self.number = number
@@ -44,7 +45,7 @@ class Connection:
         self._random = random
         self._hosts = client.host, server.host
         self.lines: tuple[Line, Line] = network.line(client.host), network.line(server.host)
-        near, far = (client.host.address, 40_000 + number), (server.host.address, port)
+        near, far = (source or client.host.address, 40_000 + number), (server.host.address, port)
         self.client = End(self, client, near, far)
         self.server = End(self, server, far, near)
         for one, other in ((self.client, self.server), (self.server, self.client)):

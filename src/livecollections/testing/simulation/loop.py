@@ -35,7 +35,9 @@ END = 60.0
 class Connector(Protocol):
     """The network, as the loop uses it."""
 
-    async def connect(self, factory: Callable[[], Any], host: str, port: int) -> tuple[Any, Any]: ...
+    async def connect(
+        self, factory: Callable[[], Any], host: str, port: int, source: str | None = None
+    ) -> tuple[Any, Any]: ...
 
     def listen(self, factory: Callable[[], Any], host: str | None, port: int) -> asyncio.AbstractServer: ...
 
@@ -155,7 +157,8 @@ class Loop(asyncio.BaseEventLoop):
         assert self.network is not None
         if options.get("ssl") or options.get("sock") is not None:
             raise self.violation("a simulated connection has neither TLS nor a socket of the system")
-        return await self.network.connect(protocol_factory, host, port)
+        source, _ = options.get("local_addr") or (None, 0)
+        return await self.network.connect(protocol_factory, host, port, source)
 
     async def create_server(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any

@@ -26,13 +26,16 @@ from .listener import Listener
 from .loop import Loop
 from .pipe import Reset
 from .process import PROCESS, Process
-from .repeat import repeat
+from .repeat import ANSWER, repeat
 from .requests import Request
 from .trace import Trace
 
 TOO_LATE = 127.0
 """Seconds after which the system gives up connecting."""
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
+
+RETRY = 0.02
+"""Seconds at most between a request that a proxy sent on a connection that was closed, and the same again."""
 
 Matches = Callable[[Connection, bytes], bool]
 
@@ -56,6 +59,15 @@ class Hold:
     sent: asyncio.Event
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What is to come twice: the next request of a host that matches."""
+
+    host: Host
+    matches: Callable[[Request], bool]
+    is_retried: bool
+
+
 class Network:
     """All hosts, and what joins them. Hosts are named in every method."""
 
@@ -70,7 +82,7 @@ class Network:
         self._listeners: dict[tuple[str, int], Listener] = {}
         self._losses: list[Loss] = []
         self._holds: list[Hold] = []
-        self._repeats: list[tuple[Host, Sequence[str]]] = []
+        self._repeats: list[Repeat] = []
         self._cleared = asyncio.Event()
         self._made = 0
 
@@ -108,8 +120,10 @@ class Network:
 
     # Connecting.
 
-    async def connect(self, factory: Callable[[], Any], host: str, port: int) -> tuple[Any, Any]:
-        """As ``create_connection`` of a loop."""
+    async def connect(
+        self, factory: Callable[[], Any], host: str, port: int, source: str | None = None
+    ) -> tuple[Any, Any]:
+        """As ``create_connection`` of a loop. source: the address that the server sees, if not the host's own."""
         process = PROCESS.get()
         here, there = process.host, self._named(host)
         self._made += 1
@@ -125,7 +139,7 @@ class Network:
             self._trace.note(here.name, f"#{number} to {there.name} is refused")
             raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
         self._trace.note(here.name, f"#{number} to {there.name} is open")
-        connection = Connection(self, number, process, listener.process, port, random)
+        connection = Connection(self, number, process, listener.process, port, random, source)
         self.connections = [each for each in self.connections if not each.is_over]
         self.connections.append(connection)
         for end in connection.ends:
@@ -274,9 +288,17 @@ class Network:
         text = f'"channel":"{channel}"'.encode()
         self.lose(host, lambda connection, data: text in data, severs=severs)
 
+    def repeat(self, host: str, matches: Callable[[Request], bool], *, is_retried: bool = False) -> None:
+        """Have the next request of a host for which ``matches(request)`` is true sent twice; one answer counts.
+
+        is_retried: that of the second, as with a proxy whose connection was closed before the answer to the first;
+        else the second gets lost, or comes to nobody.
+        """
+        self._repeats.append(Repeat(self.host(host), matches, is_retried))
+
     def duplicate(self, host: str, methods: Sequence[str] = WRITING) -> None:
         """Have the next such request of a host sent twice, as a proxy does that got no answer; one answer counts."""
-        self._repeats.append((self.host(host), methods))
+        self.repeat(host, lambda request: request.method in methods)
 
     def heal(self, host: str | None = None) -> None:
         """End the faults of a host, or of all; what is cut or half open stays so."""
@@ -289,7 +311,7 @@ class Network:
                         end.is_slow = False
                         end.tell()
         self._losses = [each for each in self._losses if each.host.name not in names]
-        self._repeats = [each for each in self._repeats if each[0].name not in names]
+        self._repeats = [each for each in self._repeats if each.host.name not in names]
         self._holds = [each for each in self._holds if each.host.name not in names]
         self._trace.note(host or "network", "is healed")
         self._resume()
@@ -323,19 +345,22 @@ class Network:
 
     def _repeat(self, connection: Connection, request: Request) -> None:
         for wanted in self._repeats:
-            if connection.client.process.host is wanted[0] and request.method in wanted[1]:
+            if connection.client.process.host is wanted.host and wanted.matches(request):
                 self._repeats.remove(wanted)
-                self._trace.note(wanted[0].name, f"{connection} is repeated: {request.method} {request.path}")
-                there, port = connection.server.address
-                work = self._send_again(request.raw, there, port)
-                process = self.host("proxy").process
-                process.start(work, "repeat")
+                again = "is sent on a connection that is closed" if wanted.is_retried else "is repeated"
+                self._trace.note(wanted.host.name, f"{connection} {again}: {request.method} {request.path}")
+                seconds = self.random.random() * RETRY
+                if wanted.is_retried:
+                    connection.late = seconds
+                self.host("proxy").start(self._send_again(connection, request.raw, seconds, wanted), "repeat")
                 return
 
-    async def _send_again(self, raw: bytes, host: str, port: int) -> None:
-        await asyncio.sleep(self.random.random() * 0.01)
+    async def _send_again(self, connection: Connection, raw: bytes, seconds: float, wanted: Repeat) -> None:
+        (there, port), (source, _) = connection.server.address, connection.client.address
+        if not wanted.is_retried:
+            await asyncio.sleep(seconds)
         with suppress(OSError):
-            await repeat(raw, host, port)
+            await repeat(raw, there, port, source, seconds if wanted.is_retried else ANSWER)
 
 
 def _answers(connection: Connection, data: bytes, methods: Sequence[str]) -> bool:

@@ -19,12 +19,17 @@ class _Deaf(asyncio.Protocol):
         self.ended.set()
 
 
-async def repeat(raw: bytes, host: str, port: int) -> None:
-    """Send bytes to a host, and let go when something comes back. Raises OSError."""
-    transport, protocol = await asyncio.get_running_loop().create_connection(_Deaf, host, port)
+async def repeat(raw: bytes, host: str, port: int, source: str, patience: float) -> None:
+    """Send bytes to a host, and let go when something comes back. Raises OSError.
+
+    Args:
+        source: the address for which it is done, as the host sees it.  patience: seconds until it lets go anyway.
+    """
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_connection(_Deaf, host, port, local_addr=(source, 0))
     try:
         transport.write(raw)
-        async with asyncio.timeout(ANSWER):
+        async with asyncio.timeout(patience):
             await protocol.ended.wait()
     except TimeoutError:
         pass
