@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .stage import Stage
 
 PATH = "/api/todos"
+TALK = "/talk"
+"""A plain channel, on which plain subscribers publish."""
 TIMEOUT = 12.0
 """Seconds until a client gives up what it waits for."""
 PATIENCE = 4.0
@@ -214,6 +216,23 @@ class Actor:
         status = getattr(error, "status", None)
         if isinstance(error, RequestError) and status not in NOT_NOW | {404}:
             self.stage.oracle.fail(Violation("REST", f"{self.host}: {what} gives {status} {error}"))
+
+    async def publish(self, title: str) -> None:
+        """Publish on a plain channel, if it has come."""
+        if self.client is None or self.states()[0] == State.ENDED.value:
+            return
+        machine = self.client.bayeux._machine
+        self.note(f"publishes {title}")
+        before = machine.client_id
+        try:
+            await self.client.bayeux.publish(TALK, {"title": title})
+        except ClientError as error:
+            self.note(f"is told, of {title}: {type(error).__name__} {error}")
+        else:
+            self.stage.oracle.is_published(self.host, title)
+        if before is None or machine.client_id != before:
+            # Where its session is another one by then, nobody can know it again.
+            self.stage.oracle.may_double(title)
 
     async def read(self) -> None:
         """Read the list once more."""

@@ -10,7 +10,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from .history import MISHAPS, SHELL, USERS, WRITES, History, Reader, Step
+from .history import MISHAPS, SHELL, SUBSCRIBERS, USERS, WRITES, History, Reader, Step
 from .meetings import FAULTS, LIFE, PAIRS
 
 AIMED = 7
@@ -57,6 +57,9 @@ class Drawing:
             who = self.rng.randrange(len(self.readers))
             self._fault(self.rng.uniform(1.0, LENGTH), self.rng.choice(list(FAULTS)), who, None)
         self._writes(self.rng.randrange(40, 52))
+        for _ in range(self.rng.randrange(2, 6)):
+            who = self._anyone("plain")
+            self._step(self.rng.uniform(0.5, LENGTH), "publish", who, title=self._title())
         if self.rng.random() < 0.3:
             self._fault(LENGTH + 1.0, "lost last", self.rng.randrange(len(self.readers)), None)
         steps = tuple(sorted(self.steps, key=lambda step: step.at))
@@ -139,6 +142,7 @@ class Drawing:
             detail["severs"] = rng.random() < 0.5
         if fault == "repeat":
             detail["retried"] = rng.random() < 0.5
+            detail["title"] = self._title()
         if fault == "cut":
             detail["reset"] = rng.random() < 0.7
         if fault in ("duplicate", "lost answer"):
@@ -195,5 +199,5 @@ class Drawing:
         return f"t{self.titles}"
 
     def _step(self, at: float, what: str, who: int | None, **detail: Any) -> None:
-        assert what in USERS | SHELL | FAULTS.keys() | MISHAPS
+        assert what in USERS | SUBSCRIBERS | SHELL | FAULTS.keys() | MISHAPS
         self.steps.append(Step(round(max(0.0, at), 2), what, who, detail))

@@ -148,6 +148,8 @@ class Faults:
             # What it has written is heard before the answer, and then it polls again.
             self.network.hold_answer(actor.host, ("PUT", "PATCH"), HELD)
         self.network.repeat(actor.host, matches, is_retried=detail["retried"])
+        if "title" in detail and not actor.is_collection:
+            await self.stage.on(actor, actor.publish(detail["title"]))
 
     async def _lost_answer(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         self.network.lose_answer(actor.host, severs=detail["severs"])

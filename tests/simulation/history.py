@@ -16,6 +16,8 @@ USERS = frozenset({"create", "update", "replace", "delete", "read", "leave", "jo
 """What a collection's program does."""
 SHELL = frozenset({"bulk", "insert", "remove", "transaction"})
 """What somebody does with SQL, beside the server."""
+SUBSCRIBERS = frozenset({"publish"})
+"""What a plain subscriber's program does."""
 MISHAPS = frozenset({"forget", "lose list", "refuse"})
 """What brings a client into a state: its session is ended, its next list is lost, it can't connect for a while."""
 WRITES = frozenset({"create", "update", "replace", "delete"}) | SHELL

@@ -39,6 +39,8 @@ class Oracle:
         self._creates: dict[str, float] = {}
         self._expired: set[str] = set()
         self._large: dict[str, float] = {}
+        self._published: Counter[str] = Counter()
+        self._doubled: set[str] = set()
 
     def fail(self, error: Violation) -> None:
         """A promise was broken, as somebody has seen."""
@@ -103,6 +105,19 @@ class Oracle:
             for entry in self.ledger.lost
         )
 
+    def publishes(self, title: str) -> None:
+        """The server publishes a message on a plain channel."""
+        self._published[title] += 1
+
+    def is_published(self, who: str, title: str) -> None:
+        """A publisher was told that it was."""
+        if not self._published[title]:
+            self.fail(Violation("G6", f"{who} was told that {title} was published, and it was not"))
+
+    def may_double(self, title: str) -> None:
+        """It was asked for in two sessions, and may be published in both."""
+        self._doubled.add(title)
+
     def refuse(self, who: str, title: str) -> None:
         """A write was refused for good: nothing of it was done (G7)."""
         self._refused[title] = who
@@ -156,6 +171,9 @@ class Oracle:
             is_made = entry.method == "POST" and entry.origin is not None and title not in self._expired
             if is_made and made.setdefault(title, entry) is not entry:
                 raise Violation("G3", f"one create was done twice: {made[title]}, {entry}")
+        twice = {title for title, times in self._published.items() if times > 1}
+        if doubled := twice - self._doubled:
+            raise Violation("G3", f"{sorted(doubled)} were published more than once")
         self._check_resets()
 
     def _check_resets(self) -> None:

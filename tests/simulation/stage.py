@@ -16,10 +16,11 @@ import httpx
 from sqlmodel import Field, SQLModel
 
 from livecollections import Live
-from livecollections.bayeux import Server
+from livecollections.bayeux import MemoryHistory, Policy, Server
+from livecollections.bayeux.message import Message, decode
 from livecollections.testing.simulation import Killed, Simulation
 
-from .actor import PATH, Actor
+from .actor import PATH, TALK, Actor
 from .faults import LATER, Faults
 from .history import SHELL, WRITES, History, Step
 from .ledger import TABLE, Ledger, Violation
@@ -47,6 +48,18 @@ class Todo(SQLModel, table=True):
     rank: int | None = None
 
 
+class Published(MemoryHistory):
+    """Tells the oracle of each message on a plain channel, as it is published."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        super().__init__()
+        self._oracle = oracle
+
+    def keep(self, message: Message, /) -> Message:
+        self._oracle.publishes(decode(message)["data"]["title"])
+        return super().keep(message)
+
+
 class Stage:
     """One history in one simulation."""
 
@@ -65,7 +78,9 @@ class Stage:
 
     def build(self, store: Any) -> Live:
         """The application of one life of the server."""
-        live = Live(store, bayeux=Server(timeout=HOLD))
+        bayeux = Server(timeout=HOLD, policy=Policy(publish=[TALK]))
+        bayeux.channel(TALK, history=Published(self.oracle))
+        live = Live(store, bayeux=bayeux)
         live.add_resource(PATH, Todo)
         return live
 
@@ -131,6 +146,8 @@ class Stage:
             return
         elif step.what in WRITES:
             await self.on(actor, actor.act(step.detail))
+        elif step.what == "publish":
+            await self.on(actor, actor.publish(step.detail["title"]))
         elif step.what == "leave":
             await self.on(actor, actor.leave())
             await asyncio.sleep(step.detail["later"])
