@@ -98,6 +98,9 @@ class Drawing:
         # What is asked for waits for the state; the trim also for somebody who reads again.
         ahead = 0.7 if fault == "replay trim" else 0.2 if state == "reset" else 0.02
         self._fault(at - ahead, fault, who, state)
+        if "of" in self.steps[-1].detail:
+            # Who has no session any more subscribes again.
+            self._step(at, "forget", who)
         self._provoke(at, who, state)
 
     def _target(self, fault: str, state: str) -> int:
@@ -140,6 +143,8 @@ class Drawing:
             detail["most"] = round(rng.choice((0.05, 0.3, 1.5)) * rng.uniform(0.5, 1.0), 3)
         if fault in ("drop", "lost answer", "lost last"):
             detail["severs"] = rng.random() < 0.5
+        if fault == "drop" and state in ("connecting", "resuming") and rng.random() < 0.8:
+            detail["of"] = "/meta/subscribe"
         if fault == "repeat":
             detail["retried"] = rng.random() < 0.5
             detail["title"] = self._title()

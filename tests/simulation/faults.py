@@ -89,7 +89,8 @@ class Faults:
         await self._last(actor, detail, lambda: self.network.delay(actor.host, 0.0, detail["most"]))
 
     async def _drop(self, actor: Actor, detail: Mapping[str, Any]) -> None:
-        await self._lose("drop", actor, b"", severs=detail["severs"])
+        text = f'"channel":"{detail["of"]}"' if "of" in detail else ""
+        await self._lose("drop", actor, text.encode(), severs=detail["severs"])
 
     async def _lose(self, fault: str, actor: Actor, text: bytes, *, severs: bool) -> None:
         """Lose the next bytes to a client that hold a text, if they come soon."""
