@@ -129,6 +129,9 @@ class Drawing:
             self._step(at - 1.5, "cut", who)
             self._step(at - 0.8, "insert", None, title=self._title(), count=3)
             self._step(at - 0.5, "trim", who)
+            if self.rng.random() < 0.7:
+                # Else its session may hold all of it.
+                self._step(at - 0.4, "forget", who)
         if state in ("reading", "reset") and self.rng.random() < 0.6:
             # Then it lasts until the list is read again.
             self._step(at - 0.2, "lose list", who)

@@ -30,6 +30,10 @@ FAYE = "/faye"
 """Where the server speaks Bayeux."""
 LISTLESS = frozenset({"reading", "reset"})
 """States of a collection that waits for its list."""
+AWAY = frozenset({"connecting", "resuming"})
+"""States of who has a session, and no way to it."""
+SOON = 1.2
+"""Seconds after which the server has noticed what others have committed."""
 HELD = 2.0
 """Seconds for which a list is on its way, while something is written that it does not hold."""
 
@@ -162,6 +166,10 @@ class Faults:
             with suppress(TimeoutError):
                 async with asyncio.timeout(3.0):
                     await self.network.hold_answer(actor.host, ("GET",), HELD).wait()
+        if self.aim in AWAY:
+            # It is told first what was written while it could not come.
+            self.stage.shell.do("insert", {"title": f"{detail['title']}.away", "count": 1})
+            await self._last(actor, {"seconds": SOON}, lambda: self.network.refuse(actor.host))
         losing = asyncio.create_task(
             self._lose("lost last", actor, b'"channel":"/api/todos"', severs=detail["severs"])
         )
