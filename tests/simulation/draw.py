@@ -56,6 +56,8 @@ class Drawing:
         for _ in range(self.rng.randrange(3)):
             who = self.rng.randrange(len(self.readers))
             self._fault(self.rng.uniform(1.0, LENGTH), self.rng.choice(list(FAULTS)), who, None)
+        for _ in range(self.rng.randrange(1, 4)):
+            self._late(self.rng.uniform(4.0, LENGTH - 3.0))
         self._writes(self.rng.randrange(40, 52))
         for _ in range(self.rng.randrange(2, 6)):
             who = self._anyone("plain")
@@ -166,6 +168,20 @@ class Drawing:
         if fault in ("slow", "replay trim", "lost last"):
             detail["title"] = self._title()
         self.steps.append(Step(at, fault, who, detail, state))
+
+    def _late(self, at: float) -> None:
+        """An answer that shows what is no more when it comes: meanwhile others write."""
+        who, is_list = self._anyone("collection"), self.rng.random() < 0.5
+        methods = ["GET"] if is_list else ["PUT", "PATCH", "DELETE"]
+        self._step(at, "hold", who, methods=methods, seconds=round(self.rng.uniform(1.0, 3.0), 2))
+        if is_list:
+            self._step(at + 0.02, "read", who)
+        else:
+            self._write(at + 0.02, self.rng.choice(("update", "replace", "delete")), who)
+        for _ in range(3):
+            self._write(
+                at + self.rng.uniform(0.1, 0.8), self.rng.choice(("bulk", "insert", "remove", "remove")), None
+            )
 
     # Writes
 

@@ -18,8 +18,9 @@ SHELL = frozenset({"bulk", "insert", "remove", "transaction"})
 """What somebody does with SQL, beside the server."""
 SUBSCRIBERS = frozenset({"publish"})
 """What a plain subscriber's program does."""
-MISHAPS = frozenset({"forget", "lose list", "refuse"})
-"""What brings a client into a state: its session is ended, its next list is lost, it can't connect for a while."""
+MISHAPS = frozenset({"forget", "hold", "lose list", "refuse"})
+"""What brings a client into a state: its session is ended, an answer to it is long on its way, its next list is lost,
+it can't connect for a while."""
 WRITES = frozenset({"create", "update", "replace", "delete"}) | SHELL
 
 

@@ -158,6 +158,10 @@ class Stage:
             # The next is read at once, when the stream is confirmed.
             for _ in range(2):
                 self.simulation.network.lose_answer(actor.host, ("GET",))
+        elif step.what == "read":
+            await self.on(actor, actor.read())
+        elif step.what == "hold":
+            self.simulation.network.hold_answer(actor.host, step.detail["methods"], step.detail["seconds"])
         elif step.what == "refuse":
             await self.faults.refuse(actor, step.detail)
 
