@@ -74,13 +74,16 @@ class Served(AbstractContextManager["Served"]):
         times = self._ps.cpu_times()
         return times.user + times.system
 
+    @property
     def resident(self) -> int:
-        """Bytes of memory, after what is garbage has been collected, where there is such a thing."""
-        self.wait_listening()
+        """Bytes of memory that it has."""
+        return int(self._ps.memory_info().rss)
+
+    def collect(self) -> None:
+        """Have it collect its garbage, where there is such a thing."""
         with socket.create_connection(("127.0.0.1", self.control), timeout=ANSWER) as asked:
             asked.sendall(b"collect\n")
             asked.recv(64)
-        return int(self._ps.memory_info().rss)
 
     def stop(self) -> None:
         """End it."""
