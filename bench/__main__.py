@@ -1,6 +1,6 @@
 """Measures fan-out, rooms, polls, memory and writes beside peers, in one run.
 
-    python -m bench [a b c d e g] [--rounds 9] [--quick] [--output bench/results]
+    python -m bench [a b c d e f g] [--rounds 9] [--quick] [--output bench/results]
 
 Prints tables, and writes ``<date>.md`` with charts beside it.
 """
@@ -21,13 +21,14 @@ from .bench import FULL, QUICK, TINY, Bench, Sizes
 from .instructions import compare
 from .machine import facts, load, raise_limits
 from .outcome import Outcome
-from .scenarios import fanout, growth, memory, polling, rooms
+from .scenarios import fanout, growth, memory, polling, rooms, write
 
 SCENARIOS = {
     ("a", "b"): fanout.run,
     ("c",): rooms.run,
     ("d",): polling.run,
     ("e",): memory.run,
+    ("f",): write.run,
     ("g",): growth.run,
     ("i",): compare,
 }

@@ -23,7 +23,7 @@ class Sizes:
 
     rounds: of each measurement.  seconds: of one, after ``warm`` of them.  subscribers: of the fan-outs.  idle: of the
     sessions whose memory is told.  clients: of long-polling and rooms.  channels: each client's own, where their
-    number grows.  rates: batches a second in rooms, rising.
+    number grows.  rows: of tables and logs that are written to.  rates: batches a second in rooms, rising.
     """
 
     rounds: int
@@ -34,17 +34,19 @@ class Sizes:
     idle: Sequence[int]
     clients: int
     channels: Sequence[int]
+    rows: Sequence[int]
     rates: Sequence[float]
 
 
 FULL = Sizes(
     9, 1.0, 0.25, (100, 1_000, 10_000), (100, 300, 1_000, 3_000, 10_000), (1_000, 10_000), 1_000,
-    (1, 10, 100), (10, 15, 22, 33, 50, 75, 110, 165, 250, 375, 560),
+    (1, 10, 100), (1_000, 10_000, 100_000), (10, 15, 22, 33, 50, 75, 110, 165, 250, 375, 560),
 )  # fmt: skip
 QUICK = Sizes(
-    3, 0.5, 0.2, (100, 1_000), (100, 300, 1_000), (1_000,), 1_000, (1, 10, 100), (15, 33, 75, 165, 375)
-)
-TINY = Sizes(1, 0.05, 0.01, (10,), (5, 10), (20,), 10, (1, 2), (200, 400))
+    3, 0.5, 0.2, (100, 1_000), (100, 300, 1_000), (1_000,), 1_000, (1, 10, 100), (1_000, 10_000),
+    (15, 33, 75, 165, 375),
+)  # fmt: skip
+TINY = Sizes(1, 0.05, 0.01, (10,), (5, 10), (20,), 10, (1, 2), (10, 20), (200, 400))
 
 
 class Bench:

@@ -11,6 +11,7 @@ BUILT = Path(sys.prefix) / "bench"
 PROGRAMS = {
     "load": ("load.c", "connection.c", "websocket.c", "dialogue.c", "round.c", "chat.c"),
     "sender": ("sender.c",),
+    "write": ("write.c",),
 }
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
 
