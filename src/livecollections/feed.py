@@ -164,7 +164,7 @@ class Feed:
                 if batch.more and not self._skip_to:
                     await self._shorten_backlog()
                 await self._publish(batch)
-                if not batch.changes and not batch.more:
+                if not batch.more:
                     self._skip_to.clear()
                     await self._store.wait_changed(self._position)
                 delay = RETRY[0]

@@ -3,6 +3,9 @@
 Three rules. Reads begin a transaction, so that rows and seq are of one snapshot; writes begin it IMMEDIATE and
 share it. Own commits wake those who wait at once, others' are seen by ``PRAGMA data_version``. Whatever blocks
 runs in a lane: one thread writes, one reads. It knows no channel and no HTTP.
+
+Who reads the whole log on from where he stopped is given what own writes logged without a second way through a
+thread: each is followed, where it ran, by a reading of the log from there (``Ahead``).
 """
 
 from __future__ import annotations
@@ -23,11 +26,19 @@ from sqlalchemy.dialects.sqlite import pysqlite
 
 from ..cause import Cause
 from ..change import Key
-from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch, StoreUnavailable
+from ..errors import (
+    CaptureMissing,
+    ConfigurationError,
+    InvalidDocument,
+    SchemaMismatch,
+    StoreError,
+    StoreUnavailable,
+)
 from ..query import Query
 from ..source import Source
 from .base import Batch, Log, Run, Snapshot, Store, Write, Written
 from .sql import Field, TableSource, compile_query, decode_row, describe, referenced_tables, table_source
+from .sqlite_ahead import AHEAD, Ahead
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
 from .sqlite_connection import (
     SLICE,
@@ -45,7 +56,7 @@ from .sqlite_install import install, install_sql, new_epoch, uninstall
 from .sqlite_log import ChangeLog, Images, layouts
 from .sqlite_schema import read_table
 from .sqlite_session import Sessions
-from .sqlite_write import Shape, Writer
+from .sqlite_write import Outcome, Shape, Writer
 from .threads import Threads
 
 T = TypeVar("T")
@@ -111,6 +122,8 @@ class SQLiteStore(Store):
         self._writing: asyncio.Task[None] | None = None
         self._repairing: asyncio.Task[None] | None = None
         self._watchers: dict[asyncio.Future[None], None] = {}
+        self._ahead = Ahead()
+        self._next_look = 0.0
 
     # --- opening and closing --------------------------------------------------------------------------------
 
@@ -137,7 +150,8 @@ class SQLiteStore(Store):
         self._sessions = Sessions(self._path, self._synchronous, self._log, self._notice, self._given_clock)
         self._data_version = self._schema_version = -1
         self._seen_head: str | None = None
-        self._slow_beat = 0.0
+        self._slow_beat = self._next_look = 0.0
+        self._ahead = Ahead()
         self._started = True
 
     def _open(self) -> None:
@@ -290,7 +304,13 @@ class SQLiteStore(Store):
         return await self._read(lambda connection: self._changes.last(connection, source))
 
     async def read(self, after: str, limit: int, source: str | None = None) -> Batch:
-        return await self._read(lambda connection: self._changes.read(connection, after, limit, source))
+        if source is not None:
+            return await self._read(lambda connection: self._changes.read(connection, after, limit, source))
+        batch = self._ahead.take(after, limit)
+        if batch is None:
+            batch = await self._read(lambda connection: self._changes.read(connection, after, limit, None))
+        self._ahead.follow(batch.upto)
+        return batch
 
     async def why_reset(self, since: str, source: str) -> Cause | None:
         return await self._read(lambda connection: self._changes.why_reset(connection, since, source))
@@ -313,9 +333,10 @@ class SQLiteStore(Store):
         while self._waiting:
             batch = self._waiting[:JOINED]
             del self._waiting[:JOINED]
+            end, logged = self._ahead.end, None
             try:
-                outcomes = await self._run(
-                    "write", partial(self._writer.perform, [write for write, _ in batch])
+                outcomes, logged = await self._run(
+                    "write", partial(self._perform, [write for write, _ in batch], end)
                 )
             except Exception as error:  # whatever went wrong, each caller hears of it
                 outcomes = [error] * len(batch)
@@ -326,7 +347,20 @@ class SQLiteStore(Store):
                     answer.set_exception(outcome)
                 else:
                     answer.set_result(outcome)
-            self._notice()
+            if not self._ahead.add(end, logged):
+                self._next_look = 0.0
+            self._wake()
+
+    def _perform(self, writes: Sequence[Write], end: str | None) -> tuple[list[Outcome], Batch | None]:
+        """Do writes, and read what the log holds after ``end`` by then."""
+        outcomes = self._writer.perform(writes)
+        if end is None:
+            return outcomes, None
+        try:
+            writer = self._connections["write"]
+            return outcomes, reading(writer, lambda found: self._changes.read(found, end, AHEAD, None))
+        except StoreError:  # whoever follows the log will meet it as well, and say so
+            return outcomes, None
 
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
         return await self._write(lambda connection: self._changes.reset(connection, source, cause))
@@ -342,16 +376,24 @@ class SQLiteStore(Store):
     # --- waiting --------------------------------------------------------------------------------------------
 
     async def wait_changed(self, after: str) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             if not self._started:
                 raise StoreUnavailable("the store is not started")
-            if self._look() != after:
+            if self._ahead.has(after):
                 return
-            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            now = loop.time()
+            if now >= self._next_look:
+                self._next_look = now + self._poll
+                if self._look() != after:
+                    return
+            watcher: asyncio.Future[None] = loop.create_future()
             self._watchers[watcher] = None
+            timer = loop.call_at(self._next_look, _fulfil, watcher)
             try:
-                await asyncio.wait({watcher}, timeout=self._poll)
+                await watcher
             finally:
+                timer.cancel()
                 del self._watchers[watcher]
 
     def _look(self) -> str | None:
@@ -401,10 +443,13 @@ class SQLiteStore(Store):
         self._data_version = -1
 
     def _notice(self) -> None:
-        """Wake those who wait: something was committed here."""
+        """Something was committed here: those who wait look at once."""
+        self._next_look = 0.0
+        self._wake()
+
+    def _wake(self) -> None:
         for watcher in self._watchers:
-            if not watcher.done():
-                watcher.set_result(None)
+            _fulfil(watcher)
 
     # --- keeping house --------------------------------------------------------------------------------------
 
@@ -430,6 +475,11 @@ class SQLiteStore(Store):
 
     async def move_cursor(self, name: str, owner: str, seq: str) -> bool:
         return await self._write(lambda connection: self._changes.move_cursor(connection, name, owner, seq))
+
+
+def _fulfil(watcher: asyncio.Future[None]) -> None:
+    if not watcher.done():
+        watcher.set_result(None)
 
 
 __all__ = ["SQLiteStore", "install", "install_sql", "new_epoch", "uninstall"]

@@ -1,0 +1,146 @@
+"""What own writes logged is given to the one who follows the log, without reading it once more."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from livecollections.cause import Cause
+from livecollections.change import Change
+from livecollections.stores.base import Batch, Write
+from livecollections.stores.sqlite import SQLiteStore
+from livecollections.stores.sqlite_ahead import AHEAD, Ahead
+from livecollections.stores.threads import Threads
+from livecollections.testing.stores.models import Todo
+
+INSERT = "INSERT INTO store_todo (title, completed) VALUES (?, 0)"
+
+
+def change(seq: str) -> Change:
+    return Change(seq, "todo", "POST", (1,), None, {"id": 1}, None, 0.0)
+
+
+def piece(*seqs: str, **others: Any) -> Batch:
+    return Batch([change(seq) for seq in seqs], seqs[-1], **others)
+
+
+def seqs(batch: Batch | None) -> list[str] | None:
+    return None if batch is None else [change.seq for change in batch.changes]
+
+
+def test_pieces_that_follow_one_another_are_one() -> None:
+    ahead = Ahead()
+    ahead.follow("a")
+    assert ahead.add("a", piece("b", "c"))
+    assert ahead.end == "c"
+    assert ahead.add("c", piece("d"))
+    assert ahead.has("a")
+    assert seqs(ahead.take("a", 10)) == ["b", "c", "d"]
+    ahead.follow("d")
+    assert not ahead.has("d")
+    assert ahead.end == "d"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, piece("c", more=True), Batch([], "c", lost=Cause.TRIMMED)],
+    ids=["not read", "not all", "lost"],
+)
+def test_what_does_not_tell_all_is_dropped_with_what_came_before(wrong: Batch | None) -> None:
+    ahead = Ahead()
+    ahead.follow("a")
+    assert ahead.add("a", piece("b"))
+    assert not ahead.add("b", wrong)
+    assert ahead.take("a", 10) is None
+    assert ahead.end == "a"
+
+
+def test_a_piece_that_begins_elsewhere_is_dropped() -> None:
+    """Its follower read on while the write ran: between the two there may be a hole, or something twice."""
+    ahead = Ahead()
+    ahead.follow("a")
+    ahead.follow("b")
+    assert not ahead.add("a", piece("b", "c"))
+    assert not ahead.has("b")
+    assert ahead.take("b", 10) is None
+
+
+def test_nobody_gets_what_was_kept_for_another_place() -> None:
+    ahead = Ahead()
+    ahead.follow("b")
+    assert ahead.add("b", piece("c"))
+    assert ahead.take("a", 10) is None
+    assert seqs(ahead.take("b", 10)) == ["c"]
+
+
+def test_what_is_kept_is_bounded() -> None:
+    ahead = Ahead()
+    ahead.follow("0")
+    assert ahead.add("0", piece(*(f"{number:06}" for number in range(1, AHEAD + 1))))
+    assert ahead.take("0", AHEAD - 1) is None
+    assert not ahead.add(ahead.end, piece("999999"))
+    assert ahead.take("0", AHEAD) is None
+
+
+class Counted(Threads):
+    """Counts the ways through a thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs = {"read": 0, "write": 0}
+
+    def __call__(self, lane: Literal["read", "write"], function: Callable[[], Any], /) -> Awaitable[Any]:
+        self.runs[lane] += 1
+        return super().__call__(lane, function)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(f"sqlite:///{tmp_path}/a.db", run=Counted())
+    await store.start([store.describe(Todo)])
+    yield store
+    await store.stop()
+    run = store._run
+    assert isinstance(run, Counted)
+    run.close()
+
+
+async def create(store: SQLiteStore, title: str) -> None:
+    await store.write(Write(store._sources[0], None, lambda _: {"title": title}))
+
+
+async def test_a_write_and_what_it_logged_take_one_way_through_a_thread(store: SQLiteStore) -> None:
+    batch = await store.read(await store.head(), 100)
+    run = store._run
+    assert isinstance(run, Counted)
+    run.runs.update(read=0, write=0)
+    for number in range(5):
+        await create(store, str(number))
+        await store.wait_changed(batch.upto)
+        batch = await store.read(batch.upto, 100)
+        assert [found.after and found.after["title"] for found in batch.changes] == [str(number)]
+    assert run.runs == {"read": 0, "write": 5}
+
+
+async def test_what_others_wrote_between_own_writes_is_there_in_its_place(store: SQLiteStore) -> None:
+    start = await store.head()
+    batch = await store.read(start, 100)
+    other = sqlite3.connect(store._path, isolation_level=None)
+    for number in range(3):
+        await create(store, f"own {number}")
+        other.execute(INSERT, (f"other {number}",))
+    await create(store, "own 3")
+    other.execute(INSERT, ("last",))
+    other.close()
+    titles: list[Any] = []
+    while len(titles) < 8:
+        await asyncio.wait_for(store.wait_changed(batch.upto), 5)
+        batch = await store.read(batch.upto, 100)
+        titles += [found.after and found.after["title"] for found in batch.changes]
+    assert titles == ["own 0", "other 0", "own 1", "other 1", "own 2", "other 2", "own 3", "last"]
+    assert (await store.read(start, 100)).upto == batch.upto
