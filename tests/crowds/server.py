@@ -131,8 +131,11 @@ class Serving:
 
     async def calm(self) -> None:
         """Return when no client waits for its turn; the most memory is measured from then on."""
-        sessions = self.live.bayeux._exchange.sessions
+        exchange = self.live.bayeux._exchange
+        sessions = exchange.sessions
         await wait_until(lambda: not any(session.pause for session in sessions.values()), 60)
+        # What those who joined have shown of the machine is forgotten, as after a longer calm.
+        exchange.arrivals._rate.forget()
         gc.collect()
         self._most = memory()
 
