@@ -13,6 +13,7 @@ const NEAR = 200;  // milliseconds in which a collection begins anew after its c
 function differences(world, truth) {
   if (!truth) return 'no server is there';
   for (const { name, collection, holds } of world.live) {
+    if (collection.live !== 'live') return `${name} is ${collection.live}`;
     const rows = new Map([...truth].filter(([, row]) => holds(row)));
     for (const model of collection.models) {
       const row = rows.get(model.id);

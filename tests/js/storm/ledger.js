@@ -14,8 +14,9 @@ const DONE = {
 };
 // What was done after which each receiver of the table must be told.
 const OWED = ['blind', 'rebuild'];
-// What a run has to meet.
-const CAUSES = ['capture-reinstalled', 'backlog', 'trimmed'];
+// What a run has to meet, and a longer one.
+const OFTEN = ['capture-reinstalled', 'backlog', 'trimmed'];
+const CAUSES = [...OFTEN, 'other-epoch', 'restored'];
 
 const SEEN = 30e3;  // milliseconds until what was done must be seen in the log
 
@@ -85,4 +86,4 @@ class Ledger {
   at(table, seq) { return this.of(table).find(({ place }) => place === placeOf(seq)); }
 }
 
-module.exports = { Ledger, CAUSES, placeOf, epochOf };
+module.exports = { Ledger, OFTEN, CAUSES, placeOf, epochOf };

@@ -1,4 +1,4 @@
-// Runs histories, several at a time: those of 20 seeds in a row meet each fault and each cause of a reset.
+// Runs histories, several at a time: those of 40 seeds in a row meet each fault and each cause of a reset.
 //
 //   node tests/js/storm/run.js --seed 1 --histories 20 [--at-once 8] [--package PATH] [--shrink] [--steps 3,7,20] [--quiet]
 //

@@ -74,6 +74,10 @@ class Site {
     child.lines = [];
     child.stderr.on('data', (data) => child.lines.push(String(data)));
     this.processes.add(child);
+    child.on('error', (error) => {
+      this.processes.delete(child);
+      this.fails(String(error));
+    });
     child.on('exit', (code, signal) => {
       this.processes.delete(child);
       const why = `${path.basename(program)} ${args[0]} ended (${code || signal}): ${child.lines.join('')}`;
