@@ -63,7 +63,9 @@ function checkWrite({ oracle, site, table, ops, log: { era } }, op, log) {
     const isThere = log.some(({ method, id }) => method === 'DELETE' && id === op.id);
     if (!isThere) oracle.fail(`the destroy of ${op.id} was acknowledged and is not in the log`);
   } else if (kind === 'save') {
-    const { after } = log.findLast(({ id, place }) => id === op.id && place <= placeOf(acknowledged)) || {};
+    const { after, place: last = 0 } = log.findLast(({ id, place }) => id === op.id && place <= placeOf(acknowledged)) || {};
+    // A save of what was written past the triggers changes nothing.
+    if (site.ledger.isUntold(table, last)) return;
     const told = JSON.parse(op.exchange.data), row = after && rowOf(after);
     const isThere = row && Object.keys(row).every((name) => !(name in told) || told[name] === row[name]);
     if (!isThere) oracle.fail(`the save of ${op.id} was acknowledged and is not in the log: ${op.exchange.data}, but ${after}`);

@@ -80,6 +80,11 @@ class Ledger {
     return tries.some(({ sentAt, answeredAt = Infinity }) => blind.some(({ begun, done }) => sentAt <= done && answeredAt >= begun));
   }
 
+  // Whether something was written past the triggers after a place.
+  isUntold(table, after) {
+    return this.deeds.some(({ kind, table: one, place }) => one === table && OWED.includes(kind) && place >= after);
+  }
+
   // The RESET of a table that stands after one place, and not after another.
   between(table, after, upto) { return this.of(table).find(({ place }) => place > placeOf(after) && place <= placeOf(upto)); }
 
