@@ -266,9 +266,7 @@
       if (settle) _.invoke(waiting, settle, refused || collection);
     }
     // A tombstone is kept while an answer may come that knows less, or the stream may tell again what was before it.
-    bury(key, seq) {
-      if (seq != null && !older(seq, (this.tombs.get(key) || {}).version)) this.tombs.set(key, {version: seq, stamp: ++clock});
-    }
+    bury(key, seq) { if (seq != null && !older(seq, (this.tombs.get(key) || {}).version)) this.tombs.set(key, {version: seq, stamp: ++clock}); }
     buried(key, seq, {version: last} = this.tombs.get(key) || {}) { return !!last && !older(last, seq) && (!seq || sameLog(last, seq)); }
     forgetTombs() {
       const first = this.held.size || this.waiting.length ? 0 : Math.min(..._.pluck([...this.requests], 'stamp'));
@@ -371,10 +369,12 @@
     // All states and tombstones. Which of those in doubt the log has `lost`, a list tells that was asked for since.
     facts() { return this.collection.models.concat(_.pluck([...this.hidden.values()], 'model')).map(stateOf).concat(...this.tombs.values()); }
     doubt(which = _.constant(true)) {
-      const doubted = this.facts().filter(which);
+      const doubted = this.facts().filter(which), batch = new Batch(this);
       if (!doubted.length && !which({version: this.top})) return;
       for (const one of doubted) one.doubt = ++clock;
       for (const one of this.requests) if (one.list) one.era = null;
+      for (const data of _.flatten(_.compact(_.pluck(this.waiting, 'messages')))) this.apply(data, batch);
+      batch.commit({live: true, seq: this.latest(this.position)});
       Object.assign(this, {top: null}).reached(true);
       this.unread(true);
     }

@@ -147,7 +147,7 @@ class Replica:
             for one in self.requests:
                 if isinstance(one, Reading):
                     one.era = -1
-            self._reached(everything=True)
+            self._give_up()
             self.unread(needed=True)
 
     def lost(self) -> None:
@@ -235,7 +235,7 @@ class Replica:
         self.era += 1
         self.documents.reset(start)
         self._top, self._base, self.position, self.begun = None, start, start, start
-        self._reached(everything=True)
+        self._give_up()
         self.joined = False
         self.unread(needed=True)
 
@@ -434,6 +434,13 @@ class Replica:
 
     def _hold(self) -> Reading | None:
         return next((one for one in self._waiting if one.messages is not None), None)
+
+    def _give_up(self) -> None:
+        """No list that waits is of use any more; what was told meanwhile is, and whose creates that were."""
+        if (hold := self._hold()) is not None and hold.messages is not None:
+            for data in hold.messages:
+                self._apply(data)
+        self._reached(everything=True)
 
     def _reached(self, everything: bool = False) -> None:
         """What has waited for the stream goes on when that is there, or can't get there."""
