@@ -488,7 +488,7 @@ async def test_a_failure_is_told_by_its_number_only(
     async def fail(*of: Any) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(type(api.live._store), "find", fail)
+    monkeypatch.setattr(type(api.live._store), "listing", fail)
     problem = is_problem(await api.client.get("/api/tokens"), 500)
     monkeypatch.undo()
     number = problem["detail"].rpartition(" ")[2]

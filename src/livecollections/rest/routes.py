@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -18,16 +17,15 @@ from ..change import Key, Row
 from ..errors import DocumentNotFound
 from ..query import Query, parse
 from ..resource import Resource
-from ..stores.base import Snapshot, Store, Write, Written
+from ..stores.base import Listing, Snapshot, Store, Write, Written
 from .answer import Answer, Header, problem, problem_of
 from .cors import Cors
+from .listing import LongAnswer, answer_of
 from .request import ClientGone, Request, read_document
 from .stream import EventStream, is_asked_for, open_stream
 
 BODY_LIMIT = 1024 * 1024
 """Bytes that a body may have."""
-TURN = 500
-"""Documents rendered before the loop gets a turn."""
 
 NO_CACHE: Header = (b"cache-control", b"no-cache")
 
@@ -79,7 +77,7 @@ class ResourceRoute(Route):
         return match, child
 
 
-Handler = Callable[[Request], Awaitable[Answer | EventStream]]
+Handler = Callable[[Request], Awaitable[Answer | LongAnswer | EventStream]]
 
 
 class Endpoint:
@@ -104,12 +102,12 @@ class Endpoint:
         except Exception as error:
             answer = problem_of(error, self.resource, request.method, self._told)
         else:
-            if request.method == "GET" and isinstance(answer, Answer):
+            if request.method == "GET" and not isinstance(answer, EventStream):
                 self._told.clear()
         answer.headers = [*answer.headers, *self._cors.headers(request)]
         await answer(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Answer | EventStream:
+    async def _answer(self, request: Request) -> Answer | LongAnswer | EventStream:
         return await self._handlers.get(request.method, self._refuse)(request)
 
     async def _options(self, request: Request) -> Answer:
@@ -137,31 +135,22 @@ class Collection(Endpoint):
         self._server = server
         self._body_limit = body_limit
 
-    async def _list(self, request: Request) -> Answer | EventStream:
+    async def _list(self, request: Request) -> Answer | LongAnswer | EventStream:
         if is_asked_for(request):
             return await open_stream(request, self.resource, self._server)
         query = parse(self.resource, request.parameters())
         most = self.resource.limit if query.limit is None else query.limit
         # One more than is shown tells whether there is more.
         asked = query if most is None else replace(query, limit=most + 1)
-        found = await self._store.find(self.resource.source, asked)
-        has_more = most is not None and len(found.rows) > most
+        found = await self._store.listing(self.resource.source, asked)
         headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found)]
         channel = self.resource.channel.encode()
         # Within its limit it is whole today, and no longer once it has grown.
         is_whole = query.is_whole and self.resource.limit is None
         headers.append((b"live-channel" if is_whole else b"live-signal", channel))
-        if has_more and most:
-            headers.append((b"link", _next_page(request, query, len(found.rows) - 1)))
-        return Answer(200, await self._render(found.rows[:most]), headers)
-
-    async def _render(self, rows: list[Row]) -> bytes:
-        parts = []
-        for start in range(0, len(rows), TURN):
-            if start:
-                await asyncio.sleep(0)
-            parts.append(orjson.dumps(self.resource.documents(rows[start : start + TURN]))[1:-1])
-        return b"[" + b",".join(parts) + b"]"
+        if most and found.count > most:
+            headers.append((b"link", _next_page(request, query, most)))
+        return await answer_of(self.resource, found, most, headers)
 
     async def _create(self, request: Request) -> Answer:
         request.refuse_parameters()
@@ -189,7 +178,7 @@ class Document(Endpoint):
         self._store = store
         self._body_limit = body_limit
 
-    async def _answer(self, request: Request) -> Answer | EventStream:
+    async def _answer(self, request: Request) -> Answer | LongAnswer | EventStream:
         try:
             return await super()._answer(request)
         except DocumentNotFound as error:
@@ -246,9 +235,9 @@ def _written(resource: Resource, written: Written, status: int, headers: Sequenc
     return Answer(status, body, [NO_CACHE, *_seq(written), *headers])
 
 
-def _seq(result: Snapshot | Written) -> list[Header]:
+def _seq(result: Snapshot | Listing | Written) -> list[Header]:
     headers = [] if result.seq is None else [(b"live-seq", result.seq.encode())]
-    if isinstance(result, Snapshot) and result.until is not None:
+    if not isinstance(result, Written) and result.until is not None:
         headers.append((b"live-until", result.until.encode()))
     return headers
 

@@ -19,6 +19,7 @@ from ..bayeux.local import Stream
 from ..errors import BayeuxError, MalformedRequest, StoreUnavailable
 from ..resource import Resource
 from .answer import Header
+from .listing import wait_gone
 from .request import Request
 
 HEARTBEAT = 15.0
@@ -80,7 +81,7 @@ class EventStream:
         await send(_part(f": live\nretry: {RETRY}\nid: {self._stream.seq}\n\n".encode()))
         if self._stream.reset:
             await send(_part(event({"seq": self._stream.seq}, self._stream.seq, b"reset")))
-        gone = asyncio.ensure_future(_wait_gone(receive))
+        gone = asyncio.ensure_future(wait_gone(receive))
         following = asyncio.ensure_future(anext(self._stream, None))
         try:
             while True:
@@ -111,11 +112,6 @@ def event(data: Any, seq: str, name: bytes = b"") -> bytes:
 
 def _part(body: bytes) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": True}
-
-
-async def _wait_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _quality(accept: str, kind: str) -> float:

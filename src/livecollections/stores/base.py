@@ -23,10 +23,12 @@ T = TypeVar("T")
 class Run(Protocol):
     """Runs a blocking function of the store: on a thread in production, at once in a simulation.
 
-    lane "write" runs one function at a time, in order; lane "read" may run beside it.
+    lane "write" runs one function at a time, in order; lanes "read" and "list" may run beside it.
     """
 
-    def __call__(self, lane: Literal["read", "write"], function: Callable[[], T], /) -> Awaitable[T]: ...
+    def __call__(
+        self, lane: Literal["read", "write", "list"], function: Callable[[], T], /
+    ) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,31 @@ class Snapshot:
     rows: list[Row]
     seq: str
     until: str | None = None
+
+
+class Listing(ABC):
+    """A list that was read in one snapshot, which is let go already; its rows are taken piece by piece.
+
+    seq: up to which the rows hold every change.  count: of the rows.  until: as of a Snapshot.
+    """
+
+    def __init__(self, seq: str, count: int, until: str | None = None) -> None:
+        self.seq = seq
+        self.count = count
+        self.until = until
+
+    @property
+    @abstractmethod
+    def is_short(self) -> bool:
+        """Whether the first piece is all."""
+
+    @abstractmethod
+    async def piece(self) -> list[Row]:
+        """The next rows; none at the end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is left. Safe to call twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +169,10 @@ class Store(ABC):
     @abstractmethod
     async def find(self, source: Source, query: Query) -> Snapshot:
         """The rows that a query asks for."""
+
+    @abstractmethod
+    async def listing(self, source: Source, query: Query) -> Listing:
+        """The same, however many they are, in bounded memory. Raises StoreUnavailable if that takes too long."""
 
     @abstractmethod
     async def get(self, source: Source, key: Key) -> Snapshot:

@@ -2,7 +2,7 @@
 
 Three rules. Reads begin a transaction, so that rows and seq are of one snapshot; writes begin it IMMEDIATE and
 share it. Own commits wake those who wait at once, others' are seen by ``PRAGMA data_version``. Whatever blocks
-runs in a lane: one thread writes, one reads. It knows no channel and no HTTP.
+runs in a lane: one thread writes, one reads, one reads lists. It knows no channel and no HTTP.
 
 Who reads the whole log on from where he stopped is given what own writes logged without a second way through a
 thread: each is followed, where it ran, by a reading of the log from there (``Ahead``).
@@ -31,12 +31,11 @@ from ..errors import (
     ConfigurationError,
     InvalidDocument,
     SchemaMismatch,
-    StoreError,
     StoreUnavailable,
 )
 from ..query import Query
 from ..source import Source
-from .base import Batch, Log, Run, Snapshot, Store, Write, Written
+from .base import Batch, Listing, Log, Run, Snapshot, Store, Write, Written
 from .sql import Field, TableSource, compile_query, decode_row, describe, referenced_tables, table_source
 from .sqlite_ahead import AHEAD, Ahead
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
@@ -53,6 +52,7 @@ from .sqlite_connection import (
     use_wal,
 )
 from .sqlite_install import install, install_sql, new_epoch, uninstall
+from .sqlite_list import Lists
 from .sqlite_log import ChangeLog, Images, layouts
 from .sqlite_schema import read_table
 from .sqlite_session import Sessions
@@ -155,7 +155,7 @@ class SQLiteStore(Store):
         self._started = True
 
     def _open(self) -> None:
-        writer = self._connections["write"] = connect(self._path, self._synchronous, clock=self._given_clock)
+        writer = self._connections["write"] = self._connected()
         mode = use_wal(writer, self._path)
         if self._create_tables:
             self._make_tables(writer)
@@ -177,11 +177,16 @@ class SQLiteStore(Store):
         with transaction(writer, writes=True):
             self._secure(writer, self._clock())
             remember_journal(writer, self._log, mode)
-        self._connections["read"] = connect(self._path, self._synchronous, clock=self._given_clock)
-        poll = self._connections["poll"] = connect(self._path, self._synchronous, clock=self._given_clock)
+        self._connections["read"] = self._connected()
+        poll = self._connections["poll"] = self._connected()
         poll.execute("PRAGMA busy_timeout = 0")
         writer.execute(f"PRAGMA busy_timeout = {int(SLICE * 1000)}")
+        lists = self._connections["list"] = self._connected()
+        self._lists = Lists(lists, self._changes.head, self._run)
         self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect, self._clock)
+
+    def _connected(self) -> FileConnection:
+        return connect(self._path, self._synchronous, clock=self._given_clock)
 
     def _make_tables(self, writer: FileConnection) -> None:
         engine = sa.create_engine("sqlite://", creator=lambda: writer, poolclass=sa.pool.StaticPool)
@@ -223,7 +228,8 @@ class SQLiteStore(Store):
         self._notice()
         if hasattr(self, "_sessions"):
             await self._sessions.close()
-        # What a cancelled caller left running on the other lane still uses its connection.
+        # What a cancelled caller left running on the other lanes still uses its connection.
+        await self._run("list", lambda: None)
         await self._run("read", lambda: None)
         await self._run("write", self._close)
         if self._threads is not None:
@@ -272,6 +278,12 @@ class SQLiteStore(Store):
             return Snapshot([decode_row(shown, row) for row in rows], self._changes.head(connection))
 
         return await self._read(function)
+
+    async def listing(self, source: Source, query: Query) -> Listing:
+        if not self._started:
+            raise StoreUnavailable("the store is not started")
+        described = table_source(source)
+        return await self._lists.read(compile_query(described, query, self._dialect), described.shown)
 
     async def get(self, source: Source, key: Key) -> Snapshot:
         described = table_source(source)
@@ -359,7 +371,7 @@ class SQLiteStore(Store):
         try:
             writer = self._connections["write"]
             return outcomes, reading(writer, lambda found: self._changes.read(found, end, AHEAD, None))
-        except StoreError:  # whoever follows the log will meet it as well, and say so
+        except Exception:  # the writes stand; whoever follows the log meets it too, and says so
             return outcomes, None
 
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:

@@ -39,7 +39,7 @@ class Statements:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, Waiting] = {}
 
-    def __call__(self, lane: Literal["read", "write"], function: Callable[[], T], /) -> Awaitable[T]:
+    def __call__(self, lane: Literal["read", "write", "list"], function: Callable[[], T], /) -> Awaitable[T]:
         """Run a function in its turn."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()

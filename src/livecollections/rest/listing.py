@@ -1,0 +1,78 @@
+"""Listing: an answer that is a list. A short one is whole; a long one is sent as its reader takes it.
+
+Two rules. Whatever the reader does, no more than a piece of the list is in memory, and what was put aside of it goes
+with the answer. A list that can't be sent to its end is cut off, so that nobody takes a part for the whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from ..resource import Resource
+from ..stores.base import Listing
+from .answer import JSON, Answer, Header
+
+TURN = 500
+"""Documents rendered before the loop gets a turn."""
+
+
+async def answer_of(
+    resource: Resource, listing: Listing, most: int | None, headers: Sequence[Header]
+) -> Answer | LongAnswer:
+    """The answer. most: documents that it may hold."""
+    parts = _parts(resource, listing, most)
+    if not listing.is_short:
+        return LongAnswer(listing, parts, headers)
+    try:
+        return Answer(200, b"".join([part async for part in parts]), headers)
+    finally:
+        listing.close()
+
+
+class LongAnswer:
+    """A list that is sent in pieces, with no length told before."""
+
+    def __init__(self, listing: Listing, parts: AsyncIterator[bytes], headers: Sequence[Header]) -> None:
+        self.headers = headers
+        self._listing = listing
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(wait_gone(receive))
+        try:
+            headers = [(b"x-content-type-options", b"nosniff"), (b"content-type", JSON), *self.headers]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            if scope["method"] != "HEAD":
+                async for part in self._parts:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                    if gone.done():
+                        return
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._listing.close()
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+
+
+async def _parts(resource: Resource, listing: Listing, most: int | None) -> AsyncIterator[bytes]:
+    """The JSON of a list."""
+    left = listing.count if most is None else min(most, listing.count)
+    before = b"["
+    while left and (rows := (await listing.piece())[:left]):
+        left -= len(rows)
+        for start in range(0, len(rows), TURN):
+            if before == b",":
+                await asyncio.sleep(0)
+            yield before + orjson.dumps(resource.documents(rows[start : start + TURN]))[1:-1]
+            before = b","
+    yield b"]" if before == b"," else b"[]"
+
+
+async def wait_gone(receive: Receive) -> None:
+    """Return when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,281 @@
+"""Lists that are long, and readers who take their time: little memory, one snapshot, and none that is held."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from livecollections import Live
+from livecollections.errors import StoreUnavailable
+from livecollections.query import Query
+from livecollections.stores import sqlite_list
+from livecollections.stores.base import Listing
+from livecollections.stores.sqlite import SQLiteStore
+from livecollections.stores.sqlite_connection import connect
+from livecollections.stores.sqlite_list import PIECE, SNAPSHOT
+from tests.models import Todo
+from tests.serving import wait_until
+
+from .conftest import Api, is_problem
+
+ROWS = 200_000
+TITLE = "x" * 150
+"""Wide enough for a list of 40 MB."""
+MEMORY = 16_000_000
+"""Bytes by which the process may grow while it is read."""
+
+SITE = """
+from livecollections import Live
+from tests.models import Todo
+
+live = Live({url!r}, synchronous="NORMAL")
+live.add_resource("/api/todos", Todo)
+app = live.app
+"""
+
+
+@contextmanager
+def serving(path: Path) -> Iterator[tuple[int, psutil.Process]]:
+    """A site in a process of its own; gives its port and the process."""
+    (path.parent / "long_site.py").write_text(SITE.format(url=f"sqlite:///{path}"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "long_site:app",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    ]
+    folders = os.pathsep.join([str(path.parent), str(Path(__file__).parents[2])])
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": folders})
+    try:
+        yield port, psutil.Process(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def fill(path: Path, rows: int) -> None:
+    """Put rows into the table, which is made if need be; a site that finds them at its start tells nobody of them."""
+    engine = sa.create_engine(f"sqlite:///{path}")
+    Todo.metadata.tables["rest_todo"].create(engine, checkfirst=True)
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as shell, shell:
+        values = ((f"{number:06}{TITLE}",) for number in range(rows))
+        shell.executemany("INSERT INTO rest_todo (title, completed) VALUES (?, 0)", values)
+
+
+async def wait_answered(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        with suppress(httpx.TransportError):
+            async with httpx.AsyncClient() as client:
+                if (await client.get(f"http://127.0.0.1:{port}/api/todos?limit=1")).status_code == 200:
+                    return
+        assert time.monotonic() < deadline, "the site did not answer in time"
+        await asyncio.sleep(0.02)
+
+
+async def test_a_slow_reader_of_200_000_rows_costs_little_and_holds_no_snapshot(tmp_path: Path) -> None:
+    path = tmp_path / "long.db"
+    fill(path, ROWS)
+    with serving(path) as (port, process):
+        await wait_answered(port)
+        before = process.memory_info().rss
+        narrow = socket.socket()
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        narrow.connect(("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=narrow)
+        writer.write(b"GET /api/todos HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)).decode().lower()
+        assert "transfer-encoding: chunked" in head
+        assert "\r\nlive-channel: /api/todos\r\n" in head
+        grown = [process.memory_info().rss - before]
+        with closing(sqlite3.connect(path, isolation_level=None)) as shell:
+            # While it stands at the beginning, everything changes, and the log of the database can be cleared.
+            shell.execute("UPDATE rest_todo SET title = 'changed' WHERE id <= 1000 OR id > 199000")
+            shell.execute("DELETE FROM rest_todo WHERE id BETWEEN 100000 AND 100999")
+            busy, _, _ = shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            assert busy == 0
+            assert (tmp_path / "long.db-wal").stat().st_size == 0
+        body = b""
+        while True:
+            size = int(await asyncio.wait_for(reader.readline(), 20), 16)
+            body += (await asyncio.wait_for(reader.readexactly(size + 2), 20))[:-2]
+            if not size:
+                break
+            grown.append(process.memory_info().rss - before)
+        writer.close()
+        assert max(grown) < MEMORY < len(body) / 2
+    documents = json.loads(body)
+    assert [document["id"] for document in documents] == list(range(1, ROWS + 1))
+    assert all(document["title"] == f"{document['id'] - 1:06}{TITLE}" for document in documents)
+
+
+async def test_a_reader_who_goes_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "gone.db"
+    fill(path, 20_000)
+    with serving(path) as (port, process):
+        await wait_answered(port)
+        before = spools(process)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /api/todos HTTP/1.1\r\nHost: x\r\n\r\n")
+        await wait_until(lambda: spools(process) != before, 20)
+        writer.transport.abort()
+        await wait_until(lambda: spools(process) == before, 20)
+        await wait_answered(port)
+
+
+def spools(process: psutil.Process) -> list[str]:
+    """The files without a name that a process holds."""
+    found = []
+    for number in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(OSError):
+            found.append(str(number.readlink()))
+    return [path for path in found if path.startswith(tempfile.gettempdir()) and path.endswith("(deleted)")]
+
+
+# The same, seen from inside.
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(f"sqlite:///{tmp_path}/a.db", synchronous="NORMAL")
+    fill(tmp_path / "a.db", 12_345)
+    await store.start([store.describe(Todo)])
+    yield store
+    await store.stop()
+
+
+async def all_of(listing: Listing) -> list[Any]:
+    rows: list[Any] = []
+    while piece := await listing.piece():
+        rows += piece
+    listing.close()
+    return rows
+
+
+async def test_a_long_list_is_what_a_short_one_would_be(store: SQLiteStore) -> None:
+    found = await store.find(store._sources[0], Query())
+    listing = await store.listing(store._sources[0], Query())
+    assert (listing.seq, listing.count, listing.is_short) == (found.seq, 12_345, False)
+    first = await listing.piece()
+    assert 0 < len(first) < 12_345
+    assert sum(len(str(row)) for row in first) < 4 * PIECE
+    assert first + await all_of(listing) == found.rows
+
+
+@pytest.mark.parametrize("limit", [0, 1, 99, 100, 101, 200, 2_000])
+async def test_each_length_is_read_to_its_end(store: SQLiteStore, limit: int) -> None:
+    listing = await store.listing(store._sources[0], Query(limit=limit))
+    assert listing.count == limit
+    assert [row["id"] for row in await all_of(listing)] == list(range(1, limit + 1))
+
+
+async def test_texts_that_are_not_utf8_are_read_all_the_same(store: SQLiteStore) -> None:
+    with closing(sqlite3.connect(store._path)) as shell, shell:
+        shell.execute("UPDATE rest_todo SET title = CAST(x'ff61' AS TEXT) WHERE id = 9000")
+    rows = await all_of(await store.listing(store._sources[0], Query()))
+    assert [row["id"] for row in rows] == list(range(1, 12_346))
+    assert rows[8_999]["title"] == "\ufffda"
+    assert (await store.find(store._sources[0], Query())).rows == rows
+
+
+async def test_others_read_and_write_while_a_list_is_read(store: SQLiteStore) -> None:
+    """What is written meanwhile is not in it."""
+    source = store._sources[0]
+    reading = asyncio.create_task(store.listing(source, Query()))
+    times = 0
+    while not reading.done():
+        times += 1
+        assert (await store.get(source, (times,))).rows
+        with closing(sqlite3.connect(store._path)) as shell, shell:
+            shell.execute("UPDATE rest_todo SET title = ? WHERE id IN (1, 12345)", (f"at {times}",))
+    assert times > 1
+    listing = await reading
+    rows = await all_of(listing)
+    assert rows[0]["title"][6:] == rows[-1]["title"][6:] or rows[0]["title"] == rows[-1]["title"]
+    changed = (await store.read(listing.seq, 10)).changes
+    assert [change.before for change in changed[:2]] == [rows[0], rows[-1]]
+
+
+async def test_a_list_that_takes_too_long_is_given_up_and_its_snapshot_let_go(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_list, "SNAPSHOT", -1.0)
+    monkeypatch.setattr(sqlite_list, "INSTRUCTIONS", 1_000)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match="ask for a part of it"):
+            await store.listing(store._sources[0], Query(sort=()))
+    monkeypatch.setattr(sqlite_list, "SNAPSHOT", SNAPSHOT)
+    with closing(connect(store._path)) as shell:
+        assert shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    assert len(await all_of(await store.listing(store._sources[0], Query()))) == 12_345
+
+
+async def test_a_statement_that_takes_too_long_by_itself_is_given_up(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row has come yet, so no step has ended: a sort without an index, a filter that nothing meets."""
+    monkeypatch.setattr(sqlite_list, "SNAPSHOT", 0.05)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0"
+    with pytest.raises(StoreUnavailable, match="ask for a part of it"):
+        await asyncio.wait_for(store._lists.read((endless, []), []), 10)
+
+
+async def test_who_is_cancelled_leaves_no_snapshot(store: SQLiteStore) -> None:
+    for _ in range(5):
+        reading = asyncio.create_task(store.listing(store._sources[0], Query()))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    await store.listing(store._sources[0], Query(limit=1))  # after them
+    with closing(connect(store._path)) as shell:
+        assert shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+
+
+async def test_a_long_list_over_http_is_503_if_it_takes_too_long(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(api.path, 12_345)
+    long = await api.client.get("/api/todos")
+    assert "content-length" not in long.headers
+    assert len(long.json()) == 12_345
+    assert (await api.client.head("/api/todos")).content == b""
+    page = await api.client.get("/api/todos?limit=5000&skip=10")
+    assert [document["id"] for document in page.json()] == list(range(11, 5_011))
+    assert page.headers["link"] == '<?limit=5000&skip=5010>; rel="next"'
+    monkeypatch.setattr(sqlite_list, "SNAPSHOT", -1.0)
+    problem = is_problem(await api.client.get("/api/todos"), 503)
+    assert "limit and skip" in problem["detail"]
+
+
+async def test_it_works_with_a_private_database_too() -> None:
+    live = Live("sqlite://")
+    live.add_resource("/api/todos", Todo)
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        fill(Path(live._store._path), 5_000)  # type: ignore[attr-defined]
+        assert len((await client.get("/api/todos")).json()) == 5_000
