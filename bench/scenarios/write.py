@@ -47,6 +47,9 @@ TABLE = (
 )
 """As SQLModel makes it."""
 
+FILLED = 1_000
+"""Entries of a log that are made in one transaction."""
+
 Fill = Callable[[Path], None]
 
 
@@ -199,6 +202,8 @@ def _fill_table(rows: int, path: Path) -> None:
 def _fill_log(entries: int, path: Path) -> None:
     """A log of changes of one row, which its triggers wrote."""
     _fill_table(1, path)
-    with _serving(OURS, path, "NORMAL"), closing(sqlite3.connect(path, timeout=60)) as shell, shell:
-        titles = ((f"changed {number}",) for number in range(entries))
-        shell.executemany("UPDATE todo SET title = ?", titles)
+    with _serving(OURS, path, "NORMAL"), closing(sqlite3.connect(path, timeout=60)) as shell:
+        for first in range(0, entries, FILLED):
+            titles = [(f"changed {number}",) for number in range(first, min(first + FILLED, entries))]
+            with shell:
+                shell.executemany("UPDATE todo SET title = ?", titles)

@@ -70,6 +70,7 @@ def statements(log: Log) -> list[str]:
         f"CREATE TABLE IF NOT EXISTS {names.cursors} (name TEXT PRIMARY KEY, seq TEXT, owner TEXT, until REAL)",
         f"CREATE TABLE IF NOT EXISTS {names.idempotency} (key TEXT PRIMARY KEY, digest TEXT, source TEXT, "
         "image TEXT, seq TEXT, at REAL)",
+        f"CREATE INDEX IF NOT EXISTS {names.idempotency_at} ON {names.idempotency} (at)",
         f"INSERT OR IGNORE INTO {names.meta} VALUES ('epoch', {literal(new_epoch())})",
         f"INSERT OR IGNORE INTO {names.meta} VALUES ('trimmed_to', {literal(EMPTY)})",
     ]
@@ -332,10 +333,12 @@ class ChangeLog:
         """The place up to which the log may be trimmed."""
         changes = self.names.changes
         top = connection.execute(f"SELECT coalesce(max(seq), 0) FROM {changes}").fetchone()[0]
-        young = connection.execute(
-            f"SELECT seq FROM {changes} WHERE at >= ? ORDER BY seq LIMIT 1", (now - self.log.days * 86400,)
+        # No further than may be trimmed at once: beyond, it is looked for again.
+        (young,) = connection.execute(
+            f"SELECT min(seq) FROM (SELECT seq, at FROM {changes} ORDER BY seq LIMIT {TRIM}) WHERE at >= ?",
+            (now - self.log.days * 86400,),
         ).fetchone()
-        wanted = max(top - self.log.changes, top if young is None else young[0] - 1)
+        wanted = max(top - self.log.changes, top if young is None else young - 1)
         epoch, trimmed_to, _ = connection.execute(self._bounds).fetchone()
         cursors = connection.execute(f"SELECT name, seq FROM {self.names.cursors}").fetchall()
         held = [(place_of(seq), name) for name, seq in cursors if seq and seq[:EPOCH_WIDTH] == epoch]
