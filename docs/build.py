@@ -34,6 +34,7 @@ PAGES = (
     "capture",
     "topics/testing",
     "topics/reliability",
+    "topics/speed",
     "topics/simulation",
     "cli",
     "todomvc",

@@ -11,13 +11,17 @@ import uvicorn
 
 from livecollections.testing.waiting import wait_until as wait_until
 
+ASGI = "websockets-sansio"
+DIRECT = "livecollections.bayeux.transports.direct:DirectProtocol"
+PROTOCOL = DIRECT
+"""Of uvicorn: what speaks WebSocket, if a test does not say."""
+
 
 @asynccontextmanager
 async def served(app: Any, **options: Any) -> AsyncIterator[str]:
     """Serve an ASGI application; gives its address, ``http://127.0.0.1:<port>``."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio", **options
-    )
+    options = {"ws": PROTOCOL, **options}
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", **options)
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve())

@@ -347,7 +347,7 @@ def uvicorn_settings(**others: Any) -> dict[str, Any]:
     return {
         "loop": "auto",
         "http": "httptools",
-        "ws": "websockets-sansio",
+        "ws": "livecollections.bayeux.transports.direct:DirectProtocol",
         # It would cost 40 KiB more for each browser, and compress each message once for each of them.
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": GRACE,

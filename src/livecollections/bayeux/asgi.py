@@ -34,6 +34,7 @@ from .signals import Signals
 from .strangers import Strangers
 from .transports.eventsource import EventSource
 from .transports.websocket import WebSocket
+from .transports.writer import writer_of
 
 _LIMITS = Limits()
 
@@ -186,7 +187,9 @@ class Server(Host):
         if code is not None:
             await send({"type": "websocket.close", "code": code})
             return
-        socket = WebSocket(self._engine, connection, receive, send, strangers=self._strangers)
+        socket = WebSocket(
+            self._engine, connection, receive, send, strangers=self._strangers, writer=writer_of(scope)
+        )
         self._sockets[socket] = None
         try:
             offered = scope.get("subprotocols") or ()

@@ -14,7 +14,7 @@ import random
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..cause import Cause
 from . import channel as channels
 from . import message as messages
 from .arrivals import Arrivals
+from .audience import Audience
 from .extension import Extensions, Outcome
 from .histories import Histories
 from .history import History
@@ -29,6 +30,7 @@ from .lazy import Lazy
 from .lifetimes import Pace
 from .links import Links
 from .listener import DISCONNECT, HANDSHAKE, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, Listeners
+from .load import Entry
 from .message import NONE, REHANDSHAKE, RETRY, Limits, Message
 from .positions import NO_STARTS, Positions
 from .replay import Replay
@@ -37,6 +39,7 @@ from .service import Services
 from .session import BEHIND, OVERFLOW, QUEUED, Session
 from .settings import PLAIN, Declarations
 from .statistics import Counts, Statistics
+from .turn import Turn
 
 logger = logging.getLogger("livecollections.bayeux")
 
@@ -82,7 +85,8 @@ class Exchange(Links):
         self._addresses: Counter[str] = Counter()
         self.kicked: dict[str, None] = {}
         self.extensions = Extensions(self.sessions, patience)
-        self._subscribers: dict[str, dict[Session, None]] = {}
+        self._subscribers = Audience()
+        self.turn = Turn(self._queue, self._count, lambda: not self.extensions.outgoing)
         self.services = Services(self.deliver)
         self.listeners = Listeners()
         self.counts = Counts()
@@ -98,6 +102,7 @@ class Exchange(Links):
 
     def statistics(self) -> Statistics:
         """What there is, and what was."""
+        self.turn.finish()
         return self.counts.statistics(
             self._sessions.values(),
             self._subscribers,
@@ -116,6 +121,7 @@ class Exchange(Links):
                 held.reply["advice"] = messages.advice(RETRY, interval=interval, timeout=self.pace.timeout)
                 self._reply(held.link, held.reply)
             self.end(session)
+        self.turn.finish()
         self._lifetimes.close()
         self.arrivals.close()
         self._lazy.close()
@@ -144,33 +150,82 @@ class Exchange(Links):
             self.listeners.tell(PUBLISH, publisher, message.channel, messages.decode(message).get("data"))
         settings = self.settings.of(message.channel) if self.settings else PLAIN
         deaf = None if settings.echo else publisher
+        self.counts.published += 1
+        heard = self._subscribers.of(message.channel)
+        if heard.written and (settings.lazy or message.cause is not None):
+            receivers = [*heard]
+            for session in receivers:
+                self.settle(session)
+            self._offer_all(receivers, message, before, settings.lazy, deaf)
+            return
+        if heard.written:
+            if deaf is not None and deaf in heard.written:
+                self.settle(deaf)
+                deaf.skip(message)
+            self.turn.add(message, before, heard.written, self._subscribers.version, deaf)
+        if heard.others:
+            self._offer_all(heard.others, message, before, settings.lazy, deaf)
+
+    def _offer_all(
+        self,
+        receivers: Collection[Session],
+        message: Message,
+        before: str | None,
+        lazy: float = 0.0,
+        deaf: Session | None = None,
+    ) -> None:
         overflown = []
-        missed = 0
-        receivers = self._receivers(message.channel)
         for session in receivers:
             if before is not None and message.channel not in session.positions:
                 self.positions.meet(session, message.channel, before)
             if session is deaf:
                 session.skip(message)
-                missed += 1
                 continue
             offer = session.offer(message)
             if offer is QUEUED:
-                if message.cause is not None:
-                    self._note_reset(session, message.channel, message.cause)
-                if settings.lazy and self._lazy.postpone(session, settings.lazy):
-                    continue
-                session.may_wait = False
-                if session.link is not None:
-                    self._tell(session)
-                continue
-            missed += 1
-            if offer is OVERFLOW or (offer is BEHIND and self.positions.is_too_far_behind(session)):
+                self._queued(session, message, lazy)
+            elif offer is OVERFLOW or (offer is BEHIND and self.positions.is_too_far_behind(session)):
                 overflown.append(session)
-        self.counts.published += 1
-        self.counts.delivered += len(receivers) - missed
         for session in overflown:
             self._overflow(session)
+
+    def _queued(self, session: Session, message: Message, lazy: float) -> None:
+        self.counts.delivered += 1
+        if message.cause is not None:
+            self._note_reset(session, message.channel, message.cause)
+        if not lazy or not self._lazy.postpone(session, lazy):
+            session.may_wait = False
+            if session.link is not None:
+                self._tell(session)
+
+    def _queue(self, session: Session, entries: Sequence[Entry]) -> None:
+        """Queue what can't be written to its socket straight."""
+        for message, before in entries:
+            if session.has_ended:
+                return
+            self._offer_all((session,), message, before)
+
+    def _count(self, delivered: int) -> None:
+        self.counts.delivered += delivered
+
+    def settle(self, session: Session) -> None:
+        """Have what is on its way to it in its queue: whoever looks at that, or changes more than that, asks first."""
+        if session.is_written:
+            self.turn.settle(session)
+
+    def _place(self, session: Session) -> None:
+        session.outlet = None
+        link = session.link
+        is_written = (
+            link is not None
+            and link.is_direct
+            and not session.flight.is_acknowledged
+            and not session.is_numbered
+        )
+        if is_written is not session.is_written:
+            self._subscribers.move(session)
+        if is_written and link is not None:
+            link.wake()
 
     def _note_reset(self, session: Session, channel: str, cause: Cause) -> None:
         position = session.positions.get(channel)
@@ -188,6 +243,7 @@ class Exchange(Links):
         return None
 
     def _give_one(self, session: Session, message: Message) -> None:
+        self.settle(session)
         if session.has_ended:
             return
         if session.offer(message) is OVERFLOW:
@@ -202,16 +258,6 @@ class Exchange(Links):
         logger.warning("session …%s %s nothing and has ended: its queue is full", session.id[-6:], does)
         self.counts.overflown += 1
         self.end(session)
-
-    def _receivers(self, channel: str) -> Collection[Session]:
-        found = [sessions for name in channels.expand(channel) if (sessions := self._subscribers.get(name))]
-        heard: dict[Session, None] = found[0] if len(found) == 1 else {}
-        if len(found) > 1:
-            for sessions in found:
-                heard.update(sessions)
-        if channels.is_service(channel):
-            return [session for session in heard if session.is_local]
-        return heard
 
     # Sessions.
 
@@ -245,6 +291,7 @@ class Exchange(Links):
             return
         for name in session.subscriptions:
             self._forget(session, name)
+        session.is_written, session.outlet = False, None
         if not session.is_local:
             self.listeners.tell(DISCONNECT, session)
         held = session.end()
@@ -307,38 +354,51 @@ class Exchange(Links):
             starts: by channels with a history, the seq after which each begins. What is received already stays
                 where it is, but for a channel that is named exactly: that goes back.
         """
+        self.settle(session)
+        if session.has_ended:
+            return
         self.positions.begin(session, name, starts)
         if name not in session.subscriptions and not session.is_local:
             self.listeners.tell(SUBSCRIBE, session, name)
-        session.subscriptions[name] = None
-        self._subscribers.setdefault(name, {})[session] = None
+        if name not in session.subscriptions:
+            session.subscriptions[name] = None
+            self._subscribers.add(session, name)
 
     def unsubscribe(self, session: Session, name: str) -> None:
         """Give it that no more; what is queued of a history goes too."""
         if name not in session.subscriptions:
             return
+        self.settle(session)
+        if session.has_ended:
+            return
         del session.subscriptions[name]
         self._forget(session, name)
-        for channel in [*session.positions]:
+        for channel in self._met(session, name):
             if not self.positions.receives(session, channel):
                 session.unwatch(channel)
+
+    @staticmethod
+    def _met(session: Session, name: str) -> list[str]:
+        """The channels that a name or pattern covers on which the session has a position."""
+        if not name.endswith("*"):
+            return [name] if name in session.positions else []
+        return [channel for channel in session.positions if channels.matches(name, channel)]
 
     def _forget(self, session: Session, name: str) -> None:
         if not session.is_local:
             self.listeners.tell(UNSUBSCRIBE, session, name)
-        subscribers = self._subscribers[name]
-        del subscribers[session]
-        if not subscribers:
-            del self._subscribers[name]
+        self._subscribers.remove(session, name)
 
     # Channels that only their feed publishes on.
 
     def add_history(self, channel: str, history: History) -> None:
+        self.turn.finish()
         self.histories.add(channel, history)
-        for session in self._receivers(channel):
+        for session in self._subscribers.of(channel):
             session.watch(channel, self.histories.head(channel))
 
     def remove_history(self, channel: str) -> None:
+        self.turn.finish()
         self.histories.remove(channel)
-        for session in self._receivers(channel):
+        for session in self._subscribers.of(channel):
             session.unwatch(channel)

@@ -75,6 +75,9 @@ class Gate:
                 raise messages.unknown_client(client_id)
             await self._let_in(session, link)
         self._exchange.touch(session)
+        self._exchange.settle(session)
+        if session.has_ended:
+            raise messages.unknown_client(session.id)
         return session
 
     async def speaker(self, message: Mapping[str, Any], link: Link) -> Session | None:

@@ -46,6 +46,14 @@ class Links:
     def _expire(self, session: Session) -> None:
         raise NotImplementedError
 
+    def settle(self, session: Session) -> None:
+        """Have what is on its way to it in its queue."""
+        raise NotImplementedError
+
+    def _place(self, session: Session) -> None:
+        """It has another link, or none."""
+        raise NotImplementedError
+
     def join(self, session: Session, link: Link) -> None:
         """Let the link speak for the session, as its socket if it is one and there is no other."""
         if link.session is not session:
@@ -65,7 +73,9 @@ class Links:
                 self._give_up(old)
         self.join(session, link)
         if session.link is not link:
+            self.settle(session)
             session.link, session.flowing, session.writing_since = link, link.is_taking, None
+            self._place(session)
 
     def detach(self, link: Link) -> None:
         """The link has gone; its session waits for another. What was in flight is put back."""
@@ -75,9 +85,13 @@ class Links:
         self.heard(link)
         if session is None or session.link is not link:
             return
+        self.settle(session)
+        if session.has_ended:
+            return
         session.put_back()
         session.shorten()
         session.link, session.flowing, session.writing_since = None, False, None
+        self._place(session)
         if session.held is not None and session.held.link is link:
             session.release()
         self.touch(session)

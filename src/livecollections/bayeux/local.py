@@ -35,6 +35,7 @@ class _LocalLink:
     is_socket = False
     is_fresh = False
     is_taking = True
+    is_direct = False
     buffered = 0
 
     def __init__(self, exchange: Exchange, session: Session) -> None:

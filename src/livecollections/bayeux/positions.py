@@ -17,7 +17,8 @@ from ..change import epoch, follows, number
 from . import channel as channels
 from .histories import Histories
 from .history import Keeper
-from .session import Position, Session
+from .position import Position
+from .session import Session
 
 LONGEST_SEQ = 64
 NO_STARTS: Mapping[str, str] = MappingProxyType({})

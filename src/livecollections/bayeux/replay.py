@@ -18,8 +18,9 @@ from .extension import Extensions
 from .histories import Histories
 from .history import Page
 from .message import Message
+from .position import Position
 from .resets import Resets
-from .session import Position, Session
+from .session import Session
 
 logger = logging.getLogger("livecollections.bayeux")
 

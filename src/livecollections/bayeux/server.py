@@ -301,6 +301,7 @@ class Engine:
         numbers = messages.replay_ext(message) if session.is_numbered else None
         numbered = await salesforce.starts(self.exchange.histories, names, numbers)
         start.settle()
+        self.exchange.settle(session)
         if session.has_ended:
             raise messages.unknown_client(session.id)
         # What a client says of a pattern sets nothing back that it receives already.

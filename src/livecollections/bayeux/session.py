@@ -12,7 +12,7 @@ This module has no clock, no socket and no loop: ``now`` is an argument, and who
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from ..change import epoch, follows
 from .connection import Claim, Connection
 from .flight import Flight
 from .message import Message
+from .position import Position
 from .repeats import Repeats
 
 SHARE = 4
@@ -81,6 +82,8 @@ class Link(Protocol):
     """Whether no connect has been seen on it yet."""
     is_taking: bool
     """Whether it takes what comes within this turn of the loop; not while it writes, nor before it can."""
+    is_direct: bool
+    """Whether it gives its session an ``outlet`` while it has nothing else to write."""
 
     @property
     def buffered(self) -> int:
@@ -105,28 +108,6 @@ class Link(Protocol):
         """Send what was replied, then end; ``code`` is the WebSocket close code."""
 
 
-class Position:
-    """A receiver of a channel with a history.
-
-    sent: everything up to it has been handed to a transport.  queued: the same, or in the queue.
-    is_behind: more is in the history; live messages are not queued.  squash: of several changes of one
-    document the last is enough.
-    """
-
-    __slots__ = ("channel", "is_behind", "queued", "sent", "squash")
-
-    def __init__(self, channel: str, seq: str) -> None:
-        self.channel = channel
-        self.sent = self.queued = seq
-        self.is_behind = False
-        self.squash = False
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether all that was published has been handed to a transport."""
-        return self.sent == self.queued and not self.is_behind
-
-
 class Held:
     """A connect that waits for messages or for its time."""
 
@@ -146,6 +127,8 @@ class Session:
     messages go now, if anywhere.  flowing: whether the link takes them.  writing_since: when the link began what
     it still writes.  deadline: when it ends if nothing is heard of it.  may_switch: its client polls, and would rather
     have a socket.  may_wait: what is queued waits for company.
+    is_written: what is published is written straight to its socket where it can be.  outlet: what does so, while
+    nothing waits there or in the queue.
     pause: seconds for which its client was told not to connect.
     user: whose it is, as the policy says at handshake; None: nobody's.  told: whom the handshake's connection told,
     as each later one must.  cookie: ours, which the client has returned if ``is_cookie_returned``, first at
@@ -169,10 +152,12 @@ class Session:
         "is_local",
         "is_numbered",
         "is_replaying",
+        "is_written",
         "limit",
         "link",
         "may_switch",
         "may_wait",
+        "outlet",
         "pause",
         "place",
         "positions",
@@ -196,7 +181,8 @@ class Session:
         self.deadline = deadline
         self.is_local = is_local
         self.is_numbered = False
-        self.is_replaying = False
+        self.is_replaying = self.is_written = False
+        self.outlet: Callable[[bytes], None] | None = None
         self.attributes: dict[str, Any] = {}
         self.address: str | None = None
         self.user: Any = None
@@ -351,9 +337,13 @@ class Session:
             self._withdraw()
             if not self._has_room(message, self.limit):
                 return OVERFLOW
+        self._append(message)
+        return QUEUED
+
+    def _append(self, message: Message) -> None:
         self.queue.append(message)
         self.size += len(message.body)
-        return QUEUED
+        self.outlet = None
 
     def skip(self, message: Message) -> None:
         """Pass over a message that has just been published and is not for this session."""
@@ -371,8 +361,7 @@ class Session:
             message = message.numbered
         if self.queue and self.size + len(message.body) > self.share:
             return False
-        self.queue.append(message)
-        self.size += len(message.body)
+        self._append(message)
         self.may_wait = False
         position.queued = message.seq or position.queued
         return True
@@ -450,6 +439,7 @@ class Session:
             if (position := self.positions.get(channel)) is not None:
                 self.set_back(position, seq)
         self.queue.extendleft(reversed(plain))
+        self.outlet = None
         self.may_wait = self.may_wait and not plain
         self.size += sum(len(message.body) for message in plain)
 

@@ -77,7 +77,7 @@ class Served:
             interface="asgi3",
             lifespan="off",
             http="httptools",
-            ws="websockets-sansio",
+            ws="livecollections.bayeux.transports.direct:DirectProtocol",
             log_config=None,
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=KEEP,

@@ -16,6 +16,7 @@ class ConnectionLink:
     """
 
     is_socket = False
+    is_direct = False
 
     def __init__(
         self,

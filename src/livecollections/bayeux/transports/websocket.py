@@ -1,7 +1,9 @@
-"""A WebSocket: one reader and one writer, over plain ASGI.
+"""A WebSocket: one reader, and what writes while there is something to write.
 
-Two rules. Only the writer sends, so a socket that takes nothing holds up nobody else. The reader doesn't read
-on while replies wait, so who doesn't read can't ask.
+Three rules. Only the writer sends, so a socket that takes nothing holds up nobody else. The reader doesn't read
+on while replies wait, so who doesn't read can't ask. Where the server lets frames past ASGI (``writer.py``) they go
+straight to the transport at the end of a turn of the loop, and no task runs for that; elsewhere, to close, and
+while extensions look at each message, a task sends.
 
 ASGI has no ping frames. The exchange answers held connects instead, and aborts the socket of a client that asks no
 more; uvicorn's own pings (``ws_ping_interval``, ``ws_ping_timeout``) go on below.
@@ -16,24 +18,23 @@ from typing import Any
 from ...errors import RequestError
 from .. import message as messages
 from ..connection import Connection, Receive, Send
+from ..load import FRAME, framed
 from ..message import Message
 from ..server import Engine
-from ..session import arranged
+from ..session import Session, arranged
 from ..strangers import Strangers
 from .buffer import Buffer
 from .link import ConnectionLink
+from .writer import Writer
 
 logger = logging.getLogger("livecollections.bayeux")
-
-FRAME = 8_192
-"""Bytes of messages joined into one frame: what the socket underneath may have to keep beyond its own bound."""
 
 
 class WebSocket(ConnectionLink):
     """One socket; a link (see ``session.Link``).
 
     Args:
-        strangers: those that are without one.
+        strangers: those that are without one.  writer: what writes past ASGI, if the server offers it.
     """
 
     is_socket = True
@@ -46,8 +47,11 @@ class WebSocket(ConnectionLink):
         send: Send,
         *,
         strangers: Strangers,
+        writer: Writer | None = None,
     ) -> None:
         super().__init__(engine, connection)
+        self.is_direct = writer is not None
+        self._writer = writer
         self._strangers = strangers
         self._address = connection.network
         self._exchange = engine.exchange
@@ -60,14 +64,17 @@ class WebSocket(ConnectionLink):
         self._size = 0
         self._errors = 0
         self._code: int | None = None
+        self._is_over = False
         self._patience: asyncio.Timeout | None = None
-        self._work: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._begun: float | None = None
         self._room: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Serve an accepted socket until it closes."""
         self._strangers.add(self, self._address)
-        writer = asyncio.create_task(self._write())
+        if self._writer is not None:
+            self._writer.watch(self._look)
         try:
             async with asyncio.timeout(self._alone) as self._patience:
                 await self._read()
@@ -77,11 +84,21 @@ class WebSocket(ConnectionLink):
             self._patience = None
             self._strangers.discard(self)
             self._exchange.detach(self)
-            if self._code is None or writer.done():
-                writer.cancel()
-            await asyncio.wait([writer], timeout=1.0)
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            if self._writer is not None:
+                self._writer.watch(None)
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Let it send what was replied, and the close; then stop it, also in the middle."""
+        if self._code is not None:
+            self.flush()
+        if (task := self._task) is not None:
+            if self._code is None:
+                task.cancel()
+            await asyncio.wait([task], timeout=1.0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self._is_over = True
 
     def abort(self) -> None:
         """Close without waiting for a peer that takes nothing."""
@@ -104,9 +121,12 @@ class WebSocket(ConnectionLink):
         self.wake()
 
     def wake(self) -> None:
-        work = self._work
-        if work is not None and not work.done():
-            work.set_result(None)
+        if self._writer is None:
+            self.flush()
+        elif self._task is None:
+            if (session := self._attached()) is not None:
+                session.outlet = None
+            self._exchange.turn.wake(self)
 
     async def wait_room(self) -> None:
         while self._size > FRAME and self._code is None:
@@ -155,40 +175,116 @@ class WebSocket(ConnectionLink):
 
     # Writing.
 
-    async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            frame = await self._passed() if self._exchange.extensions.outgoing else self._frame()
+    def _attached(self) -> Session | None:
+        """The session whose messages go here."""
+        session = self.session
+        return session if session is not None and session.link is self else None
+
+    def flush(self) -> None:
+        """Write what waits, or have it written."""
+        if self._task is not None or self._is_over:
+            return
+        if self._writer is None or self._code is not None or self._exchange.extensions.outgoing:
+            self._task = asyncio.get_running_loop().create_task(self._write())
+        else:
+            self._put(self._writer)
+
+    def _put(self, writer: Writer) -> None:
+        """Write to the transport until nothing waits or it takes no more."""
+        while writer.is_open:
+            frame = self._frame()
             if frame is None:
-                if self._code is not None:
-                    await self._end()
-                    return
-                self._work = loop.create_future()
-                await self._work
-                continue
-            begun = self._exchange.sending(self)
+                self._rest(writer)
+                return
+            try:
+                writer.put(framed(frame))
+            except Exception as error:
+                self._broke(error)
+                return
+            if (session := self._attached()) is not None:
+                session.landed()
+        self._hold()
+
+    def _rest(self, writer: Writer) -> None:
+        """Nothing waits: what is published may go straight to the transport."""
+        session = self._attached()
+        if session is None or session.queue:
+            return
+        if session.is_written:
+            session.outlet = writer.put
+        if session.is_behind:
+            self._exchange.wake(session)
+
+    def _hold(self) -> None:
+        """The transport takes nothing."""
+        if (session := self._attached()) is not None:
+            session.outlet = None
+        if self._writer is not None and self._writer.is_gone and self._replies:
+            self._broke(ConnectionError("the peer has gone"))
+        elif self._begun is None:
+            self._begun = self._exchange.sending(self)
+
+    def _look(self) -> None:
+        """The transport takes no more, takes again, or has gone."""
+        if self._writer is None or self._task is not None:
+            return
+        if not self._writer.is_open:
+            self._hold()
+        elif self._begun is not None:
+            self._exchange.sent(self, self._since(self._begun))
+            self.wake()
+
+    def _since(self, now: float) -> float:
+        """When it began to write what it writes: it may have been held up before."""
+        begun, self._begun = self._begun, None
+        return now if begun is None else begun
+
+    async def _write(self) -> None:
+        """Send what waits, and the close if it is time for that."""
+        while (frame := await self._next()) is not None:
+            begun = self._since(self._exchange.sending(self))
             try:
                 await self._send({"type": "websocket.send", "text": frame})
             except Exception as error:
-                # Servers differ in how they say that the peer has gone. What was in flight is put back when
-                # the reader ends.
-                logger.debug("a socket could not be written to: %r", error)
-                self._code = 1006
-                self._release_room()
-                self.abort()
-                return
+                self._broke(error)
+                break
             self._exchange.sent(self, begun)
+        else:
+            if self._code is not None:
+                self._is_over = True
+                await self._end()
+        self._task = None
+        if self._writer is not None:
+            self._look()
+            if not self._exchange.extensions.outgoing:
+                self.flush()
 
-    def _frame(self) -> str | None:
-        """What to send next: all replies, and some messages; None if nothing waits."""
+    async def _next(self) -> str | None:
+        if self._exchange.extensions.outgoing:
+            return await self._passed()
         taken = self._take()
+        if len(taken) == 1 and not self._replies:
+            return taken[0].frame
+        frame = self._joined(taken)
+        return None if frame is None else frame.decode()
+
+    def _broke(self, error: Exception) -> None:
+        # Servers differ in how they say that the peer has gone. What was in flight is put back when the reader ends.
+        logger.debug("a socket could not be written to: %r", error)
+        self._code, self._is_over = 1006, True
+        self._release_room()
+        self.abort()
+
+    def _frame(self) -> bytes | None:
+        """What to send next: all replies, and some messages; None if nothing waits."""
+        return self._joined(self._take())
+
+    def _joined(self, taken: list[Message]) -> bytes | None:
         if not self._replies:
-            if len(taken) == 1:
-                return taken[0].frame
-            return messages.encode([message.body for message in taken]).decode() if taken else None
+            return messages.encode([message.body for message in taken]) if taken else None
         # An empty one stands for the answer to a ping, which is an array by itself.
         replies = [reply for reply in self._take_replies() if reply]
-        return messages.encode(arranged(self.session, replies, taken)).decode()
+        return messages.encode(arranged(self.session, replies, taken))
 
     async def _passed(self) -> str | None:
         """As ``_frame``, where extensions see what goes, and may leave nothing of it."""

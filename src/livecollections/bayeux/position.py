@@ -1,0 +1,53 @@
+"""A position: how far a receiver of a channel with a history has been told.
+
+Two rules. What is not after it is not sent again. While more is in the history, nothing live is sent.
+
+It knows no session and no message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..change import follows
+
+
+class Position:
+    """A receiver of a channel with a history.
+
+    sent: everything up to it has been handed to a transport.  queued: the same, or in the queue.
+    is_behind: more is in the history; live messages are not queued.  squash: of several changes of one
+    document the last is enough.
+    """
+
+    __slots__ = ("channel", "is_behind", "queued", "sent", "squash")
+
+    def __init__(self, channel: str, seq: str) -> None:
+        self.channel = channel
+        self.sent = self.queued = seq
+        self.is_behind = False
+        self.squash = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was published has been handed to a transport."""
+        return self.sent == self.queued and not self.is_behind
+
+
+Step = tuple[str, str, str]
+"""Of messages that go together, on one channel: its name, the first seq and the last."""
+
+
+def move(positions: Mapping[str, Position], steps: Iterable[Step]) -> bool:
+    """Move past messages that are handed to a transport at once; False, and no move, if they can't be.
+
+    They can where each channel has a position, nothing of it waits, and all of them come after it.
+    """
+    for channel, first, _ in steps:
+        position = positions.get(channel)
+        if position is None or position.is_behind or not follows(first, position.queued):
+            return False
+    for channel, _, last in steps:
+        position = positions[channel]
+        position.sent = position.queued = last
+    return True

@@ -1,0 +1,158 @@
+"""Direct: uvicorn's WebSocket protocol, which lets frames past ASGI to its transport.
+
+Three rules. It is uvicorn's own in all that it does; it only offers a writer in ``scope["extensions"]`` beside. Whole
+frames go, while the socket is open and its buffer not full, so they never cross a close, and pings and pongs stand
+between them. What was compressed once may go to all, since no frame needs the one before it.
+
+    uvicorn site:app --ws livecollections.bayeux.transports.direct:DirectProtocol
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable, Coroutine
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.protocol import State
+
+from ..load import framed
+from .keepalive import Keepalive
+from .writer import EXTENSION
+
+WINDOW, MEMORY = 12, 5
+"""Of zlib: as uvicorn has it."""
+_DEFLATED = b"\xc1"
+"""The first byte of a text frame that is whole and compressed."""
+WORTH_IT = 1_024
+"""Bytes from which on a frame is compressed for those who agreed to that."""
+SHARED = 64
+"""Compressed frames that are remembered while they go to many."""
+
+
+class DirectProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, and a writer (see ``writer.Writer``)."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._changed: Callable[[], None] | None = None
+        self._keepalive = _keepalive_of(server_state, self.loop)
+        self._slot = 0
+        if self.conn.available_extensions:
+            self.conn.available_extensions = _EXTENSIONS
+
+    def run_asgi(self) -> Coroutine[Any, Any, None]:
+        extensions: dict[str, Any] = self.scope["extensions"]
+        extensions[EXTENSION] = self
+        return super().run_asgi()
+
+    # The writer.
+
+    @property
+    def is_open(self) -> bool:
+        return self.writable.is_set() and self.handshake_complete and not self.is_gone
+
+    @property
+    def is_gone(self) -> bool:
+        return self.disconnected or self.conn.state is not State.OPEN or self.transport.is_closing()
+
+    @property
+    def put(self) -> Callable[[bytes], None]:
+        return self._put_deflated if self.conn.extensions else self.transport.write
+
+    def _put_deflated(self, frame: bytes) -> None:
+        if len(frame) >= WORTH_IT:
+            (extension,) = self.conn.extensions
+            assert isinstance(extension, PerMessageDeflate)
+            frame = _deflated(frame, extension.local_max_window_bits)
+        self.transport.write(frame)
+
+    def watch(self, changed: Callable[[], None] | None) -> None:
+        self._changed = changed
+
+    def _change(self) -> None:
+        if self._changed is not None:
+            self._changed()
+
+    # What may open or close it.
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._change()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._change()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._change()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.state is not State.OPEN:
+            self._change()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._change()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._change()
+
+    # Pings.
+
+    def schedule_ping(self) -> None:
+        assert self.ping_interval is not None
+        self._slot = self._keepalive.add(self, max(0.0, self.ping_interval - self.last_ping_rtt))
+
+    def ping(self) -> None:
+        self._slot = 0
+        self.send_keepalive_ping()
+
+    def stop_keepalive(self) -> None:
+        super().stop_keepalive()
+        if self._slot:
+            self._keepalive.discard(self, self._slot)
+            self._slot = 0
+
+
+_KEEPALIVES: WeakKeyDictionary[ServerState, Keepalive] = WeakKeyDictionary()
+_EXTENSIONS = [
+    ServerPerMessageDeflateFactory(
+        server_no_context_takeover=True,
+        client_no_context_takeover=True,
+        server_max_window_bits=WINDOW,
+        client_max_window_bits=WINDOW,
+        compress_settings={"memLevel": MEMORY},
+    )
+]
+
+
+def _keepalive_of(state: ServerState, loop: asyncio.AbstractEventLoop) -> Keepalive:
+    found = _KEEPALIVES.get(state)
+    if found is None:
+        found = _KEEPALIVES[state] = Keepalive(loop)
+    return found
+
+
+@lru_cache(SHARED)
+def _deflated(frame: bytes, bits: int) -> bytes:
+    """The same frame compressed, by no context."""
+    header = {126: 4, 127: 10}.get(frame[1], 2)
+    encoder = zlib.compressobj(wbits=-bits, memLevel=MEMORY)
+    payload = encoder.compress(frame[header:]) + encoder.flush(zlib.Z_SYNC_FLUSH)
+    return framed(payload[:-4], _DEFLATED)
