@@ -39,7 +39,7 @@ class Direct(Socket):
         session = server._exchange.sessions[client_id]
         await turn()
         assert session.is_written
-        assert session.outlet is not None
+        assert session not in session.apart
         return session
 
     @property
@@ -149,7 +149,7 @@ async def test_what_a_paused_socket_misses_waits_within_its_bounds(server: Serve
     async with Direct(server) as socket:
         session = await socket.begin(server, "/a")
         socket.take_nothing()
-        assert session.outlet is None
+        assert session in session.apart
         server.publish_nowait("/a", 1)
         await turn()
         assert [message.channel for message in session.queue] == ["/a"]
@@ -158,7 +158,7 @@ async def test_what_a_paused_socket_misses_waits_within_its_bounds(server: Serve
         server.publish_nowait("/a", 2)
         await turn()
         assert socket.data == [1, 2]
-        assert session.outlet is not None
+        assert session not in session.apart
 
 
 async def test_positions_move_with_what_is_written_straight(server: Server) -> None:

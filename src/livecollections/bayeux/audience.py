@@ -14,6 +14,29 @@ from . import channel as channels
 from .session import Session
 
 Sessions = dict[Session, None]
+REMEMBERED = 64
+"""Channels that several names cover whose subscribers are remembered until the next change."""
+
+
+class Roll:
+    """Those whose sockets are written to straight, in the order in which they are.
+
+    puts: what writes to each, in the same order.
+    """
+
+    __slots__ = ("_places", "puts", "sessions")
+
+    def __init__(self, written: Sessions) -> None:
+        self.sessions = [*written]
+        self.puts = [session.put for session in written if session.put is not None]
+        self._places: dict[Session, int] | None = None
+
+    @property
+    def places(self) -> dict[Session, int]:
+        """Where each is."""
+        if self._places is None:
+            self._places = {session: place for place, session in enumerate(self.sessions)}
+        return self._places
 
 
 class Subscribers:
@@ -22,11 +45,12 @@ class Subscribers:
     written: those whose socket can be written to straight (``session.is_written``).  others: all others.
     """
 
-    __slots__ = ("others", "written")
+    __slots__ = ("_roll", "others", "written")
 
     def __init__(self) -> None:
         self.others: Sessions = {}
         self.written: Sessions = {}
+        self._roll: Roll | None = None
 
     def __len__(self) -> int:
         return len(self.others) + len(self.written)
@@ -35,17 +59,30 @@ class Subscribers:
         yield from self.others
         yield from self.written
 
+    @property
+    def roll(self) -> Roll:
+        """Those of ``written``: the same until they change."""
+        if self._roll is None:
+            self._roll = Roll(self.written)
+        return self._roll
+
+    def add(self, session: Session) -> None:
+        """One more."""
+        (self.written if session.is_written else self.others)[session] = None
+        self._roll = None
+
+    def remove(self, session: Session) -> None:
+        """One less."""
+        del (self.written if session.is_written else self.others)[session]
+        self._roll = None
+
 
 class Audience(Mapping[str, Subscribers]):
-    """The subscribers of all channels and patterns, by name.
-
-    version: another one after each change.
-    """
+    """The subscribers of all channels and patterns, by name."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Subscribers] = {}
-        self._last: tuple[str, Subscribers] | None = None
-        self.version = 0
+        self._joined: dict[str, Subscribers] = {}
 
     def __getitem__(self, name: str) -> Subscribers:
         return self._by_name[name]
@@ -58,42 +95,39 @@ class Audience(Mapping[str, Subscribers]):
 
     def add(self, session: Session, name: str) -> None:
         """It hears the channel, or what the pattern covers, from now on."""
-        self._change()
-        subscribers = self._by_name.setdefault(name, Subscribers())
-        (subscribers.written if session.is_written else subscribers.others)[session] = None
+        self._joined.clear()
+        self._by_name.setdefault(name, Subscribers()).add(session)
 
     def remove(self, session: Session, name: str) -> None:
         """It does no longer."""
-        self._change()
+        self._joined.clear()
         subscribers = self._by_name[name]
-        del (subscribers.written if session.is_written else subscribers.others)[session]
+        subscribers.remove(session)
         if not subscribers:
             del self._by_name[name]
 
     def move(self, session: Session) -> None:
         """Note that its socket can be written to straight, or no longer; ``is_written`` says the opposite still."""
-        self._change()
+        self._joined.clear()
+        for name in session.subscriptions:
+            self._by_name[name].remove(session)
         session.is_written = not session.is_written
         for name in session.subscriptions:
-            subscribers = self._by_name[name]
-            ways = subscribers.others, subscribers.written
-            old, new = ways if session.is_written else ways[::-1]
-            del old[session]
-            new[session] = None
-
-    def _change(self) -> None:
-        self.version += 1
-        self._last = None
+            self._by_name[name].add(session)
 
     def of(self, channel: str) -> Subscribers:
-        """Who hears a channel; not to be changed, and the same as long as ``version`` is."""
-        if self._last is not None and self._last[0] == channel:
-            return self._last[1]
+        """Who hears a channel; not to be changed, and good until the next change."""
+        joined = self._joined.get(channel)
+        if joined is not None:
+            return joined
         found = [one for name in channels.expand(channel) if (one := self._by_name.get(name)) is not None]
-        heard = found[0] if len(found) == 1 else _union(found)
+        if len(found) == 1 and not channels.is_service(channel):
+            return found[0]
+        if len(self._joined) >= REMEMBERED:
+            self._joined.clear()
+        heard = self._joined[channel] = _union(found)
         if channels.is_service(channel):
-            heard = _within_process(heard)
-        self._last = (channel, heard)
+            heard = self._joined[channel] = _within_process(heard)
         return heard
 
 

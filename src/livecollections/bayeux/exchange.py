@@ -162,7 +162,7 @@ class Exchange(Links):
             if deaf is not None and deaf in heard.written:
                 self.settle(deaf)
                 deaf.skip(message)
-            self.turn.add(message, before, heard.written, self._subscribers.version, deaf)
+            self.turn.add(message, before, heard.roll, deaf)
         if heard.others:
             self._offer_all(heard.others, message, before, settings.lazy, deaf)
 
@@ -214,17 +214,17 @@ class Exchange(Links):
             self.turn.settle(session)
 
     def _place(self, session: Session) -> None:
-        session.outlet = None
         link = session.link
-        is_written = (
-            link is not None
-            and link.is_direct
-            and not session.flight.is_acknowledged
-            and not session.is_numbered
-        )
-        if is_written is not session.is_written:
+        put = None if link is None or session.flight.is_acknowledged or session.is_numbered else link.put
+        session.apart.pop(session, None)
+        if session.is_written and put is not session.put:
             self._subscribers.move(session)
-        if is_written and link is not None:
+        session.put = put
+        if link is not None and put is not None:
+            if not session.is_written:
+                self._subscribers.move(session)
+            session.apart = self.turn.apart
+            session.stand_apart()
             link.wake()
 
     def _note_reset(self, session: Session, channel: str, cause: Cause) -> None:
@@ -291,7 +291,10 @@ class Exchange(Links):
             return
         for name in session.subscriptions:
             self._forget(session, name)
-        session.is_written, session.outlet = False, None
+        if session.is_written:
+            self.turn.forget(session)
+            session.apart.pop(session, None)
+            session.is_written, session.put = False, None
         if not session.is_local:
             self.listeners.tell(DISCONNECT, session)
         held = session.end()

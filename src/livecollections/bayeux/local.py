@@ -19,7 +19,7 @@ from . import message as messages
 from .connection import Claim, Connection
 from .exchange import Exchange
 from .extension import Context, wait_passed
-from .session import Session
+from .session import Put, Session
 
 logger = logging.getLogger("livecollections.bayeux")
 
@@ -35,7 +35,7 @@ class _LocalLink:
     is_socket = False
     is_fresh = False
     is_taking = True
-    is_direct = False
+    put: Put | None = None
     buffered = 0
 
     def __init__(self, exchange: Exchange, session: Session) -> None:

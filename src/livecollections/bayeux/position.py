@@ -38,8 +38,8 @@ Step = tuple[str, str, str]
 """Of messages that go together, on one channel: its name, the first seq and the last."""
 
 
-def move(positions: Mapping[str, Position], steps: Iterable[Step]) -> bool:
-    """Move past messages that are handed to a transport at once; False, and no move, if they can't be.
+def are_next(positions: Mapping[str, Position], steps: Iterable[Step]) -> bool:
+    """Whether messages can be handed to a transport at once.
 
     They can where each channel has a position, nothing of it waits, and all of them come after it.
     """
@@ -47,7 +47,11 @@ def move(positions: Mapping[str, Position], steps: Iterable[Step]) -> bool:
         position = positions.get(channel)
         if position is None or position.is_behind or not follows(first, position.queued):
             return False
+    return True
+
+
+def move(positions: Mapping[str, Position], steps: Iterable[Step]) -> None:
+    """They have been handed to a transport."""
     for channel, _, last in steps:
         position = positions[channel]
         position.sent = position.queued = last
-    return True

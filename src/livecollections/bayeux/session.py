@@ -66,6 +66,11 @@ class Offer(Enum):
 QUEUED, IGNORED, BEHIND, OVERFLOW = Offer
 
 
+Put = Callable[[bytes], None]
+"""Writes a frame straight to a socket."""
+_NOWHERE: dict[Session, None] = {}
+
+
 class Link(Protocol):
     """The transport's end of a session: a socket, a held poll, or somebody in this process."""
 
@@ -82,8 +87,8 @@ class Link(Protocol):
     """Whether no connect has been seen on it yet."""
     is_taking: bool
     """Whether it takes what comes within this turn of the loop; not while it writes, nor before it can."""
-    is_direct: bool
-    """Whether it gives its session an ``outlet`` while it has nothing else to write."""
+    put: Put | None
+    """What writes a whole frame straight to its socket, if anything does."""
 
     @property
     def buffered(self) -> int:
@@ -127,8 +132,8 @@ class Session:
     messages go now, if anywhere.  flowing: whether the link takes them.  writing_since: when the link began what
     it still writes.  deadline: when it ends if nothing is heard of it.  may_switch: its client polls, and would rather
     have a socket.  may_wait: what is queued waits for company.
-    is_written: what is published is written straight to its socket where it can be.  outlet: what does so, while
-    nothing waits there or in the queue.
+    is_written: what is published is written straight to its socket where it can be, by ``put``.  apart: the sessions
+    that are written to so, but where something waits now.
     pause: seconds for which its client was told not to connect.
     user: whose it is, as the policy says at handshake; None: nobody's.  told: whom the handshake's connection told,
     as each later one must.  cookie: ours, which the client has returned if ``is_cookie_returned``, first at
@@ -141,6 +146,7 @@ class Session:
         "__weakref__",
         "_behind",
         "address",
+        "apart",
         "attributes",
         "cookie",
         "deadline",
@@ -157,10 +163,10 @@ class Session:
         "link",
         "may_switch",
         "may_wait",
-        "outlet",
         "pause",
         "place",
         "positions",
+        "put",
         "queue",
         "repeats",
         "returned_at",
@@ -182,7 +188,8 @@ class Session:
         self.is_local = is_local
         self.is_numbered = False
         self.is_replaying = self.is_written = False
-        self.outlet: Callable[[bytes], None] | None = None
+        self.put: Put | None = None
+        self.apart = _NOWHERE
         self.attributes: dict[str, Any] = {}
         self.address: str | None = None
         self.user: Any = None
@@ -343,7 +350,12 @@ class Session:
     def _append(self, message: Message) -> None:
         self.queue.append(message)
         self.size += len(message.body)
-        self.outlet = None
+        self.stand_apart()
+
+    def stand_apart(self) -> None:
+        """Something waits to be written before what is published from now on."""
+        if self.is_written:
+            self.apart[self] = None
 
     def skip(self, message: Message) -> None:
         """Pass over a message that has just been published and is not for this session."""
@@ -439,7 +451,7 @@ class Session:
             if (position := self.positions.get(channel)) is not None:
                 self.set_back(position, seq)
         self.queue.extendleft(reversed(plain))
-        self.outlet = None
+        self.stand_apart()
         self.may_wait = self.may_wait and not plain
         self.size += sum(len(message.body) for message in plain)
 

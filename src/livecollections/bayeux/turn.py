@@ -11,15 +11,19 @@ It decides nothing about messages: what can't be written at once, the exchange q
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from operator import length_hint
 from typing import Protocol
 
-from .audience import Sessions
+from .audience import Roll, Sessions
 from .load import Entry, Load, loads
 from .message import Message
-from .position import Step, move
-from .session import Session
+from .position import are_next, move
+from .session import Put, Session
+
+logger = logging.getLogger("livecollections.bayeux")
 
 SLICE = 256
 """Sockets that are written to before others have their turn."""
@@ -37,24 +41,20 @@ class Waiting(Protocol):
 class _Batch:
     """Messages, one after the other, that the same sessions hear.
 
-    settled: how many of them some have in their queue already.
+    deaf: who does not.  settled: how many of them some have in their queue already.
     """
 
-    __slots__ = ("deaf", "entries", "receivers", "settled", "source", "version")
+    __slots__ = ("deaf", "entries", "roll", "settled")
 
-    def __init__(self, source: Sessions, version: int, deaf: Session | None) -> None:
-        self.source = source
-        self.version = version
+    def __init__(self, roll: Roll, deaf: Session | None) -> None:
+        self.roll = roll
         self.deaf = deaf
         self.entries: list[Entry] = []
         self.settled: dict[Session, int] = {}
-        self.receivers = source.copy()
-        if deaf is not None:
-            self.receivers.pop(deaf, None)
 
     def take(self, session: Session) -> list[Entry]:
         """What is on its way to a session, which then is not any more; what comes later is."""
-        if session not in self.receivers:
+        if session is self.deaf or session not in self.roll.places:
             return []
         count = self.settled.get(session, 0)
         self.settled[session] = len(self.entries)
@@ -64,12 +64,12 @@ class _Batch:
 class _Course:
     """The messages of one turn that some sessions hear, and no others: a node in the tree of such sequences."""
 
-    __slots__ = ("_batches", "_loads", "_next")
+    __slots__ = ("_batches", "_next", "sessions")
 
     def __init__(self, batches: tuple[_Batch, ...] = ()) -> None:
         self._batches = batches
         self._next: dict[int, _Course] = {}
-        self._loads: list[Load] | None = None
+        self.sessions: dict[Session, None] = {}
 
     def then(self, number: int, batch: _Batch) -> _Course:
         """The same and then a batch; ``number``: which of the turn's."""
@@ -82,40 +82,74 @@ class _Course:
     def entries(self) -> list[Entry]:
         return [entry for batch in self._batches for entry in batch.entries]
 
+
+class _Wave:
+    """Messages on their way to many sockets, which are written to in the order of a roll, a slice at a time.
+
+    passed: those of the roll that have them otherwise, or not at all.  reached: how many were written to.
+    """
+
+    __slots__ = ("_loads", "entries", "passed", "reached", "roll")
+
+    def __init__(self, entries: list[Entry], roll: Roll, passed: Sessions) -> None:
+        self.entries = entries
+        self.roll = roll
+        self.passed = passed
+        self.reached = 0
+        self._loads: list[Load] | None = None
+
     @property
     def loads(self) -> list[Load]:
         if self._loads is None:
             self._loads = [*loads(self.entries)]
         return self._loads
 
+    @property
+    def size(self) -> int:
+        return sum(len(message.body) for message, _ in self.entries)
 
-class _Wave:
-    """What is on its way to many sockets: for each that has not been written to, its course.
-
-    whole: the course of those for which none is noted.  is_alike: it is that of all.
-    """
-
-    __slots__ = ("courses", "is_alike", "size", "whole")
-
-    def __init__(self, batches: list[_Batch], size: int) -> None:
-        self.size = size
-        self.whole = root = _Course()
-        self.courses: dict[Session, _Course | None]
-        self.is_alike = len(batches) == 1
-        if self.is_alike:
-            self.whole = root.then(0, batches[0])
-            self.courses = batches[0].receivers  # type: ignore[assignment]
-            return
-        courses = self.courses = {}
-        for number, batch in enumerate(batches):
-            for session in batch.receivers:
-                courses[session] = (courses.get(session) or root).then(number, batch)
+    @property
+    def is_over(self) -> bool:
+        return self.reached >= len(self.roll.puts)
 
     def take(self, session: Session) -> list[Entry]:
         """What is on its way to a session, which then is not any more."""
-        if session not in self.courses:
+        if session in self.passed or self.roll.places.get(session, -1) < self.reached:
             return []
-        return (self.courses.pop(session) or self.whole).entries
+        self.passed[session] = None
+        return self.entries
+
+    def among(self, sessions: Sessions, start: int, end: int) -> set[int]:
+        """The places of a slice at which some of these sessions are."""
+        if not sessions:
+            return set()
+        if len(sessions) > end - start:
+            return {place for place in range(start, end) if self.roll.sessions[place] in sessions}
+        places = self.roll.places
+        return {place for session in sessions if start <= (place := places.get(session, -1)) < end}
+
+
+def _waves(batches: Sequence[_Batch], queued: Sessions) -> list[_Wave]:
+    """What leaves in a turn: a wave for all who hear the same.
+
+    Args:
+        queued: those that have it in their queue.
+    """
+    if len(batches) == 1:
+        (batch,) = batches
+        passed = queued if batch.deaf is None else {**queued, batch.deaf: None}
+        return [_Wave(batch.entries, batch.roll, passed)]
+    root = _Course()
+    courses: dict[Session, _Course] = {}
+    for number, batch in enumerate(batches):
+        for session in batch.roll.sessions:
+            if session is not batch.deaf:
+                courses[session] = courses.get(session, root).then(number, batch)
+    for session, course in courses.items():
+        if session.is_written and session not in queued:
+            course.sessions[session] = None
+    found = {id(course): course for course in courses.values()}
+    return [_Wave(course.entries, Roll(course.sessions), {}) for course in found.values()]
 
 
 class Turn:
@@ -136,6 +170,8 @@ class Turn:
         self._queue = queue
         self._delivered = delivered
         self._is_plain = is_plain
+        self.apart: Sessions = {}
+        """Those that are written to straight, but where something waits."""
         self._batches: list[_Batch] = []
         self._size = 0
         self._waves: deque[_Wave] = deque()
@@ -157,18 +193,16 @@ class Turn:
         self._links[link] = None
         self._wind()
 
-    def add(
-        self, message: Message, before: str | None, source: Sessions, version: int, deaf: Session | None
-    ) -> None:
+    def add(self, message: Message, before: str | None, roll: Roll, deaf: Session | None) -> None:
         """Have a message written to the sockets of many.
 
         Args:
             before: where on its kept channel those are who have no position there.
-            source: to whom.  version: as long as it is the same, ``source`` is.  deaf: who does not hear it.
+            roll: to whom.  deaf: who of them does not hear it.
         """
         batch = self._batches[-1] if self._batches else None
-        if batch is None or batch.source is not source or batch.version != version or batch.deaf is not deaf:
-            batch = _Batch(source, version, deaf)
+        if batch is None or batch.roll is not roll or batch.deaf is not deaf:
+            batch = _Batch(roll, deaf)
             self._batches.append(batch)
         batch.entries.append((message, before))
         self._size += len(message.body)
@@ -179,16 +213,22 @@ class Turn:
 
     def settle(self, session: Session) -> None:
         """Queue for a session what is on its way to it."""
+        for entries in self._taken(session):
+            self._queue(session, entries)
+
+    def forget(self, session: Session) -> None:
+        """Nothing is on its way to it any more."""
+        self._taken(session)
+
+    def _taken(self, session: Session) -> list[list[Entry]]:
         several: list[_Wave | _Batch] = [*self._waves, *self._batches]
-        for some in several:
-            if entries := some.take(session):
-                self._queue(session, entries)
+        return [entries for some in several if (entries := some.take(session))]
 
     def finish(self) -> None:
         """Write all that is on its way, without letting anybody have his turn."""
         self._seal()
         while self._waves:
-            self._run(self._waves[0], len(self._waves[0].courses))
+            self._run(self._waves[0], len(self._waves[0].roll.puts))
 
     def _wind(self) -> None:
         if self._handle is None:
@@ -210,59 +250,68 @@ class Turn:
         if not self._batches:
             return
         batches, self._batches = self._batches, []
-        for session in {session: None for batch in batches for session in batch.settled}:
+        queued: Sessions = {session: None for batch in batches for session in batch.settled}
+        for session in queued:
             # It has something before that in its queue.
             self._queue(session, [entry for batch in batches for entry in batch.take(session)])
-            for batch in batches:
-                batch.receivers.pop(session, None)
-        self._waves.append(_Wave(batches, sum(_size(batch) for batch in batches)))
+        waves = _waves(batches, queued)
+        self._size += sum(wave.size for wave in waves)
+        self._size -= sum(len(message.body) for batch in batches for message, _ in batch.entries)
+        self._waves += waves
 
     def _run(self, wave: _Wave, most: int) -> int:
         """Write to some of a wave's sockets; to how many."""
-        courses = wave.courses
-        taken = [courses.popitem() for _ in range(min(most, len(courses)))]
-        if wave.is_alike:
-            sessions = [session for session, _ in taken]
-            for load in wave.whole.loads:
-                self._write(sessions, load)
-        else:
-            for session, course in taken:
-                for load in (course or wave.whole).loads:
-                    self._write((session,), load)
-        if not courses and self._waves and self._waves[0] is wave:
+        start = wave.reached
+        end = wave.reached = min(start + most, len(wave.roll.puts))
+        passed = wave.among(wave.passed, start, end)
+        for load in wave.loads:
+            late = self._write(wave, load, start, end, passed)
+            self._delivered((end - start - len(late) - len(passed)) * len(load.entries))
+            for place in late:
+                self._queue(wave.roll.sessions[place], load.entries)
+        if wave.is_over and self._waves and self._waves[0] is wave:
             self._waves.popleft()
             self._size -= wave.size
-        return len(taken)
+        return end - start
 
-    def _write(self, sessions: Sequence[Session], load: Load) -> None:
-        """Write a load straight to each socket before which nothing waits, and queue it for the others."""
-        frame, steps = load.frame, load.steps
-        late: Sequence[Session]
-        if steps is None or not self._is_plain():
-            late = sessions
-        elif steps:
-            late = [one for one in sessions if not _write_on(one, frame, steps)]
+    def _write(self, wave: _Wave, load: Load, start: int, end: int, passed: set[int]) -> Collection[int]:
+        """Write a load straight to each socket of a slice before which nothing waits; the places of all others."""
+        if load.steps is None or not self._is_plain():
+            return {*range(start, end)} - passed
+        if load.steps:
+            return self._write_on(wave.roll, load, {*range(start, end)} - passed)
+        late = wave.among(self.apart, start, end) - passed
+        failed: set[int] = set()
+        begin = start
+        for stop in [*sorted(late | passed), end]:
+            failed.update(begin + place for place in _put(wave.roll.puts[begin:stop], load.frame))
+            begin = stop + 1
+        return late | failed
+
+    def _write_on(self, roll: Roll, load: Load, places: Iterable[int]) -> list[int]:
+        """As ``_write``, to receivers of channels with a history: what comes next there."""
+        late = []
+        steps = load.steps or ()
+        for place in places:
+            session = roll.sessions[place]
+            is_next = session not in self.apart and are_next(session.positions, steps)
+            if is_next and not [*_put(roll.puts[place : place + 1], load.frame)]:
+                move(session.positions, steps)
+            else:
+                late.append(place)
+        return late
+
+
+def _put(puts: Sequence[Put], frame: bytes) -> Iterator[int]:
+    """Write to sockets; at which it failed, since they have just been closed."""
+    rest = iter(puts)
+    while True:
+        try:
+            # This is what a message costs for each of its receivers: one call, which writes.
+            for put in rest:
+                put(frame)
+        except Exception as error:
+            logger.debug("a socket could not be written to: %r", error)
+            yield len(puts) - length_hint(rest) - 1
         else:
-            late = []
-            # This is what a message costs for each of its receivers: no calls but the write.
-            for session in sessions:
-                if (write := session.outlet) is not None:
-                    write(frame)
-                else:
-                    late.append(session)
-        self._delivered((len(sessions) - len(late)) * len(load.entries))
-        for session in late:
-            self._queue(session, load.entries)
-
-
-def _write_on(session: Session, frame: bytes, steps: Sequence[Step]) -> bool:
-    """Write to a receiver of channels with a history what comes next there; whether it is that."""
-    write = session.outlet
-    if write is None or not move(session.positions, steps):
-        return False
-    write(frame)
-    return True
-
-
-def _size(batch: _Batch) -> int:
-    return sum(len(message.body) for message, _ in batch.entries)
+            return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..connection import Claim, Connection
 from ..server import Engine
-from ..session import Session
+from ..session import Put, Session
 
 
 class ConnectionLink:
@@ -16,7 +16,7 @@ class ConnectionLink:
     """
 
     is_socket = False
-    is_direct = False
+    put: Put | None = None
 
     def __init__(
         self,

@@ -50,8 +50,8 @@ class WebSocket(ConnectionLink):
         writer: Writer | None = None,
     ) -> None:
         super().__init__(engine, connection)
-        self.is_direct = writer is not None
         self._writer = writer
+        self.put = writer.put if writer is not None else None
         self._strangers = strangers
         self._address = connection.network
         self._exchange = engine.exchange
@@ -125,7 +125,7 @@ class WebSocket(ConnectionLink):
             self.flush()
         elif self._task is None:
             if (session := self._attached()) is not None:
-                session.outlet = None
+                session.stand_apart()
             self._exchange.turn.wake(self)
 
     async def wait_room(self) -> None:
@@ -194,7 +194,7 @@ class WebSocket(ConnectionLink):
         while writer.is_open:
             frame = self._frame()
             if frame is None:
-                self._rest(writer)
+                self._rest()
                 return
             try:
                 writer.put(framed(frame))
@@ -205,20 +205,19 @@ class WebSocket(ConnectionLink):
                 session.landed()
         self._hold()
 
-    def _rest(self, writer: Writer) -> None:
+    def _rest(self) -> None:
         """Nothing waits: what is published may go straight to the transport."""
         session = self._attached()
         if session is None or session.queue:
             return
-        if session.is_written:
-            session.outlet = writer.put
+        session.apart.pop(session, None)
         if session.is_behind:
             self._exchange.wake(session)
 
     def _hold(self) -> None:
         """The transport takes nothing."""
         if (session := self._attached()) is not None:
-            session.outlet = None
+            session.stand_apart()
         if self._writer is not None and self._writer.is_gone and self._replies:
             self._broke(ConnectionError("the peer has gone"))
         elif self._begun is None:
