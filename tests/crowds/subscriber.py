@@ -1,7 +1,8 @@
 """A small Bayeux client over a raw WebSocket, of which thousands fit into one process.
 
 Three rules. It asks as Faye's client does: at once when its socket was cut, else when the server's advice says. It
-knows where it is: a gap, a repeat or a reset is counted, never mended. It sends no frame but text, masked with zeros.
+knows where it is: a gap, a repeat or a reset is counted, never mended. It sends no frames but text and the answers to
+pings, without which uvicorn cuts a socket after 40 s; all masked with zeros.
 """
 
 from __future__ import annotations
@@ -156,6 +157,8 @@ class Subscriber(asyncio.Protocol):
             if kind == 8:
                 self.cut()
                 return None
+            if kind == 9 and self._transport is not None:
+                self._transport.write(bytes([0x8A, 0x80 | length]) + bytes(4) + text)
         return None
 
     def _send(self, *messages: dict[str, Any]) -> None:
