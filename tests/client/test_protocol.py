@@ -777,6 +777,17 @@ def test_a_log_that_went_back_in_time_is_noticed_by_the_check() -> None:
     assert told(reader) == []
 
 
+def test_a_log_that_went_back_in_time_is_noticed_by_what_came_before() -> None:
+    wire = Wire()
+    wire.connected()
+    reader = wire.subscribed("/api/todos", seq=seq(2))
+    grown = change(3)
+    grown["data"]["prev"] = seq(2)[:-4] + "ffff"
+    wire.receive(grown)
+    assert wire.sent("/meta/subscribe")["ext"] == {"live": {"since": seq(2)}}
+    assert told(reader) == []
+
+
 @pytest.mark.parametrize("is_socket", [True, False])
 def test_positions_travel_with_the_first_connect_of_a_socket_and_with_every_poll(is_socket: bool) -> None:
     wire = Wire(is_socket=is_socket)

@@ -147,7 +147,9 @@ class Reader:
 
     def _is_gap(self, delivery: Delivery, position: str) -> bool:
         assert delivery.seq is not None
-        if same_log(delivery.seq, position) and not is_later(delivery.prev, position):
+        # A log that went back may show only by what came before.
+        is_one = same_log(delivery.seq, position) and same_log(delivery.prev or position, position)
+        if is_one and not is_later(delivery.prev, position):
             return False
         place, count = self._gaps.get(delivery.channel, (position, 0))
         count = count + 1 if place == position else 1
