@@ -170,6 +170,14 @@ async def test_finding_3_a_poll_says_where_the_client_is(server: Server, log: Lo
     assert not messages
 
 
+async def test_what_a_client_has_read_meanwhile_is_not_told_again(server: Server, log: Log) -> None:
+    """So nor is a reset, where only what it has is trimmed away."""
+    written = [log.add(key) for key in range(5)]
+    client_id = await connected(server)
+    await request(server, subscribe(client_id, TODOS, ext=since(written[0])))
+    assert seqs(await poll(server, client_id, ext={"live": {"at": {TODOS: written[3]}}})) == written[4:]
+
+
 async def test_finding_3_the_first_connect_of_a_socket_says_where_the_client_is(
     server: Server, log: Log
 ) -> None:

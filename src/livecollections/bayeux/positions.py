@@ -114,6 +114,7 @@ class Positions:
         logs: dict[str, Keeper] = {}
         for name, seq in asked.items():
             if not name.endswith("*"):
+                self._skip(session, name, seq)
                 self._set_back(session, name, seq, last)
             elif (keeper := self._keeper(name, seq)) is not None:
                 logs[epoch(seq)] = keeper
@@ -140,6 +141,13 @@ class Positions:
             if floors[log] > seq:
                 found[name] = floors[log]
         return found
+
+    @staticmethod
+    def _skip(session: Session, channel: str, seq: str) -> None:
+        """What is to be read for a client it may have from elsewhere, as from a list: that is not told again."""
+        position = session.positions.get(channel)
+        if position is not None and epoch(seq) == epoch(position.queued):
+            session.skip_to(position, seq)
 
     def _set_back(self, session: Session, channel: str, seq: str, last: dict[str, str]) -> None:
         is_met = channel in session.positions

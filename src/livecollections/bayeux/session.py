@@ -287,6 +287,12 @@ class Session:
         self.fall_behind(position)
         return True
 
+    def skip_to(self, position: Position, seq: str) -> None:
+        """Read nothing up to ``seq``, of the same log, that is to be read: its client has that."""
+        if position.is_behind and seq > position.queued:
+            self._drop({position.channel})
+            position.sent = position.queued = seq
+
     def fall_behind(self, position: Position) -> None:
         """More of its channel is in the history than was queued."""
         position.is_behind = True
