@@ -59,6 +59,34 @@ async def client_of_started(live: Live) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+class Stamped:
+    """A middleware of the user's."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def stamped(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-stamped", b"yes")]
+            await send(message)
+
+        await self._app(scope, receive, stamped)
+
+
+async def test_what_is_ours_goes_past_the_layers_of_an_app_only_while_it_has_none_of_the_users() -> None:
+    live = make()
+    app = live.app
+    async with client_of(app) as client:
+        assert "x-stamped" not in (await client.get("/api/tasks")).headers
+        assert (await client.get("/api/nothing")).status_code == 404
+    app = live.app
+    app.add_middleware(Stamped)
+    async with client_of(app) as client:
+        assert (await client.get("/api/tasks")).headers["x-stamped"] == "yes"
+        assert (await client.get("/api/nothing")).headers["x-stamped"] == "yes"
+
+
 async def test_the_ten_lines_work() -> None:
     async with client_of(make().app) as client:
         created = await client.post("/api/tasks", json={"title": "milk"})

@@ -223,7 +223,7 @@ class Live(LiveRouter):
     def app(self) -> Starlette:
         """An ASGI application that serves everything: resources, Bayeux, ``/openapi.json``, ``/docs``."""
         described = rest.pages(self._openapi)
-        return Starlette(
+        return LiveApp(
             routes=[LiveRoute(self), *described],
             lifespan=self.lifespan,
             exception_handlers={HTTPException: refuse},
@@ -348,6 +348,19 @@ class Live(LiveRouter):
     def _will_claim(self, path: str) -> bool:
         paths = [self._faye, "/live", *(declared.path for declared in self._all_declarations())]
         return any(path == ours or path.startswith(ours + "/") for ours in (self._prefix + p for p in paths))
+
+
+class LiveApp(Starlette):
+    """A Starlette whose first route is ours: what is ours goes there at once, unless middleware was added."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = self.router.routes[0]
+        if isinstance(ours, LiveRoute) and not self.user_middleware:
+            match, child = ours.matches(scope)
+            if match is Match.FULL:
+                await ours.handle({**scope, **child, "app": self}, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 class LiveRoute(BaseRoute):

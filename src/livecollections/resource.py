@@ -143,7 +143,7 @@ class Resource:
 
     def create_values(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes that a POST sets. Raises InvalidDocument."""
-        generated = {column.attribute for column in self.source.columns if column.generated}
+        generated = self._generated
         sent: dict[str, Any] = {}
         faults = []
         for name, value in body.items():
@@ -167,8 +167,9 @@ class Resource:
     def _check_reachable(self, values: Mapping[str, Any]) -> None:
         """Raise InvalidDocument for a key that no URL can name: it would be another path's."""
         key = tuple(values.get(attribute) for attribute in self.source.key)
-        field = self.field_of(self.source.key[0])
-        if None not in key and self.format_key(key) in UNREACHABLE and field is not None:
+        if None in key or self.format_key(key) not in UNREACHABLE:
+            return
+        if (field := self.field_of(self.source.key[0])) is not None:
             detail = "this can't be part of a URL, as a key must"
             raise InvalidDocument(detail, [_fault(field.name, detail)])
 
@@ -245,8 +246,11 @@ class Resource:
 
     @cached_property
     def _untouchable(self) -> frozenset[str]:
-        generated = (column.attribute for column in self.source.columns if column.generated)
-        return frozenset({*self.source.key, *self.read_only, *generated})
+        return frozenset({*self.source.key, *self.read_only, *self._generated})
+
+    @cached_property
+    def _generated(self) -> frozenset[str]:
+        return frozenset(column.attribute for column in self.source.columns if column.generated)
 
     def _unknown(self, name: str) -> dict[str, Any]:
         known = name in self.computed

@@ -162,7 +162,7 @@ class Writer:
         shape = self._shape(table_source(write.source), self._connection)
         if write.idempotency and (remembered := self._remembered(write)):
             return remembered
-        start = place_of(self._log.head(self._connection))
+        start = place_of(self._log.head(self._connection)) if write.origin else 0
         key, found = self._insert(shape, write) if write.key is None else self._change(shape, write)
         if write.origin:
             self._log.stamp(self._connection, write.origin, start, shape.source.name, found.key)
