@@ -47,5 +47,6 @@ it('a cause of which nobody is told is found', async () => {
   assert.match(await verdict(BLIND, [], []), /the log says no RESET/);
   assert.match(await verdict(BLIND, REINSTALLED, [reply(4, 8)]), /was told no reset \(capture-reinstalled\)/);
   assert.match(await verdict(BLIND, REINSTALLED, [push('PUT', 7, 5)]), /and not the reset/);
-  assert.match(await verdict(TRIM, [], [reply(4, 8)]), /was told no reset \(trimmed\)/);
+  const old = { ...reply(4, 8), since: seq(9, 'bbbbbbbb') };
+  assert.match(await verdict([{ kind: 'epoch', table: null, old: 'bbbbbbbb' }], [], [old]), /was told no reset \(other-epoch\)/);
 });

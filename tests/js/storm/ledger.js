@@ -10,7 +10,8 @@ const { until } = require('./waiting');
 const DONE = {
   'capture-reinstalled': ['blind', 'rebuild'],
   backlog: ['bulk'],
-  'other-epoch': ['epoch']
+  'other-epoch': ['epoch'],
+  trimmed: ['trim']  // before the feed itself had read it
 };
 // What was done after which each receiver of the table must be told.
 const OWED = ['blind', 'rebuild'];
@@ -69,7 +70,8 @@ class Ledger {
     const deeds = this.deeds.filter(isPast), was = (kind, test) => deeds.some((deed) => deed.kind === kind && test(deed));
     if (was('epoch', ({ old }) => epochOf(seq) === old)) return 'other-epoch';
     if (was('restore', (deed) => place > deed.place && !this.places.has(seq.slice(8)))) return 'restored';
-    if (was('trim', (deed) => place < deed.place)) return 'trimmed';
+    // What was told lately a server knows without the log.
+    if (!sure && was('trim', (deed) => place < deed.place)) return 'trimmed';
     const entry = this.of(table).find((one) => one.place > place && isPast(one.deed));
     return entry ? entry.cause : '';
   }

@@ -60,6 +60,7 @@ async function on(tables, act) {
   try {
     await site.open();
     await act(site);
+    if (failure) return;
     for (const [fault, kinds] of Object.entries(await site.met())) add(sums.met[fault] = sums.met[fault] || {}, kinds);
     add(sums.ends, site.ends);
   } finally {

@@ -68,7 +68,7 @@ class Site {
   }
 
   run(program, args, stdin, isServer = false) {
-    const env = { ...process.env, PYTHONUNBUFFERED: '1', NO_COLOR: '1', STORM_TABLES: String(this.tables),
+    const env = { ...process.env, PYTHONUNBUFFERED: '1', PYTHONFAULTHANDLER: '1', NO_COLOR: '1', STORM_TABLES: String(this.tables),
       DATABASE_URL: `sqlite:///${this.database}`, ...isServer && this.pythonPath && { PYTHONPATH: this.pythonPath } };
     const child = spawn(program, args, { cwd: ROOT, env, stdio: [stdin, 'pipe', 'pipe'] });
     child.lines = [];
@@ -126,9 +126,11 @@ class Site {
     this.note(`the server gets ${signal}`);
     server.mayEnd = true;
     server.kill(signal);
-    const late = signal === 'SIGTERM' && setTimeout(() => { this.fails(`no end ${STOP / 1000} s after SIGTERM`); }, STOP);
+    // Aborted, it says where it was.
+    const late = signal === 'SIGTERM' && setTimeout(() => { server.kill('SIGABRT'); }, STOP);
     await gone;
     clearTimeout(late);
+    if (server.signalCode === 'SIGABRT') this.fails(`no end ${STOP / 1000} s after SIGTERM: ${server.lines.join('')}`);
     this.note(`it has ended after ${Date.now() - begun} ms`);
     this.ends[signal] = (this.ends[signal] || 0) + 1;
     await between();
