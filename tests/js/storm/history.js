@@ -103,7 +103,7 @@ async function rest(world) {
     if (!why) why = judge.differences(world, truth);
     if (!why) world.log.rows = truth;
     return !why;
-  }, REST, () => `not at rest after ${REST / 1000} s: ${why}`, { step: 60, since: () => world.site.since });
+  }, REST, () => `not at rest after ${REST / 1000} s: ${why}`, { step: 150, since: () => world.site.since });
   world.sees();
   return Date.now() - begun;
 }

@@ -96,7 +96,7 @@ class Site {
     const args = ['run', 'tests.storm.site:live', '--port', String(this.port)];
     this.server = this.run(path.join(BIN, 'livecollections'), args, 'ignore', true);
     this.server.stdout.on('data', () => {});
-    await until(() => this.healthy(), START, () => `the server did not start: ${this.server.lines.join('')}`, { kind: Error });
+    await until(() => this.healthy(), START, () => `the server did not start: ${this.server.lines.join('')}`, { kind: Error, step: 100 });
     this.back = Date.now();
   }
 

@@ -182,6 +182,7 @@ class World extends Writes {
 
   // What GET says, past the proxies; null while no server is there.
   async truth() {
+    if (this.site.restarting) return null;
     const answer = await fetch(this.site.url + this.path).catch(() => null);
     return answer && answer.ok ? new Map((await answer.json()).map((row) => [row.id, row])) : null;
   }
