@@ -1,12 +1,13 @@
 """Runs the hot paths without a socket, and counts what they execute: ``python -m bench.hotpaths``, which prints JSON.
 
 It uses nothing but ASGI and the public API, so that it counts in any commit's tree the same way. Bytecode instructions
-and calls are those of livecollections itself; what it calls in C counts as one call.
+and calls are those of livecollections itself; what it calls in C counts as one call. Blocks of memory are Python's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ BURST = 50
 TURNS = 100_000
 DATA = {"method": "PUT", "body": {"id": 7, "title": "x" * 70, "completed": True}}
 
-Work = Callable[[], Awaitable[None]]
+Work = Callable[[], Awaitable[Any]]
 
 
 class Counts:
@@ -130,9 +131,19 @@ async def count() -> dict[str, dict[str, int]]:
             server.publish_nowait("/bench", DATA)
         await wait(lambda: all(socket.sent for socket in sockets))
 
+    async def queue(messages: int) -> None:
+        for _ in range(messages):
+            server.publish_nowait("/bench", DATA)
+
     async def begin() -> None:
+        await leave(await enter())
+
+    async def enter() -> Socket:
         socket = Socket(server)
         await socket.begin()
+        return socket
+
+    async def leave(socket: Socket) -> None:
         await socket.ask({"channel": "/meta/disconnect", "clientId": socket.id})
         socket.task.cancel()
         await asyncio.gather(socket.task, return_exceptions=True)
@@ -149,16 +160,45 @@ async def count() -> dict[str, dict[str, int]]:
         "a session from handshake to disconnect": begin,
         "a subscribe and an unsubscribe": subscribe,
     }
+    holds: dict[str, Work] = {
+        f"a message that waits for {SUBSCRIBERS} WebSockets": lambda: queue(1),
+        "a session that hears by a WebSocket": enter,
+    }
     found = {}
     for name, work in paths.items():
         # What is loaded or cached at the first time is no part of the path.
         await work()
         found[name] = await counts.of(work)
-    for socket in sockets:
+    entered = []
+    for name, work in holds.items():
+        for _ in range(3):
+            blocks, made = await held(work)
+            entered.append(made)
+            await wait_idle()
+        found[name] = {"blocks": blocks}
+    for socket in [*sockets, *(one for one in entered if one is not None)]:
         socket.task.cancel()
     await asyncio.gather(*(socket.task for socket in sockets), return_exceptions=True)
     await server.close()
     return found
+
+
+async def held(work: Work) -> tuple[int, Any]:
+    """Blocks of memory that are there after some work and were not before, and what it gave."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getallocatedblocks()
+        made = await work()
+        return sys.getallocatedblocks() - before, made
+    finally:
+        gc.enable()
+
+
+async def wait_idle() -> None:
+    """Let all that waits be written."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 if __name__ == "__main__":
