@@ -106,6 +106,7 @@ bool chat_timer(void) {
         time = now();
     }
     if (next < counts_to) wake_at(next);
+    else if (time < counts_to) wake_at(counts_to);
     else if (arrived >= expected || time > counts_to + PATIENCE) finish();
     else wake_at(counts_to + PATIENCE + 1);
     return true;
