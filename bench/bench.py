@@ -21,9 +21,10 @@ Found = TypeVar("Found")
 class Sizes:
     """How large a run is.
 
-    rounds: of each measurement.  seconds: of one, after ``warm`` of them.  subscribers: of the fan-outs.  idle: of the
-    sessions whose memory is told.  clients: of long-polling and rooms.  channels: each client's own, where their
-    number grows.  rows: of tables and logs that are written to.  rates: batches a second in rooms, rising.
+    rounds: of each measurement.  seconds: of one, after ``warm`` of them.  subscribers: of the fan-outs.  growing:
+    where their number is what is looked at.  idle: of the sessions whose memory is told.  clients: of long-polling
+    and rooms.  channels: each client's own, where their number grows.  writes: the cases of writes.  rows: of tables
+    and logs that are written to.  rates: batches a second in rooms, rising.
     """
 
     rounds: int
@@ -34,19 +35,29 @@ class Sizes:
     idle: Sequence[int]
     clients: int
     channels: Sequence[int]
+    writes: int
     rows: Sequence[int]
     rates: Sequence[float]
 
 
 FULL = Sizes(
-    9, 1.0, 0.25, (100, 1_000, 10_000), (100, 300, 1_000, 3_000, 10_000), (1_000, 10_000), 1_000,
-    (1, 10, 100), (1_000, 10_000, 100_000), (10, 15, 22, 33, 50, 75, 110, 165, 250, 375, 560),
+    9, 0.7, 0.2, (100, 1_000, 10_000), (100, 300, 1_000, 3_000, 10_000), (1_000, 10_000), 1_000,
+    (1, 10, 100), 4, (1_000, 10_000, 100_000), (10, 15, 22, 33, 50, 75, 110, 165, 250, 375, 560),
 )  # fmt: skip
 QUICK = Sizes(
-    3, 0.5, 0.2, (100, 1_000), (100, 300, 1_000), (1_000,), 1_000, (1, 10, 100), (1_000, 10_000),
+    3,
+    0.4,
+    0.15,
+    (100, 1_000),
+    (100, 1_000),
+    (1_000,),
+    1_000,
+    (1, 100),
+    1,
+    (1_000, 10_000),
     (15, 33, 75, 165, 375),
-)  # fmt: skip
-TINY = Sizes(1, 0.05, 0.01, (10,), (5, 10), (20,), 10, (1, 2), (10, 20), (200, 400))
+)
+TINY = Sizes(1, 0.05, 0.01, (10,), (5,), (20,), 10, (1,), 1, (10,), (200, 400))
 
 
 class Bench:

@@ -46,16 +46,17 @@ def _node(name: str, file: str, protocol: str, path: str = "/", *, polls: bool =
 
 
 SENDER = Contender("C sender", ("sender", PORT, CONTROL, str(MESSAGE)), "ws")
+DIRECT = _uvicorn("ours", "livecollections.bayeux.transports.direct:DirectProtocol")
 PLAIN = _uvicorn("ours (ASGI)")
 BARE = _uvicorn("uvicorn alone", application="bare")
 FAYE = _node("faye", "faye.js", "bayeux", "/faye", polls=True)
 SOCKETIO = _node("socket.io", "socketio.js", "socketio", "/socket.io/?EIO=4&transport=websocket")
 WS = _node("ws", "ws.js", "ws")
 
-OURS = PLAIN
+OURS = DIRECT
 """Ours as it is served by its own command line: what ratios are of."""
 
-FANOUT = (SENDER, OURS, FAYE, SOCKETIO, WS)
+FANOUT = (SENDER, OURS, PLAIN, FAYE, SOCKETIO, WS)
 MEMORY = (OURS, FAYE, SOCKETIO, WS)
 BAYEUX = (OURS, FAYE)
 POLLS = (BARE, OURS, FAYE)

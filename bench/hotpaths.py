@@ -10,6 +10,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -69,16 +70,29 @@ class Counts:
             self.calls += 1
 
 
+class Writer:
+    """What ``transports/direct.py`` offers with a socket; a tree that does not know it sends by ASGI."""
+
+    is_open, is_gone = True, False
+
+    def __init__(self, put: Callable[[bytes], None]) -> None:
+        self.put = put
+
+    def watch(self, changed: Callable[[], None] | None) -> None:
+        """It never closes."""
+
+
 class Socket:
     """A WebSocket's client, joined to the application without a network."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, is_direct: bool = False) -> None:
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.sent: list[str] = []
+        self.sent: list[str | bytes] = []
         scope = {
             "type": "websocket", "path": "/faye", "raw_path": b"/faye", "root_path": "", "query_string": b"",
             "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
-            "scheme": "ws", "subprotocols": [], "extensions": {},
+            "scheme": "ws", "subprotocols": [],
+            "extensions": {"livecollections.writer": Writer(self._put)} if is_direct else {},
         }  # fmt: skip
         self._events.put_nowait({"type": "websocket.connect"})
         self.task = asyncio.create_task(server(scope, self._events.get, self._send))
@@ -87,6 +101,10 @@ class Socket:
     async def _send(self, event: Any) -> None:
         if "text" in event:
             self.sent.append(event["text"])
+
+    def _put(self, frame: bytes) -> None:
+        head = {126: 4, 127: 10}.get(frame[1], 2)
+        self.sent.append(frame[head:])
 
     async def ask(self, message: dict[str, Any]) -> Any:
         """Send one, and give what came in answer."""
@@ -112,85 +130,106 @@ async def wait(is_so: Callable[[], bool]) -> None:
     raise RuntimeError("what was waited for did not happen")
 
 
-async def count() -> dict[str, dict[str, int]]:
-    """By path, what it executes."""
-    server = Server(
-        timeout=1800,
-        ping=None,
-        policy=Policy(subscribe=["/**"], publish=["/**"]),
-        limits=Limits(strangers_address=1_000_000, arrivals=1_000_000),
-    )
-    counts = Counts()
-    sockets = [Socket(server) for _ in range(SUBSCRIBERS)]
-    await asyncio.gather(*(socket.begin() for socket in sockets))
+class Paths:
+    """The hot paths of a server with a hundred subscribers."""
 
-    async def publish(messages: int) -> None:
-        for socket in sockets:
-            socket.sent.clear()
-        for _ in range(messages):
-            server.publish_nowait("/bench", DATA)
-        await wait(lambda: all(socket.sent for socket in sockets))
+    def __init__(self, *, is_direct: bool) -> None:
+        self.server = Server(
+            timeout=1800,
+            ping=None,
+            policy=Policy(subscribe=["/**"], publish=["/**"]),
+            limits=Limits(strangers_address=1_000_000, arrivals=1_000_000),
+        )
+        self._is_direct = is_direct
+        self._sockets: list[Socket] = []
 
-    async def queue(messages: int) -> None:
-        for _ in range(messages):
-            server.publish_nowait("/bench", DATA)
+    async def open(self) -> None:
+        """Have all subscribe."""
+        for _ in range(SUBSCRIBERS):
+            await self.enter()
 
-    async def begin() -> None:
-        await leave(await enter())
+    async def close(self) -> None:
+        """End all."""
+        for socket in self._sockets:
+            socket.task.cancel()
+        await asyncio.gather(*(socket.task for socket in self._sockets), return_exceptions=True)
+        await self.server.close()
 
-    async def enter() -> Socket:
-        socket = Socket(server)
+    async def enter(self) -> Socket:
+        """One more session."""
+        socket = Socket(self.server, is_direct=self._is_direct)
+        self._sockets.append(socket)
         await socket.begin()
         return socket
 
-    async def leave(socket: Socket) -> None:
+    async def visit(self) -> None:
+        """A session that comes and goes."""
+        socket = await self.enter()
         await socket.ask({"channel": "/meta/disconnect", "clientId": socket.id})
+        self._sockets.remove(socket)
         socket.task.cancel()
         await asyncio.gather(socket.task, return_exceptions=True)
 
-    async def subscribe() -> None:
-        first = sockets[0]
+    async def subscribe(self) -> None:
+        """Subscribe to something else, and no longer."""
+        first = self._sockets[0]
         for verb in ("subscribe", "unsubscribe"):
-            asked = {"channel": f"/meta/{verb}", "clientId": first.id, "subscription": "/a/b/c/d"}
-            await first.ask(asked)
+            await first.ask({"channel": f"/meta/{verb}", "clientId": first.id, "subscription": "/a/b/c/d"})
 
-    paths: dict[str, Work] = {
-        f"one publish to {SUBSCRIBERS} WebSockets": lambda: publish(1),
-        f"{BURST} publishes in a turn to {SUBSCRIBERS} WebSockets": lambda: publish(BURST),
-        "a session from handshake to disconnect": begin,
-        "a subscribe and an unsubscribe": subscribe,
-    }
-    holds: dict[str, Work] = {
-        f"a message that waits for {SUBSCRIBERS} WebSockets": lambda: queue(1),
-        "a session that hears by a WebSocket": enter,
-    }
+    async def publish(self, messages: int) -> None:
+        """Publish in one turn of the loop, and wait until every socket was written to."""
+        for socket in self._sockets:
+            socket.sent.clear()
+        self.queue(messages)
+        await wait(lambda: all(socket.sent for socket in self._sockets))
+
+    def queue(self, messages: int) -> None:
+        """Publish, and leave it at that."""
+        for _ in range(messages):
+            self.server.publish_nowait("/bench", DATA)
+
+
+async def count() -> dict[str, dict[str, int]]:
+    """By path, what it executes or holds."""
     found = {}
-    for name, work in paths.items():
-        # What is loaded or cached at the first time is no part of the path.
-        await work()
-        found[name] = await counts.of(work)
-    entered = []
-    for name, work in holds.items():
-        for _ in range(3):
-            blocks, made = await held(work)
-            entered.append(made)
-            await wait_idle()
-        found[name] = {"blocks": blocks}
-    for socket in [*sockets, *(one for one in entered if one is not None)]:
-        socket.task.cancel()
-    await asyncio.gather(*(socket.task for socket in sockets), return_exceptions=True)
-    await server.close()
+    for is_direct, sockets in ((False, "WebSockets"), (True, "direct WebSockets")):
+        paths = Paths(is_direct=is_direct)
+        await paths.open()
+        works: dict[str, Work] = {
+            f"one publish to {SUBSCRIBERS} {sockets}": partial(paths.publish, 1),
+            f"{BURST} publishes in a turn to {SUBSCRIBERS} {sockets}": partial(paths.publish, BURST),
+            f"a session on {sockets}, from handshake to disconnect": paths.visit,
+            f"a subscribe and an unsubscribe on {sockets}": paths.subscribe,
+        }
+        counts = Counts()
+        for name, work in works.items():
+            # What is loaded or cached at the first time is no part of the path.
+            await work()
+            found[name] = await counts.of(work)
+
+        async def queue(paths: Paths = paths) -> None:
+            paths.queue(1)
+
+        holds: dict[str, Work] = {
+            f"a message that waits for {SUBSCRIBERS} {sockets}": queue,
+            f"a session on {sockets}": paths.enter,
+        }
+        for name, work in holds.items():
+            for _ in range(3):
+                found[name] = {"blocks": await held(work)}
+                await wait_idle()
+        await paths.close()
     return found
 
 
-async def held(work: Work) -> tuple[int, Any]:
-    """Blocks of memory that are there after some work and were not before, and what it gave."""
+async def held(work: Work) -> int:
+    """Blocks of memory that are there after some work and were not before."""
     gc.collect()
     gc.disable()
     try:
         before = sys.getallocatedblocks()
-        made = await work()
-        return sys.getallocatedblocks() - before, made
+        await work()
+        return sys.getallocatedblocks() - before
     finally:
         gc.enable()
 

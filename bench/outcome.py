@@ -53,7 +53,9 @@ class Curve:
 
     @property
     def exponent(self) -> float:
-        """The power of x with which y grows: the slope where both are logarithms."""
+        """The power of x with which y grows: the slope where both are logarithms; nan for less than two points."""
+        if len(self.xs) < 2:
+            return math.nan
         xs, ys = [math.log(x) for x in self.xs], [math.log(y) for y in self.ys]
         return statistics.linear_regression(xs, ys).slope
 

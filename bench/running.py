@@ -26,7 +26,7 @@ START = 20.0
 """Seconds that a server may take to listen."""
 CONNECT = 180.0
 """Seconds that all clients may take to subscribe."""
-ANSWER = 60.0
+ANSWER = 180.0
 """Seconds that a round may take beyond its own."""
 
 

@@ -10,7 +10,7 @@
 #define STEPS 4096  // more than a window has
 
 enum phase { IDLE, WARMING, MEASURING, STOPPING, DRAINING };
-static const uint64_t PATIENCE = 60000000000u;
+static const uint64_t PATIENCE = 150000000000u;
 
 static enum phase phase;
 static unsigned step;

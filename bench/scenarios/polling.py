@@ -29,7 +29,7 @@ def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
         clients = connected(bench, stack, POLLS, sizes.clients, polls=True)
         for case, window in CASES.items():
             measures = {
-                name: partial(measure, each, 1, window, sizes.warm, 2 * sizes.seconds)
+                name: partial(measure, each, 1, window, sizes.warm, sizes.seconds)
                 for name, each in clients.items()
             }
             found = bench.alternate(f"d {case}", measures)

@@ -70,7 +70,7 @@ def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
     """Both."""
     subscribers = min(SUBSCRIBERS, bench.sizes.clients)
     lines, ratios = [], []
-    for at_once, synchronous in CASES:
+    for at_once, synchronous in CASES[: bench.sizes.writes]:
         case = f"{at_once} at once, {synchronous}"
         measures = {
             name: partial(_measure, bench, name, at_once, synchronous, subscribers)
@@ -180,7 +180,7 @@ def _growth(bench: Bench, subscribers: int) -> tuple[list[Figures], list[Chart]]
         for what, fill in fills.items()
         for number in bench.sizes.rows
     }
-    found = bench.alternate("f growth", measures, min(3, bench.sizes.rounds))
+    found = bench.alternate("f growth", measures, max(1, bench.sizes.rounds // 3))
     lines = [_figures(OURS, f"{number:,} {what}", rounds) for (what, number), rounds in found.items()]
     curves = [
         Curve(

@@ -10,28 +10,39 @@ import pytest
 from rich.console import Console
 
 from bench import report
-from bench.__main__ import LETTERS, measure
+from bench.__main__ import SCENARIOS, measure
 from bench.bench import TINY, Bench
-from bench.contenders import FANOUT, MEMORY, SENDER, WS
+from bench.contenders import BAYEUX, FANOUT, MEMORY, POLLS, SENDER, WS
 from bench.outcome import Curve, Figures, Outcome, Ratio, ratio
 from bench.running import Clients, Served
 
+NAMED = {"a": FANOUT, "b": FANOUT, "c": BAYEUX, "d": POLLS, "e": MEMORY}
+"""Who must be measured."""
 
-def test_every_scenario_measures_every_server(tmp_path: Path) -> None:
-    console = Console(file=io.StringIO(), width=100)
-    outcomes = {outcome.letter: outcome for outcome in measure(Bench(TINY, console), LETTERS)}
-    assert [*outcomes] == LETTERS
-    for letter, outcome in outcomes.items():
-        assert outcome.figures, letter
-        assert all(math.isfinite(value) for figures in outcome.figures for value in figures.values), letter
-    for letter, contenders in (("a", FANOUT), ("b", FANOUT), ("e", MEMORY)):
-        assert {figures.of for figures in outcomes[letter].figures} == {each.name for each in contenders}
-    assert all(figures.median > 0 for letter in "abcdg" for figures in outcomes[letter].figures)
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(TINY, Console(file=io.StringIO(), width=100))
+
+
+@pytest.mark.parametrize("letters", SCENARIOS)
+def test_a_scenario_measures_all_that_it_names(
+    letters: tuple[str, ...], bench: Bench, tmp_path: Path
+) -> None:
+    outcomes = measure(bench, letters)
+    assert tuple(outcome.letter for outcome in outcomes) == letters
+    for outcome in outcomes:
+        assert all(math.isfinite(value) for figures in outcome.figures for value in figures.values)
+        assert outcome.letter == "e" or all(figures.median > 0 for figures in outcome.figures)
+        assert {each.name for each in NAMED.get(outcome.letter, ())} <= {each.of for each in outcome.figures}
     path = tmp_path / "results.md"
-    report.write(path, {"machine": "this"}, [*outcomes.values()], {"a": ["a.png"]}, "how")
+    report.write(path, {"machine": "this"}, outcomes, {letters[0]: ["chart.png"]}, "how")
     written = path.read_text("utf-8")
-    assert all(f"## {letter}. " in written for letter in LETTERS)
-    assert "(a.png)" in written
+    assert "(chart.png)" in written
+    for outcome in outcomes:
+        assert outcome.figures
+        assert f"## {outcome.letter}. " in written
+        assert all(ratio.what in written for ratio in outcome.ratios)
 
 
 def test_each_message_reaches_each_client_once() -> None:
