@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from livecollections.bayeux import lifecycle
-from livecollections.bayeux.session import TRANSITIONS
+from livecollections.bayeux.cycle import TRANSITIONS
 
 Table = Mapping[Any, Mapping[Any, Any]]
 Point = tuple[float, float]

@@ -25,6 +25,7 @@ LAYERS = {
         "bayeux.binding",
         "bayeux.channel",
         "bayeux.connection",
+        "bayeux.cycle",
         "bayeux.delivery",
         "bayeux.flight",
         "bayeux.hearing",

@@ -11,7 +11,7 @@ from . import wire
 
 WAYS = {"asgi": serving.ASGI, "direct": serving.DIRECT}
 _SOCKETS = ("Socket(", "served(", "served_to(")
-_IN_TURN = ("test_interleavings", "test_kept_interleavings", "test_turn")
+_IN_TURN = ("test_interleavings", "test_kept_interleavings", "test_turn", "test_direct")
 """These choose themselves."""
 
 

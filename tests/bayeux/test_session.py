@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecollections.bayeux.cycle import TRANSITIONS, Happening, State
 from livecollections.bayeux.message import Message
-from livecollections.bayeux.session import TRANSITIONS, Happening, Held, Offer, Session, State
+from livecollections.bayeux.session import Held, Offer, Session
 from livecollections.change import follows
 
 STEPS = ("offer", "plain", "take", "landed", "put_back", "stalled", "push")

@@ -179,8 +179,7 @@ class Server(Host):
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        headers = headers_of(scope)
-        trust = self._origins.trust(headers)
+        trust = self._origins.trust(headers_of(scope))
         seen = scope if trust is Trust.FULL else anonymous(scope)
         connection = Connection("websocket", seen, opened=self._exchange.clock())
         code = self._why_not(trust, connection.network)

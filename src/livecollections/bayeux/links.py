@@ -14,9 +14,10 @@ from typing import Any
 
 from . import message as messages
 from . import timesync
+from .cycle import Happening
 from .lifetimes import Lifetimes, Pace
 from .message import RETRY, Limits
-from .session import Happening, Held, Link, Session
+from .session import Held, Link, Session
 
 STREAM_AWAITED = 5.0
 """Seconds after which a client whose stream is not there asks what it missed."""

@@ -19,13 +19,14 @@ from ..errors import BayeuxError
 from . import channel as channels
 from . import message as messages
 from . import salesforce, timesync
+from .cycle import State
 from .exchange import Exchange
 from .extension import Context, wait_passed
 from .fault import logged
 from .gate import Gate
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
-from .session import Link, Session, State
+from .session import Link, Session
 from .start import Start
 
 logger = logging.getLogger("livecollections.bayeux")

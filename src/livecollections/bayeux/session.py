@@ -12,12 +12,13 @@ This module has no clock, no socket and no loop: ``now`` is an argument, and who
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
 from ..change import epoch, follows
 from .connection import Claim, Connection
+from .cycle import TRANSITIONS, Happening, State
 from .flight import Flight
 from .message import Message
 from .position import Position
@@ -25,32 +26,6 @@ from .repeats import Repeats
 
 SHARE = 4
 """What a history can tell again takes one part in so many of what may wait for a client that takes nothing."""
-
-
-class State(Enum):
-    """Where a session is in the cycle of connects."""
-
-    HANDSHAKEN = "handshaken"
-    IDLE = "idle"
-    HELD = "held"
-    ENDED = "ended"
-
-
-class Happening(Enum):
-    """What moves a session from state to state."""
-
-    ANSWER = "a connect is answered at once"
-    HOLD = "a connect is held"
-    RELEASE = "the held connect is answered or lost"
-    END = "disconnected, expired, overflown or denied"
-
-
-TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
-    State.HANDSHAKEN: {Happening.ANSWER: State.IDLE, Happening.HOLD: State.HELD, Happening.END: State.ENDED},
-    State.IDLE: {Happening.ANSWER: State.IDLE, Happening.HOLD: State.HELD, Happening.END: State.ENDED},
-    State.HELD: {Happening.RELEASE: State.IDLE, Happening.END: State.ENDED},
-    State.ENDED: {},
-}
 
 
 class Offer(Enum):
@@ -69,6 +44,8 @@ QUEUED, IGNORED, BEHIND, OVERFLOW = Offer
 Put = Callable[[bytes], None]
 """Writes a frame straight to a socket."""
 _NOWHERE: dict[Session, None] = {}
+_NOTHING: deque[Message] = deque(maxlen=0)
+"""The queue of all sessions for which nothing waits: an empty one of its own would take 760 bytes."""
 
 
 class Link(Protocol):
@@ -203,7 +180,7 @@ class Session:
         self.transport = "in-process"
         self.subscriptions: dict[str, None] = {}
         self.positions: dict[str, Position] = {}
-        self.queue: deque[Message] = deque()
+        self.queue = _NOTHING
         self.size = 0
         self.link: Link | None = None
         self.socket: Link | None = None
@@ -246,7 +223,7 @@ class Session:
         """End; what waits is forgotten. Returns the connect that was held, for its last answer."""
         held = self.release()
         self.step(Happening.END)
-        self.queue.clear()
+        self.queue = _NOTHING
         self.size = 0
         self.flight.clear()
         self.positions.clear()
@@ -354,6 +331,8 @@ class Session:
         return QUEUED
 
     def _append(self, message: Message) -> None:
+        if not self.queue:
+            self.queue = deque()
         self.queue.append(message)
         self.size += len(message.body)
         self.stand_apart()
@@ -405,7 +384,7 @@ class Session:
             return []
         if len(queue) == 1 or self.size <= room:
             taken = list(queue)
-            queue.clear()
+            self.queue = _NOTHING
             self.size = 0
         else:
             taken = [queue.popleft()]
@@ -456,7 +435,7 @@ class Session:
         for channel, seq in before.items():
             if (position := self.positions.get(channel)) is not None:
                 self.set_back(position, seq)
-        self.queue.extendleft(reversed(plain))
+        self.queue = deque([*plain, *self.queue])
         self.stand_apart()
         self.may_wait = self.may_wait and not plain
         self.size += sum(len(message.body) for message in plain)

@@ -277,9 +277,9 @@ class Turn:
     def _write(self, wave: _Wave, load: Load, start: int, end: int, passed: set[int]) -> Collection[int]:
         """Write a load straight to each socket of a slice before which nothing waits; the places of all others."""
         if load.steps is None or not self._is_plain():
-            return {*range(start, end)} - passed
+            return _places(start, end, passed)
         if load.steps:
-            return self._write_on(wave.roll, load, {*range(start, end)} - passed)
+            return self._write_on(wave.roll, load, _places(start, end, passed))
         late = wave.among(self.apart, start, end) - passed
         failed: set[int] = set()
         begin = start
@@ -291,15 +291,26 @@ class Turn:
     def _write_on(self, roll: Roll, load: Load, places: Iterable[int]) -> list[int]:
         """As ``_write``, to receivers of channels with a history: what comes next there."""
         late = []
-        steps = load.steps or ()
+        frame, steps = load.frame, load.steps or ()
         for place in places:
             session = roll.sessions[place]
-            is_next = session not in self.apart and are_next(session.positions, steps)
-            if is_next and not [*_put(roll.puts[place : place + 1], load.frame)]:
-                move(session.positions, steps)
-            else:
+            if session in self.apart or not are_next(session.positions, steps):
                 late.append(place)
+                continue
+            try:
+                roll.puts[place](frame)
+            except Exception as error:
+                _tell(error)
+                late.append(place)
+            else:
+                move(session.positions, steps)
         return late
+
+
+def _places(start: int, end: int, passed: Collection[int]) -> Sequence[int]:
+    """Those of a slice, but for some."""
+    places = range(start, end)
+    return [place for place in places if place not in passed] if passed else places
 
 
 def _put(puts: Sequence[Put], frame: bytes) -> Iterator[int]:
@@ -311,7 +322,12 @@ def _put(puts: Sequence[Put], frame: bytes) -> Iterator[int]:
             for put in rest:
                 put(frame)
         except Exception as error:
-            logger.debug("a socket could not be written to: %r", error)
+            _tell(error)
             yield len(puts) - length_hint(rest) - 1
         else:
             return
+
+
+def _tell(error: Exception) -> None:
+    # It has just been closed, and its reader does not know yet.
+    logger.debug("a socket could not be written to: %r", error)

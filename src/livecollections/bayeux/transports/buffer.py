@@ -23,6 +23,8 @@ class Buffer:
         receive, send: as the server gave them; whichever is its own method leads to the transport.
     """
 
+    __slots__ = ("_transport",)
+
     def __init__(self, receive: Receive, send: Send) -> None:
         found = (_transport(receive), _transport(send))
         self._transport = next((one for one in found if one is not None), None)

@@ -24,6 +24,7 @@ from websockets.protocol import State
 
 from ..load import framed
 from .keepalive import Keepalive
+from .waiter import Flag, Inbox
 from .writer import EXTENSION
 
 WINDOW, MEMORY = 12, 5
@@ -32,12 +33,28 @@ _DEFLATED = b"\xc1"
 """The first byte of a text frame that is whole and compressed."""
 WORTH_IT = 1_024
 """Bytes from which on a frame is compressed for those who agreed to that."""
+REPEATED = 512
+"""Names of headers, and values of those that many share, that are kept once."""
+_COMMON = {
+    b"accept-encoding", b"accept-language", b"cache-control", b"connection", b"host", b"origin", b"pragma",
+    b"sec-websocket-extensions", b"sec-websocket-version", b"upgrade", b"user-agent",
+}  # fmt: skip
 SHARED = 64
 """Compressed frames that are remembered while they go to many."""
 
 
 class DirectProtocol(WebSocketsSansIOProtocol):
     """uvicorn's protocol, and a writer (see ``writer.Writer``)."""
+
+    # What uvicorn's has too: in a dictionary of each instance's own it takes five times as much.
+    __slots__ = (
+        "_changed", "_keepalive", "_slot", "app", "app_state", "asgi_version", "client", "close_sent",
+        "close_timeout", "close_timer", "config", "conn", "connections", "curr_msg_data_type", "default_headers",
+        "disconnected", "frames", "handshake_complete", "handshake_initiated", "initial_response", "last_ping_rtt",
+        "logger", "loop", "pending_ping_payload", "ping_interval", "ping_sent_at", "ping_timeout", "ping_timer",
+        "pong_timer", "queue", "read_paused", "request", "response", "root_path", "scheme", "scope", "server",
+        "tasks", "transport", "writable",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -47,6 +64,8 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.queue = Inbox()  # type: ignore[assignment]
+        self.writable = Flag()  # type: ignore[assignment]
         self._changed: Callable[[], None] | None = None
         self._keepalive = _keepalive_of(server_state, self.loop)
         self._slot = 0
@@ -56,7 +75,16 @@ class DirectProtocol(WebSocketsSansIOProtocol):
     def run_asgi(self) -> Coroutine[Any, Any, None]:
         extensions: dict[str, Any] = self.scope["extensions"]
         extensions[EXTENSION] = self
+        self.scope["headers"] = [
+            (_one(name), _one(value) if name in _COMMON else value) for name, value in self.scope["headers"]
+        ]
         return super().run_asgi()
+
+    def start_keepalive(self) -> None:
+        super().start_keepalive()
+        # The handshake is over: for as long as the socket lives nobody asks for it again.
+        self.request.headers.clear()
+        del self.response
 
     # The writer.
 
@@ -147,6 +175,12 @@ def _keepalive_of(state: ServerState, loop: asyncio.AbstractEventLoop) -> Keepal
     if found is None:
         found = _KEEPALIVES[state] = Keepalive(loop)
     return found
+
+
+@lru_cache(REPEATED)
+def _one(text: bytes) -> bytes:
+    """The same for all sockets whose headers say the same."""
+    return text
 
 
 @lru_cache(SHARED)

@@ -15,8 +15,10 @@ class ConnectionLink:
         headers: what its answer will carry besides its own; None: nothing can be added.
     """
 
+    __slots__ = (
+        "__weakref__", "_engine", "claim", "connection", "headers", "is_fresh", "is_taking", "put", "session",
+    )  # fmt: skip
     is_socket = False
-    put: Put | None = None
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class ConnectionLink:
         self.connection: Connection | None = connection
         self.claim: Claim | None = None
         self.headers = headers
+        self.put: Put | None = None
         self.is_fresh = True
         self.is_taking = is_taking
         self._engine = engine

@@ -37,6 +37,10 @@ class WebSocket(ConnectionLink):
         strangers: those that are without one.  writer: what writes past ASGI, if the server offers it.
     """
 
+    __slots__ = (
+        "_address", "_alone", "_begun", "_buffer", "_code", "_errors", "_exchange", "_is_over", "_patience",
+        "_receive", "_replies", "_room", "_send", "_size", "_strangers", "_task", "_writer",
+    )  # fmt: skip
     is_socket = True
 
     def __init__(
