@@ -24,6 +24,8 @@ from typing import Any
 import orjson
 import psutil
 
+from livecollections.stores.sqlite import install
+
 from ..bench import Bench
 from ..contenders import OURS as FANOUT
 from ..machine import ROOT, cores
@@ -47,8 +49,8 @@ TABLE = (
 )
 """As SQLModel makes it."""
 
-FILLED = 1_000
-"""Entries of a log that are made in one transaction."""
+TRIES = 3
+"""How often a server is started, if its port is taken."""
 
 Fill = Callable[[Path], None]
 
@@ -115,7 +117,20 @@ def _measure(
 @contextmanager
 def _serving(name: str, path: Path, synchronous: str) -> Iterator[tuple[int, psutil.Process]]:
     """One of the two in a process of its own; gives its port and the process."""
-    (port,) = free_ports(1)
+    for _ in range(TRIES):
+        (port,) = free_ports(1)
+        process = _started(name, path, synchronous, port)
+        try:
+            if _wait_listening(port, process):
+                yield port, psutil.Process(process.pid)
+                return
+        finally:
+            process.kill()
+            process.wait()
+    raise RuntimeError(f"{name} did not start")
+
+
+def _started(name: str, path: Path, synchronous: str, port: int) -> subprocess.Popen[bytes]:
     sockets = FANOUT.command[FANOUT.command.index("--ws") + 1] if name == OURS else "websockets-sansio"
     application = "todos" if name == OURS else "todos_by_hand"
     command = [
@@ -125,17 +140,17 @@ def _serving(name: str, path: Path, synchronous: str) -> Iterator[tuple[int, psu
     ]  # fmt: skip
     settings = {"BENCH_DATABASE": str(path), "BENCH_SYNCHRONOUS": synchronous}
     with cores(for_servers=True):
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings})
-    try:
-        deadline = time.monotonic() + START
-        while not _listens(port):
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise RuntimeError(f"{name} did not start")
-            time.sleep(0.02)
-        yield port, psutil.Process(process.pid)
-    finally:
-        process.kill()
-        process.wait()
+        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings})
+
+
+def _wait_listening(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Whether it came to listen; its port may have been taken meanwhile."""
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline and process.poll() is None:
+        if _listens(port):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _listens(port: int) -> bool:
@@ -202,8 +217,7 @@ def _fill_table(rows: int, path: Path) -> None:
 def _fill_log(entries: int, path: Path) -> None:
     """A log of changes of one row, which its triggers wrote."""
     _fill_table(1, path)
-    with _serving(OURS, path, "NORMAL"), closing(sqlite3.connect(path, timeout=60)) as shell:
-        for first in range(0, entries, FILLED):
-            titles = [(f"changed {number}",) for number in range(first, min(first + FILLED, entries))]
-            with shell:
-                shell.executemany("UPDATE todo SET title = ?", titles)
+    install(f"sqlite:///{path}", ["todo"])
+    titles = ((f"changed {number}",) for number in range(entries))
+    with closing(sqlite3.connect(path)) as shell, shell:
+        shell.executemany("UPDATE todo SET title = ?", titles)
