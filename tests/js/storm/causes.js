@@ -79,10 +79,13 @@ const log = {
 
   // The log begins anew.
   epoch: (world) => begin(world, 'epoch', null, async (deed) => {
-    const [old] = await world.site.shell.sql("SELECT value FROM live_meta WHERE name = 'epoch';");
+    const { shell, ledger, tables } = world.site, [old] = await shell.sql("SELECT value FROM live_meta WHERE name = 'epoch';");
     deed.old = old;
-    await world.site.shell.sql("UPDATE live_meta SET value = lower(hex(randomblob(4))) WHERE name = 'epoch';");
-    deed.done = Date.now();
+    const text = `BEGIN IMMEDIATE; UPDATE live_meta SET value = lower(hex(randomblob(4))) WHERE name = 'epoch'; ${numbered} COMMIT;`;
+    const place = Number((await shell.sql(text)).at(-1));
+    // The feed says so of each table; a server that starts just now need not.
+    await ledger.seen(deed, `SELECT count(*) AS told FROM whole WHERE method = 'RESET' AND key = 'other-epoch' AND seq > ${place}
+      HAVING told >= ${tables};`, NOTICED).catch(() => {});
   })
 };
 

@@ -70,8 +70,9 @@ class Ledger {
     const deeds = this.deeds.filter(isPast), was = (kind, test) => deeds.some((deed) => deed.kind === kind && test(deed));
     if (was('epoch', ({ old }) => epochOf(seq) === old)) return 'other-epoch';
     if (was('restore', (deed) => place > deed.place && !this.places.has(seq.slice(8)))) return 'restored';
-    // What was told lately a server knows without the log.
-    if (!sure && was('trim', (deed) => place < deed.place)) return 'trimmed';
+    // What was told lately a server knows without the log, and a RESET it may still have to read.
+    if (sure) return '';
+    if (was('trim', (deed) => place < deed.place)) return 'trimmed';
     const entry = this.of(table).find((one) => one.place > place && isPast(one.deed));
     return entry ? entry.cause : '';
   }
