@@ -119,7 +119,7 @@ LAYERS = {
         "rest",
         "rest.*",
     ),
-    "roof": ("", "cli", "demo", "demo.*", "lifespan", "live", "router", "status", "terminal"),
+    "roof": ("", "cli", "demo", "demo.*", "lifespan", "live", "paths", "router", "status", "terminal"),
     "workshop": ("testing", "testing.*"),
 }
 MAY_IMPORT = {

@@ -35,6 +35,7 @@ from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed
 from .lifespan import Wrapped
 from .listeners import Run as ListenerRun
+from .paths import ROUTE, Paths, route_path
 from .query import Query
 from .resource import Resource
 from .router import Declaration, LiveRouter, check_path
@@ -55,7 +56,7 @@ class Started:
 
     feed: Feed
     resources: dict[str, Resource]
-    routes: list[BaseRoute]
+    paths: Paths
     exit: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -179,7 +180,7 @@ class Live(LiveRouter):
         signals = Signals(asyncio.get_running_loop(), self._end)
         signals.install()
         stack.callback(signals.restore)
-        return Started(feed, described, self._routes(described, feed))
+        return Started(feed, described, self._paths(described, feed))
 
     async def _end(self) -> None:
         self._store.hasten()
@@ -190,16 +191,16 @@ class Live(LiveRouter):
         source = self._store.describe(declared.model, exclude)
         return Resource.build(self._prefix + declared.path, source, **declared.options)
 
-    def _routes(self, resources: dict[str, Resource], feed: Feed) -> list[BaseRoute]:
-        pairs = [
-            rest.routes(resource, self._store, self.bayeux, allowed_origins=self._allowed_origins)
-            for resource in resources.values()
-        ]
-        # All lists first: a list may lie where another resource's documents do.
-        served = [*(route for route, _ in pairs), *(route for _, route in pairs)]
-        served += status.routes(self._prefix, self._prefix + self._faye, list(resources.values()), feed)
-        served.append(BayeuxRoute(self._prefix + self._faye, self.bayeux))
-        return served
+    def _paths(self, resources: dict[str, Resource], feed: Feed) -> Paths:
+        lists: dict[str, BaseRoute] = {}
+        documents: dict[str, BaseRoute] = {}
+        for resource in resources.values():
+            lists[resource.path], documents[resource.path] = rest.routes(
+                resource, self._store, self.bayeux, allowed_origins=self._allowed_origins
+            )
+        bayeux = self._prefix + self._faye
+        told = status.routes(self._prefix, bayeux, list(resources.values()), feed)
+        return Paths(lists, documents, [BayeuxRoute(bayeux, self.bayeux), *told])
 
     @property
     def lifespan(self) -> Callable[[Any], AbstractAsyncContextManager[None]]:
@@ -331,19 +332,8 @@ class Live(LiveRouter):
     def _match(self, scope: Scope) -> tuple[Match, Scope]:
         """Which of our routes serves a scope; before the start, whether one will."""
         if self._started is None:
-            return (
-                (Match.FULL, {"live.route": None})
-                if self._will_claim(route_path(scope))
-                else (Match.NONE, {})
-            )
-        partial: tuple[Match, Scope] = (Match.NONE, {})
-        for route in self._started.routes:
-            match, child = route.matches(scope)
-            if match is Match.FULL:
-                return match, {**child, "live.route": route}
-            if match is Match.PARTIAL and partial[0] is Match.NONE:
-                partial = match, {**child, "live.route": route}
-        return partial
+            return (Match.FULL, {ROUTE: None}) if self._will_claim(route_path(scope)) else (Match.NONE, {})
+        return self._started.paths.match(scope)
 
     def _will_claim(self, path: str) -> bool:
         paths = [self._faye, "/live", *(declared.path for declared in self._all_declarations())]
@@ -375,7 +365,7 @@ class LiveRoute(BaseRoute):
         return self.live._match(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route: BaseRoute | None = scope["live.route"]
+        route: BaseRoute | None = scope[ROUTE]
         if route is not None:
             await route.handle(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -431,12 +421,6 @@ class SessionContext(AbstractAsyncContextManager[Any]):
 
 # FastAPI tells a dependency that cleans up from one that doesn't by what it unwraps to.
 Live.session.__wrapped__ = Live._sessions  # type: ignore[attr-defined]
-
-
-def route_path(scope: Scope) -> str:
-    """The path below the place where the application is mounted."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
 
 
 async def refuse(request: Request, error: Exception) -> Any:
