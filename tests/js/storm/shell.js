@@ -19,7 +19,7 @@ class Shell {
   // Run statements; gives the lines that they print.
   sql(text) {
     const mark = `done ${this.answers.length} ${Math.random()}`;
-    const answer = new Promise((resolve, reject) => { this.answers.push({ mark, lines: [], resolve, reject }); });
+    const answer = new Promise((resolve, reject) => { this.answers.push({ mark, text, since: Date.now(), lines: [], resolve, reject }); });
     this.child.stdin.write(`${text}\n.print ${mark}\n`);
     return answer;
   }
@@ -29,6 +29,9 @@ class Shell {
     const lines = (await this.sql(`.mode json\n${query}\n.mode list`)).join('');
     return lines ? JSON.parse(lines) : [];
   }
+
+  // What it is at, in words.
+  get doing() { return this.answers.slice(0, 1).map(({ text, since }) => `for ${Date.now() - since} ms: ${text}`).join() || 'nothing'; }
 
   says(line) {
     const [first] = this.answers;

@@ -127,7 +127,10 @@ class Site {
     server.mayEnd = true;
     server.kill(signal);
     // Aborted, it says where it was.
-    const late = signal === 'SIGTERM' && setTimeout(() => { server.kill('SIGABRT'); }, STOP);
+    const late = signal === 'SIGTERM' && setTimeout(() => {
+      this.note(`the shell is at something ${this.shell.doing}`);
+      server.kill('SIGABRT');
+    }, STOP);
     await gone;
     clearTimeout(late);
     if (server.signalCode === 'SIGABRT') this.fails(`no end ${STOP / 1000} s after SIGTERM: ${server.lines.join('')}`);
