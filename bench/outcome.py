@@ -16,7 +16,7 @@ class Figures:
     """One figure of one server, of each round.
 
     of: whose.  case: of which size or rate.  unit: what is counted.  notes: by name, what else a reader wants to see
-    of it.
+    of it.  per_core: the median of what it would be on a core of the server's own.
     """
 
     of: str
@@ -24,6 +24,7 @@ class Figures:
     values: Sequence[float]
     unit: str
     notes: Mapping[str, str] = field(default_factory=dict)
+    per_core: float | None = None
 
     @property
     def median(self) -> float:
@@ -85,6 +86,10 @@ class Outcome:
     def median(self, of: str, case: str) -> float | None:
         """One of its medians; None if that was not measured."""
         return next((each.median for each in self.figures if (each.of, each.case) == (of, case)), None)
+
+    def per_core(self, of: str, case: str) -> float | None:
+        """The same on a core of the server's own."""
+        return next((each.per_core for each in self.figures if (each.of, each.case) == (of, case)), None)
 
 
 def ratio(what: str, above: float | None, below: float | None, needed: float | None = None) -> list[Ratio]:

@@ -89,6 +89,8 @@ def _rows(outcome: Outcome) -> Iterator[dict[str, str]]:
             cells |= {"min": number(min(figures.values)), "max": number(max(figures.values))}
         if has_units:
             cells["unit"] = figures.unit
+        if figures.per_core is not None:
+            cells["per core"] = number(figures.per_core)
         yield {**cells, **figures.notes}
 
 

@@ -22,7 +22,7 @@ from .contenders import CONTROL, PORT, Contender
 from .machine import ROOT, cores
 from .native import PROGRAMS, program
 
-START = 20.0
+START = 60.0
 """Seconds that a server may take to listen."""
 CONNECT = 180.0
 """Seconds that all clients may take to subscribe."""

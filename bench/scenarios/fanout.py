@@ -73,23 +73,23 @@ def connected(
 
 def figures(of: str, case: str, rounds: Sequence[Round]) -> Figures:
     """The rounds as a line of the table."""
-    return Figures(
-        of,
-        case,
-        [each.rate for each in rounds],
-        UNIT,
-        {
-            "server": f"{statistics.median(each.server for each in rounds):.0%}",
-            "load": f"{statistics.median(each.generator for each in rounds):.0%}",
-            "per core": _per_core(rounds),
-            "joined": f"{statistics.median(each.joined for each in rounds):.1f}",
-        },
-    )
+    per_core = [each.rate / each.server for each in rounds if each.server]
+    notes = {
+        "server": f"{statistics.median(each.server for each in rounds):.0%}",
+        "load": f"{statistics.median(each.generator for each in rounds):.0%}",
+        "joined": f"{statistics.median(each.joined for each in rounds):.1f}",
+    }
+    rates = [each.rate for each in rounds]
+    return Figures(of, case, rates, UNIT, notes, statistics.median(per_core) if per_core else None)
 
 
-def _per_core(rounds: Sequence[Round]) -> str:
-    known = [each.rate / each.server for each in rounds if each.server]
-    return f"{statistics.median(known):,.0f}" if known else ""
+def compared(
+    outcome: Outcome, of: Contender, with_: Contender, case: str, said: str, needed: float | None
+) -> list[Ratio]:
+    """The ratio of rates, and that of what each gives per core: where the machine does other things too, only this."""
+    rates = ratio(said, outcome.median(of.name, case), outcome.median(with_.name, case), needed)
+    cores = ratio(f"{said}, per core", outcome.per_core(of.name, case), outcome.per_core(with_.name, case))
+    return [*rates, *cores]
 
 
 def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
@@ -137,14 +137,13 @@ def _outcome(letter: str, lines: Sequence[Figures], numbers: Sequence[int]) -> O
 
 def _ratios(outcome: Outcome, letter: str) -> list[Ratio]:
     case = f"{MAIN:,}"
-    ours, sender = outcome.median(OURS.name, case), outcome.median(SENDER.name, case)
     if letter == "b":
-        return ratio(f"{case} subscribers, {OURS.name} ÷ C sender, one send() a message", ours, sender, 20)
-    needed = ((SENDER, 0.75), (FAYE, 3.5), (WS, 1.15))
+        said = f"{case} subscribers, {OURS.name} ÷ C sender, one send() a message"
+        return compared(outcome, OURS, SENDER, case, said, 20)
     return [
         each
-        for peer, least in needed
-        for each in ratio(
-            f"{case} subscribers, {OURS.name} ÷ {peer.name}", ours, outcome.median(peer.name, case), least
+        for peer, needed in ((SENDER, 0.75), (FAYE, 3.5), (WS, 1.15))
+        for each in compared(
+            outcome, OURS, peer, case, f"{case} subscribers, {OURS.name} ÷ {peer.name}", needed
         )
     ]

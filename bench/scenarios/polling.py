@@ -13,8 +13,8 @@ from functools import partial
 
 from ..bench import Bench
 from ..contenders import FAYE, OURS, POLLS
-from ..outcome import Figures, Outcome, Ratio, ratio
-from .fanout import IN_FLIGHT, connected, figures, measure
+from ..outcome import Figures, Outcome, Ratio
+from .fanout import IN_FLIGHT, compared, connected, figures, measure
 
 NEEDED = 2.0
 CASES = {"one a poll": 1, "one a turn": IN_FLIGHT}
@@ -42,10 +42,5 @@ def _ratios(outcome: Outcome) -> list[Ratio]:
     return [
         each
         for case in CASES
-        for each in ratio(
-            f"{case}, {OURS.name} ÷ faye",
-            outcome.median(OURS.name, case),
-            outcome.median(FAYE.name, case),
-            NEEDED,
-        )
+        for each in compared(outcome, OURS, FAYE, case, f"{case}, {OURS.name} ÷ faye", NEEDED)
     ]
