@@ -37,6 +37,8 @@ SOON = 1.2
 HELD = 2.0
 """Seconds for which a list is on its way, while something is written that it does not hold."""
 
+SEVERING = frozenset({"cut", "half-open"})
+"""Those that happen to connections there are."""
 LATER = frozenset({"replay trim", "drop", "lost last", "repeat"})
 """Those that happen some time after they were asked for, and count then."""
 
@@ -59,9 +61,15 @@ class Faults:
         """Whether the server serves."""
         return not self.is_changing and self.server.is_running
 
-    def can(self, step: Step) -> bool:
+    def can(self, step: Step, actor: Actor) -> bool:
         """Whether a fault can happen now."""
+        if step.what in SEVERING:
+            return self.has_connection(actor)
         return self.is_up or step.what not in LIVES
+
+    def has_connection(self, actor: Actor) -> bool:
+        """Whether there is one that could be cut."""
+        return bool(self.network.of(actor.host))
 
     async def befall(self, step: Step, actor: Actor | None) -> None:
         """Let it happen, and return when it is over."""

@@ -21,7 +21,7 @@ from livecollections.bayeux.message import Message, decode
 from livecollections.testing.simulation import Killed, Simulation
 
 from .actor import PATH, TALK, Actor
-from .faults import LATER, Faults
+from .faults import LATER, SEVERING, Faults
 from .history import SHELL, WRITES, History, Step
 from .ledger import TABLE, Ledger, Violation
 from .meetings import FAULTS, GLOBAL, Meetings
@@ -34,6 +34,8 @@ REACH = 6.0
 """Seconds for which an aimed fault waits for its client's state."""
 SETTLE = 120.0
 """Seconds of virtual time within which all settle after the last fault."""
+TICK = 0.001
+"""Seconds between two looks for a connection of who is in the right state."""
 LOOK = 0.25
 """Seconds between two looks of the oracle, and of the stage for whether all has settled."""
 
@@ -169,8 +171,8 @@ class Stage:
         if actor is None:
             return
         if step.what != "replay trim":
-            await self.reach(actor, step.state)
-        if not self.faults.can(step):
+            await self.reach(actor, step.state, needs_connection=step.what in SEVERING)
+        if not self.faults.can(step, actor):
             return
         if step.what not in LATER:
             self.meet(step.what, actor)
@@ -186,8 +188,8 @@ class Stage:
         for one in met:
             self.meetings.meet(fault, one.states())
 
-    async def reach(self, actor: Actor, state: str | None) -> None:
-        """Return when a client is in a state, or has not been for a while."""
+    async def reach(self, actor: Actor, state: str | None, *, needs_connection: bool = False) -> None:
+        """Return when a client is in a state, with a connection where one is needed, or has not been for a while."""
         if state is None:
             return
         reached = asyncio.Event()
@@ -200,9 +202,14 @@ class Stage:
         look()
         try:
             async with asyncio.timeout(REACH):
-                while state not in actor.states():
-                    reached.clear()
-                    await reached.wait()
+                while True:
+                    if state not in actor.states():
+                        reached.clear()
+                        await reached.wait()
+                    elif needs_connection and not self.faults.has_connection(actor):
+                        await asyncio.sleep(TICK)
+                    else:
+                        return
         except TimeoutError:
             pass
         finally:

@@ -21,7 +21,8 @@ from ..scale import commit, scaled
 from . import report
 from .__main__ import REGRESSIONS, shrunk
 from .draw import draw
-from .history import History
+from .faults import SEVERING
+from .history import History, Reader, Step
 from .meetings import FAULTS, IMPOSSIBLE, PAIRS, Meetings
 from .run import Outcome, run
 from .search import Found, fill, search
@@ -124,6 +125,15 @@ def test_every_pair_is_aimed_at_or_named_as_impossible() -> None:
     assert not aimed & IMPOSSIBLE.keys()
     assert {fault for fault, _ in PAIRS} == FAULTS.keys()
     assert len(Meetings().missing(1)) == len(PAIRS)
+
+
+@pytest.mark.parametrize("fault", sorted(SEVERING))
+def test_what_has_no_connection_is_not_met_by_a_fault_of_connections(fault: str) -> None:
+    readers = (Reader("collection", "websocket", at=4.0),)
+    for at, meets in ((2.0, False), (6.0, True)):
+        outcome = run(History(1, readers, (Step(at, fault, 0),)))
+        assert outcome.failure is None
+        assert any(met == fault for met, _ in outcome.meetings) is meets
 
 
 def test_readers_of_each_kind_on_each_transport_acknowledge_or_do_not() -> None:
