@@ -75,8 +75,9 @@ def _write(folder: Path, outcomes: Sequence[Outcome], sizes: Sizes, before: floa
     now = datetime.now(UTC)
     path = folder / f"{now:%Y-%m-%d}.md"
     drawn = {outcome.letter: charts.draw(outcome, folder, path.stem) for outcome in outcomes}
+    size = " --quick" if sizes.seconds == QUICK.seconds else ""
     how = (
-        f"`python -m bench {' '.join(outcome.letter for outcome in outcomes)}`, {now:%H:%M} UTC: medians of "
+        f"`python -m bench {' '.join(outcome.letter for outcome in outcomes)}{size}`, {now:%H:%M} UTC: medians of "
         f"{sizes.rounds} rounds in alternation, of {sizes.seconds:g} s each unless said otherwise. Servers have all "
         f"cores but the last, which is the load generator's. The load of the machine was {before:.1f} before it began."
     )
