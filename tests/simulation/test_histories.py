@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import io
+import logging
 import os
 import random
 import subprocess
@@ -48,7 +49,12 @@ def new(hash_: str) -> range:
 
 def failing(outcome: Outcome) -> str:
     """A history that fails, fewer steps that fail alike, and how it is seen again."""
-    small = shrunk(Console(file=io.StringIO()), outcome, SHRINKING)
+    # What hundreds of tries log would hide what is to be read.
+    logging.disable()
+    try:
+        small = shrunk(Console(file=io.StringIO()), outcome, SHRINKING)
+    finally:
+        logging.disable(logging.NOTSET)
     return shown(report.outcome(outcome), report.steps(small), report.again(outcome))
 
 

@@ -19,6 +19,8 @@ from .ledger import EPOCH, Ledger, Row, Violation, number_of
 
 UNDER_WAY = 10.0
 """Seconds for which an answer to what was asked may be under way; after these a client gives the way up."""
+BEHIND = 1.0
+"""Seconds by which messages may come after the answer that they belong to."""
 
 
 def now() -> float:
@@ -47,18 +49,18 @@ class Told:
     def asks(self, position: str | None) -> None:
         """He says that he has everything up to there."""
         if position is not None:
-            self.asked[position] = now()
+            self.asked[position] = now() + UNDER_WAY
 
     def is_answered(self, position: str | None) -> None:
-        """What he asked with before is answered; he is at ``position`` now."""
-        self.asked = {}
+        """What he asked with before is answered, and what it is answered with comes now; he is at ``position``."""
+        self.asked = {seq: min(end, now() + BEHIND) for seq, end in self.asked.items()}
         self.asks(position)
 
     def is_reset(self, position: str | None, held: Iterable[str] = ()) -> str:
         """He is told a reset; the answer is its cause. held: places of what he shows, which must not be gone."""
         self.asks(position)
         self.ledger.look()
-        self.asked = {seq: at for seq, at in self.asked.items() if at >= now() - UNDER_WAY}
+        self.asked = {seq: end for seq, end in self.asked.items() if end >= now()}
         causes = [self.ledger.why_reset(seq) for seq in reversed(self.asked)]
         for cause in (*causes, *map(self.ledger.why_gone, held)):
             if cause is not None:
