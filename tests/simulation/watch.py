@@ -79,7 +79,7 @@ class CollectionWatch:
         self.replica = collection._replica
         self.told = Told(name, ledger)
         self.view: dict[str, Any] = {}
-        self.seqs: dict[str, str] = {}
+        self.seqs: dict[str, tuple[str, int]] = {}
         self.error: Violation | None = None
         self.is_left = False
         self._wishes: list[Wish] = []
@@ -173,12 +173,14 @@ class CollectionWatch:
         self.view[change.key or change.draft] = change.document
 
     def _check_seq(self, change: Any) -> None:
-        seq, floor, last = change.seq, self.replica.documents.floor, self.seqs.get(change.key)
-        if last is not None and last[:EPOCH] == seq[:EPOCH] and self._is_fork_free(last, seq) and seq < last:
+        seq, floor, lost = change.seq, self.replica.documents.floor, self.ledger.lost
+        last, before = self.seqs.get(change.key, (seq, len(lost)))
+        was_lost = any(last.endswith(entry.place) for entry in lost[before:])
+        if last[:EPOCH] == seq[:EPOCH] and self._is_fork_free(last, seq) and seq < last and not was_lost:
             raise Violation("G2", f"{self.name}: the seqs of {change.key} fall from {last} to {seq}")
         if floor is not None and self._is_fork_free(floor, seq) and seq < floor:
             raise Violation("G2", f"{self.name} shows {change.key} at {seq}, below the floor {floor}")
-        self.seqs[change.key] = seq
+        self.seqs[change.key] = seq, len(lost)
 
     def _is_fork_free(self, *seqs: str) -> bool:
         return all(self.ledger.knows(seq) for seq in seqs)
