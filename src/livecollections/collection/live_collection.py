@@ -144,7 +144,9 @@ class LiveCollection(Generic[D]):
             async with asyncio.timeout(timeout):
                 await self._turn.wait_until(lambda: self.live == "live" or error() is not None)
         except TimeoutError:
-            raise self.error or Unconfirmed(f"{self._path}, live", f"it is {self.live}") from None
+            # On a busy loop it may have come true in the very turn in which the time ran out.
+            if self.live != "live" and error() is None:
+                raise self.error or Unconfirmed(f"{self._path}, live", f"it is {self.live}") from None
         if (found := error()) is not None and self.live != "live":
             raise found
 
