@@ -44,10 +44,10 @@
   const known = (model, state = stateOf(model)) => (state.known = state.known || state.body && parsed(model, state.body));
 
   // Take a newer state as known. What a failed save has kept gives way to it.
-  const learn = (model, body, version = null, parse) => {
+  const learn = (model, body, version = null, parse, doubt) => {
     stray(model, known(model));
     if (version == null || version !== versionOf(model)) keep(model, {});
-    Object.assign(stateOf(model), {body: parse ? body : null, known: parse ? null : body, version, gone: false, doubt: void 0});
+    Object.assign(stateOf(model), {body: parse ? body : null, known: parse ? null : body, version, gone: false, doubt});
   };
   const lose = (model, version) => Object.assign(stateOf(model), {version, gone: true, doubt: void 0});
   const stray = (model, attrs) => { for (const name in attrs) stateOf(model).stray[name] = true; };
@@ -159,7 +159,7 @@
       for (const waiting of [held, fresh]) waiting.delete(key);
       create.id = id;
       if (other && other !== model) {
-        if (known(other) && !older(versionOf(other), versionOf(model))) learn(model, known(other), versionOf(other));
+        if (known(other) && !older(versionOf(other), versionOf(model))) learn(model, known(other), versionOf(other), false, stateOf(other).doubt);
         this.shown.delete(other);
         collection.remove(other, {live: true, seq: later(seq, versionOf(other))});
       }
