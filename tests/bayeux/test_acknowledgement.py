@@ -340,6 +340,23 @@ async def test_one_that_acknowledges_the_same_batch_for_ever_is_ended(
     await client.socket.cut()
 
 
+@TRANSPORTS
+async def test_as_shipped_it_costs_no_more_than_any_other_that_reads_nothing(transport: str) -> None:
+    server = Server(timeout=5, policy=Open())
+    client = Client(server, transport)
+    await client.begin("/chat")
+    await server.publish("/chat", "x" * 900)
+    assert await client.ask()
+    session, most = client.session, 0
+    for _ in range(100):
+        await server.publish("/chat", "x" * 900)
+        await asyncio.sleep(0)
+        most = max(most, session.size + session.flight.size)
+    assert 60_000 < most <= 65_536
+    assert session.has_ended
+    await client.socket.cut()
+
+
 async def test_where_a_history_tells_it_again_who_never_acknowledges_costs_nothing() -> None:
     server = Server(timeout=5, policy=Open(), limits=Limits(unacknowledged_bytes=2_000))
     log = Log(server)

@@ -69,7 +69,7 @@ class Limits:
     channel: int = 256
     subscriptions: int = 1_000
     queue_bytes: int = 65_536
-    unacknowledged_bytes: int = 131_072
+    unacknowledged_bytes: int = 65_536
     positions: int = 2_000
     stall: float = 1.0
     errors: int = 10
