@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from livecollections.bayeux import Server, Session
+from livecollections.bayeux import Limits, Server, Session
 from livecollections.bayeux import turn as turns
 from livecollections.bayeux.load import FRAME, Load, framed, loads
 from livecollections.bayeux.message import Message
@@ -159,6 +159,22 @@ async def test_what_a_paused_socket_misses_waits_within_its_bounds(server: Serve
         await turn()
         assert socket.data == [1, 2]
         assert session not in session.apart
+
+
+async def test_one_that_ends_within_a_wave_is_written_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "livecollections.bayeux")
+    server = Server(timeout=30, policy=Open(), limits=Limits(queue_bytes=FRAME))
+    async with server, Direct(server) as stopped, Direct(server) as other:
+        session = await stopped.begin(server, "/a")
+        await other.begin(server, "/a")
+        stopped.take_nothing()
+        for number in range(4):
+            server.publish_nowait("/a", f"{number}" + "x" * (FRAME * 2 // 3))
+        await turn()
+        assert session.has_ended
+        assert "could not be written to" not in caplog.text
+        assert [text[0] for text in other.data] == ["0", "1", "2", "3"]
+        assert server.statistics().delivered == 5
 
 
 async def test_positions_move_with_what_is_written_straight(server: Server) -> None:

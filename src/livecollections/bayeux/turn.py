@@ -268,7 +268,10 @@ class Turn:
             late = self._write(wave, load, start, end, passed)
             self._delivered((end - start - len(late) - len(passed)) * len(load.entries))
             for place in late:
-                self._queue(wave.roll.sessions[place], load.entries)
+                session = wave.roll.sessions[place]
+                self._queue(session, load.entries)
+                if session.has_ended:
+                    passed.add(place)
         if wave.is_over and self._waves and self._waves[0] is wave:
             self._waves.popleft()
             self._size -= wave.size
