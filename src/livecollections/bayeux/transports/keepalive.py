@@ -6,7 +6,10 @@ It knows no frame: whoever is due pings.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol
+
+logger = logging.getLogger("livecollections.bayeux")
 
 TICK = 1.0
 """Seconds by which a ping may be late."""
@@ -51,5 +54,8 @@ class Keepalive:
         reached = int(self._loop.time() / TICK)
         for slot in sorted(slot for slot in self._slots if slot <= reached):
             for socket in self._slots.pop(slot):
-                socket.ping()
+                try:
+                    socket.ping()
+                except Exception:  # the others are due all the same
+                    logger.exception("a socket could not be pinged")
         self._wind()
