@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -304,6 +305,21 @@ def test_a_server_that_has_no_room_is_asked_again_when_it_says() -> None:
             "as long as before otherwise"
         )
         wire.now = wire.machine.retry_at
+
+
+def test_a_server_that_has_no_room_and_does_not_say_when_is_asked_less_and_less_often() -> None:
+    wire = Wire()
+    advice: dict[str, Any] = {"reconnect": "handshake", "interval": 1}
+    waits = []
+    for _ in range(6):
+        wire.ready()
+        busy = "503::Too many clients come at once"
+        wire.receive(wire.refuse(wire.sent("/meta/handshake"), busy, advice=advice))
+        waits.append(wire.machine.retry_at - wire.now)
+        wire.now, advice = wire.machine.retry_at, {}
+    assert waits[0] == pytest.approx(0.001)
+    assert all(after > 1.2 * before for before, after in pairwise(waits))
+    assert waits[-1] > 4
 
 
 def test_an_answer_that_is_overdue_is_noticed() -> None:

@@ -30,6 +30,7 @@ class Advice:
         self.interval = 0.0
         self.hold = HOLD
         self.failures = 0
+        self._told: float | None = None
         self._random = random
 
     def obey(self, reply: Mapping[str, Any]) -> str | None:
@@ -37,6 +38,7 @@ class Advice:
         advice = reply.get("advice")
         advice = advice if isinstance(advice, dict) else {}
         interval, timeout = _seconds(advice.get("interval")), _seconds(advice.get("timeout"))
+        self._told = interval
         if timeout is not None and timeout >= 0:
             self.hold = timeout
         if interval is not None and interval < 0:
@@ -48,8 +50,9 @@ class Advice:
     def failed(self, error: LiveError) -> float:
         """Seconds until the next try."""
         self.failures += 1
-        if isinstance(error, BayeuxError) and error.code == BUSY and self.interval:
-            return self.interval
+        told, self._told = self._told, None
+        if isinstance(error, BayeuxError) and error.code == BUSY and told:
+            return told
         delay = min(MOST, FIRST * 2.0 ** min(self.failures - 1, 16))
         return max(self.interval, delay * (0.5 + self._random() / 2))
 
