@@ -22,7 +22,7 @@ import pytest
 import sqlalchemy as sa
 
 from livecollections import Live
-from livecollections.errors import StoreUnavailable
+from livecollections.errors import SchemaMismatch, StoreUnavailable
 from livecollections.query import Query
 from livecollections.stores import sqlite_list
 from livecollections.stores.base import Listing
@@ -242,6 +242,41 @@ async def test_a_statement_that_takes_too_long_by_itself_is_given_up(
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0"
     with pytest.raises(StoreUnavailable, match="ask for a part of it"):
         await asyncio.wait_for(store._lists.read((endless, []), []), 10)
+
+
+class Clock:
+    """Each look at it takes some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._now, self._seconds = 0.0, seconds
+
+    def __call__(self) -> float:
+        self._now += self._seconds
+        return self._now
+
+
+async def test_a_list_may_wait_for_a_processor_but_not_for_ever(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_list, "INSTRUCTIONS", 20_000)
+    looks = Clock(1)
+    monkeypatch.setattr(store._lists, "_worked", looks)
+    with pytest.raises(StoreUnavailable, match="ask for a part of it"):
+        await store.listing(store._sources[0], Query())
+    monkeypatch.setattr(store._lists, "_worked", Clock(0))
+    monkeypatch.setattr(store._lists, "_clock", Clock(0.4))
+    assert len(await all_of(await store.listing(store._sources[0], Query()))) == 12_345
+    monkeypatch.setattr(store._lists, "_clock", Clock(4))
+    with pytest.raises(StoreUnavailable, match="ask for a part of it"):
+        await store.listing(store._sources[0], Query())
+
+
+async def test_another_error_is_told_as_what_it_is_however_late(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._lists, "_clock", Clock(100))
+    with pytest.raises(SchemaMismatch, match="no table nowhere"):
+        await store._lists.read(("SELECT * FROM nowhere", []), [])
 
 
 async def test_who_is_cancelled_leaves_no_snapshot(store: SQLiteStore) -> None:

@@ -1,8 +1,9 @@
 """Lists: rows of one snapshot, put aside before anybody reads them.
 
 Three rules. A list is read on a connection and in a lane of its own, in one transaction, which ends before the list is
-given out. That lasts two seconds at most: who needs longer is refused, since what is not let go keeps the file's
-write-ahead log from being cleared. Of the rows no more than a pile is in memory. It knows no query and no HTTP.
+given out. That takes two seconds of a processor at most, and ten by the clock where others have it: who needs longer
+is refused, since what is not let go keeps the file's write-ahead log from being cleared. Of the rows no more than a
+pile is in memory. It knows no query and no HTTP.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from .sql import Field, decode_row
 from .sqlite_connection import FileConnection, is_broken_text, lenient, transaction
 
 SNAPSHOT = 2.0
-"""Seconds that a list may be read for."""
+"""Seconds of its thread's processor that a list may be read for."""
+LONGEST = 10.0
+"""Seconds by the clock, on a machine that has no processor for it, or waits for its disk."""
 INSTRUCTIONS = 50_000
-"""Of SQLite's machine, between two looks at the clock."""
+"""Of SQLite's machine, between two looks at the clocks."""
 PILE = 100
 """Rows that are read at a time, however wide they are."""
 PIECE = 256 * 1024
@@ -40,11 +43,13 @@ class Lists:
         head: Callable[[FileConnection], str],
         run: Run,
         clock: Callable[[], float] = lambda: time.monotonic(),
+        worked: Callable[[], float] = lambda: time.thread_time(),
     ) -> None:
         self._connection = connection
         self._head = head
         self._run = run
         self._clock = clock
+        self._worked = worked
 
     async def read(self, statement: Statement | None, fields: Sequence[Field]) -> SpooledList:
         """The rows of a statement; of none, there are no rows. Raises StoreUnavailable."""
@@ -76,8 +81,10 @@ class Lists:
             return self._snapshot(statement, spool)
 
     def _snapshot(self, statement: Statement | None, spool: Spool) -> str:
-        deadline = self._clock() + SNAPSHOT
-        self._connection.set_progress_handler(lambda: self._clock() > deadline, INSTRUCTIONS)
+        work, deadline = self._worked() + SNAPSHOT, self._clock() + LONGEST
+        self._connection.set_progress_handler(
+            lambda: self._worked() > work or self._clock() > deadline, INSTRUCTIONS
+        )
         try:
             with transaction(self._connection) as connection:
                 seq = self._head(connection)
@@ -86,7 +93,7 @@ class Lists:
                     spool.put(rows)
             return seq
         except Exception as error:
-            if self._clock() <= deadline:
+            if not _is_interrupt(error.__cause__):
                 raise
             raise StoreUnavailable(
                 f"this list takes more than {SNAPSHOT:g} s to read: ask for a part of it, with limit and skip"
@@ -121,6 +128,10 @@ class SpooledList(Listing):
 
     def close(self) -> None:
         self._spool.close()
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT"
 
 
 def _abandon(reading: asyncio.Future[SpooledList]) -> None:
