@@ -65,6 +65,19 @@ def memory() -> int:
         return int(file.read().split()[1]) * PAGE
 
 
+def most_memory() -> int:
+    """The most bytes that were in memory since ``forget_most``, as the system counts them."""
+    with open("/proc/self/status") as file:
+        (found,) = (line.split()[1] for line in file if line.startswith("VmHWM:"))
+    return int(found) * 1024
+
+
+def forget_most() -> None:
+    """From now on the most is counted anew."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
 def cpu() -> float:
     """Seconds of the processor that this process has used."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -90,12 +103,9 @@ class Serving:
         )
         self._serving: asyncio.Task[None] | None = None
         self._began = 0.0, 0.0
-        self._most = 0
 
     async def run(self) -> None:
-        watching = asyncio.create_task(self._watch())
         await answer(self._questions())
-        watching.cancel()
         self._server.should_exit = True
         if self._serving is not None:
             await self._serving
@@ -103,11 +113,6 @@ class Serving:
     def _questions(self) -> dict[str, Any]:
         names = "begin", "measure", "wait", "wait_stopped", "calm"
         return {name: getattr(self, name) for name in names}
-
-    async def _watch(self) -> None:
-        while True:
-            self._most = max(self._most, memory())
-            await asyncio.sleep(0.05)
 
     async def begin(self) -> int:
         """Serve, if it does not yet; the port."""
@@ -137,7 +142,7 @@ class Serving:
         # What those who joined have shown of the machine is forgotten, as after a longer calm.
         exchange.arrivals._rate.forget()
         gc.collect()
-        self._most = memory()
+        forget_most()
 
     def measure(self) -> dict[str, Any]:
         """What it holds now."""
@@ -147,7 +152,7 @@ class Serving:
         return {
             "port": self._port(),
             "memory": memory(),
-            "most": max(self._most, memory()),
+            "most": most_memory(),
             "cpu": cpu() - self._began[0],
             "waited": waited() - self._began[1],
             "transports": self._watched.buffered(),
