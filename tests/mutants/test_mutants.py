@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -14,8 +13,7 @@ from itertools import count
 
 import pytest
 
-from ..command import ROOT
-from ..scale import FULL
+from ..scale import FULL, commit
 from .catalogue import Hunt, Safeguard, hunts, load
 from .hunt import SIDE_BY_SIDE, Found, control, hunt
 
@@ -27,12 +25,6 @@ QUICK = 15.0
 """Seconds in which those are noticed that a small run may draw."""
 TOGETHER = 30.0
 """Seconds in which the five are noticed, one after the other: any five that are drawn fit into the suite's time."""
-
-
-def commit() -> str:
-    """The hash of what is checked out; nothing where there is no repository."""
-    command = ["git", "rev-parse", "HEAD"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def drawn(hash_: str) -> list[Task]:
