@@ -81,6 +81,7 @@ class Bayeux {
     let place = held === undefined ? log.published : held;
     if (since !== undefined) {
       const found = log.locate(channel, since);
+      if (found === undefined) this.onMissing(since);
       if (found === undefined) live.reset = true;
       else place = Math.min(place, found);
     }
@@ -91,6 +92,8 @@ class Bayeux {
   }
 
   onSubscribe() {}
+
+  onMissing() {}
 
   connect(session, message, reply, carrier) {
     const at = (message.ext && message.ext.live && message.ext.live.at) || {};
@@ -120,6 +123,7 @@ class Bayeux {
       const sent = session.positions.get(channel);
       const place = this.log.locate(channel, seq);
       if (place === undefined) {
+        this.onMissing(seq);
         session.positions.set(channel, -1);
         last[channel] = this.log.seqAt(sent);
       } else if (place < sent) {

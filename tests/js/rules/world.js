@@ -10,6 +10,7 @@ const { Bayeux } = require('./bayeux');
 const { Network, Parcel } = require('./network');
 const { createClient } = require('./client');
 const { Oracle } = require('./oracle');
+const { Resets } = require('./resets');
 const { Writes } = require('./writes');
 
 const LIBRARY = process.env.LIVE_LIBRARY ||
@@ -41,6 +42,8 @@ class World extends Writes {
     this.bayeux = new Bayeux(this.log, this.clock, { replyFirst: config.replyFirst });
     this.network = new Network();
     this.oracle = new Oracle(this);
+    this.resets = new Resets(this.oracle, this.log);
+    this.bayeux.onMissing = (since) => this.resets.missing(since);
   }
 
   async start() {
@@ -88,6 +91,7 @@ class World extends Writes {
     const watched = { name, collection, holds, client };
     this.live.push(watched);
     this.oracle.watch(watched);
+    this.resets.watch(watched);
   }
 
   // Everything that can happen without a parcel's arrival has happened.
@@ -208,6 +212,7 @@ class World extends Writes {
     this.arrive(parcel);
     this.network.deliver(parcel, fate);
     await this.drain();
+    this.resets.taken();
   }
 
   async lose(parcel) {
@@ -247,6 +252,9 @@ class World extends Writes {
   }
 
   arrive(parcel) {
+    const { owner, exchange } = parcel.about;
+    this.resets.hear(this.messagesOf(parcel), owner);
+    if (parcel.kind === 'answer' && Array.isArray(exchange.answer.body)) this.resets.list(exchange.answer.headers['Live-Seq']);
     for (const message of this.messagesOf(parcel)) {
       const live = message.ext && message.ext.live;
       if (live && live.reset) this.count('reset');
