@@ -77,6 +77,8 @@ MUTANTS = (
            "self._hide(write, -1)", "pass"),
     Mutant(4, "a gap is not seen", "replica",
            'has_gap = method != "RESET" and is_older(position, prev)', "has_gap = False"),
+    Mutant(4, "a gap is taken for a reset", "replica",
+           "elif not is_same or has_gap or", "elif has_gap:\n            self.reset(seq)\n        elif not is_same or"),
     Mutant(4, "a list older than the beginning of the stream is joined as it is", "replica",
            "is_early = is_older(label, self.begun)", "is_early = False"),
     Mutant(4, "RESET is no reset", "replica", "self.reset(data[\"seq\"])", "pass"),

@@ -2,12 +2,17 @@
 
 Rules: no document twice; the states shown of a document only get newer; while a write is unanswered no field that
 it sends shows any value but the program's; changes alone are enough to keep a view; at the end the collection equals
-the server's rows, but for what reports itself unsaved and has a reason to; a reset has its cause.
+the server's rows, but for what reports itself unsaved and has a reason to; each reset has a cause of its own in what
+has just arrived.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from livecollections.change import is_foreign
 
 if TYPE_CHECKING:
     from .log import Row
@@ -35,6 +40,7 @@ class Watch:
         self.outcomes: dict[Any, int | None] = {}
         self.entries: dict[Any, Any] = {}
         self.restores = 0
+        self.allowed = (0, 0)
 
     def fail(self, text: str) -> None:
         raise Violation(f"{self.name}: {text}\n" + "\n".join(self.world.trace[-60:]))
@@ -63,6 +69,41 @@ class Watch:
 
     def restored(self) -> None:
         self.restores += 1
+
+    @contextmanager
+    def hears(self, kind: str, told: Any) -> Iterator[None]:
+        """What is taken meanwhile is good for one reset, if it is the cause of one."""
+        position, is_cause = self.replica.position, False
+        if kind == "message":
+            is_cause = told["method"] == "RESET" or is_foreign(position, told["seq"])
+            is_cause = is_cause or is_foreign(position, told.get("prev"))
+        elif kind == "began":
+            start, is_reset = told
+            is_cause = is_reset or is_foreign(position, start)
+        with self._allowing(is_cause, False):
+            yield
+
+    @contextmanager
+    def is_listed(self, seq: str | None) -> Iterator[None]:
+        """The list that is taken meanwhile discards what was asked for before, if it is of another log."""
+        with self._allowing(False, is_foreign(self.replica.position, seq)):
+            yield
+
+    @contextmanager
+    def _allowing(self, reset: bool, era: bool) -> Iterator[None]:
+        self._check_resets()
+        self.allowed = (self.allowed[0] + reset, self.allowed[1] + era)
+        yield
+        self._check_resets()
+        self.allowed = self._begun()
+
+    def _begun(self) -> tuple[int, int]:
+        """How often it was reset, and how often a list began an era."""
+        return self.replica.resets, self.replica.era - self.replica.resets
+
+    def _check_resets(self) -> None:
+        if any(begun > allowed for begun, allowed in zip(self._begun(), self.allowed, strict=True)):
+            self.fail(f"began anew {self._begun()} times, and had cause for {self.allowed}")
 
     def forget_order(self) -> None:
         """What an answer of an earlier log shows orders nothing."""
@@ -111,6 +152,7 @@ class Watch:
     # What holds after every step
 
     def check(self) -> None:
+        self._check_resets()
         documents = self.replica.documents
         shown = {state.key or state.draft: state for state in documents.shown()}
         if len(shown) != sum(1 for _ in documents.shown()):

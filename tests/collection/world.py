@@ -271,7 +271,8 @@ class World:
         self.counts["list begun before a push and answered after it"] += self._pushes > one.heard
         reading.pages.append((answer.body, answer.seq))
         reading.until, reading.channel, reading.is_signal = answer.until, "/api/todos", answer.is_signal
-        replica.listed(reading)
+        with one.home.watch.is_listed(answer.seq):
+            replica.listed(reading)
         self.counts["list that waits for the stream"] += reading in replica.requests
 
     def _write_answered(self, one: Operation, answer: Answer) -> None:
@@ -319,7 +320,8 @@ class World:
                 self.heard.add(told.get("origin", ""))
             self.note(f"line: {kind} {told}")
             for home in self.homes:
-                self._tell(home, kind, told)
+                with home.watch.hears(kind, told):
+                    self._tell(home, kind, told)
         for home in self.homes:
             home.replica.settled()
             self._follow(home)
