@@ -94,17 +94,19 @@ const back = {
   backup: (world) => {
     const { site } = world;
     world.wait((async () => {
-      world.saved = world.ops.length;
+      const begun = Date.now();
       await site.shell.backup(`${site.database}.backup`);
+      world.saved = begun;
     })());
     return 'a backup is made';
   },
   restore: (world, { b }) => begin(world, 'restore', null, async (deed) => {
     const { site } = world;
     await site.restart(b % 2 ? 'SIGKILL' : 'SIGTERM', async () => {
+      const { saved } = world;
       await site.shell.restore(`${site.database}.backup`);
       deed.place = Number((await site.shell.sql(numbered))[0]);
-      world.goesBack();
+      world.goesBack(saved);
     });
     deed.done = Date.now();
   })

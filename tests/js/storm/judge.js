@@ -50,13 +50,17 @@ function finish(world, log) {
   for (const op of world.ops) if (!op.unsent) checkWrite(world, op, log);
 }
 
-function checkWrite({ oracle, site, table, ops, log: { era } }, op, log) {
+// Whether the database was put back to where this was perhaps not acknowledged yet.
+const isUndone = ({ restores }, op) => restores.some(({ era, saved }) => op.era < era && !(op.answeredAt < saved));
+
+function checkWrite(world, op, log) {
+  const { oracle, site, table, ops } = world;
   const { kind, model, origin, acknowledged } = op;
   const made = log.filter((entry) => entry.method === 'POST' && entry.origin === origin);
   if (kind === 'create' && made.length > 1) oracle.fail(`${model.id || model.cid} was created ${made.length} times`);
-  // What was acknowledged before the database was put back is gone, and what was written past the triggers is nowhere.
+  // What was acknowledged after the backup that came back is gone, and what was written past the triggers is nowhere.
   const tries = ops.filter((one) => one === op || one.origin && one.origin === origin);
-  if (!acknowledged || op.era < era || site.ledger.isBlind(table, tries)) return;
+  if (!acknowledged || isUndone(world, op) || site.ledger.isBlind(table, tries)) return;
   if (kind === 'create') {
     if (!made.length) oracle.fail(`the create of ${model.id} was acknowledged and is not in the log`);
   } else if (kind === 'destroy') {

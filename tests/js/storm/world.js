@@ -43,6 +43,8 @@ class World extends Writes {
     super(config, generator(config.seed + 1));
     const table = `todo${config.table}`;
     Object.assign(this, { site, LiveCollection, table, path: `/api/${table}`, begun: Date.now() });
+    // restores: the era that each began, and when what it brought back was saved.
+    Object.assign(this, { restores: [], saved: -Infinity });
     // told: what the server says of positions, and who said what he has.  began: the collections that began anew.
     Object.assign(this, { lines: [], awaited: new Set(), told: [], began: [], floods: 0, heardBy: new Map() });
     // What the rules' oracle asks of a log: ids are given once here, until the database is put back.
@@ -68,9 +70,10 @@ class World extends Writes {
     this.oracle.check();
   }
 
-  // The database is what it was at an earlier time; ids are given again.
-  goesBack() {
+  // The database is what it was at an earlier time (milliseconds); ids are given again.
+  goesBack(saved) {
     this.log.era++;
+    this.restores.push({ era: this.log.era, saved });
     this.remade = true;
     for (const watched of this.live) watched.isBlurred = true;
   }
