@@ -753,7 +753,7 @@ async def test_statements_run_where_they_are_told_to(tmp_path: Path) -> None:
     assert (await store.find(source, Query())).seq == answers[-1].seq
     await store.maintain(1001.0)
     await store.stop()
-    assert set(lanes) == {"read", "write"}
+    assert set(lanes) == {"read", "write", "list"}
 
 
 # --- installing ---------------------------------------------------------------------------------------------
