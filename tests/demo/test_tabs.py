@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Browser, Page, Request, WebSocket, expect
+from playwright.sync_api import Browser, Page, Request, Route, WebSocket, expect
 
 from livecollections.testing import wait_until_sync as wait_until
 
@@ -10,21 +10,34 @@ from .serving import DemoServer
 
 TABS = 8
 """More than a browser's connections to one server: polls of Faye's clients could take all of them."""
-ROUNDS = 5
+ROUNDS = 20
 """Profiles at most, until two have been given several cookies in the race."""
 
 
 class Tabs:
-    """The tabs of one fresh profile, and what the server tells them over Bayeux."""
+    """The tabs of one fresh profile, and what the server tells them over Bayeux.
+
+    None has its handshake sent before all have asked for one.
+    """
 
     def __init__(self, browser: Browser, address: str) -> None:
         self.context = browser.new_context()
         self.frames: list[str] = []
         self.requests: list[Request] = []
+        self._handshakes: list[Route] = []
+        self.context.route("**/faye", self._hold)
         self.first = self.context.new_page()
         self.first.goto(f"{address}/api/todos")
         self.context.on("page", self._watch)
         self.context.on("requestfinished", self._note)
+
+    def _hold(self, route: Route) -> None:
+        self._handshakes.append(route)
+        if len(self._handshakes) == TABS:
+            for each in self._handshakes:
+                each.continue_()
+        elif len(self._handshakes) > TABS:
+            route.continue_()
 
     def _watch(self, page: Page) -> None:
         page.on("websocket", self._hear)
