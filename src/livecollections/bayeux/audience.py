@@ -125,9 +125,10 @@ class Audience(Mapping[str, Subscribers]):
             return found[0]
         if len(self._joined) >= REMEMBERED:
             self._joined.clear()
-        heard = self._joined[channel] = _union(found)
+        heard = _union(found)
         if channels.is_service(channel):
-            heard = self._joined[channel] = _within_process(heard)
+            heard = _within_process(heard)
+        self._joined[channel] = heard
         return heard
 
 

@@ -192,8 +192,7 @@ class Documents:
                 state.learn(body, seq)
         if other is not None and other is not state:
             if other.known is not None and not is_older(other.version, state.version):
-                state.learn(other.known, other.version)
-                state.doubt = other.doubt
+                state.learn(other.known, other.version, other.doubt)
             self.drop(other, other.version, own=True)
         state.key = key
         self.insert(state, own=True)

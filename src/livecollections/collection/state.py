@@ -78,11 +78,11 @@ class DocumentState:
         """Whether it shows what the server has refused, or may never have had."""
         return bool(self.kept)
 
-    def learn(self, body: Document, version: str | None) -> None:
+    def learn(self, body: Document, version: str | None, doubt: int | None = None) -> None:
         """Take a state as the newest. What a failed write has kept gives way to it."""
         if version is None or version != self.version:
             self.kept = frozenset()
-        self.known, self.version, self.doubt = body, version, None
+        self.known, self.version, self.doubt = body, version, doubt
 
     def protects(self) -> frozenset[str]:
         """The fields that show no state of the server for now."""
