@@ -77,7 +77,8 @@ class ResourceRoute(Route):
         return match, child
 
 
-Handler = Callable[[Request], Awaitable[Answer | LongAnswer | EventStream]]
+Handler = Callable[[Request, Resource], Awaitable[Answer | LongAnswer | EventStream]]
+"""Answers a request; the resource is the *view* that its user has: what a handler shows and takes is of that one."""
 
 
 class Endpoint:
@@ -95,26 +96,27 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        view = self.resource
         try:
-            answer = await self._answer(request)
+            answer = await self._answer(request, view)
         except ClientGone:
             return
         except Exception as error:
-            answer = problem_of(error, self.resource, request.method, self._told)
+            answer = problem_of(error, view, request.method, self._told)
         else:
             if request.method == "GET" and not isinstance(answer, EventStream):
                 self._told.clear()
         answer.headers = [*answer.headers, *self._cors.headers(request)]
         await answer(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Answer | LongAnswer | EventStream:
-        return await self._handlers.get(request.method, self._refuse)(request)
+    async def _answer(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
+        return await self._handlers.get(request.method, self._refuse)(request, view)
 
-    async def _options(self, request: Request) -> Answer:
+    async def _options(self, request: Request, view: Resource) -> Answer:
         return Answer(204, headers=[(b"allow", self._allow), *self._cors.preflight(request, self._allow)])
 
-    async def _refuse(self, request: Request) -> Answer:
-        detail = f"{self.resource.path} has no {request.method} here"
+    async def _refuse(self, request: Request, view: Resource) -> Answer:
+        detail = f"{view.path} has no {request.method} here"
         return problem(405, "Method Not Allowed", detail, headers=[(b"allow", self._allow)])
 
 
@@ -135,33 +137,33 @@ class Collection(Endpoint):
         self._server = server
         self._body_limit = body_limit
 
-    async def _list(self, request: Request) -> Answer | LongAnswer | EventStream:
+    async def _list(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
         if is_asked_for(request):
-            return await open_stream(request, self.resource, self._server)
-        query = parse(self.resource, request.parameters())
-        most = self.resource.limit if query.limit is None else query.limit
+            return await open_stream(request, view, self._server)
+        query = parse(view, request.parameters())
+        most = view.limit if query.limit is None else query.limit
         # One more than is shown tells whether there is more.
         asked = query if most is None else replace(query, limit=most + 1)
-        found = await self._store.listing(self.resource.source, asked)
+        found = await self._store.listing(view.source, asked)
         headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found)]
-        channel = self.resource.channel.encode()
+        channel = view.channel.encode()
         # Within its limit it is whole today, and no longer once it has grown.
-        is_whole = query.is_whole and self.resource.limit is None
+        is_whole = query.is_whole and view.limit is None
         headers.append((b"live-channel" if is_whole else b"live-signal", channel))
         if most and found.count > most:
             headers.append((b"link", _next_page(request, query, most)))
-        return await answer_of(self.resource, found, most, headers)
+        return await answer_of(view, found, most, headers)
 
-    async def _create(self, request: Request) -> Answer:
+    async def _create(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
         origin = request.origin
         body = await request.body(self._body_limit)
-        values = self.resource.create_values(read_document(body))
-        write = Write(self.resource.source, None, lambda row: values, origin, request.idempotency(body))
+        values = view.create_values(read_document(body))
+        write = Write(view.source, None, lambda row: values, origin, request.idempotency(body))
         written = await self._store.write(write)
-        key = self.resource.format_key(self.resource.source.key_of(written.row))
+        key = view.format_key(view.source.key_of(written.row))
         location = f"{request.path}/{key}".encode("latin-1")
-        return _written(self.resource, written, 201, [(b"location", location)])
+        return _written(view, written, 201, [(b"location", location)])
 
 
 class Document(Endpoint):
@@ -178,39 +180,41 @@ class Document(Endpoint):
         self._store = store
         self._body_limit = body_limit
 
-    async def _answer(self, request: Request) -> Answer | LongAnswer | EventStream:
+    async def _answer(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
         try:
-            return await super()._answer(request)
+            return await super()._answer(request, view)
         except DocumentNotFound as error:
-            return problem(error.status, error.title, error.detail, headers=await self._absence(request))
+            absence = await self._absence(request, view)
+            return problem(error.status, error.title, error.detail, headers=absence)
 
-    async def _absence(self, request: Request) -> list[Header]:
+    async def _absence(self, request: Request, view: Resource) -> list[Header]:
         """The seq up to which it is true that there is no such document; none if there is one by now."""
         try:
-            found = await self._store.get(self.resource.source, self._key(request))
+            found = await self._store.get(view.source, self._key(request, view))
         except DocumentNotFound:
             return [(b"live-seq", (await self._store.head()).encode())]
         return [] if found.rows else _seq(found)
 
-    def _key(self, request: Request) -> Key:
-        return self.resource.parse_key(request.path.rpartition("/")[2])
+    @staticmethod
+    def _key(request: Request, view: Resource) -> Key:
+        return view.parse_key(request.path.rpartition("/")[2])
 
-    async def _read(self, request: Request) -> Answer:
+    async def _read(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
-        found = await self._store.get(self.resource.source, self._key(request))
+        found = await self._store.get(view.source, self._key(request, view))
         if not found.rows:
-            detail = f"{self.resource.path} has no document with this key"
+            detail = f"{view.path} has no document with this key"
             return problem(404, "Not Found", detail, headers=_seq(found))
-        return Answer(200, orjson.dumps(self.resource.document(found.rows[0])), [NO_CACHE, *_seq(found)])
+        return Answer(200, orjson.dumps(view.document(found.rows[0])), [NO_CACHE, *_seq(found)])
 
-    async def _replace(self, request: Request) -> Answer:
-        return await self._update(request, self.resource.replace_values)
+    async def _replace(self, request: Request, view: Resource) -> Answer:
+        return await self._update(request, view, view.replace_values)
 
-    async def _patch(self, request: Request) -> Answer:
-        return await self._update(request, self.resource.patch_values)
+    async def _patch(self, request: Request, view: Resource) -> Answer:
+        return await self._update(request, view, view.patch_values)
 
     async def _update(
-        self, request: Request, values: Callable[[Row, dict[str, Any]], dict[str, Any]]
+        self, request: Request, view: Resource, values: Callable[[Row, dict[str, Any]], dict[str, Any]]
     ) -> Answer:
         request.refuse_parameters()
         origin = request.origin
@@ -220,12 +224,12 @@ class Document(Endpoint):
             assert row is not None, "a store finds the row before it asks what to change"
             return values(row, body)
 
-        written = await self._store.write(Write(self.resource.source, self._key(request), change, origin))
-        return _written(self.resource, written, 200)
+        written = await self._store.write(Write(view.source, self._key(request, view), change, origin))
+        return _written(view, written, 200)
 
-    async def _delete(self, request: Request) -> Answer:
+    async def _delete(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
-        write = Write(self.resource.source, self._key(request), lambda row: None, request.origin)
+        write = Write(view.source, self._key(request, view), lambda row: None, request.origin)
         written = await self._store.write(write)
         return Answer(204, headers=[NO_CACHE, *_seq(written)])
 
