@@ -14,9 +14,12 @@
     │   ├── DocumentNotFound         404
     │   ├── Conflict                 409
     │   │   └── KeyReused            422  an Idempotency-Key that came with another request
+    │   ├── NotAcceptable            406  no form that the client takes
+    │   ├── PreconditionFailed       412  the document is another than the client says
     │   ├── TooLarge                 413
     │   ├── UnsupportedMediaType     415
     │   ├── InvalidDocument          422  well-formed, but not what the model accepts
+    │   ├── PreconditionRequired     428  a write that does not say which state it is based on
     │   └── RequestRefused           any other status with which a server refuses a client's request
     ├── BayeuxError                  a refusal in Faye's form ``code:arguments:text``
     │   └── HandshakeRefused         the server gives this client no session
@@ -131,6 +134,20 @@ class KeyReused(Conflict):
     title = "Unprocessable Content"
 
 
+class NotAcceptable(RequestError):
+    """The client takes none of the forms that the answer can have."""
+
+    status = 406
+    title = "Not Acceptable"
+
+
+class PreconditionFailed(RequestError):
+    """The document is in another state than the request is based on."""
+
+    status = 412
+    title = "Precondition Failed"
+
+
 class TooLarge(RequestError):
     """The body is over the limit."""
 
@@ -150,6 +167,13 @@ class InvalidDocument(RequestError):
 
     status = 422
     title = "Unprocessable Content"
+
+
+class PreconditionRequired(RequestError):
+    """The request does not say which state it is based on, and the resource wants to know."""
+
+    status = 428
+    title = "Precondition Required"
 
 
 @dataclass

@@ -22,8 +22,10 @@ Schema = dict[str, Any]
 
 _SEQ = "The place in the log up to which every change is in the body."
 _SEQ_HEADER: Schema = {"Live-Seq": {"description": _SEQ, "schema": {"type": "string"}}}
+_TAG_HEADER: Schema = {"ETag": {"description": "Of this state.", "schema": {"type": "string"}}}
 _LIST_HEADERS: Schema = {
     **_SEQ_HEADER,
+    **_TAG_HEADER,
     "Live-Channel": {
         "description": "The Bayeux channel of which this list is the whole.",
         "schema": {"type": "string"},
@@ -46,6 +48,18 @@ _IDEMPOTENCY_KEY = {
     "in": "header",
     "description": "A repeated request with the same key and body is answered, but not done again (24 hours).",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "Tags of what the caller has: 304 if it is as it was.",
+    "schema": {"type": "string"},
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "Tags of what the caller saw: done only if it still is.",
+    "schema": {"type": "string"},
 }
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
@@ -79,9 +93,11 @@ _PROBLEMS = {
     400: "The request can't be read.",
     404: "There is no such document.",
     409: "This contradicts what is stored, or what was asked under the same Idempotency-Key.",
+    412: "The document is another than the condition says.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "The document is not what the model accepts.",
+    428: "If-Match is needed.",
     503: "Not started, or the database can't be reached.",
 }
 _DESCRIPTION = (
@@ -180,7 +196,11 @@ def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
     create = schemas.add(f"{name}Create", _input_schema(resource.creates, [*generated, *resource.read_only]))
     update = schemas.add(f"{name}Update", _input_schema(resource.updates, resource.read_only))
     patch = schemas.add(f"{name}Patch", _input_schema(resource.updates, resource.read_only, is_patch=True))
-    whole = {"description": "The document.", "headers": _SEQ_HEADER, "content": _json(shown)}
+    marked = {**_SEQ_HEADER, **_TAG_HEADER}
+    whole = {"description": "The document.", "headers": marked, "content": _json(shown)}
+    unchanged = {"304": {"description": "It is as it was.", "headers": marked}}
+    if_match = [{**_IF_MATCH, "required": True}] if resource.require_if_match else [_IF_MATCH]
+    conditional = (412, 428) if resource.require_if_match else (412,)
 
     def operation(summary: str, verb: str, answers: Schema, problems: Iterable[int], **more: Any) -> Schema:
         told = {
@@ -199,35 +219,41 @@ def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
         "GET": operation(
             f"List {resource.path}",
             "list",
-            {"200": listed},
-            (400, 503),
+            {"200": listed, **unchanged},
+            (400, 412, 503),
             parameters=_list_parameters(resource),
         ),
         "POST": operation(
             f"Create a {name}",
             "create",
-            {"201": {**whole, "headers": {**_SEQ_HEADER, **_LOCATION}}},
+            {"201": {**whole, "headers": {**marked, **_LOCATION}}},
             (400, 409, 413, 415, 422, 503),
             parameters=[_ORIGIN, _IDEMPOTENCY_KEY],
             requestBody={"required": True, "content": _json(create)},
         ),
     }
     of_one = {
-        "GET": operation(f"Read a {name}", "read", {"200": whole}, (404, 503)),
+        "GET": operation(
+            f"Read a {name}",
+            "read",
+            {"200": whole, **unchanged},
+            (400, 404, 412, 503),
+            parameters=[_IF_NONE_MATCH],
+        ),
         "PUT": operation(
             f"Replace a {name}",
             "replace",
             {"200": whole},
-            (400, 404, 409, 413, 415, 422, 503),
-            parameters=[_ORIGIN],
+            (400, 404, 409, *conditional, 413, 415, 422, 503),
+            parameters=[_ORIGIN, *if_match],
             requestBody={"required": True, "content": _json(update)},
         ),
         "PATCH": operation(
             f"Change a {name} (merge patch, RFC 7396)",
             "patch",
             {"200": whole},
-            (400, 404, 409, 413, 415, 422, 503),
-            parameters=[_ORIGIN],
+            (400, 404, 409, *conditional, 413, 415, 422, 503),
+            parameters=[_ORIGIN, *if_match],
             requestBody={
                 "required": True,
                 "content": {**_json(patch), "application/merge-patch+json": {"schema": patch}},
@@ -237,8 +263,8 @@ def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
             f"Delete a {name}",
             "delete",
             {"204": {"description": "Deleted.", "headers": _SEQ_HEADER}},
-            (404, 409, 503),
-            parameters=[_ORIGIN],
+            (400, 404, 409, *conditional, 503),
+            parameters=[_ORIGIN, *if_match],
         ),
     }
     key, parameter = _key_parameter(resource)
@@ -292,7 +318,7 @@ def _list_parameters(resource: Resource) -> list[Schema]:
     for name, field in resource.fields.items():
         if field.parse is not None and name not in reserved:
             parameters.append(_query_parameter(name, _text_schema(field), "Only those with this value."))
-    return [*parameters, _LAST_EVENT_ID]
+    return [*parameters, _IF_NONE_MATCH, _LAST_EVENT_ID]
 
 
 def _query_parameter(name: str, schema: Schema, description: str) -> Schema:

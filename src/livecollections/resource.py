@@ -30,7 +30,10 @@ from .portable import portable, same
 from .source import Column, Source
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-OPTIONS = ("create", "exclude", "limit", "methods", "read", "read_only", "sort", "tags", "update")
+OPTIONS = (
+    "create", "exclude", "limit", "methods", "read", "read_only", "require_if_match", "sort", "tags", "update",
+)  # fmt: skip
+FLAGS = ("require_if_match",)
 
 UNREACHABLE = ("", ".", "..")
 """Last segments that a client's URL loses on its way (RFC 3986, section 5.2.4)."""
@@ -61,6 +64,7 @@ class Resource:
     sort: str
     limit: int | None
     tags: tuple[str, ...]
+    require_if_match: bool
     document: Callable[[Row], dict[str, Any]]
     """What GET shows of a row: JSON-ready, whatever the row holds."""
 
@@ -83,6 +87,7 @@ class Resource:
         read_only: attributes that only the database and its owners set.  methods: some of GET, POST, PUT, PATCH,
         DELETE.  sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
         limit: the most documents that one answer holds.  tags: of its operations in OpenAPI.
+        require_if_match: PUT, PATCH and DELETE must say by If-Match which state they are based on.
 
         Raises ConfigurationError that names a wrong option.
         """
@@ -270,6 +275,7 @@ def _build(
     sort: str | Iterable[str] | None = None,
     limit: int | None = None,
     tags: Iterable[str] | None = None,
+    require_if_match: bool | None = None,
 ) -> Resource:
     if not _PATH.fullmatch(path) or path.partition("/")[2].split("/")[0] in ("meta", "service"):
         raise ConfigurationError(f'path: {path!r} is not of the form "/api/todos"')
@@ -306,6 +312,7 @@ def _build(
         sort=sort if isinstance(sort, str) else ",".join(sort or ()),
         limit=limit,
         tags=tuple(tags or ()),
+        require_if_match=bool(require_if_match),
         document=by_columns
         if read is None and is_plain(shown)
         else modelled(shown, read is not None, by_columns),
@@ -321,6 +328,9 @@ def _check_option(option: str, value: Any) -> None:
     elif option == "limit":
         if type(value) is not int or value < 1:
             raise ConfigurationError(f"limit: a positive integer is needed, not {value!r}")
+    elif option in FLAGS:
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{option}: True or False is needed, not {value!r}")
     elif option == "sort" and isinstance(value, str):
         return
     elif (

@@ -39,19 +39,24 @@ _CONSTRAINTS: dict[str, tuple[type[RequestError], str]] = {
 
 @dataclass(slots=True)
 class Answer:
-    """A response that is complete: status, body, and headers beside those of its length and type."""
+    """A response that is complete: status, body, and headers beside those of its length and type.
+
+    body: None where there would be one, but for HEAD it was not made.
+    """
 
     status: int
-    body: bytes = b""
+    body: bytes | None = b""
     headers: Sequence[Header] = ()
     type: bytes = JSON
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"x-content-type-options", b"nosniff"), *self.headers]
-        if self.status != 204:
-            headers += [(b"content-length", str(len(self.body)).encode()), (b"content-type", self.type)]
+        if self.body is not None and self.status not in (204, 304):
+            headers.append((b"content-length", str(len(self.body)).encode()))
+        if self.body != b"":
+            headers.append((b"content-type", self.type))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        body = b"" if scope["method"] == "HEAD" else self.body
+        body = b"" if self.body is None or scope["method"] == "HEAD" else self.body
         await send({"type": "http.response.body", "body": body})
 
 

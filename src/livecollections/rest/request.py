@@ -61,9 +61,15 @@ class Request:
         """See ``origin_of``."""
         return origin_of(self.headers)
 
+    @property
+    def query(self) -> bytes:
+        """The query string as it was sent."""
+        query: bytes = self._scope["query_string"]
+        return query
+
     def parameters(self) -> list[tuple[str, str]]:
         """The query string. Raises MalformedRequest."""
-        text = self._scope["query_string"].decode("latin-1")
+        text = self.query.decode("latin-1")
         if not text:
             return []
         try:

@@ -21,6 +21,7 @@ from ..stores.base import Listing, Snapshot, Store, Write, Written
 from .answer import Answer, Header, problem, problem_of
 from .cors import Cors
 from .listing import LongAnswer, answer_of
+from .preconditions import Preconditions, document_tag, list_tag
 from .request import ClientGone, Request, read_document
 from .stream import EventStream, is_asked_for, open_stream
 
@@ -142,16 +143,19 @@ class Collection(Endpoint):
             return await open_stream(request, view, self._server)
         query = parse(view, request.parameters())
         most = view.limit if query.limit is None else query.limit
-        # One more than is shown tells whether there is more.
-        asked = query if most is None else replace(query, limit=most + 1)
-        found = await self._store.listing(view.source, asked)
-        headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found)]
-        channel = view.channel.encode()
-        # Within its limit it is whole today, and no longer once it has grown.
-        is_whole = query.is_whole and view.limit is None
-        headers.append((b"live-channel" if is_whole else b"live-signal", channel))
-        if most and found.count > most:
+        is_head = request.method == "HEAD"
+        conditions = Preconditions(request.headers)
+        if conditions:
+            found = await self._store.listing(view.source, replace(query, limit=0))
+            if (tag := _tag(request, view, found)) and conditions.are_unchanged(tag):
+                return Answer(304, headers=_list_headers(request, view, query, found))
+        found = await self._store.listing(view.source, _window(query, most, is_head))
+        headers = _list_headers(request, view, query, found)
+        if most and found.count > (0 if is_head else most):
             headers.append((b"link", _next_page(request, query, most)))
+        if is_head:
+            found.close()
+            return Answer(200, None, headers)
         return await answer_of(view, found, most, headers)
 
     async def _create(self, request: Request, view: Resource) -> Answer:
@@ -205,10 +209,18 @@ class Document(Endpoint):
         if not found.rows:
             detail = f"{view.path} has no document with this key"
             return problem(404, "Not Found", detail, headers=_seq(found))
-        return Answer(200, orjson.dumps(view.document(found.rows[0])), [NO_CACHE, *_seq(found)])
+        body = orjson.dumps(view.document(found.rows[0]))
+        tag = document_tag(body)
+        headers = [NO_CACHE, (b"etag", tag), *_seq(found)]
+        if Preconditions(request.headers).are_unchanged(tag):
+            return Answer(304, headers=headers)
+        return Answer(200, body, headers)
 
     async def _replace(self, request: Request, view: Resource) -> Answer:
-        return await self._update(request, view, view.replace_values)
+        answer = await self._update(request, view, view.replace_values)
+        # Without it the tag would be taken for that of what was sent (RFC 9110, section 9.3.4).
+        answer.headers = [*answer.headers, (b"content-location", request.path.encode("latin-1"))]
+        return answer
 
     async def _patch(self, request: Request, view: Resource) -> Answer:
         return await self._update(request, view, view.patch_values)
@@ -218,10 +230,12 @@ class Document(Endpoint):
     ) -> Answer:
         request.refuse_parameters()
         origin = request.origin
+        conditions = _conditions(request, view)
         body = read_document(await request.body(self._body_limit))
 
         def change(row: Row | None) -> dict[str, Any]:
             assert row is not None, "a store finds the row before it asks what to change"
+            conditions.check(view, row)
             return values(row, body)
 
         written = await self._store.write(Write(view.source, self._key(request, view), change, origin))
@@ -229,14 +243,29 @@ class Document(Endpoint):
 
     async def _delete(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
-        write = Write(view.source, self._key(request, view), lambda row: None, request.origin)
-        written = await self._store.write(write)
+        conditions = _conditions(request, view)
+
+        def change(row: Row | None) -> None:
+            assert row is not None, "a store finds the row before it asks what to change"
+            conditions.check(view, row)
+
+        written = await self._store.write(
+            Write(view.source, self._key(request, view), change, request.origin)
+        )
         return Answer(204, headers=[NO_CACHE, *_seq(written)])
+
+
+def _conditions(request: Request, view: Resource) -> Preconditions:
+    """What a write depends on. Raises MalformedRequest, PreconditionRequired."""
+    conditions = Preconditions(request.headers)
+    if view.require_if_match:
+        conditions.require_match()
+    return conditions
 
 
 def _written(resource: Resource, written: Written, status: int, headers: Sequence[Header] = ()) -> Answer:
     body = orjson.dumps(resource.document(written.row))
-    return Answer(status, body, [NO_CACHE, *_seq(written), *headers])
+    return Answer(status, body, [NO_CACHE, (b"etag", document_tag(body)), *_seq(written), *headers])
 
 
 def _seq(result: Snapshot | Listing | Written) -> list[Header]:
@@ -244,6 +273,28 @@ def _seq(result: Snapshot | Listing | Written) -> list[Header]:
     if not isinstance(result, Written) and result.until is not None:
         headers.append((b"live-until", result.until.encode()))
     return headers
+
+
+def _list_headers(request: Request, view: Resource, query: Query, found: Listing) -> list[Header]:
+    """What an answer about a list bears, whether it is sent or not."""
+    # Within its limit it is whole today, and no longer once it has grown.
+    is_whole = query.is_whole and view.limit is None
+    channel = (b"live-channel" if is_whole else b"live-signal", view.channel.encode())
+    headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found), channel]
+    if tag := _tag(request, view, found):
+        headers.append((b"etag", tag))
+    return headers
+
+
+def _tag(request: Request, view: Resource, found: Listing) -> bytes | None:
+    return None if found.version is None else list_tag(view, found.version, request.query)
+
+
+def _window(query: Query, most: int | None, is_head: bool) -> Query:
+    """What is read of a list: one more than is shown tells whether there is more, and HEAD needs only that one."""
+    if most is None:
+        return replace(query, limit=0) if is_head else query
+    return replace(query, skip=query.skip + most, limit=1) if is_head else replace(query, limit=most + 1)
 
 
 def _next_page(request: Request, query: Query, shown: int) -> bytes:

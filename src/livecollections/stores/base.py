@@ -72,12 +72,14 @@ class Listing(ABC):
     """A list that was read in one snapshot, which is let go already; its rows are taken piece by piece.
 
     seq: up to which the rows hold every change.  count: of the rows.  until: as of a Snapshot.
+    version: another one whenever any row of the source is; None where the store can't tell.
     """
 
-    def __init__(self, seq: str, count: int, until: str | None = None) -> None:
+    def __init__(self, seq: str, count: int, until: str | None = None, version: str | None = None) -> None:
         self.seq = seq
         self.count = count
         self.until = until
+        self.version = version
 
     @property
     @abstractmethod

@@ -182,7 +182,7 @@ class SQLiteStore(Store):
         poll.execute("PRAGMA busy_timeout = 0")
         writer.execute(f"PRAGMA busy_timeout = {int(SLICE * 1000)}")
         lists = self._connections["list"] = self._connected()
-        self._lists = Lists(lists, self._changes.head, self._run)
+        self._lists = Lists(lists, self._changes.head, self._changes.version, self._run)
         self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect, self._clock)
 
     def _connected(self) -> FileConnection:
@@ -283,7 +283,8 @@ class SQLiteStore(Store):
         if not self._started:
             raise StoreUnavailable("the store is not started")
         described = table_source(source)
-        return await self._lists.read(compile_query(described, query, self._dialect), described.shown)
+        statement = compile_query(described, query, self._dialect)
+        return await self._lists.read(source.name, statement, described.shown)
 
     async def get(self, source: Source, key: Key) -> Snapshot:
         described = table_source(source)

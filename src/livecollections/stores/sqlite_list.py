@@ -35,63 +35,68 @@ Statement = tuple[str, list[Any]]
 
 
 class Lists:
-    """Reads them on one connection. head: gives the seq that its snapshot holds."""
+    """Reads them on one connection.
+
+    head: gives the seq that its snapshot holds.  version: the one of a source.
+    """
 
     def __init__(
         self,
         connection: FileConnection,
         head: Callable[[FileConnection], str],
+        version: Callable[[FileConnection, str], str],
         run: Run,
         clock: Callable[[], float] = lambda: time.monotonic(),
         worked: Callable[[], float] = lambda: time.thread_time(),
     ) -> None:
         self._connection = connection
         self._head = head
+        self._version = version
         self._run = run
         self._clock = clock
         self._worked = worked
 
-    async def read(self, statement: Statement | None, fields: Sequence[Field]) -> SpooledList:
+    async def read(self, source: str, statement: Statement | None, fields: Sequence[Field]) -> SpooledList:
         """The rows of a statement; of none, there are no rows. Raises StoreUnavailable."""
-        reading = asyncio.ensure_future(self._run("list", lambda: self._read(statement, fields)))
+        reading = asyncio.ensure_future(self._run("list", lambda: self._read(source, statement, fields)))
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:
             reading.add_done_callback(_abandon)
             raise
 
-    def _read(self, statement: Statement | None, fields: Sequence[Field]) -> SpooledList:
+    def _read(self, source: str, statement: Statement | None, fields: Sequence[Field]) -> SpooledList:
         spool = Spool()
         try:
-            seq = self._spooled(statement, spool)
-            return SpooledList(seq, spool, fields, self._run)
+            seq, version = self._spooled(source, statement, spool)
+            return SpooledList(seq, version, spool, fields, self._run)
         except BaseException:
             spool.close()
             raise
 
-    def _spooled(self, statement: Statement | None, spool: Spool) -> str:
-        """Fill the spool; once more, leniently, if a text is broken."""
+    def _spooled(self, source: str, statement: Statement | None, spool: Spool) -> tuple[str, str]:
+        """Fill the spool; once more, leniently, if a text is broken. The answer is the seq, and the version."""
         try:
-            return self._snapshot(statement, spool)
+            return self._snapshot(source, statement, spool)
         except Exception as error:
             if not is_broken_text(error.__cause__):
                 raise
         spool.clear()
         with lenient(self._connection):
-            return self._snapshot(statement, spool)
+            return self._snapshot(source, statement, spool)
 
-    def _snapshot(self, statement: Statement | None, spool: Spool) -> str:
+    def _snapshot(self, source: str, statement: Statement | None, spool: Spool) -> tuple[str, str]:
         work, deadline = self._worked() + SNAPSHOT, self._clock() + LONGEST
         self._connection.set_progress_handler(
             lambda: self._worked() > work or self._clock() > deadline, INSTRUCTIONS
         )
         try:
             with transaction(self._connection) as connection:
-                seq = self._head(connection)
+                seq, version = self._head(connection), self._version(connection, source)
                 cursor = None if statement is None else connection.execute(*statement)
                 while cursor is not None and (rows := cursor.fetchmany(PILE)):
                     spool.put(rows)
-            return seq
+            return seq, version
         except Exception as error:
             if not _is_interrupt(error.__cause__):
                 raise
@@ -105,8 +110,8 @@ class Lists:
 class SpooledList(Listing):
     """A list that was read."""
 
-    def __init__(self, seq: str, spool: Spool, fields: Sequence[Field], run: Run) -> None:
-        super().__init__(seq, spool.count)
+    def __init__(self, seq: str, version: str, spool: Spool, fields: Sequence[Field], run: Run) -> None:
+        super().__init__(seq, spool.count, version=version)
         self._spool = spool
         self._fields = fields
         self._run = run

@@ -182,6 +182,8 @@ class ChangeLog:
         epoch = f"(SELECT value FROM {names.meta} WHERE name = 'epoch')"
         self._head = f"SELECT {epoch} || coalesce({top}, {trimmed})"
         self._bounds = f"SELECT {epoch}, {trimmed}, coalesce({top}, {trimmed})"
+        last = top.replace("ORDER BY", "WHERE source = ? ORDER BY")
+        self._version = f"SELECT {epoch} || coalesce({last}, {trimmed})"
 
     def head(self, connection: Connection) -> str:
         """The highest seq of the log."""
@@ -199,6 +201,11 @@ class ChangeLog:
             (source,),
         ).fetchone()
         return None if row is None else f"{epoch}{row[0]}"
+
+    def version(self, connection: Connection, source: str) -> str:
+        """The seq of a source's last entry; where that is trimmed, of the last one trimmed."""
+        (version,) = connection.execute(self._version, (source,)).fetchone()
+        return cast(str, version)
 
     def read(self, connection: Connection, after: str, limit: int, source: str | None) -> Batch:
         """Entries after a seq; what has been trimmed is told from the same snapshot."""

@@ -111,6 +111,22 @@ class Documents:
         assert isinstance(ticket.row["id"], uuid.UUID)
         assert ticket.row["note"] == "none"
 
+    async def test_a_list_tells_whether_any_row_of_its_source_has_changed(self, rig: StoreRig) -> None:
+        async def version(limit: int | None = None) -> str | None:
+            listing = await rig.store.listing(rig.sources[Todo], Query(limit=limit))
+            listing.close()
+            return listing.version
+
+        versions = [await version()]
+        wanted: list[dict[str, Any] | None] = [{"title": "a"}, {"title": "b"}, None]
+        for number, values in enumerate(wanted):
+            await (change(rig, Todo, (1,), values) if number else create(rig, Todo, {"title": "x"}))
+            versions.append(await version())
+            await create(rig, Tag, {"name": f"of another table {number}"})
+            assert await version() == await version(0) == versions[-1]
+        if versions[0] is not None:
+            assert len(set(versions)) == len(versions)
+
     async def test_answer_list_and_log_hold_the_same_values(self, rig: StoreRig) -> None:
         before = await rig.store.head()
         written = await create(rig, Everything, EVERYTHING)

@@ -1,0 +1,89 @@
+"""Preconditions: the state that a request says it has seen, and what follows if there is another (RFC 9110, 13).
+
+Three rules. A document's tag is a digest of what its caller is shown, so what he may not see does not move it. A list's
+is drawn from the last change of its table, so that nobody reads a list to say that it is as it was; it is weak, since
+another version of the application may show the same rows otherwise. What a write depends on is compared within its
+transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import orjson
+
+from ..change import Row
+from ..errors import MalformedRequest, PreconditionFailed, PreconditionRequired
+from ..resource import Resource
+
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_WIDTH = 12
+"""Bytes of a digest: enough that no two states of a document are taken for one."""
+
+
+class Preconditions:
+    """What ``If-Match`` and ``If-None-Match`` say; false if nothing. Raises MalformedRequest.
+
+    headers: by lower-case name.
+    """
+
+    __slots__ = ("_match", "_none_match")
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._match = _tags("If-Match", headers.get("if-match"))
+        self._none_match = _tags("If-None-Match", headers.get("if-none-match"))
+
+    def __bool__(self) -> bool:
+        return self._match is not None or self._none_match is not None
+
+    def are_unchanged(self, tag: bytes) -> bool:
+        """Whether the caller of a read has this state already. Raises PreconditionFailed."""
+        shown = tag.decode()
+        if self._match is not None and not _is_among(self._match, shown):
+            raise PreconditionFailed("the document is not, or no longer, as If-Match says")
+        # Weakly: for a reader, one that says the same will do.
+        return self._none_match is not None and _is_among(
+            {each.removeprefix("W/") for each in self._none_match}, shown.removeprefix("W/")
+        )
+
+    def check(self, resource: Resource, row: Row) -> None:
+        """Compare what a write depends on with the row that it has met. Raises PreconditionFailed."""
+        if self and self.are_unchanged(document_tag(orjson.dumps(resource.document(row)))):
+            raise PreconditionFailed("the document is as If-None-Match forbids")
+
+    def require_match(self) -> None:
+        """Raise PreconditionRequired where a write does not say which state it is based on."""
+        if self._match is None:
+            raise PreconditionRequired(
+                "this is changed only by those who say which state they saw: send its ETag as If-Match"
+            )
+
+
+def document_tag(body: bytes) -> bytes:
+    """The entity tag of a document. body: its JSON."""
+    return b'"%s"' % blake2b(body, digest_size=_WIDTH).hexdigest().encode()
+
+
+def list_tag(resource: Resource, version: str, query: bytes) -> bytes:
+    """The entity tag of a list. version: of its source.  query: what it was asked for, as the URL says it."""
+    what = "\0".join((version, resource.channel, *resource.fields)).encode()
+    return b'W/"%s"' % blake2b(what + b"\0\0" + query, digest_size=_WIDTH).hexdigest().encode()
+
+
+def _tags(name: str, header: str | None) -> set[str] | None:
+    """The entity tags that a header lists; ``*`` is that alone."""
+    if header is None:
+        return None
+    if header.strip() == "*":
+        return {"*"}
+    tags = _TAG.findall(header)
+    if not tags or _TAG.sub("", header).strip(", \t"):
+        raise MalformedRequest(f'{name}: entity tags in quotes, such as "5f2a", or * are needed')
+    return set(tags)
+
+
+def _is_among(tags: set[str], tag: str) -> bool:
+    """Whether a state is one of those named; a weak tag names none strongly."""
+    return "*" in tags or (tag in tags and not tag.startswith("W/"))
