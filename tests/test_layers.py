@@ -62,6 +62,8 @@ LAYERS = {
         "document",
         "field",
         "input",
+        "json_patch",
+        "operators",
         "policy",
         "portable",
         "query",

@@ -116,7 +116,9 @@ def test_a_resource_has_its_methods_and_answers(resources: list[Resource]) -> No
     problem = created["responses"]["422"]["content"]["application/problem+json"]["schema"]
     assert problem == {"$ref": "#/components/schemas/Problem"}
     patch = paths["/api/todos/{id}"]["patch"]["requestBody"]["content"]
-    assert patch.keys() == {"application/json", "application/merge-patch+json"}
+    assert patch.keys() == {
+        "application/json", "application/merge-patch+json", "application/json-patch+json",
+    }  # fmt: skip
     assert "content" not in paths["/api/todos/{id}"]["delete"]["responses"]["204"]
 
 

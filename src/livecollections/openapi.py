@@ -15,6 +15,7 @@ from pydantic_core import core_schema
 
 from .field import Field
 from .input import Input
+from .operators import OPERATORS
 from .resource import Resource
 from .version import __version__
 
@@ -88,6 +89,27 @@ _PROBLEM: Schema = {
         },
     },
     "required": ["type", "title", "status", "detail"],
+}
+_POINTER: Schema = {"type": "string", "description": "A JSON pointer (RFC 6901)."}
+_JSON_PATCH: Schema = {
+    "type": "array",
+    "description": "RFC 6902.",
+    "items": {
+        "type": "object",
+        "properties": {
+            "op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+            "path": _POINTER,
+            "from": _POINTER,
+            "value": {},
+        },
+        "required": ["op", "path"],
+    },
+}
+_UPDATE_OPERATORS: Schema = {
+    "type": "object",
+    "description": "Fields, and what is to be done with each; dots lead into JSON.",
+    "properties": {operator: {"type": "object"} for operator in OPERATORS},
+    "additionalProperties": False,
 }
 _PROBLEMS = {
     400: "The request can't be read.",
@@ -196,6 +218,8 @@ def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
     create = schemas.add(f"{name}Create", _input_schema(resource.creates, [*generated, *resource.read_only]))
     update = schemas.add(f"{name}Update", _input_schema(resource.updates, resource.read_only))
     patch = schemas.add(f"{name}Patch", _input_schema(resource.updates, resource.read_only, is_patch=True))
+    json_patch = schemas.add("JsonPatch", _JSON_PATCH)
+    update_operators = schemas.add("UpdateOperators", _UPDATE_OPERATORS)
     marked = {**_SEQ_HEADER, **_TAG_HEADER}
     whole = {"description": "The document.", "headers": marked, "content": _json(shown)}
     unchanged = {"304": {"description": "It is as it was.", "headers": marked}}
@@ -249,14 +273,18 @@ def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
             requestBody={"required": True, "content": _json(update)},
         ),
         "PATCH": operation(
-            f"Change a {name} (merge patch, RFC 7396)",
+            f"Change a {name} (merge patch, JSON Patch, or update operators)",
             "patch",
             {"200": whole},
             (400, 404, 409, *conditional, 413, 415, 422, 503),
-            parameters=[_ORIGIN, *if_match],
+            parameters=[_ORIGIN, _IDEMPOTENCY_KEY, *if_match],
             requestBody={
                 "required": True,
-                "content": {**_json(patch), "application/merge-patch+json": {"schema": patch}},
+                "content": {
+                    "application/json": {"schema": {"anyOf": [patch, update_operators]}},
+                    "application/merge-patch+json": {"schema": patch},
+                    "application/json-patch+json": {"schema": json_patch},
+                },
             },
         ),
         "DELETE": operation(

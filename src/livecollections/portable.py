@@ -64,6 +64,14 @@ def _foreign(value: Any, depth: int) -> Any:
 _PLAIN = frozenset({str, bool, int, float, dict, list, tuple, type(None)})
 
 
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether arrays and objects are nested in a value deeper than that."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(is_deeper(each, levels - 1) for each in inner)
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two values are the same stored value: 1, 1.0 and True are three."""
     if type(one) is not type(other):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
@@ -26,7 +27,7 @@ from .document import is_plain, modelled, plain
 from .errors import ConfigurationError, DocumentNotFound, InvalidDocument
 from .field import Field, field
 from .input import Input, pointer
-from .portable import portable, same
+from .portable import DEEPEST, is_deeper, portable, same
 from .source import Column, Source
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -195,15 +196,38 @@ class Resource:
 
     def patch_values(self, row: Row, body: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes that a merge-patch (RFC 7396) changes in a row. Raises InvalidDocument."""
+        return self._patched(row, body, _merged)
+
+    def set_values(self, row: Row, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The same, for values that take the place of the stored ones as a whole."""
+        return self._patched(row, values, lambda stored, value: value)
+
+    def _patched(
+        self, row: Row, body: Mapping[str, Any], combine: Callable[[Any, Any], Any]
+    ) -> dict[str, Any]:
         sent, _, faults = self._sent(row, body, whole=False)
         kept = {attribute: value for attribute, value in row.items() if attribute not in sent}
         nullable = {column.attribute for column in self.source.columns if column.nullable}
-        merged = {
-            attribute: _merged(row.get(attribute), value)
+        patched = {
+            attribute: combine(row.get(attribute), value)
             for attribute, value in sent.items()
             if value is not None or attribute in nullable
         }
-        return self._changed(row, kept, merged, faults)
+        return self._changed(row, kept, patched, faults)
+
+    def structured(self, row: Row) -> dict[str, Any]:
+        """The document with its arrays and objects as they are stored, to be changed in part."""
+        shown = dict(self.document(row))
+        for name, known in self.fields.items():
+            stored = row.get(known.attribute)
+            if isinstance(stored, dict | list) and not is_deeper(stored, DEEPEST) and name in shown:
+                shown[name] = stored
+        return shown
+
+    def numbers(self, row: Row) -> dict[str, Any]:
+        """The numbers of a row as they are stored, by the fields that show them."""
+        stored = {name: row.get(field.attribute) for name, field in self.fields.items()}
+        return {name: value for name, value in stored.items() if isinstance(value, int | float | Decimal)}
 
     def _sent(
         self, row: Row, body: Mapping[str, Any], whole: bool

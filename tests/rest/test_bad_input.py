@@ -102,7 +102,8 @@ async def test_bodies_of_other_types(api: Api, method: str, path: str) -> None:
     for kind in OTHER_TYPES:
         headers = {} if kind is None else {"Content-Type": kind}
         answer = await attempt(api, method, path, content=b'{"title": "y"}', headers=headers)
-        assert answer.status_code == 415, kind
+        is_patch = method == "PATCH" and kind == "application/json-patch+json"
+        assert answer.status_code == (400 if is_patch else 415), kind
 
 
 async def test_bodies_of_json_types(api: Api) -> None:

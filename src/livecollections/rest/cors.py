@@ -14,7 +14,7 @@ from .request import Request
 EXPOSED = b"Live-Seq, Live-Until, Live-Channel, Live-Signal, ETag, Link, Location"
 ALLOWED = (
     b"Content-Type, Authorization, Live-Origin, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
-    b"API-Version"
+    b"API-Version, Prefer, Update-Operator"
 )
 _PREFLIGHT_AGE = b"7200"
 

@@ -18,6 +18,9 @@ from ..stores.base import Idempotency
 DEEPEST_BODY = 32
 """Levels of nesting that a body may have."""
 
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+
 _ORIGIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _CACHE_BUSTER = "_"
@@ -93,9 +96,25 @@ class Request:
         asked = b"\0".join((self.method.encode(), self.path.encode(), body))
         return Idempotency(key, hashlib.sha256(asked).hexdigest())
 
+    @property
+    def media_type(self) -> str:
+        """The body's type, without its parameters."""
+        kind: str = self.headers.get("content-type", "").partition(";")[0]
+        return kind.strip().lower()
+
+    def _check_type(self) -> None:
+        kind = self.media_type
+        is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+        if not is_json or (kind == JSON_PATCH and self.method != "PATCH"):
+            raise UnsupportedMediaType("the body's type must be application/json")
+        parameters = self.headers["content-type"].partition(";")[2]
+        name, _, charset = parameters.partition(";")[0].strip().lower().partition("=")
+        if name == "charset" and charset.strip('"') not in ("utf-8", "utf8", "us-ascii"):
+            raise UnsupportedMediaType("JSON is UTF-8")
+
     async def body(self, limit: int) -> bytes:
         """The body, at most ``limit`` bytes. Raises UnsupportedMediaType, TooLarge, ClientGone."""
-        _check_type(self.headers.get("content-type", ""))
+        self._check_type()
         length = self.headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
             raise TooLarge(f"a body has at most {limit} bytes here")
@@ -114,15 +133,21 @@ class Request:
                 return b"".join(parts)
 
 
-def read_document(body: bytes) -> dict[str, Any]:
-    """A JSON object from a body. Raises MalformedRequest, InvalidDocument."""
+def read_json(body: bytes) -> Any:
+    """The JSON of a body. Raises MalformedRequest."""
     if not body:
-        raise MalformedRequest("the body is empty; a JSON object is needed")
+        raise MalformedRequest("the body is empty; JSON is needed")
     try:
-        document = from_json(body, allow_inf_nan=False)
+        value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise MalformedRequest(f"the body is not JSON: {error}") from None
-    _check_value(document, 1)
+    _check_value(value, 1)
+    return value
+
+
+def read_document(body: bytes) -> dict[str, Any]:
+    """A JSON object from a body. Raises MalformedRequest, InvalidDocument."""
+    document = read_json(body)
     if not isinstance(document, dict):
         raise InvalidDocument(
             "a JSON object is needed", [{"pointer": "", "detail": "a JSON object is needed"}]
@@ -139,14 +164,3 @@ def _check_value(value: Any, depth: int) -> None:
             raise MalformedRequest(f"the body is nested deeper than {DEEPEST_BODY} levels")
         for each in value.values() if isinstance(value, dict) else value:
             _check_value(each, depth + 1)
-
-
-def _check_type(header: str) -> None:
-    kind, _, parameters = header.partition(";")
-    kind = kind.strip().lower()
-    is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
-    if not is_json or kind == "application/json-patch+json":
-        raise UnsupportedMediaType("the body's type must be application/json")
-    name, _, charset = parameters.partition(";")[0].strip().lower().partition("=")
-    if name == "charset" and charset.strip('"') not in ("utf-8", "utf8", "us-ascii"):
-        raise UnsupportedMediaType("JSON is UTF-8")

@@ -14,13 +14,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..bayeux.asgi import Server
 from ..change import Key, Row
-from ..errors import DocumentNotFound
+from ..errors import DocumentNotFound, UnsupportedMediaType
 from ..query import Query, parse
 from ..resource import Resource
 from ..stores.base import Listing, Snapshot, Store, Write, Written
 from .answer import Answer, Header, problem, problem_of
 from .cors import Cors
 from .listing import LongAnswer, answer_of
+from .patch import ACCEPTED, Change, read_change, read_replacement
 from .preconditions import Preconditions, document_tag, list_tag
 from .request import ClientGone, Request, read_document
 from .stream import EventStream, is_asked_for, open_stream
@@ -28,6 +29,7 @@ from .stream import EventStream, is_asked_for, open_stream
 BODY_LIMIT = 1024 * 1024
 """Bytes that a body may have."""
 
+ACCEPT_PATCH: Header = (b"accept-patch", ACCEPTED)
 NO_CACHE: Header = (b"cache-control", b"no-cache")
 
 
@@ -114,7 +116,8 @@ class Endpoint:
         return await self._handlers.get(request.method, self._refuse)(request, view)
 
     async def _options(self, request: Request, view: Resource) -> Answer:
-        return Answer(204, headers=[(b"allow", self._allow), *self._cors.preflight(request, self._allow)])
+        allow = [(b"allow", self._allow), *([ACCEPT_PATCH] if "PATCH" in self._handlers else [])]
+        return Answer(204, headers=[*allow, *self._cors.preflight(request, self._allow)])
 
     async def _refuse(self, request: Request, view: Resource) -> Answer:
         detail = f"{view.path} has no {request.method} here"
@@ -217,28 +220,34 @@ class Document(Endpoint):
         return Answer(200, body, headers)
 
     async def _replace(self, request: Request, view: Resource) -> Answer:
-        answer = await self._update(request, view, view.replace_values)
+        answer = await self._update(request, view, read_replacement)
         # Without it the tag would be taken for that of what was sent (RFC 9110, section 9.3.4).
         answer.headers = [*answer.headers, (b"content-location", request.path.encode("latin-1"))]
         return answer
 
     async def _patch(self, request: Request, view: Resource) -> Answer:
-        return await self._update(request, view, view.patch_values)
+        try:
+            return await self._update(request, view, read_change)
+        except UnsupportedMediaType as error:
+            return problem(error.status, error.title, error.detail, headers=[ACCEPT_PATCH])
 
     async def _update(
-        self, request: Request, view: Resource, values: Callable[[Row, dict[str, Any]], dict[str, Any]]
+        self, request: Request, view: Resource, read: Callable[[Request, bytes], Change]
     ) -> Answer:
         request.refuse_parameters()
         origin = request.origin
         conditions = _conditions(request, view)
-        body = read_document(await request.body(self._body_limit))
+        body = await request.body(self._body_limit)
+        wanted, idempotency = read(request, body), request.idempotency(body)
 
         def change(row: Row | None) -> dict[str, Any]:
             assert row is not None, "a store finds the row before it asks what to change"
             conditions.check(view, row)
-            return values(row, body)
+            return wanted(view, row)
 
-        written = await self._store.write(Write(view.source, self._key(request, view), change, origin))
+        written = await self._store.write(
+            Write(view.source, self._key(request, view), change, origin, idempotency)
+        )
         return _written(view, written, 200)
 
     async def _delete(self, request: Request, view: Resource) -> Answer:

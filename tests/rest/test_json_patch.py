@@ -1,0 +1,131 @@
+"""JSON Patch by itself: the examples of RFC 6902, what is refused, and what it may cost."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from livecollections.errors import Conflict, MalformedRequest
+from livecollections.json_patch import MOST_STEPS, apply_patch, read_patch
+
+Patch = list[dict[str, Any]]
+
+
+def add(path: str, value: Any) -> dict[str, Any]:
+    return {"op": "add", "path": path, "value": value}
+
+
+def check(path: str, value: Any) -> dict[str, Any]:
+    return {"op": "test", "path": path, "value": value}
+
+
+DONE: dict[str, tuple[dict[str, Any], Patch, dict[str, Any]]] = {
+    "A.1": ({"foo": "bar"}, [add("/baz", "qux")], {"baz": "qux", "foo": "bar"}),
+    "A.2": ({"foo": ["bar", "baz"]}, [add("/foo/1", "qux")], {"foo": ["bar", "qux", "baz"]}),
+    "A.3": ({"baz": "qux", "foo": "bar"}, [{"op": "remove", "path": "/baz"}], {"foo": "bar"}),
+    "A.4": ({"foo": ["a", "b", "c"]}, [{"op": "remove", "path": "/foo/1"}], {"foo": ["a", "c"]}),
+    "A.5": ({"baz": "qux"}, [{"op": "replace", "path": "/baz", "value": "boo"}], {"baz": "boo"}),
+    "A.6": (
+        {"foo": {"bar": "baz", "waldo": "fred"}, "qux": {"corge": "grault"}},
+        [{"op": "move", "from": "/foo/waldo", "path": "/qux/thud"}],
+        {"foo": {"bar": "baz"}, "qux": {"corge": "grault", "thud": "fred"}},
+    ),
+    "A.7": (
+        {"foo": ["all", "grass", "cows", "eat"]},
+        [{"op": "move", "from": "/foo/1", "path": "/foo/3"}],
+        {"foo": ["all", "cows", "eat", "grass"]},
+    ),
+    "A.8": (
+        {"baz": "qux", "foo": ["a", 2, "c"]},
+        [check("/baz", "qux"), check("/foo/1", 2)],
+        {"baz": "qux", "foo": ["a", 2, "c"]},
+    ),
+    "A.10": (
+        {"foo": "bar"},
+        [add("/child", {"grandchild": {}})],
+        {"foo": "bar", "child": {"grandchild": {}}},
+    ),
+    "A.11": ({"foo": "bar"}, [{**add("/baz", "qux"), "xyz": 123}], {"foo": "bar", "baz": "qux"}),
+    "A.14": ({"/": 9, "~1": 10}, [check("/~01", 10)], {"/": 9, "~1": 10}),
+    "A.16": ({"foo": ["bar"]}, [add("/foo/-", ["abc", "def"])], {"foo": ["bar", ["abc", "def"]]}),
+    "whole": ({"a": 1}, [check("", {"a": 1}), add("", {"b": [1]})], {"b": [1]}),
+    "empty name": ({"": 1}, [{"op": "replace", "path": "/", "value": 2}], {"": 2}),
+    "numbers": ({"a": 1}, [check("/a", 1.0)], {"a": 1}),
+    "big": ({"a": [2**60]}, [check("/a", [str(2**60)])], {"a": [2**60]}),
+    "over itself": ({"a": 1}, [{"op": "move", "from": "/a", "path": "/a"}], {"a": 1}),
+    "apart": (
+        {"a": {"n": 1}},
+        [{"op": "copy", "from": "/a", "path": "/b"}, {"op": "replace", "path": "/b/n", "value": 2}],
+        {"a": {"n": 1}, "b": {"n": 2}},
+    ),
+}
+CONFLICTS: dict[str, tuple[dict[str, Any], Patch]] = {
+    "A.9": ({"baz": "qux"}, [check("/baz", "bar")]),
+    "A.12": ({"foo": "bar"}, [add("/baz/bat", "qux")]),
+    "A.15": ({"/": 9, "~1": 10}, [check("/~01", "10")]),
+    "true is not 1": ({"a": 1}, [check("/a", True)]),
+    "null is not false": ({"a": None}, [check("/a", False)]),
+    "longer": ({"a": [1]}, [check("/a", [1, 2])]),
+    "beyond": ({"a": [1]}, [add("/a/2", 1)]),
+    "leading zero": ({"a": [1, 2]}, [{"op": "remove", "path": "/a/01"}]),
+    "negative": ({"a": [1, 2]}, [{"op": "remove", "path": "/a/-1"}]),
+    "end": ({"a": [1, 2]}, [{"op": "remove", "path": "/a/-"}]),
+    "into a text": ({"a": "x"}, [add("/a/0", 1)]),
+    "nothing to remove below": ({"a": None}, [{"op": "remove", "path": "/a/b"}]),
+    "nothing to remove": ({}, [{"op": "remove", "path": "/a"}]),
+    "nothing to replace": ({}, [{"op": "replace", "path": "/a", "value": 1}]),
+    "nothing to copy": ({}, [{"op": "copy", "from": "/a", "path": "/b"}]),
+    "nothing to move": ({}, [{"op": "move", "from": "/a", "path": "/a"}]),
+    "no object": ({}, [add("", [])]),
+    "growth": ({"a": [0]}, [{"op": "copy", "from": "/a", "path": "/a/-"}] * 100),
+}
+MALFORMED: list[tuple[Any, str]] = [
+    ({}, "an array"),
+    (None, "an array"),
+    ([1], "/0/op"),
+    ([{}], "/0/op"),
+    ([{"op": "spin", "path": "/a"}], "/0/op"),
+    ([{"op": ["add"], "path": "/a"}], "/0/op"),
+    ([{"op": "add", "value": 1}], "/0/path"),
+    ([add("/a", 1), {"op": "add", "path": "/a"}], "/1/value"),
+    ([{"op": "move", "path": "/a"}], "/0/from"),
+    ([{"op": "copy", "path": "/a", "from": 1}], "/0/from"),
+    ([add("a", 1)], "/0/path"),
+    ([add("/a~2", 1)], "/0/path"),
+    ([add("/a~", 1)], "/0/path"),
+    ([{"op": "move", "from": "/a", "path": "/a/b"}], "/0/path"),
+    ([{"op": "move", "from": "", "path": "/a"}], "/0/path"),
+    ([{"op": "remove", "path": ""}], "/0/path"),
+    ([add("/a", 1)] * (MOST_STEPS + 1), "at most"),
+]
+
+
+def test_what_is_done() -> None:
+    for name, (before, patch, after) in DONE.items():
+        kept, steps = deepcopy(before), read_patch(patch)
+        assert apply_patch(steps, before) == after, name
+        assert apply_patch(steps, before) == after, f"{name}, once more"
+        assert before == kept, name
+
+
+def test_what_does_not_fit() -> None:
+    for name, (before, patch) in CONFLICTS.items():
+        kept = deepcopy(before)
+        with pytest.raises(Conflict):
+            apply_patch(read_patch(patch), before)
+        assert before == kept, name
+
+
+def test_a_conflict_names_its_step() -> None:
+    with pytest.raises(Conflict) as caught:
+        apply_patch(read_patch([add("/a", 1), {"op": "remove", "path": "/b"}]), {})
+    assert [fault["pointer"] for fault in caught.value.errors] == ["/1"]
+
+
+def test_what_is_no_patch() -> None:
+    for patch, says in MALFORMED:
+        with pytest.raises(MalformedRequest, match=re.escape(says)):
+            read_patch(patch)
