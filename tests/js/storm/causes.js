@@ -17,7 +17,6 @@ const begin = (world, kind, table, act) => {
   return `${kind}${table ? '' : ' of the whole log'}`;
 };
 
-const numbered = 'SELECT coalesce(max(seq), 0) FROM live_changes;';
 const which = (world, b) => `id = (SELECT id FROM ${world.table} ORDER BY id LIMIT 1 OFFSET ${b % 5})`;
 
 // What no trigger tells.
@@ -29,7 +28,7 @@ const resetAfter = ({ table }, { place }) => `SELECT seq FROM whole WHERE source
 // Nobody hears of it before the triggers are there again.
 async function blindly(world, deed, statements) {
   const { shell, ledger } = world.site;
-  const lines = await shell.sql(`BEGIN IMMEDIATE; ${statements} ${numbered} COMMIT;`);
+  const lines = await shell.sql(`BEGIN IMMEDIATE; ${statements} ${Shell.PLACE} COMMIT;`);
   deed.place = Number(lines.at(-1));
   await ledger.seen(deed, resetAfter(world, deed));
 }
@@ -38,7 +37,7 @@ async function floods(world, deed, { b }) {
   const { table, site: { shell, ledger } } = world;
   const lines = await shell.sql(`BEGIN IMMEDIATE; INSERT INTO ${table} (title) WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL
     SELECT n + 1 FROM count WHERE n < ${BULK}) SELECT 'bulk' FROM count; DELETE FROM ${table} WHERE title = 'bulk';
-    UPDATE ${table} SET title = 's${++world.values}' WHERE ${which(world, b)}; ${numbered} COMMIT;`);
+    UPDATE ${table} SET title = 's${++world.values}' WHERE ${which(world, b)}; ${Shell.PLACE} COMMIT;`);
   deed.place = Number(lines.at(-1));
   return ledger.seen(deed, resetAfter(world, deed), NOTICED).then(() => true, () => false);
 }
@@ -71,7 +70,7 @@ const log = {
     line.until = Infinity;
     world.note(`${line.name} is away`);
     const insert = `INSERT INTO ${world.table} (title) VALUES ('s${++world.values}'), ('s${++world.values}');`;
-    const lines = await shell.sql(`BEGIN IMMEDIATE; ${insert} ${Shell.AGES} ${numbered} COMMIT;`);
+    const lines = await shell.sql(`BEGIN IMMEDIATE; ${insert} ${Shell.AGES} ${Shell.PLACE} COMMIT;`);
     deed.place = Number(lines.at(-1));
     await ledger.seen(deed, `SELECT 1 FROM live_meta WHERE name = 'trimmed_to' AND value >= printf('%016x', ${deed.place});`);
     line.until = Date.now();
@@ -81,7 +80,7 @@ const log = {
   epoch: (world) => begin(world, 'epoch', null, async (deed) => {
     const { shell, ledger, tables } = world.site, [old] = await shell.sql("SELECT value FROM live_meta WHERE name = 'epoch';");
     deed.old = old;
-    const text = `BEGIN IMMEDIATE; UPDATE live_meta SET value = lower(hex(randomblob(4))) WHERE name = 'epoch'; ${numbered} COMMIT;`;
+    const text = `BEGIN IMMEDIATE; UPDATE live_meta SET value = lower(hex(randomblob(4))) WHERE name = 'epoch'; ${Shell.PLACE} COMMIT;`;
     const place = Number((await shell.sql(text)).at(-1));
     // The feed says so of each table; a server that starts just now need not.
     await ledger.seen(deed, `SELECT count(*) AS told FROM whole WHERE method = 'RESET' AND key = 'other-epoch' AND seq > ${place}
@@ -104,8 +103,7 @@ const back = {
     const { site } = world;
     await site.restart(b % 2 ? 'SIGKILL' : 'SIGTERM', async () => {
       const { saved } = world;
-      await site.shell.restore(`${site.database}.backup`);
-      deed.place = Number((await site.shell.sql(numbered))[0]);
+      deed.place = await site.shell.restore(`${site.database}.backup`);
       world.goesBack(saved);
     });
     deed.done = Date.now();

@@ -56,13 +56,18 @@ class Shell {
     return `INSERT OR IGNORE INTO kept SELECT ${COLUMNS} FROM live_changes; UPDATE live_changes SET at = 0;`;
   }
 
+  // A query for the last place of the log.
+  static get PLACE() { return 'SELECT coalesce(max(seq), 0) FROM live_changes;'; }
+
   backup(file) { return this.sql(`.backup ${file}`); }
 
-  // Put a backup in the place of the database, while nobody else has it open.
+  // Put a backup in the place of the database, while nobody else has it open; gives the place up to which it goes, before
+  // a statement that waits can follow.
   async restore(file) {
-    await this.sql(`.open :memory:\n.system rm -f ${this.file} ${this.file}-wal ${this.file}-shm\n` +
-      `.system cp ${file} ${this.file}\n.open ${this.file}\n${PATIENT}`);
+    const lines = await this.sql(`.open :memory:\n.system rm -f ${this.file} ${this.file}-wal ${this.file}-shm\n` +
+      `.system cp ${file} ${this.file}\n.open ${this.file}\n${PATIENT} ${Shell.PLACE}`);
     await this.watch();
+    return Number(lines[0]);
   }
 }
 
