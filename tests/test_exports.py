@@ -19,7 +19,7 @@ PUBLIC = {
     "ConstraintViolated", "RequestError", "MalformedRequest", "DocumentNotFound", "Conflict", "TooLarge",
     "UnsupportedMediaType", "InvalidDocument", "KeyReused", "BayeuxError",
     "HandshakeRefused", "ClientError", "ClientClosed", "SessionEnded", "Unreachable", "Unconfirmed", "MessagesMissed",
-    "LiveClient", "LiveCollection", "DocumentChange", "RequestRefused", "NotLive",
+    "LiveClient", "LiveCollection", "DocumentChange", "Operation", "RequestRefused", "NotLive",
 }  # fmt: skip
 LIVE = {
     "resource", "add_resource", "include_router", "on", "app", "mount", "wrap", "router", "lifespan", "session",

@@ -61,6 +61,7 @@ LAYERS = {
         "derived",
         "document",
         "field",
+        "hooks",
         "input",
         "json_patch",
         "operators",

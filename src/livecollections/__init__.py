@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Unreachable,
         UnsupportedMediaType,
     )
+    from .hooks import Operation
     from .live import Live
     from .router import LiveRouter
     from .stores.base import Log
@@ -50,6 +51,7 @@ _HOMES = {
     ".router": ("LiveRouter",),
     ".stores.base": ("Log",),
     ".change": ("Change",),
+    ".hooks": ("Operation",),
     ".collection": ("LiveClient", "LiveCollection", "DocumentChange"),
     ".errors": (
         "LiveError",
@@ -103,6 +105,7 @@ __all__ = [
     "MalformedRequest",
     "MessagesMissed",
     "NotLive",
+    "Operation",
     "RequestError",
     "RequestRefused",
     "SchemaMismatch",

@@ -26,6 +26,7 @@ from .derived import derive, excluded
 from .document import is_plain, modelled, plain
 from .errors import ConfigurationError, DocumentNotFound, InvalidDocument
 from .field import Field, field
+from .hooks import STAGES, Hooks, check_hooks
 from .input import Input, pointer
 from .portable import DEEPEST, is_deeper, portable, same
 from .source import Column, Source
@@ -33,6 +34,7 @@ from .source import Column, Source
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OPTIONS = (
     "create", "exclude", "limit", "methods", "read", "read_only", "require_if_match", "sort", "tags", "update",
+    *STAGES,
 )  # fmt: skip
 FLAGS = ("require_if_match",)
 
@@ -66,6 +68,7 @@ class Resource:
     limit: int | None
     tags: tuple[str, ...]
     require_if_match: bool
+    hooks: Hooks
     document: Callable[[Row], dict[str, Any]]
     """What GET shows of a row: JSON-ready, whatever the row holds."""
 
@@ -89,6 +92,8 @@ class Resource:
         DELETE.  sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
         limit: the most documents that one answer holds.  tags: of its operations in OpenAPI.
         require_if_match: PUT, PATCH and DELETE must say by If-Match which state they are based on.
+        before_validate, after_validate, before_write, after_write, before_commit, after_commit: functions of an
+        Operation, or lists of them.
 
         Raises ConfigurationError that names a wrong option.
         """
@@ -300,6 +305,7 @@ def _build(
     limit: int | None = None,
     tags: Iterable[str] | None = None,
     require_if_match: bool | None = None,
+    **hooks: Any,
 ) -> Resource:
     if not _PATH.fullmatch(path) or path.partition("/")[2].split("/")[0] in ("meta", "service"):
         raise ConfigurationError(f'path: {path!r} is not of the form "/api/todos"')
@@ -337,6 +343,7 @@ def _build(
         limit=limit,
         tags=tuple(tags or ()),
         require_if_match=bool(require_if_match),
+        hooks=Hooks(hooks),
         document=by_columns
         if read is None and is_plain(shown)
         else modelled(shown, read is not None, by_columns),
@@ -349,6 +356,8 @@ def _check_option(option: str, value: Any) -> None:
     if option in ("read", "create", "update"):
         if not (isinstance(value, type) and issubclass(value, BaseModel)):
             raise ConfigurationError(f"{option}: a Pydantic class is needed, not {value!r}")
+    elif option in STAGES:
+        check_hooks(option, value)
     elif option == "limit":
         if type(value) is not int or value < 1:
             raise ConfigurationError(f"limit: a positive integer is needed, not {value!r}")

@@ -45,7 +45,8 @@ class LiveRouter:
     def resource(self, path: str, **options: Any) -> Callable[[M], M]:
         """Offer the decorated model at ``path``; the class is returned unchanged.
 
-        options: ``read create update exclude read_only methods sort limit tags`` (see ``Resource.build``).
+        options: ``read create update exclude read_only methods sort limit tags`` and hooks such as ``before_write``
+        (see ``Resource.build``).
         Raises ConfigurationError that names a wrong option.
         """
 

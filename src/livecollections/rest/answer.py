@@ -6,9 +6,11 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http.client import responses
 from typing import Any
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from ..errors import (
@@ -84,6 +86,10 @@ def problem_of(error: Exception, resource: Resource, method: str, told: set[str]
     """
     if isinstance(error, RequestError):
         return problem(error.status, error.title, error.detail, error.errors)
+    if isinstance(error, HTTPException):  # a hook's, as FastAPI's users raise them
+        headers = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
+        title = responses.get(error.status_code, "Refused")
+        return problem(error.status_code, title, str(error.detail), headers=headers)
     if isinstance(error, ConstraintViolated):
         return _refusal(error, resource, method)
     if isinstance(error, SchemaMismatch):

@@ -15,11 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..bayeux.asgi import Server
 from ..change import Key, Row
 from ..errors import DocumentNotFound, UnsupportedMediaType
+from ..hooks import Operation
 from ..query import Query, parse
 from ..resource import Resource
 from ..stores.base import Listing, Snapshot, Store, Write, Written
 from .answer import Answer, Header, problem, problem_of
 from .cors import Cors
+from .hooks import Hooked
 from .listing import LongAnswer, answer_of
 from .patch import ACCEPTED, Change, read_change, read_replacement
 from .preconditions import Preconditions, document_tag, list_tag
@@ -165,9 +167,10 @@ class Collection(Endpoint):
         request.refuse_parameters()
         origin = request.origin
         body = await request.body(self._body_limit)
-        values = view.create_values(read_document(body))
+        hooked = Hooked(view.hooks, Operation("POST", view.path))
+        values = view.create_values(read_document(await hooked.before_validate(body)))
         write = Write(view.source, None, lambda row: values, origin, request.idempotency(body))
-        written = await self._store.write(write)
+        written = await hooked.write(self._store, write)
         key = view.format_key(view.source.key_of(written.row))
         location = f"{request.path}/{key}".encode("latin-1")
         return _written(view, written, 201, [(b"location", location)])
@@ -238,16 +241,16 @@ class Document(Endpoint):
         origin = request.origin
         conditions = _conditions(request, view)
         body = await request.body(self._body_limit)
-        wanted, idempotency = read(request, body), request.idempotency(body)
+        key, idempotency = self._key(request, view), request.idempotency(body)
+        hooked = Hooked(view.hooks, Operation(request.method, view.path, key=key))
+        wanted = read(request, await hooked.before_validate(body))
 
         def change(row: Row | None) -> dict[str, Any]:
             assert row is not None, "a store finds the row before it asks what to change"
             conditions.check(view, row)
             return wanted(view, row)
 
-        written = await self._store.write(
-            Write(view.source, self._key(request, view), change, origin, idempotency)
-        )
+        written = await hooked.write(self._store, Write(view.source, key, change, origin, idempotency))
         return _written(view, written, 200)
 
     async def _delete(self, request: Request, view: Resource) -> Answer:
@@ -258,9 +261,10 @@ class Document(Endpoint):
             assert row is not None, "a store finds the row before it asks what to change"
             conditions.check(view, row)
 
-        written = await self._store.write(
-            Write(view.source, self._key(request, view), change, request.origin)
-        )
+        key = self._key(request, view)
+        hooked = Hooked(view.hooks, Operation("DELETE", view.path, key=key))
+        await hooked.before_validate()
+        written = await hooked.write(self._store, Write(view.source, key, change, request.origin))
         return Answer(204, headers=[NO_CACHE, *_seq(written)])
 
 

@@ -111,6 +111,7 @@ class Write:
     change: given the row as it is (None for an insert), the attributes to set; None deletes. It runs inside
     the transaction and may raise a RequestError, which undoes this write alone.
     origin: stamped on the first change of the document that the request addressed.
+    check: given the row read back, inside the transaction; what it raises undoes this write alone.
     """
 
     source: Source
@@ -118,6 +119,7 @@ class Write:
     change: Callable[[Row | None], dict[str, Any] | None]
     origin: str | None = None
     idempotency: Idempotency | None = None
+    check: Callable[[Row], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,8 @@ class Writer:
         if write.origin:
             self._log.stamp(self._connection, write.origin, start, shape.source.name, found.key)
         written = Written(found.row, self._log.head(self._connection))
+        if write.check:
+            write.check(found.row)
         if write.idempotency:
             self._remember(shape, write, key, written)
         return written
