@@ -70,6 +70,7 @@ LAYERS = {
         "query",
         "resource",
         "source",
+        "versions",
     ),
     "ports": ("bayeux.history", "stores.base"),
     "adapters": ("stores", "stores.*", "alembic"),
@@ -140,7 +141,7 @@ IMPURE = {
     "asyncio", "concurrent", "http.client", "http.server", "multiprocessing", "os", "queue", "random", "secrets",
     "select", "selectors", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time",
 }  # fmt: skip
-PURE_OUTSIDERS = {"orjson", "pydantic", "pydantic_core", "typing_extensions"}
+PURE_OUTSIDERS = {"orjson", "pydantic", "pydantic_core", "semantic_version", "typing_extensions"}
 DRIVERS = {"aiosqlite", "alembic", "asyncpg", "greenlet", "pymongo", "sqlalchemy", "sqlite3", "sqlmodel"}
 FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 

@@ -35,12 +35,13 @@ from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed
 from .lifespan import Wrapped
 from .listeners import Run as ListenerRun
-from .paths import ROUTE, Paths, route_path
+from .paths import ROUTE, Paths, ReleasedPaths, paths_of, route_path
 from .query import Query
 from .resource import Resource
 from .router import Declaration, LiveRouter, check_path
 from .source import Source
 from .stores.base import Log, Store
+from .versions import Releases
 
 logger = logging.getLogger("livecollections.live")
 
@@ -55,8 +56,8 @@ class Started:
     """What exists between start and stop."""
 
     feed: Feed
-    resources: dict[str, Resource]
-    paths: Paths
+    resources: list[Resource]
+    paths: Paths | ReleasedPaths
     exit: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -68,6 +69,7 @@ class Live(LiveRouter):
     allowed_origins: of browsers, for REST and Bayeux alike (``"https://example.org"``).
     create_tables: make missing tables at start; never alters one, and never where ``alembic_version`` exists.
     capture: "install" the triggers at start, or only "check" that they are there.
+    releases: of the API, as semantic versions, where resources have ``versions``.
     log: how long changes are kept.  synchronous: of SQLite, "FULL" or "NORMAL" (faster; a power cut loses the
     last commits).  faye: the path of the Bayeux endpoint.  bayeux: a Server of yours, perhaps shared by two Lives.
 
@@ -79,6 +81,7 @@ class Live(LiveRouter):
         database: Any = None,
         *,
         allowed_origins: Sequence[str] = (),
+        releases: Sequence[str] = (),
         create_tables: bool = True,
         capture: Literal["install", "check"] = "install",
         log: Log | None = None,
@@ -100,6 +103,7 @@ class Live(LiveRouter):
         self._faye = faye
         self._owns_bayeux = bayeux is None
         self._allowed_origins = tuple(allowed_origins)
+        self._releases = Releases(releases)
         self._open_store = partial(
             open_store,
             database,
@@ -141,14 +145,10 @@ class Live(LiveRouter):
         for router in self._with_included():
             router._is_serving = is_serving
 
-    async def _open(self) -> tuple[dict[str, Resource], dict[type, Source]]:
-        """Start the store; the answer has the resources by path and the sources that listeners hear by model."""
-        described: dict[str, Resource] = {}
-        for declared in self._all_declarations():
-            if declared.path in (*described, self._faye, "/live"):
-                raise ConfigurationError(f"path: {declared.path} is taken already")
-            described[declared.path] = self._describe(declared)
-        sources = {resource.source.name: resource.source for resource in described.values()}
+    async def _open(self) -> tuple[list[Resource], dict[type, Source]]:
+        """Start the store; the answer has the resources, and the sources that listeners hear by model."""
+        described = self._describe_all()
+        sources = {resource.source.name: resource.source for resource in described}
         heard = {
             listener.model: self._store.describe(listener.model, Resource.excluded(listener.model))
             for listener in self._all_listeners()
@@ -161,7 +161,7 @@ class Live(LiveRouter):
     async def _start(self, stack: AsyncExitStack) -> Started:
         stack.push_async_callback(self._store.stop)
         described, heard = await self._open()
-        by_channel = {resource.channel: resource for resource in described.values()}
+        by_channel = {resource.channel: resource for resource in described}
         feed = Feed(self._store, self.bayeux, by_channel, self._clock)
         if self._owns_bayeux or not self.bayeux.running:
             await self.bayeux.start()
@@ -186,21 +186,29 @@ class Live(LiveRouter):
         self._store.hasten()
         await self.bayeux.close()
 
+    def _describe_all(self) -> list[Resource]:
+        ranges: dict[str, bool] = {}
+        for declared in self._all_declarations():
+            has_range = "versions" in declared.options
+            is_taken = declared.path in ranges and not (has_range and ranges[declared.path])
+            if is_taken or declared.path in (self._faye, "/live"):
+                raise ConfigurationError(f"path: {declared.path} is taken already")
+            ranges[declared.path] = has_range
+        return self._releases.assigned([self._describe(declared) for declared in self._all_declarations()])
+
     def _describe(self, declared: Declaration) -> Resource:
         exclude = Resource.excluded(declared.model, declared.options.get("exclude", ()))
         source = self._store.describe(declared.model, exclude)
         return Resource.build(self._prefix + declared.path, source, **declared.options)
 
-    def _paths(self, resources: dict[str, Resource], feed: Feed) -> Paths:
-        lists: dict[str, BaseRoute] = {}
-        documents: dict[str, BaseRoute] = {}
-        for resource in resources.values():
-            lists[resource.path], documents[resource.path] = rest.routes(
-                resource, self._store, self.bayeux, allowed_origins=self._allowed_origins
-            )
+    def _paths(self, resources: Sequence[Resource], feed: Feed) -> Paths | ReleasedPaths:
         bayeux = self._prefix + self._faye
-        told = status.routes(self._prefix, bayeux, list(resources.values()), feed)
-        return Paths(lists, documents, [BayeuxRoute(bayeux, self.bayeux), *told])
+        others = [BayeuxRoute(bayeux, self.bayeux), *status.routes(self._prefix, bayeux, resources, feed)]
+        served = [
+            (resource, rest.routes(resource, self._store, self.bayeux, allowed_origins=self._allowed_origins))
+            for resource in resources
+        ]
+        return paths_of(self._releases, served, others)
 
     @property
     def lifespan(self) -> Callable[[Any], AbstractAsyncContextManager[None]]:
@@ -264,9 +272,10 @@ class Live(LiveRouter):
         return openapi.document(self._described())
 
     def _described(self) -> list[Resource]:
-        if self._started is not None:
-            return list(self._started.resources.values())
-        return [self._describe(declared) for declared in self._all_declarations()]
+        """The resources of the newest release."""
+        resources = self._describe_all() if self._started is None else self._started.resources
+        newest = self._releases.names[-1:]
+        return [one for one in resources if not newest or newest[0] in self._releases.having(one)]
 
     # Using it from Python
 
@@ -306,7 +315,7 @@ class Live(LiveRouter):
 
         Raises ConfigurationError where no resource offers the model.
         """
-        for resource in self._require_start().resources.values():
+        for resource in self._require_start().resources:
             if resource.source.model is model:
                 found = await self._store.find(resource.source, query or Query())
                 return resource.documents(found.rows), found.seq

@@ -1,7 +1,8 @@
 """Paths: which of our routes serves a path. Looked up, so that a hundred resources cost a request no more than one.
 
 Two rules. A list goes before another resource's document, and what was declared first before what was later. A route
-that is found is still asked whether it serves the path. It knows no resource and no database.
+that is found is still asked whether it serves the path. An API with releases has the paths of each. It knows no
+database.
 """
 
 from __future__ import annotations
@@ -10,6 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
+
+from .errors import MalformedRequest
+from .resource import Resource
+from .rest import RELEASE
+from .versions import Releases
 
 ROUTE = "live.route"
 """Where a scope that matched bears its route."""
@@ -46,6 +52,50 @@ class Paths:
         for _, route in sorted(above, key=lambda entry: entry[0]):
             yield route
         yield from self._others
+
+
+class ReleasedPaths:
+    """The paths of each release. A scope that matched bears its release, or the problem with what was asked."""
+
+    def __init__(self, releases: Releases, by_release: Mapping[str, Paths], others: Paths) -> None:
+        self._releases = releases
+        self._by_release = by_release
+        self._others = others
+
+    def match(self, scope: Scope) -> tuple[Match, Scope]:
+        """Which route of the release that is asked for serves a scope."""
+        asked = dict(scope.get("headers", ())).get(b"api-version")
+        try:
+            release = self._releases.choose(None if asked is None else asked.decode("latin-1"))
+        except MalformedRequest as problem:
+            return self._refuse(scope, problem)
+        match, child = self._by_release[release].match(scope)
+        return self._others.match(scope) if match is Match.NONE else (match, {**child, RELEASE: release})
+
+    def _refuse(self, scope: Scope, problem: MalformedRequest) -> tuple[Match, Scope]:
+        """The newest route of this path, which will tell the problem."""
+        for paths in reversed([*self._by_release.values()]):
+            match, child = paths.match(scope)
+            if match is not Match.NONE:
+                return match, {**child, RELEASE: problem}
+        return self._others.match(scope)
+
+
+def paths_of(
+    releases: Releases, served: Sequence[tuple[Resource, Sequence[BaseRoute]]], others: Sequence[BaseRoute]
+) -> Paths | ReleasedPaths:
+    """The paths of resources, each with the routes of its list and its documents, and of others in every release."""
+
+    def paths(own: Sequence[tuple[Resource, Sequence[BaseRoute]]], others: Sequence[BaseRoute]) -> Paths:
+        lists = {resource.path: routes[0] for resource, routes in own}
+        return Paths(lists, {resource.path: routes[1] for resource, routes in own}, others)
+
+    if not releases:
+        return paths(served, others)
+    by_release = {
+        name: paths([one for one in served if name in releases.having(one[0])], ()) for name in releases.names
+    }
+    return ReleasedPaths(releases, by_release, Paths({}, {}, others))
 
 
 def route_path(scope: Scope) -> str:

@@ -34,7 +34,7 @@ from .source import Column, Source
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OPTIONS = (
     "create", "exclude", "limit", "methods", "read", "read_only", "require_if_match", "sort", "tags", "update",
-    *STAGES,
+    "versions", *STAGES,
 )  # fmt: skip
 FLAGS = ("require_if_match",)
 
@@ -68,6 +68,7 @@ class Resource:
     limit: int | None
     tags: tuple[str, ...]
     require_if_match: bool
+    versions: str
     hooks: Hooks
     document: Callable[[Row], dict[str, Any]]
     """What GET shows of a row: JSON-ready, whatever the row holds."""
@@ -92,6 +93,7 @@ class Resource:
         DELETE.  sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
         limit: the most documents that one answer holds.  tags: of its operations in OpenAPI.
         require_if_match: PUT, PATCH and DELETE must say by If-Match which state they are based on.
+        versions: the releases of the API that have it, as a range of semantic versions (``"<2"``).
         before_validate, after_validate, before_write, after_write, before_commit, after_commit: functions of an
         Operation, or lists of them.
 
@@ -305,6 +307,7 @@ def _build(
     limit: int | None = None,
     tags: Iterable[str] | None = None,
     require_if_match: bool | None = None,
+    versions: str | None = None,
     **hooks: Any,
 ) -> Resource:
     if not _PATH.fullmatch(path) or path.partition("/")[2].split("/")[0] in ("meta", "service"):
@@ -343,6 +346,7 @@ def _build(
         limit=limit,
         tags=tuple(tags or ()),
         require_if_match=bool(require_if_match),
+        versions=versions or "*",
         hooks=Hooks(hooks),
         document=by_columns
         if read is None and is_plain(shown)
@@ -364,7 +368,7 @@ def _check_option(option: str, value: Any) -> None:
     elif option in FLAGS:
         if not isinstance(value, bool):
             raise ConfigurationError(f"{option}: True or False is needed, not {value!r}")
-    elif option == "sort" and isinstance(value, str):
+    elif option in ("sort", "versions") and isinstance(value, str):
         return
     elif (
         isinstance(value, str)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from .errors import ConfigurationError
 from .listeners import Handler, Listener
 from .resource import Resource
+from .versions import check_range
 
 M = TypeVar("M", bound=type)
 
@@ -45,8 +46,8 @@ class LiveRouter:
     def resource(self, path: str, **options: Any) -> Callable[[M], M]:
         """Offer the decorated model at ``path``; the class is returned unchanged.
 
-        options: ``read create update exclude read_only methods sort limit tags`` and hooks such as ``before_write``
-        (see ``Resource.build``).
+        options: ``read create update exclude read_only methods sort limit tags versions``, and hooks such as
+        ``before_write`` (see ``Resource.build``).
         Raises ConfigurationError that names a wrong option.
         """
 
@@ -64,9 +65,12 @@ class LiveRouter:
         check_path("path", path)
         check_model(model)
         whole = self._own_prefix + path
-        if whole in [declared.path for declared in self._all_declarations()]:
-            raise ConfigurationError(f"path: {whole} is declared already")
         Resource.check_options(options)
+        if "versions" in options:
+            check_range("versions", options["versions"])
+        for declared in self._all_declarations():
+            if declared.path == whole and not ("versions" in options and "versions" in declared.options):
+                raise ConfigurationError(f"path: {whole} is declared already")
         self._declarations.append(Declaration(whole, model, options))
 
     def on(self, model: type, *events: str, durable: str | None = None) -> Callable[[Handler], Handler]:

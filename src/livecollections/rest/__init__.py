@@ -9,6 +9,6 @@ The folder knows the port of the stores and a stream of messages; it knows no SQ
 from .answer import problem
 from .pages import pages
 from .request import origin_of
-from .routes import routes
+from .routes import RELEASE, routes
 
-__all__ = ["origin_of", "pages", "problem", "routes"]
+__all__ = ["RELEASE", "origin_of", "pages", "problem", "routes"]

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..bayeux.asgi import Server
 from ..change import Key, Row
-from ..errors import DocumentNotFound, UnsupportedMediaType
+from ..errors import DocumentNotFound, MalformedRequest, UnsupportedMediaType
 from ..hooks import Operation
 from ..query import Query, parse
 from ..resource import Resource
@@ -32,6 +32,9 @@ BODY_LIMIT = 1024 * 1024
 """Bytes that a body may have."""
 
 ACCEPT_PATCH: Header = (b"accept-patch", ACCEPTED)
+RELEASE = "live.release"
+"""Where a scope bears the release of the API that is asked for, or what is wrong with that."""
+
 NO_CACHE: Header = (b"cache-control", b"no-cache")
 
 
@@ -102,7 +105,10 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         view = self.resource
+        release: str | MalformedRequest | None = scope.get(RELEASE)
         try:
+            if isinstance(release, MalformedRequest):
+                raise release
             answer = await self._answer(request, view)
         except ClientGone:
             return
@@ -111,7 +117,7 @@ class Endpoint:
         else:
             if request.method == "GET" and not isinstance(answer, EventStream):
                 self._told.clear()
-        answer.headers = [*answer.headers, *self._cors.headers(request)]
+        answer.headers = [*answer.headers, *_release(release), *self._cors.headers(request)]
         await answer(scope, receive, send)
 
     async def _answer(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
@@ -279,6 +285,14 @@ def _conditions(request: Request, view: Resource) -> Preconditions:
 def _written(resource: Resource, written: Written, status: int, headers: Sequence[Header] = ()) -> Answer:
     body = orjson.dumps(resource.document(written.row))
     return Answer(status, body, [NO_CACHE, (b"etag", document_tag(body)), *_seq(written), *headers])
+
+
+def _release(chosen: str | MalformedRequest | None) -> list[Header]:
+    """What an API with releases tells of the one that answers."""
+    if chosen is None:
+        return []
+    told = [(b"api-version", chosen.encode())] if isinstance(chosen, str) else []
+    return [*told, (b"vary", b"API-Version")]
 
 
 def _seq(result: Snapshot | Listing | Written) -> list[Header]:

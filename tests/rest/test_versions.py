@@ -1,0 +1,157 @@
+"""Releases of an API: which resource answers, on which channel it is live, and what is wrong at start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from livecollections import ConfigurationError, Live
+from tests.models import Book, Todo
+from tests.rest.conftest import is_problem
+from tests.serving import wait_until
+
+RELEASES = ["1.0.0", "2.1.0", "3.0.1"]
+
+
+class OldTodo(BaseModel):
+    """How the first releases showed a todo."""
+
+    id: int
+    title: str
+
+
+def versioned(database: str = "sqlite://") -> Live:
+    live = Live(database, releases=RELEASES, allowed_origins=["https://app.example"], synchronous="NORMAL")
+    live.add_resource("/api/todos", Todo, versions="<3", read=OldTodo)
+    live.add_resource("/api/todos", Todo, versions=">=3")
+    live.add_resource("/api/books", Book, versions="^2")
+    live.add_resource("/api/all", Todo)
+    return live
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    live = versioned()
+    async with live, httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://test") as it:
+        yield it
+
+
+@pytest.mark.parametrize(
+    ("asked", "release", "shown"),
+    [
+        (None, "3.0.1", {"id", "title", "completed", "order"}),
+        ("*", "3.0.1", {"id", "title", "completed", "order"}),
+        ("<3", "2.1.0", {"id", "title"}),
+        ("1.0.0", "1.0.0", {"id", "title"}),
+        ("1 || 2", "2.1.0", {"id", "title"}),
+    ],
+)
+async def test_the_highest_release_in_the_range_answers(
+    client: httpx.AsyncClient, asked: str | None, release: str, shown: set[str]
+) -> None:
+    headers = {} if asked is None else {"API-Version": asked}
+    created = await client.post("/api/todos", json={"title": "milk"}, headers=headers)
+    listed = await client.get("/api/todos", headers=headers)
+    missing = await client.get("/api/todos/99", headers=headers)
+    for answer in (created, listed, missing):
+        assert answer.headers["api-version"] == release
+        assert "API-Version" in answer.headers.get_list("vary")
+    assert created.json().keys() == listed.json()[0].keys() == shown
+    is_problem(missing, 404)
+
+
+@pytest.mark.parametrize("asked", [">3.0.1", "abc", "", "4", "9" * 200, "\u00e9"])
+@pytest.mark.parametrize("path", ["/api/todos", "/api/todos/1", "/api/books"])
+async def test_what_no_release_is_in_is_a_400(client: httpx.AsyncClient, asked: str, path: str) -> None:
+    if not asked:
+        assert (await client.get("/api/todos", headers={"API-Version": ""})).status_code == 200
+        return
+    headers = {"API-Version": asked.encode("latin-1"), "Origin": b"https://app.example"}
+    answer = await client.post(path, json={"title": "x"}, headers=headers)  # type: ignore[arg-type]
+    problem = is_problem(answer, 400)
+    assert problem["detail"].startswith("API-Version: ")
+    assert "api-version" not in answer.headers
+    assert {"API-Version", "Origin"} <= set(answer.headers.get_list("vary"))
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    assert (await client.get("/api/all")).json() == []
+
+
+async def test_a_release_has_only_its_own_paths(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/api/books", headers={"API-Version": "2"})).status_code == 200
+    assert (await client.get("/api/books")).status_code == 404
+    assert (await client.get("/api/books", headers={"API-Version": "1"})).status_code == 404
+    for asked in ("1", "2", "3"):
+        assert (await client.get("/api/all", headers={"API-Version": asked})).status_code == 200
+    health = await client.get("/live/health", headers={"API-Version": "abc"})
+    assert (health.status_code, "vary" in health.headers) == (200, False)
+
+
+async def test_each_version_hears_its_own_documents(tmp_path: Path) -> None:
+    live = versioned(f"sqlite:///{tmp_path / 'v.db'}")
+    async with (
+        live,
+        httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://test") as http,
+    ):
+        channels = {}
+        for asked in ("1.0.0", "3"):
+            answer = await http.get("/api/todos", headers={"API-Version": asked})
+            channels[asked] = answer.headers["live-channel"]
+        assert channels == {"1.0.0": "/api/todos/~version/2~2E1~2E0", "3": "/api/todos"}
+        bodies: dict[str, Any] = {}
+        for asked, channel in channels.items():
+            await live.bayeux.local_client().subscribe(
+                channel, lambda data, asked=asked: bodies.update({asked: data["body"]})
+            )
+        await http.post("/api/todos", json={"title": "milk"})
+        await wait_until(lambda: len(bodies) == 2)
+    assert bodies["1.0.0"] == {"id": 1, "title": "milk"}
+    assert bodies["3"] == {"id": 1, "title": "milk", "completed": False, "order": None}
+
+
+async def test_without_releases_nothing_is_said_of_them() -> None:
+    live = Live("sqlite://", synchronous="NORMAL")
+    live.add_resource("/api/todos", Todo)
+    async with (
+        live,
+        httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://test") as http,
+    ):
+        answer = await http.get("/api/todos", headers={"API-Version": "7"})
+        assert (answer.status_code, "api-version" in answer.headers) == (200, False)
+        assert "API-Version" not in answer.headers.get_list("vary")
+
+
+@pytest.mark.parametrize(
+    ("releases", "ranges", "told"),
+    [
+        (["1.0.0", "abc"], [], "releases: 'abc' is no semantic version"),
+        (["1.0.0", "1.0.0"], [], "releases: 1.0.0 is named twice"),
+        ("1.0.0", [], "releases: a list"),
+        (["1.0.0"], ["abc"], "versions: a range"),
+        (["1.0.0"], [7], "versions: "),
+        (["1.0.0"], ["2.x"], "versions: /api/x: no release is in '2.x'"),
+        (["1.0.0", "2.0.0"], [">0", "<2"], "versions: /api/x: release 1.0.0 is in '>0' and '<2'"),
+        (["1.0.0"], ["1.0.0", "1.0.0"], "versions: /api/x: release 1.0.0 is in '1.0.0' and '1.0.0'"),
+        (["1.0.0", "2.0.0", "3.0.0"], ["1.x", "3.x"], "versions: /api/x: release 2.0.0 is in none"),
+        (["1.0.0", "2.0.0"], ["2.x"], "releases: there is no resource in release 1.0.0"),
+        ([], ["1.x"], "versions: /api/x is in '1.x', but the Live has no releases"),
+        (["1.0.0"], ["1.x", None], "path: /api/x is declared already"),
+    ],
+)
+async def test_what_does_not_fit_is_an_error_at_start_at_the_latest(
+    releases: Any, ranges: list[Any], told: str
+) -> None:
+    async def start() -> None:
+        live = Live("sqlite://", releases=releases)
+        for each in ranges:
+            live.add_resource("/api/x", Todo, **({} if each is None else {"versions": each}))
+        async with live:
+            pass
+
+    with pytest.raises(ConfigurationError) as raised:
+        await start()
+    assert str(raised.value).startswith(told)
