@@ -17,7 +17,8 @@ PUBLIC = {
     "Live", "LiveRouter", "Log", "Change", "__version__",
     "LiveError", "ConfigurationError", "StoreError", "StoreUnavailable", "SchemaMismatch", "CaptureMissing",
     "ConstraintViolated", "RequestError", "MalformedRequest", "DocumentNotFound", "Conflict", "TooLarge",
-    "UnsupportedMediaType", "InvalidDocument", "KeyReused", "BayeuxError",
+    "UnsupportedMediaType", "InvalidDocument", "KeyReused", "BayeuxError", "NotAcceptable", "PreconditionFailed",
+    "PreconditionRequired",
     "HandshakeRefused", "ClientError", "ClientClosed", "SessionEnded", "Unreachable", "Unconfirmed", "MessagesMissed",
     "LiveClient", "LiveCollection", "DocumentChange", "Operation", "RequestRefused", "NotLive",
 }  # fmt: skip
