@@ -32,6 +32,7 @@ PAGES = (
     "fastapi",
     "deploy",
     "capture",
+    "topics/webhooks",
     "topics/testing",
     "topics/reliability",
     "topics/speed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import sqlite3
@@ -11,8 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from .command import ROOT, Command, command
+from .serving import wait_until
+from .webhooks.receiver import SECRET, Order, order, selling
 
 EXAMPLES = ROOT / "examples"
 
@@ -89,6 +93,27 @@ def test_a_durable_listener_hears_what_was_written_while_it_slept(tmp_path: Path
     with serving("listener", tmp_path) as (_, run):
         run.wait_line("receipt for order 2: milk")
         assert not [line for line in run.lines if "receipt for order 1" in line]
+
+
+def test_a_receiver_of_webhooks_keeps_what_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
+    with serving("webhook_receiver", tmp_path) as (client, run):
+        url = f"{client.base_url}/hooks/orders"
+        assert client.post(url, json={}).status_code == 400
+
+        async def sell() -> None:
+            async with selling(tmp_path, url) as live:
+                await order(live, "a", "b")
+                async with live.session() as session:
+                    await session.delete(await session.get(Order, 1))
+                    await session.commit()
+                expected = [{"id": 2, "text": "b"}]
+                await wait_until(lambda: client.get("/orders").json() == expected)
+
+        asyncio.run(sell())
+        assert not [line for line in run.lines if "missed" in line]
 
 
 def test_a_program_watches_a_list(tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ PUBLIC = {
     "PreconditionRequired",
     "HandshakeRefused", "ClientError", "ClientClosed", "SessionEnded", "Unreachable", "Unconfirmed", "MessagesMissed",
     "LiveClient", "LiveCollection", "DocumentChange", "Operation", "RequestRefused", "NotLive",
+    "Webhook",
 }  # fmt: skip
 LIVE = {
     "resource", "add_resource", "include_router", "on", "app", "mount", "wrap", "router", "lifespan", "session",
-    "snapshot", "bayeux", "statistics",
+    "snapshot", "bayeux", "statistics", "webhooks",
 }  # fmt: skip
 
 

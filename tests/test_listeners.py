@@ -164,6 +164,62 @@ async def test_a_stop_does_not_wait_for_a_call_that_hangs(tmp_path: Path) -> Non
     await asyncio.wait_for(ended.wait(), 5)
 
 
+@pytest.mark.parametrize("is_taken", [True, False])
+async def test_a_durable_call_ends_where_its_lease_is_lost_or_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_taken: bool
+) -> None:
+    monkeypatch.setattr(listeners, "LEASE", 0.1)
+    monkeypatch.setattr(listeners, "RETRY", 0.01)
+    live = make(tmp_path / "a.db")
+    calls: list[str] = []
+    cancelled = asyncio.Event()
+
+    @live.on(Order, durable="mail")
+    async def hear(change: Change) -> None:
+        assert not calls or cancelled.is_set(), "two calls at once"
+        calls.append(change.seq)
+        if len(calls) == 1:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+    async with live:
+        store = live._store
+        hold = store.hold_cursor
+
+        async def fail_once(name: str, owner: str, until: float, now: float) -> bool:
+            if not calls or cancelled.is_set():
+                return await hold(name, owner, until, now)
+            if is_taken:
+                return False
+            raise StoreUnavailable("locked")
+
+        monkeypatch.setattr(store, "hold_cursor", fail_once)
+        await wait_until(lambda: store.cursor("mail"))
+        await insert(live, "a")
+        await wait_until(lambda: len(calls) == 2)
+    assert len(set(calls)) == 1, "the change is heard again"
+
+
+async def test_listeners_that_hang_are_stopped_together(tmp_path: Path) -> None:
+    live = make(tmp_path / "a.db")
+    entered: list[int] = []
+    for number in range(3):
+
+        @live.on(Order)
+        async def hang(change: Change, number: int = number) -> None:
+            entered.append(number)
+            await asyncio.Event().wait()
+
+    await live.__aenter__()
+    await insert(live, "a")
+    await wait_until(lambda: len(entered) == 3)
+    started = time.monotonic()
+    await live.__aexit__(None, None, None)
+    assert time.monotonic() - started < 2
+
+
 def test_a_wrong_declaration_names_what_is_wrong(tmp_path: Path) -> None:
     live = make(tmp_path / "a.db")
     with pytest.raises(ConfigurationError, match="insert"):

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .live import Live
     from .router import LiveRouter
     from .stores.base import Log
+    from .webhooks import Webhook
 
 _HOMES = {
     ".live": ("Live",),
@@ -55,6 +56,7 @@ _HOMES = {
     ".stores.base": ("Log",),
     ".change": ("Change",),
     ".hooks": ("Operation",),
+    ".webhooks": ("Webhook",),
     ".collection": ("LiveClient", "LiveCollection", "DocumentChange"),
     ".errors": (
         "LiveError",
@@ -125,6 +127,7 @@ __all__ = [
     "Unconfirmed",
     "Unreachable",
     "UnsupportedMediaType",
+    "Webhook",
     "__version__",
 ]
 

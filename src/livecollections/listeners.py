@@ -159,26 +159,27 @@ class Run:
     async def _pass(self, change: Change, done: Callable[[str], Awaitable[bool]]) -> bool:
         """Hear one change and go on behind it; False where that is no longer for us."""
         self._busy = True
-        if change.method in self._listener.methods:
-            await self._call(change)
-        kept = await done(change.seq)
+        kept = change.method not in self._listener.methods or await self._call(change)
+        kept = kept and await done(change.seq)
         self._busy = False
         self._position = change.seq
         return kept and not self._stopping
 
-    async def _call(self, change: Change) -> None:
+    async def _call(self, change: Change) -> bool:
+        """Call the function; whether it ended. It is cancelled where another process has taken over, or may have."""
         call = asyncio.ensure_future(self._handle(change))
         try:
-            await self._wait_call(call)
-        except asyncio.CancelledError:
+            while not call.done():
+                await asyncio.wait({call}, timeout=LEASE / 3)
+                if (
+                    self._listener.durable
+                    and not call.done()
+                    and not await self._hold(self._listener.durable)
+                ):
+                    return False
+            return True
+        finally:
             call.cancel()
-            raise
-
-    async def _wait_call(self, call: asyncio.Future[None]) -> None:
-        while not call.done():
-            await asyncio.wait({call}, timeout=LEASE / 3)
-            if self._listener.durable and not call.done():
-                await self._hold(self._listener.durable)
 
     async def _handle(self, change: Change) -> None:
         handler = self._listener.handler

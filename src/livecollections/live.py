@@ -42,6 +42,7 @@ from .router import Declaration, LiveRouter, check_path
 from .source import Source
 from .stores.base import Log, Store
 from .versions import Releases
+from .webhooks import Webhooks
 
 logger = logging.getLogger("livecollections.live")
 
@@ -58,6 +59,7 @@ class Started:
     feed: Feed
     resources: list[Resource]
     paths: Paths | ReleasedPaths
+    webhooks: Webhooks
     exit: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -171,16 +173,21 @@ class Live(LiveRouter):
         for channel in by_channel:
             self.bayeux.add_history(channel, feed)
             stack.callback(self.bayeux.remove_history, channel)
-        for listener in self._all_listeners():
-            run = ListenerRun(listener, heard[listener.model].name, self._store, feed, self._clock)
+        webhooks = Webhooks(described, self._store, self._clock)
+        runs = [
+            ListenerRun(listener, heard[listener.model].name, self._store, feed, self._clock)
+            for listener in self._all_listeners()
+        ]
+        for run in runs:
             run.start()
-            stack.push_async_callback(run.stop)
+        webhooks.start(feed)
+        stack.push_async_callback(stop_together, [webhooks, *runs])
         # What waits for a lock, in the way of all that stops before the store does.
         stack.callback(self._store.hasten)
         signals = Signals(asyncio.get_running_loop(), self._end)
         signals.install()
         stack.callback(signals.restore)
-        return Started(feed, described, self._paths(described, feed))
+        return Started(feed, described, self._paths(described, feed), webhooks)
 
     async def _end(self) -> None:
         self._store.hasten()
@@ -321,6 +328,11 @@ class Live(LiveRouter):
                 return resource.documents(found.rows), found.seq
         raise ConfigurationError(f"no resource offers {model.__name__}")
 
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks of its resources, and their dead letters. Raises StoreUnavailable before the start."""
+        return self._require_start().webhooks
+
     def statistics(self) -> status.LiveStatistics:
         """What it has to do now, and has done since it was started.
 
@@ -451,6 +463,11 @@ async def rehearse(live: Live, workers: int) -> None:
         await live._open()
     finally:
         await live._store.stop()
+
+
+async def stop_together(parts: Sequence[ListenerRun | Webhooks]) -> None:
+    """Stop parts that may each take a second, in one."""
+    await asyncio.gather(*(each.stop() for each in parts))
 
 
 def open_store(database: Any, **options: Any) -> Store:

@@ -34,7 +34,7 @@ from .source import Column, Source
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OPTIONS = (
     "create", "exclude", "limit", "methods", "read", "read_only", "require_if_match", "sort", "tags", "update",
-    "versions", *STAGES,
+    "versions", "webhooks", *STAGES,
 )  # fmt: skip
 FLAGS = ("require_if_match",)
 
@@ -70,6 +70,7 @@ class Resource:
     require_if_match: bool
     versions: str
     hooks: Hooks
+    webhooks: tuple[Any, ...]
     document: Callable[[Row], dict[str, Any]]
     """What GET shows of a row: JSON-ready, whatever the row holds."""
 
@@ -94,6 +95,7 @@ class Resource:
         limit: the most documents that one answer holds.  tags: of its operations in OpenAPI.
         require_if_match: PUT, PATCH and DELETE must say by If-Match which state they are based on.
         versions: the releases of the API that have it, as a range of semantic versions (``"<2"``).
+        webhooks: where its changes are posted, each a Webhook.
         before_validate, after_validate, before_write, after_write, before_commit, after_commit: functions of an
         Operation, or lists of them.
 
@@ -308,6 +310,7 @@ def _build(
     tags: Iterable[str] | None = None,
     require_if_match: bool | None = None,
     versions: str | None = None,
+    webhooks: Iterable[Any] | None = None,
     **hooks: Any,
 ) -> Resource:
     if not _PATH.fullmatch(path) or path.partition("/")[2].split("/")[0] in ("meta", "service"):
@@ -348,6 +351,7 @@ def _build(
         require_if_match=bool(require_if_match),
         versions=versions or "*",
         hooks=Hooks(hooks),
+        webhooks=tuple(webhooks or ()),
         document=by_columns
         if read is None and is_plain(shown)
         else modelled(shown, read is not None, by_columns),
@@ -368,7 +372,7 @@ def _check_option(option: str, value: Any) -> None:
     elif option in FLAGS:
         if not isinstance(value, bool):
             raise ConfigurationError(f"{option}: True or False is needed, not {value!r}")
-    elif option in ("sort", "versions") and isinstance(value, str):
+    elif option == "webhooks" or (option in ("sort", "versions") and isinstance(value, str)):
         return
     elif (
         isinstance(value, str)

@@ -16,6 +16,7 @@ from .errors import ConfigurationError
 from .listeners import Handler, Listener
 from .resource import Resource
 from .versions import check_range
+from .webhooks import check_webhooks
 
 M = TypeVar("M", bound=type)
 
@@ -46,8 +47,8 @@ class LiveRouter:
     def resource(self, path: str, **options: Any) -> Callable[[M], M]:
         """Offer the decorated model at ``path``; the class is returned unchanged.
 
-        options: ``read create update exclude read_only methods sort limit tags versions``, and hooks such as
-        ``before_write`` (see ``Resource.build``).
+        options: ``read create update exclude read_only methods sort limit tags versions webhooks``, and hooks such
+        as ``before_write`` (see ``Resource.build``).
         Raises ConfigurationError that names a wrong option.
         """
 
@@ -66,6 +67,7 @@ class LiveRouter:
         check_model(model)
         whole = self._own_prefix + path
         Resource.check_options(options)
+        check_webhooks(options.get("webhooks", ()))
         if "versions" in options:
             check_range("versions", options["versions"])
         for declared in self._all_declarations():

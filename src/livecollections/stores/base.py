@@ -145,8 +145,58 @@ class Batch:
     trimmed_to: str | None = None
 
 
+LetterState = Literal["failing", "dead", "ended", "resumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that the receiver of a webhook has not taken.
+
+    webhook: its name.  seq: of the change.  body: what is posted.
+    state: "failing", it is tried again; "dead", it was given up; "ended", it was given up, and the webhook with it;
+    "resumed", that webhook goes on.
+    attempts: so far.  reason: why the last one failed.
+    since: the time of the first.  due: of the next; both in seconds since 1970.
+    """
+
+    webhook: str
+    seq: str
+    body: bytes
+    state: LetterState = "failing"
+    attempts: int = 0
+    reason: str = ""
+    since: float = 0.0
+    due: float = 0.0
+
+
+class Letters(ABC):
+    """The letters that a store keeps, at most one for each webhook and seq."""
+
+    @abstractmethod
+    async def read(
+        self, webhook: str, states: Collection[LetterState], after: str = "", limit: int = 100
+    ) -> list[Letter]:
+        """Letters of a webhook in some states, in the order of their seqs, after one of those."""
+
+    @abstractmethod
+    async def keep(self, letter: Letter, most: int) -> int:
+        """Keep a letter in the place of what was kept of it; of more dead ones than ``most`` the oldest go.
+
+        The answer is how many went.
+        """
+
+    @abstractmethod
+    async def drop(self, webhook: str, seq: str) -> None:
+        """Forget a letter; nothing happens if there is none."""
+
+
 class Store(ABC):
-    """A database that keeps rows and the log of their changes."""
+    """A database that keeps rows and the log of their changes.
+
+    letters: those of webhooks.
+    """
+
+    letters: Letters
 
     @property
     @abstractmethod

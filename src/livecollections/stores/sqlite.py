@@ -52,6 +52,7 @@ from .sqlite_connection import (
     use_wal,
 )
 from .sqlite_install import install, install_sql, new_epoch, uninstall
+from .sqlite_letters import SQLiteLetters
 from .sqlite_list import Lists
 from .sqlite_log import ChangeLog, Images, layouts
 from .sqlite_schema import read_table
@@ -97,6 +98,7 @@ class SQLiteStore(Store):
         self._given_clock = clock
         self._clock = clock or (lambda: time.time())
         self._log = log or Log()
+        self.letters = SQLiteLetters(self._log, self._read, self._write)
         if self._log.schema:
             raise ConfigurationError("log: a schema is for PostgreSQL; SQLite has none")
         if not self._log.prefix.isidentifier():

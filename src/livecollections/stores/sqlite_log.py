@@ -20,6 +20,7 @@ from ..change import EPOCH_WIDTH, Change, Method
 from ..errors import StoreError
 from .base import Batch, Log
 from .sql import Field, decode_row
+from .sqlite_letters import letters_table
 from .sqlite_schema import Connection, literal, quote
 
 logger = logging.getLogger("livecollections.store")
@@ -71,12 +72,13 @@ def statements(log: Log) -> list[str]:
         f"CREATE TABLE IF NOT EXISTS {names.idempotency} (key TEXT PRIMARY KEY, digest TEXT, source TEXT, "
         "image TEXT, seq TEXT, at REAL)",
         f"CREATE INDEX IF NOT EXISTS {names.idempotency_at} ON {names.idempotency} (at)",
+        letters_table(log),
         f"INSERT OR IGNORE INTO {names.meta} VALUES ('epoch', {literal(new_epoch())})",
         f"INSERT OR IGNORE INTO {names.meta} VALUES ('trimmed_to', {literal(EMPTY)})",
     ]
 
 
-TABLES = ("changes", "meta", "notes", "cursors", "idempotency")
+TABLES = ("changes", "meta", "notes", "cursors", "idempotency", "letters")
 
 
 def place_of(seq: str) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
+from dataclasses import replace
 
 import pytest
 
 from ...cause import Cause
 from ...errors import StoreError
 from ...query import Equal, Query
-from ...stores.base import Log, Write
+from ...stores.base import Letter, LetterState, Log, Write
 from .models import Everything, Tag, Todo
 from .rig import StoreRig, changes, conforming, create, rows
 
@@ -117,6 +118,22 @@ class Lives:
         assert await rig.store.hold_cursor("mail", "b", until=40, now=20)
         assert not await rig.store.move_cursor("mail", "a", seq)
         assert await rig.store.cursor("mail") == seq
+
+    async def test_letters_are_kept_until_they_are_dropped(self, rig: StoreRig) -> None:
+        letters = rig.store.letters
+        made = [Letter("mail", f"{n:028x}", b"\x00\xff", "dead", 1, "no", float(n), 2.5) for n in range(4)]
+        assert [await letters.keep(each, most=9) for each in made] == [0] * 4
+        assert await letters.keep(Letter("other", made[0].seq, b""), most=1) == 0
+        states: tuple[LetterState, ...] = ("dead", "ended", "failing")
+        assert await letters.read("mail", states) == made
+        assert await letters.read("mail", states, after=made[1].seq, limit=1) == made[2:3]
+        again = replace(made[1], state="ended", attempts=2)
+        assert await letters.keep(again, most=2) == 1, "of the three dead ones"
+        assert await letters.read("mail", states) == [again, *made[2:]]
+        await letters.drop("mail", made[2].seq)
+        await letters.drop("mail", made[2].seq)
+        assert await letters.read("mail", states[:1]) == made[3:]
+        assert [each.state for each in await letters.read("other", states)] == ["failing"]
 
     def test_a_store_starts_again_on_another_loop(self, rig: StoreRig) -> None:
         store = rig.store = rig.open()
