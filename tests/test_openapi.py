@@ -111,7 +111,7 @@ def test_a_resource_has_its_methods_and_answers(resources: list[Resource]) -> No
     assert limit["schema"] == {"type": "integer", "minimum": 0, "maximum": 50, "default": 50}
     created = paths["/api/todos"]["post"]
     assert created["responses"]["201"]["headers"].keys() == {"Live-Seq", "ETag", "Location"}
-    assert {each["name"] for each in created["parameters"]} == {"Live-Origin", "Idempotency-Key"}
+    assert {each["name"] for each in created["parameters"]} == {"Live-Origin", "Idempotency-Key", "Prefer"}
     assert {"400", "409", "413", "415", "422", "503"} <= created["responses"].keys()
     problem = created["responses"]["422"]["content"]["application/problem+json"]["schema"]
     assert problem == {"$ref": "#/components/schemas/Problem"}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .collection import DocumentChange, LiveClient, LiveCollection
     from .errors import (
         BayeuxError,
+        BulkRefused,
         CaptureMissing,
         ClientClosed,
         ClientError,
@@ -66,6 +67,7 @@ _HOMES = {
         "SchemaMismatch",
         "CaptureMissing",
         "ConstraintViolated",
+        "BulkRefused",
         "RequestError",
         "MalformedRequest",
         "DocumentNotFound",
@@ -92,6 +94,7 @@ _HOMES = {
 
 __all__ = [
     "BayeuxError",
+    "BulkRefused",
     "CaptureMissing",
     "Change",
     "ClientClosed",

@@ -8,7 +8,8 @@
     │   ├── StoreUnavailable         not reachable, locked for too long, or not started
     │   │   └── SchemaMismatch       a table or column that was declared is not there
     │   ├── CaptureMissing           ``capture="check"`` found triggers missing or old
-    │   └── ConstraintViolated       a constraint of the database refuses the write
+    │   ├── ConstraintViolated       a constraint of the database refuses the write
+    │   └── BulkRefused              one of several writes is refused, so none was done
     ├── RequestError                 a request that can't be met; knows its HTTP status
     │   ├── MalformedRequest         400  not JSON, a bad query value
     │   ├── DocumentNotFound         404
@@ -89,6 +90,17 @@ class ConstraintViolated(StoreError):
     def __str__(self) -> str:
         where = f" on {', '.join(self.fields)}" if self.fields else ""
         return f"a {self.kind} constraint{where} refuses this"
+
+
+@dataclass
+class BulkRefused(StoreError):
+    """One of several writes is refused, so none was done. place: which, from 0 on.  error: why."""
+
+    place: int
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"write {self.place}: {self.error}"
 
 
 @dataclass

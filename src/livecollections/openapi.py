@@ -62,6 +62,12 @@ _IF_MATCH = {
     "description": "Tags of what the caller saw: done only if it still is.",
     "schema": {"type": "string"},
 }
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "return=minimal: without the document.",
+    "schema": {"type": "string"},
+}
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
     "in": "header",
@@ -248,12 +254,25 @@ def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
             parameters=_list_parameters(resource),
         ),
         "POST": operation(
-            f"Create a {name}",
+            f"Create a {name}, or several",
             "create",
-            {"201": {**whole, "headers": {**marked, **_LOCATION}}},
+            {"201": {**whole, "headers": {**marked, **_LOCATION}, "content": _json(_one_or_several(shown))}},
             (400, 409, 413, 415, 422, 503),
-            parameters=[_ORIGIN, _IDEMPOTENCY_KEY],
-            requestBody={"required": True, "content": _json(create)},
+            parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER],
+            requestBody={"required": True, "content": _json(_one_or_several(create))},
+        ),
+        "DELETE": operation(
+            f"Delete all of {resource.path} that a list would show",
+            "clear",
+            {
+                "200": {
+                    "description": "How many were deleted.",
+                    "headers": _SEQ_HEADER,
+                    "content": _json({"type": "integer", "minimum": 0}),
+                }
+            },
+            (400, 409, *conditional, 503),
+            parameters=[*_selection(resource), _ORIGIN, *if_match],
         ),
     }
     of_one = {
@@ -267,17 +286,17 @@ def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
         "PUT": operation(
             f"Replace a {name}",
             "replace",
-            {"200": whole},
+            {"200": whole, "204": {"description": "Done, as preferred.", "headers": _SEQ_HEADER}},
             (400, 404, 409, *conditional, 413, 415, 422, 503),
-            parameters=[_ORIGIN, *if_match],
+            parameters=[_ORIGIN, _PREFER, *if_match],
             requestBody={"required": True, "content": _json(update)},
         ),
         "PATCH": operation(
             f"Change a {name} (merge patch, JSON Patch, or update operators)",
             "patch",
-            {"200": whole},
+            {"200": whole, "204": {"description": "Done, as preferred.", "headers": _SEQ_HEADER}},
             (400, 404, 409, *conditional, 413, 415, 422, 503),
-            parameters=[_ORIGIN, _IDEMPOTENCY_KEY, *if_match],
+            parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER, *if_match],
             requestBody={
                 "required": True,
                 "content": {
@@ -295,6 +314,8 @@ def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
             parameters=[_ORIGIN, *if_match],
         ),
     }
+    if not resource.delete_all:
+        del collection["DELETE"]
     key, parameter = _key_parameter(resource)
     paths = {
         resource.path: _offered(resource, collection),
@@ -305,6 +326,10 @@ def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
 
 def _offered(resource: Resource, operations: dict[str, Schema]) -> Schema:
     return {verb.lower(): each for verb, each in operations.items() if verb in resource.methods}
+
+
+def _one_or_several(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
 
 
 def _json(schema: Schema) -> Schema:
@@ -347,6 +372,11 @@ def _list_parameters(resource: Resource) -> list[Schema]:
         if field.parse is not None and name not in reserved:
             parameters.append(_query_parameter(name, _text_schema(field), "Only those with this value."))
     return [*parameters, _IF_NONE_MATCH, _LAST_EVENT_ID]
+
+
+def _selection(resource: Resource) -> list[Schema]:
+    """What says which documents are meant."""
+    return [each for each in _list_parameters(resource) if each["in"] == "query" and each["name"] != "since"]
 
 
 def _query_parameter(name: str, schema: Schema, description: str) -> Schema:

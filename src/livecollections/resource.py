@@ -33,10 +33,22 @@ from .source import Column, Source
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OPTIONS = (
-    "create", "exclude", "limit", "methods", "read", "read_only", "require_if_match", "sort", "tags", "update",
-    "versions", "webhooks", *STAGES,
-)  # fmt: skip
-FLAGS = ("require_if_match",)
+    "create",
+    "delete_all",
+    "exclude",
+    "limit",
+    "methods",
+    "read",
+    "read_only",
+    "require_if_match",
+    "sort",
+    "tags",
+    "update",
+    "versions",
+    "webhooks",
+    *STAGES,
+)
+FLAGS = ("delete_all", "require_if_match")
 
 UNREACHABLE = ("", ".", "..")
 """Last segments that a client's URL loses on its way (RFC 3986, section 5.2.4)."""
@@ -67,6 +79,7 @@ class Resource:
     sort: str
     limit: int | None
     tags: tuple[str, ...]
+    delete_all: bool
     require_if_match: bool
     versions: str
     hooks: Hooks
@@ -93,6 +106,7 @@ class Resource:
         read_only: attributes that only the database and its owners set.  methods: some of GET, POST, PUT, PATCH,
         DELETE.  sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
         limit: the most documents that one answer holds.  tags: of its operations in OpenAPI.
+        delete_all: DELETE of the list deletes all that it shows.
         require_if_match: PUT, PATCH and DELETE must say by If-Match which state they are based on.
         versions: the releases of the API that have it, as a range of semantic versions (``"<2"``).
         webhooks: where its changes are posted, each a Webhook.
@@ -308,6 +322,7 @@ def _build(
     sort: str | Iterable[str] | None = None,
     limit: int | None = None,
     tags: Iterable[str] | None = None,
+    delete_all: bool | None = None,
     require_if_match: bool | None = None,
     versions: str | None = None,
     webhooks: Iterable[Any] | None = None,
@@ -348,6 +363,7 @@ def _build(
         sort=sort if isinstance(sort, str) else ",".join(sort or ()),
         limit=limit,
         tags=tuple(tags or ()),
+        delete_all=bool(delete_all),
         require_if_match=bool(require_if_match),
         versions=versions or "*",
         hooks=Hooks(hooks),

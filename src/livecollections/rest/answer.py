@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import responses
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from ..errors import (
+    BulkRefused,
     Conflict,
     ConstraintViolated,
     InvalidDocument,
@@ -84,14 +85,13 @@ def problem_of(error: Exception, resource: Resource, method: str, told: set[str]
 
     told: what has been logged of tables that are not as declared; that is logged once.
     """
+    error = told_of(error, resource, method)
     if isinstance(error, RequestError):
         return problem(error.status, error.title, error.detail, error.errors)
     if isinstance(error, HTTPException):  # a hook's, as FastAPI's users raise them
         headers = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
         title = responses.get(error.status_code, "Refused")
         return problem(error.status_code, title, str(error.detail), headers=headers)
-    if isinstance(error, ConstraintViolated):
-        return _refusal(error, resource, method)
     if isinstance(error, SchemaMismatch):
         return _mismatch(error, resource, told)
     if isinstance(error, StoreUnavailable):
@@ -117,11 +117,24 @@ def _mismatch(error: SchemaMismatch, resource: Resource, told: set[str]) -> Answ
     return problem(503, "Service Unavailable", detail, headers=[(b"retry-after", b"10")])
 
 
-def _refusal(error: ConstraintViolated, resource: Resource, method: str) -> Answer:
+def told_of(error: Exception, resource: Resource, method: str) -> Exception:
+    """What a store refuses, in the words of the resource; any other error as it is."""
+    if isinstance(error, BulkRefused):
+        why = told_of(error.error, resource, method)
+        return placed(why, error.place) if isinstance(why, RequestError) and method != "DELETE" else why
+    if not isinstance(error, ConstraintViolated):
+        return error
     refused, detail = _CONSTRAINTS.get(error.kind, _CONSTRAINTS["check"])
     if method == "DELETE":
         refused = Conflict
     fields = [field.name if (field := resource.field_of(name)) else name for name in error.fields]
     errors = [{"pointer": pointer((name,)), "detail": detail} for name in fields if name in resource.fields]
     where = f"{', '.join(fields)}: " if errors else ""
-    return problem(refused.status, refused.title, where + detail, errors)
+    return refused(where + detail, errors)
+
+
+def placed(error: RequestError, place: int) -> RequestError:
+    """An error as it is told of one document among several: by its place."""
+    errors = error.errors or [{"pointer": "", "detail": error.detail}]
+    errors = [{**fault, "pointer": f"/{place}{fault['pointer']}"} for fault in errors]
+    return replace(error, detail=f"/{place}: {error.detail}", errors=errors)

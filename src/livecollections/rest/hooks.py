@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 from ..change import Row
 from ..hooks import Hook, Hooks, Operation
 from ..stores.base import Store, Write, Written
-from .request import read_json
 
 logger = logging.getLogger("livecollections.rest")
 
@@ -32,14 +30,12 @@ class Hooked:
     hooks: Hooks
     operation: Operation
 
-    async def before_validate(self, body: bytes = b"") -> bytes:
-        """Run the first stage; gives the body as the hooks left it. Raises MalformedRequest."""
-        if body and self.hooks:
-            self.operation.body = read_json(body)
-        hooks = self.hooks.of("before_validate")
-        for hook in hooks:
+    async def before_validate(self, sent: Any = None) -> Any:
+        """Run the first stage; gives the body as the hooks left it. sent: what it was, read from JSON."""
+        self.operation.body = sent
+        for hook in self.hooks.of("before_validate"):
             await _aside(hook, self.operation)
-        return json.dumps(self.operation.body).encode() if body and hooks else body
+        return self.operation.body
 
     async def write(self, store: Store, write: Write) -> Written:
         """Do the write, with the stages inside its transaction and the one after it."""
@@ -47,11 +43,11 @@ class Hooked:
         await self.after_commit(written)
         return written
 
-    def around(self, write: Write) -> Write:
-        """A write with the stages that run inside the transaction."""
+    def around(self, write: Write, loop: asyncio.AbstractEventLoop | None = None) -> Write:
+        """A write with the stages that run inside the transaction. loop: awaits async ones; the running one if None."""
         if not self.hooks:
             return write
-        loop = asyncio.get_running_loop()
+        loop = loop or asyncio.get_running_loop()
         operation = self.operation
 
         def run(*stages: str) -> None:

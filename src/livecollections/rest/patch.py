@@ -16,7 +16,7 @@ from ..json_patch import apply_patch, read_patch
 from ..operators import apply_update, is_update, read_update
 from ..portable import is_deeper, same
 from ..resource import Resource
-from .request import DEEPEST_BODY, JSON_PATCH, MERGE_PATCH, Request, read_document, read_json
+from .request import DEEPEST_BODY, JSON_PATCH, MERGE_PATCH, Request, as_document
 
 ACCEPTED = f"application/json, {MERGE_PATCH}, {JSON_PATCH}".encode()
 """What PATCH takes, as ``Accept-Patch`` says it."""
@@ -25,25 +25,28 @@ Change = Callable[[Resource, Row], dict[str, Any]]
 """The attributes that change in a row."""
 
 
-def read_change(request: Request, body: bytes) -> Change:
-    """What a PATCH, or a PUT with an operator, asks for. Raises MalformedRequest, InvalidDocument."""
+def read_change(request: Request, sent: Any) -> Change:
+    """What a PATCH, or a PUT with an operator, asks for. sent: its body, read from JSON.
+
+    Raises MalformedRequest, InvalidDocument.
+    """
     operator = request.headers.get("update-operator")
     if operator is not None:
-        return _operated({operator: read_document(body)})
+        return _operated({operator: as_document(sent)})
     if request.media_type == JSON_PATCH:
-        return _stepped(read_json(body))
-    sent = read_document(body)
-    if is_update(sent) and request.media_type != MERGE_PATCH:
-        return _operated(sent)
-    return lambda view, row: view.patch_values(row, sent)
+        return _stepped(sent)
+    document = as_document(sent)
+    if is_update(document) and request.media_type != MERGE_PATCH:
+        return _operated(document)
+    return lambda view, row: view.patch_values(row, document)
 
 
-def read_replacement(request: Request, body: bytes) -> Change:
+def read_replacement(request: Request, sent: Any) -> Change:
     """What a PUT asks for: that the document be this one. Raises MalformedRequest, InvalidDocument."""
     if "update-operator" in request.headers:
-        return read_change(request, body)
-    sent = read_document(body)
-    return lambda view, row: view.replace_values(row, sent)
+        return read_change(request, sent)
+    document = as_document(sent)
+    return lambda view, row: view.replace_values(row, document)
 
 
 def _operated(body: Mapping[str, Any]) -> Change:

@@ -50,7 +50,12 @@ class Request:
         self._scope = scope
         self._receive = receive
         self.method: str = scope["method"]
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        self.headers = dict(pairs)
+        if len(self.headers) != len(pairs):
+            self.headers = {
+                name: ", ".join(each for key, each in pairs if key == name) for name in self.headers
+            }
 
     @property
     def path(self) -> str:
@@ -145,14 +150,12 @@ def read_json(body: bytes) -> Any:
     return value
 
 
-def read_document(body: bytes) -> dict[str, Any]:
-    """A JSON object from a body. Raises MalformedRequest, InvalidDocument."""
-    document = read_json(body)
-    if not isinstance(document, dict):
-        raise InvalidDocument(
-            "a JSON object is needed", [{"pointer": "", "detail": "a JSON object is needed"}]
-        )
-    return document
+def as_document(value: Any) -> dict[str, Any]:
+    """A value that has to be a JSON object. Raises InvalidDocument."""
+    if not isinstance(value, dict):
+        detail = "a JSON object is needed"
+        raise InvalidDocument(detail, [{"pointer": "", "detail": detail}])
+    return value
 
 
 def _check_value(value: Any, depth: int) -> None:

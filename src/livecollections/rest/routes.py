@@ -14,18 +14,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..bayeux.asgi import Server
 from ..change import Key, Row
-from ..errors import DocumentNotFound, MalformedRequest, UnsupportedMediaType
+from ..errors import DocumentNotFound, MalformedRequest, PreconditionFailed, UnsupportedMediaType
 from ..hooks import Operation
 from ..query import Query, parse
 from ..resource import Resource
 from ..stores.base import Listing, Snapshot, Store, Write, Written
 from .answer import Answer, Header, problem, problem_of
+from .bulk import create_all, delete_all
 from .cors import Cors
 from .hooks import Hooked
 from .listing import LongAnswer, answer_of
 from .patch import ACCEPTED, Change, read_change, read_replacement
 from .preconditions import Preconditions, document_tag, list_tag
-from .request import ClientGone, Request, read_document
+from .preference import APPLIED, is_minimal
+from .request import ClientGone, Request, as_document, read_json
 from .stream import EventStream, is_asked_for, open_stream
 
 BODY_LIMIT = 1024 * 1024
@@ -144,7 +146,10 @@ class Collection(Endpoint):
         body_limit: int,
         told: set[str],
     ) -> None:
-        super().__init__(resource, {"GET": self._list, "POST": self._create}, cors, told)
+        handlers: dict[str, Handler] = {"GET": self._list, "POST": self._create}
+        if resource.delete_all:
+            handlers["DELETE"] = self._delete_all
+        super().__init__(resource, handlers, cors, told)
         self._store = store
         self._server = server
         self._body_limit = body_limit
@@ -173,13 +178,31 @@ class Collection(Endpoint):
         request.refuse_parameters()
         origin = request.origin
         body = await request.body(self._body_limit)
+        sent = read_json(body)
+        if isinstance(sent, list):
+            return await self._create_all(request, view, sent, body)
         hooked = Hooked(view.hooks, Operation("POST", view.path))
-        values = view.create_values(read_document(await hooked.before_validate(body)))
+        values = view.create_values(as_document(await hooked.before_validate(sent)))
         write = Write(view.source, None, lambda row: values, origin, request.idempotency(body))
         written = await hooked.write(self._store, write)
         key = view.format_key(view.source.key_of(written.row))
         location = f"{request.path}/{key}".encode("latin-1")
-        return _written(view, written, 201, [(b"location", location)])
+        return _written(request, view, written, 201, [(b"location", location)])
+
+    async def _create_all(self, request: Request, view: Resource, sent: list[Any], body: bytes) -> Answer:
+        written = await create_all(view, self._store, sent, request.origin, request.idempotency(body))
+        headers = [NO_CACHE, *_seq(written[0])]
+        if is_minimal(request.headers):
+            return Answer(201, headers=[*headers, APPLIED])
+        return Answer(201, orjson.dumps(view.documents(each.row for each in written)), headers)
+
+    async def _delete_all(self, request: Request, view: Resource) -> Answer:
+        query, origin = parse(view, request.parameters()), request.origin
+        if (conditions := _conditions(request, view)) and conditions.are_unchanged(b'W/""'):
+            raise PreconditionFailed("there is a list, and If-None-Match forbids that")
+        written = await delete_all(view, self._store, query, origin)
+        headers = _seq(written[0]) if written else [(b"live-seq", (await self._store.head()).encode())]
+        return Answer(200, str(len(written)).encode(), [NO_CACHE, *headers])
 
 
 class Document(Endpoint):
@@ -230,8 +253,9 @@ class Document(Endpoint):
 
     async def _replace(self, request: Request, view: Resource) -> Answer:
         answer = await self._update(request, view, read_replacement)
-        # Without it the tag would be taken for that of what was sent (RFC 9110, section 9.3.4).
-        answer.headers = [*answer.headers, (b"content-location", request.path.encode("latin-1"))]
+        if answer.body:
+            # Without it the tag would be taken for that of what was sent (RFC 9110, section 9.3.4).
+            answer.headers = [*answer.headers, (b"content-location", request.path.encode("latin-1"))]
         return answer
 
     async def _patch(self, request: Request, view: Resource) -> Answer:
@@ -241,7 +265,7 @@ class Document(Endpoint):
             return problem(error.status, error.title, error.detail, headers=[ACCEPT_PATCH])
 
     async def _update(
-        self, request: Request, view: Resource, read: Callable[[Request, bytes], Change]
+        self, request: Request, view: Resource, read: Callable[[Request, Any], Change]
     ) -> Answer:
         request.refuse_parameters()
         origin = request.origin
@@ -249,7 +273,7 @@ class Document(Endpoint):
         body = await request.body(self._body_limit)
         key, idempotency = self._key(request, view), request.idempotency(body)
         hooked = Hooked(view.hooks, Operation(request.method, view.path, key=key))
-        wanted = read(request, await hooked.before_validate(body))
+        wanted = read(request, await hooked.before_validate(read_json(body)))
 
         def change(row: Row | None) -> dict[str, Any]:
             assert row is not None, "a store finds the row before it asks what to change"
@@ -257,7 +281,7 @@ class Document(Endpoint):
             return wanted(view, row)
 
         written = await hooked.write(self._store, Write(view.source, key, change, origin, idempotency))
-        return _written(view, written, 200)
+        return _written(request, view, written, 200)
 
     async def _delete(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
@@ -282,9 +306,16 @@ def _conditions(request: Request, view: Resource) -> Preconditions:
     return conditions
 
 
-def _written(resource: Resource, written: Written, status: int, headers: Sequence[Header] = ()) -> Answer:
-    body = orjson.dumps(resource.document(written.row))
-    return Answer(status, body, [NO_CACHE, (b"etag", document_tag(body)), *_seq(written), *headers])
+def _written(
+    request: Request, view: Resource, written: Written, status: int, headers: Sequence[Header] = ()
+) -> Answer:
+    body = orjson.dumps(view.document(written.row))
+    tagged = [NO_CACHE, (b"etag", document_tag(body)), *_seq(written), *headers]
+    if not is_minimal(request.headers):
+        return Answer(status, body, tagged)
+    if request.method == "PUT":  # it knows what it has sent, and not what was made of it
+        del tagged[1]
+    return Answer(204 if status == 200 else status, headers=[*tagged, APPLIED])
 
 
 def _release(chosen: str | MalformedRequest | None) -> list[Header]:

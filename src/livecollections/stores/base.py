@@ -123,6 +123,32 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Bulk:
+    """Several writes of one source (one at least) in one transaction, in their order: all are done, or none.
+
+    idempotency: of the whole; their own are not asked for.
+    """
+
+    writes: Sequence[Write]
+    idempotency: Idempotency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One write of each row that a query finds, in one transaction: all are done, or none.
+
+    change: as of a Write; it is given each row.  origin: ``<origin>.0`` is stamped for the first, and so on.
+    around: makes of each write the one that is done.
+    """
+
+    source: Source
+    query: Query
+    change: Callable[[Row | None], dict[str, Any] | None]
+    origin: str | None = None
+    around: Callable[[Write], Write] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What a write left: the row read back after the last trigger (for a delete, as it was last), the seq
     that the row holds, and whether it is the remembered answer to a repeated request."""
@@ -238,6 +264,14 @@ class Store(ABC):
 
         Returns when it is durable. Raises DocumentNotFound, Conflict, ConstraintViolated, StoreUnavailable;
         then nothing was changed.
+        """
+
+    @abstractmethod
+    async def write_all(self, writes: Bulk | Sweep) -> list[Written]:
+        """Do several writes; each of what is answered holds what all have done.
+
+        Returns when they are durable. Raises BulkRefused, which tells of one of them, KeyReused, StoreUnavailable,
+        MalformedRequest for a query; then nothing was changed.
         """
 
     @abstractmethod

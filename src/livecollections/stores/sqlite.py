@@ -17,7 +17,6 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -35,7 +34,7 @@ from ..errors import (
 )
 from ..query import Query
 from ..source import Source
-from .base import Batch, Listing, Log, Run, Snapshot, Store, Write, Written
+from .base import Batch, Bulk, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written
 from .sql import Field, TableSource, compile_query, decode_row, describe, referenced_tables, table_source
 from .sqlite_ahead import AHEAD, Ahead
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
@@ -55,17 +54,16 @@ from .sqlite_install import install, install_sql, new_epoch, uninstall
 from .sqlite_letters import SQLiteLetters
 from .sqlite_list import Lists
 from .sqlite_log import ChangeLog, Images, layouts
+from .sqlite_queue import Queue
 from .sqlite_schema import read_table
 from .sqlite_session import Sessions
-from .sqlite_write import Outcome, Shape, Writer
+from .sqlite_write import Job, Outcome, Shape, Writer
 from .threads import Threads
 
 T = TypeVar("T")
 
 logger = logging.getLogger("livecollections.store")
 
-JOINED = 64
-"""The most writes that share one transaction."""
 POLL = 0.02
 """Seconds between two looks for commits of others, while somebody waits, if nothing else is said."""
 SLOW_BEAT = 20.0
@@ -120,12 +118,15 @@ class SQLiteStore(Store):
         self._connections: dict[str, FileConnection] = {}
         self._capture = Capture(self._log, {})
         self._shapes: dict[int, Shape] = {}
-        self._waiting: list[tuple[Write, asyncio.Future[Written]]] = []
-        self._writing: asyncio.Task[None] | None = None
         self._repairing: asyncio.Task[None] | None = None
         self._watchers: dict[asyncio.Future[None], None] = {}
-        self._ahead = Ahead()
         self._next_look = 0.0
+        self._follow()
+
+    def _follow(self) -> None:
+        """Begin with nobody following the log and nothing waiting."""
+        self._ahead = Ahead()
+        self._queue = Queue(self._run, self._perform, self._ahead, self._committed)
 
     # --- opening and closing --------------------------------------------------------------------------------
 
@@ -153,7 +154,7 @@ class SQLiteStore(Store):
         self._data_version = self._schema_version = -1
         self._seen_head: str | None = None
         self._slow_beat = self._next_look = 0.0
-        self._ahead = Ahead()
+        self._follow()
         self._started = True
 
     def _open(self) -> None:
@@ -224,9 +225,9 @@ class SQLiteStore(Store):
             return
         self.hasten()
         self._started = False
-        for task in (self._writing, self._repairing):
-            if task is not None:
-                await asyncio.wait({task})
+        await self._queue.wait_empty()
+        if self._repairing is not None:
+            await asyncio.wait({self._repairing})
         self._notice()
         if hasattr(self, "_sessions"):
             await self._sessions.close()
@@ -336,39 +337,26 @@ class SQLiteStore(Store):
     # --- writing --------------------------------------------------------------------------------------------
 
     async def write(self, write: Write) -> Written:
+        written: Written = await self._outcome(write)
+        return written
+
+    async def write_all(self, writes: Bulk | Sweep) -> list[Written]:
+        written: list[Written] = await self._outcome(writes)
+        return written
+
+    async def _outcome(self, job: Job) -> Any:
         if not self._started:
             raise StoreUnavailable("the store is not started")
-        answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        self._waiting.append((write, answer))
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_waiting())
-        return await answer
+        return await self._queue.outcome(job)
 
-    async def _write_waiting(self) -> None:
-        while self._waiting:
-            batch = self._waiting[:JOINED]
-            del self._waiting[:JOINED]
-            end, logged = self._ahead.end, None
-            try:
-                outcomes, logged = await self._run(
-                    "write", partial(self._perform, [write for write, _ in batch], end)
-                )
-            except Exception as error:  # whatever went wrong, each caller hears of it
-                outcomes = [error] * len(batch)
-            for (_, answer), outcome in zip(batch, outcomes, strict=True):
-                if answer.done():
-                    continue
-                if isinstance(outcome, Exception):
-                    answer.set_exception(outcome)
-                else:
-                    answer.set_result(outcome)
-            if not self._ahead.add(end, logged):
-                self._next_look = 0.0
-            self._wake()
+    def _committed(self, is_kept: bool) -> None:
+        if not is_kept:
+            self._next_look = 0.0
+        self._wake()
 
-    def _perform(self, writes: Sequence[Write], end: str | None) -> tuple[list[Outcome], Batch | None]:
-        """Do writes, and read what the log holds after ``end`` by then."""
-        outcomes = self._writer.perform(writes)
+    def _perform(self, jobs: Sequence[Job], end: str | None) -> tuple[list[Outcome], Batch | None]:
+        """Do what waits, and read what the log holds after ``end`` by then."""
+        outcomes = self._writer.perform(jobs)
         if end is None:
             return outcomes, None
         try:

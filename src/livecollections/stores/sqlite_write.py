@@ -1,4 +1,4 @@
-"""Writes: several share one transaction, each in its savepoint.
+"""Writes: several share one transaction, each in its savepoint; what is to be done as a whole has one savepoint.
 
 Three rules. The answer is the row re-read by its key after the last trigger, and the highest seq then, before the
 next writer's savepoint. What one write does wrong undoes that one alone. A transaction that can't stand as a whole
@@ -17,15 +17,20 @@ from typing import Any
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..change import Row
-from ..errors import Conflict, ConstraintViolated, DocumentNotFound, KeyReused
-from .base import Write, Written
-from .sql import Expression, TableSource, decode_row, encode_values, table_source
+from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound, KeyReused
+from ..source import Source
+from .base import Bulk, Idempotency, Sweep, Write, Written
+from .sql import Expression, TableSource, compile_query, decode_row, encode_values, table_source
 from .sqlite_connection import FileConnection, is_broken_text, lenient, translated
 from .sqlite_log import ChangeLog, Images, Undecodable, layouts, place_of
 from .sqlite_schema import Table, quote
 from .sqlite_triggers import fields, image, of
 
-Outcome = Written | Exception
+_PLACED = "\x1f"
+"""Comes in no Idempotency-Key, and before all that does: after it stands the place of one of several answers."""
+
+Job = Write | Bulk | Sweep
+Outcome = Written | list[Written] | Exception
 
 
 class _Spoilt(Exception):
@@ -85,32 +90,32 @@ class Writer:
         self._dialect = dialect
         self._clock = clock
 
-    def perform(self, writes: Sequence[Write]) -> list[Outcome]:
-        """Do the writes in order; the answer has one outcome for each, in that order."""
-        if len(writes) > 1:
+    def perform(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Do the jobs in order; the answer has one outcome for each, in that order."""
+        if len(jobs) > 1:
             try:
-                return self._together(writes)
+                return self._together(jobs)
             except _NotBegun as error:
                 # Each would wait for the lock as long again, and all others behind it.
-                return [_cause(error) for _ in writes]
+                return [_cause(error) for _ in jobs]
             except _Spoilt:
                 pass
-        return [self._alone(write) for write in writes]
+        return [self._alone(job) for job in jobs]
 
-    def _alone(self, write: Write) -> Outcome:
+    def _alone(self, job: Job) -> Outcome:
         try:
-            return self._together([write])[0]
+            return self._together([job])[0]
         except _Spoilt as error:
             return _cause(error)
 
-    def _together(self, writes: Sequence[Write]) -> list[Outcome]:
+    def _together(self, jobs: Sequence[Job]) -> list[Outcome]:
         connection = self._connection
         try:
             connection.begin_immediate()
         except sqlite3.Error as error:
             raise _NotBegun from error
         try:
-            outcomes = [self._in_savepoint(write) for write in writes]
+            outcomes = [self._in_savepoint(job) for job in jobs]
             connection.execute("COMMIT")
         except _Spoilt:
             self._undo()
@@ -124,29 +129,34 @@ class Writer:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _in_savepoint(self, write: Write) -> Outcome:
+    def _in_savepoint(self, job: Job) -> Outcome:
         connection = self._connection
         connection.execute("SAVEPOINT live_write")
         try:
-            written = self._leniently(write)
+            outcome = self._leniently(job)
         except Exception as error:
             if not connection.in_transaction:
                 raise _Spoilt from error
             connection.execute("ROLLBACK TO live_write")
             connection.execute("RELEASE live_write")
-            return self._named(write, translated(error))
+            return self._named(job, translated(error)) if isinstance(job, Write) else translated(error)
         connection.execute("RELEASE live_write")
-        return written
+        return outcome
 
-    def _leniently(self, write: Write) -> Written:
+    def _leniently(self, job: Job) -> Outcome:
         try:
-            return self._do(write)
+            return self._done(job)
         except sqlite3.OperationalError as error:
             if not is_broken_text(error):
                 raise
         self._connection.execute("ROLLBACK TO live_write")
         with lenient(self._connection):
-            return self._do(write)
+            return self._done(job)
+
+    def _done(self, job: Job) -> Outcome:
+        if isinstance(job, Write):
+            return self._do(job)
+        return self._do_all(Bulk(self._swept(job)) if isinstance(job, Sweep) else job)
 
     def _named(self, write: Write, error: Exception) -> Exception:
         if not isinstance(error, ConstraintViolated):
@@ -159,19 +169,24 @@ class Writer:
     # --- one write ------------------------------------------------------------------------------------------
 
     def _do(self, write: Write) -> Written:
+        if write.idempotency and (remembered := self._remembered(write.idempotency, write.source)):
+            return remembered[0]
+        shape, key, found = self._step(write)
+        written = Written(found.row, self._log.head(self._connection))
+        if write.idempotency:
+            self._remember(shape, write.idempotency, write.idempotency.key, key, written)
+        return written
+
+    def _step(self, write: Write) -> tuple[Shape, list[Any], Found]:
+        """Do a write as far as its own row is concerned."""
         shape = self._shape(table_source(write.source), self._connection)
-        if write.idempotency and (remembered := self._remembered(write)):
-            return remembered
         start = place_of(self._log.head(self._connection)) if write.origin else 0
         key, found = self._insert(shape, write) if write.key is None else self._change(shape, write)
         if write.origin:
             self._log.stamp(self._connection, write.origin, start, shape.source.name, found.key)
-        written = Written(found.row, self._log.head(self._connection))
         if write.check:
             write.check(found.row)
-        if write.idempotency:
-            self._remember(shape, write, key, written)
-        return written
+        return shape, key, found
 
     def _insert(self, shape: Shape, write: Write) -> tuple[list[Any], Found]:
         values = encode_values(shape.source, write.change(None) or {}, self._dialect, insert=True)
@@ -215,42 +230,78 @@ class Writer:
             raise Conflict("a rule of the database took the document away")
         return found
 
+    # --- several writes -------------------------------------------------------------------------------------
+
+    def _do_all(self, bulk: Bulk) -> list[Written]:
+        if bulk.idempotency and (found := self._remembered(bulk.idempotency, bulk.writes[0].source, True)):
+            return found
+        steps = [self._placed(place, write) for place, write in enumerate(bulk.writes)]
+        # A later one may have changed an earlier one's row: by a trigger, or because it is the same.
+        left = [self._left(place, write, *steps[place]) for place, write in enumerate(bulk.writes)]
+        seq = self._log.head(self._connection)
+        written = [Written(each.row, seq) for each in left]
+        if bulk.idempotency:
+            for place, (shape, key, _) in enumerate(steps):
+                name = f"{bulk.idempotency.key}{_PLACED}{place:09}" if place else bulk.idempotency.key
+                self._remember(shape, bulk.idempotency, name, key, written[place])
+        return written
+
+    def _placed(self, place: int, write: Write) -> tuple[Shape, list[Any], Found]:
+        try:
+            return self._step(write)
+        except Exception as error:
+            if is_broken_text(error):
+                raise
+            raise BulkRefused(place, self._named(write, translated(error))) from error
+
+    def _left(self, place: int, write: Write, shape: Shape, key: Sequence[Any], found: Found) -> Found:
+        row = self._connection.execute(shape.select, key).fetchone()
+        if row is None and write.key is None:
+            raise BulkRefused(place, Conflict("a rule of the database took the document away"))
+        return shape.found(row) or found
+
+    def _swept(self, sweep: Sweep) -> list[Write]:
+        source = table_source(sweep.source)
+        compiled = compile_query(source, sweep.query, self._dialect)
+        rows = self._connection.execute(*compiled).fetchall() if compiled else []
+        keys = [source.key_of(decode_row(source.shown, row)) for row in rows]
+        writes = [
+            Write(source, key, sweep.change, f"{sweep.origin}.{place}" if sweep.origin else None)
+            for place, key in enumerate(keys)
+        ]
+        return writes if sweep.around is None else list(map(sweep.around, writes))
+
     # --- repeated requests ----------------------------------------------------------------------------------
 
-    def _remembered(self, write: Write) -> Written | None:
-        assert write.idempotency is not None
-        row = self._connection.execute(
-            f"SELECT digest, source, image, seq FROM {self._log.names.idempotency} WHERE key = ?",
-            (write.idempotency.key,),
-        ).fetchone()
-        if row is None:
-            return None
-        digest, source, stored, seq = row
-        if digest != write.idempotency.digest or source != write.source.name:
+    def _remembered(self, asked: Idempotency, source: Source, several: bool = False) -> list[Written] | None:
+        is_asked = "key = ? OR (key > ? AND key < ?) ORDER BY key" if several else "key = ?"
+        rows = self._connection.execute(
+            f"SELECT digest, source, image, seq FROM {self._log.names.idempotency} WHERE {is_asked}",
+            (asked.key, asked.key + _PLACED, asked.key + " ") if several else (asked.key,),
+        ).fetchall()
+        if any(row[:2] != (asked.digest, source.name) for row in rows):
             raise KeyReused("this Idempotency-Key was used for another request")
-        if self._images.is_new(stored):
+        return [
+            Written(self._recalled(source, image), seq, repeated=True) for _, _, image, seq in rows
+        ] or None
+
+    def _recalled(self, source: Source, image: str) -> Row:
+        if self._images.is_new(image):
             self._images.learn(layouts(self._connection, self._log.log))
         try:
-            whole = self._images.row(source, stored)
+            whole = self._images.row(source.name, image)
         except Undecodable as error:
             raise Conflict("this request was met before, but its answer can't be given again") from error
-        shown = {column.attribute: whole[column.attribute] for column in write.source.columns}
-        return Written(shown, seq, repeated=True)
+        return {column.attribute: whole[column.attribute] for column in source.columns}
 
-    def _remember(self, shape: Shape, write: Write, key: Sequence[Any], written: Written) -> None:
-        assert write.idempotency is not None
+    def _remember(
+        self, shape: Shape, asked: Idempotency, name: str, key: Sequence[Any], written: Written
+    ) -> None:
         row = self._connection.execute(shape.image, key).fetchone()
         self._connection.execute(
             f"INSERT INTO {self._log.names.idempotency} (key, digest, source, image, seq, at) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                write.idempotency.key,
-                write.idempotency.digest,
-                write.source.name,
-                row and row[0],
-                written.seq,
-                self._clock(),
-            ),
+            (name, asked.digest, shape.source.name, row and row[0], written.seq, self._clock()),
         )
 
 

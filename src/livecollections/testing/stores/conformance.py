@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from .bulks import Bulks
 from .documents import Documents
 from .entries import Entries
 from .histories import Histories
@@ -11,7 +12,7 @@ from .lives import Lives
 from .rig import StoreRig
 
 
-class StoreConformance(Documents, Entries, Lives, Histories):
+class StoreConformance(Documents, Bulks, Entries, Lives, Histories):
     """The suite that a store of yours is to pass, whatever its database: ``class TestMine(StoreConformance)``.
 
     Give it a fixture ``rig`` that returns a StoreRig. The tests are plain functions for pytest.
