@@ -122,6 +122,7 @@ LAYERS = {
         "bayeux.transports",
         "bayeux.transports.*",
         "openapi",
+        "openapi.*",
         "rest",
         "rest.*",
     ),

@@ -1,25 +1,17 @@
-"""OpenAPI: what the resources offer, as an OpenAPI 3.1 document, alone or merged into a host's own.
+"""Operations: the paths of a resource, and what each method takes and answers there, errors too.
 
-Schemas come from the Pydantic classes; what a body may not name is not in them. This module knows no HTTP server.
+One rule: what a method is said to take it takes, and nothing else is answered than what is said; a run of schemathesis
+against a server compares them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
-
-from .field import Field
-from .input import Input
-from .operators import OPERATORS
-from .resource import Resource
-from .version import __version__
-
-Schema = dict[str, Any]
+from ..operators import OPERATORS
+from ..resource import Resource
+from .schemas import Schema, Schemas, input_schema, read_schema, text_schema
 
 _SEQ = "The place in the log up to which every change is in the body."
 _SEQ_HEADER: Schema = {"Live-Seq": {"description": _SEQ, "schema": {"type": "string"}}}
@@ -128,102 +120,17 @@ _PROBLEMS = {
     428: "If-Match is needed.",
     503: "Not started, or the database can't be reached.",
 }
-_DESCRIPTION = (
-    "Integers beyond ±(2^53 − 1) travel as strings, NaN and the infinities as null. "
-    "Every list is live: subscribe to its Live-Channel from its Live-Seq on."
-)
 
 
-def document(
-    resources: Iterable[Resource], title: str = "livecollections", version: str = __version__
-) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of some resources."""
-    empty = {"openapi": "3.1.0", "info": {"title": title, "version": version, "description": _DESCRIPTION}}
-    return merge({**empty, "paths": {}}, resources)
-
-
-def merge(host: dict[str, Any], resources: Iterable[Resource]) -> dict[str, Any]:
-    """A host's document with the resources in it; the host's is left as it is, and what it names keeps its name."""
-    merged = deepcopy(host)
-    schemas = _Schemas(merged.setdefault("components", {}).setdefault("schemas", {}))
-    paths = merged.setdefault("paths", {})
-    for resource in resources:
-        for path, operations in _paths(resource, schemas).items():
-            paths[path] = {**operations, **paths.get(path, {})}
-    return merged
-
-
-class _Schemas:
-    """The named schemas of a document. A name that is taken by something else gets a number."""
-
-    def __init__(self, schemas: dict[str, Schema]) -> None:
-        self._schemas = schemas
-
-    def add(self, name: str, schema: Schema) -> Schema:
-        """Name a schema, and each of its definitions; gives a reference to it."""
-        number = 1
-        while True:
-            used = name if number == 1 else f"{name}{number}"
-            named = _hoisted(schema, used)
-            if all(self._schemas.get(each, one) == one for each, one in named.items()):
-                self._schemas.update(named)
-                return {"$ref": f"#/components/schemas/{used}"}
-            number += 1
-
-
-def _hoisted(schema: Schema, name: str) -> dict[str, Schema]:
-    """A schema and its definitions, which become ``<name>.<definition>``, each by its name."""
-
-    def pointed(part: Any) -> Any:
-        if isinstance(part, dict):
-            reference = part.get("$ref")
-            if isinstance(reference, str) and reference.startswith("#/$defs/"):
-                part = {**part, "$ref": reference.replace("#/$defs/", f"#/components/schemas/{name}.")}
-            return {key: pointed(each) for key, each in part.items() if key != "$defs"}
-        return [pointed(each) for each in part] if isinstance(part, list) else part
-
-    definitions = {f"{name}.{each}": pointed(one) for each, one in schema.get("$defs", {}).items()}
-    return {**definitions, name: pointed(schema)}
-
-
-class _Lenient(GenerateJsonSchema):
-    """Types that have no JSON schema may be anything."""
-
-    def handle_invalid_for_json_schema(
-        self, schema: core_schema.CoreSchema, error_info: str
-    ) -> JsonSchemaValue:
-        return {}
-
-
-def _json_schema(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> Schema:
-    return model.model_json_schema(mode=mode, schema_generator=_Lenient)
-
-
-def _read_schema(resource: Resource) -> Schema:
-    schema = _json_schema(resource.read, "serialization")
-    shown = [*resource.fields, *sorted(resource.computed)]
-    known = schema.get("properties", {})
-    return {**schema, "properties": {name: known.get(name, {}) for name in shown}, "required": shown}
-
-
-def _input_schema(entered: Input, left_out: Iterable[str], is_patch: bool = False) -> Schema:
-    schema = _json_schema(entered.model, "validation")
-    gone = set(left_out)
-    names = [name for name, attribute in entered.names.items() if attribute not in gone]
-    known = schema.get("properties", {})
-    required = [] if is_patch else [name for name in schema.get("required", []) if name in names]
-    kept = {**schema, "properties": {name: known[name] for name in names if name in known}}
-    return {**kept, "required": required} if required else {k: v for k, v in kept.items() if k != "required"}
-
-
-def _paths(resource: Resource, schemas: _Schemas) -> dict[str, Schema]:
+def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
+    """The two paths of a resource, each with its operations."""
     problem = schemas.add("Problem", _PROBLEM)
     name = resource.read.__name__
     generated = [column.attribute for column in resource.source.columns if column.generated]
-    shown = schemas.add(name, _read_schema(resource))
-    create = schemas.add(f"{name}Create", _input_schema(resource.creates, [*generated, *resource.read_only]))
-    update = schemas.add(f"{name}Update", _input_schema(resource.updates, resource.read_only))
-    patch = schemas.add(f"{name}Patch", _input_schema(resource.updates, resource.read_only, is_patch=True))
+    shown = schemas.add(name, read_schema(resource))
+    create = schemas.add(f"{name}Create", input_schema(resource.creates, [*generated, *resource.read_only]))
+    update = schemas.add(f"{name}Update", input_schema(resource.updates, resource.read_only))
+    patch = schemas.add(f"{name}Patch", input_schema(resource.updates, resource.read_only, is_patch=True))
     json_patch = schemas.add("JsonPatch", _JSON_PATCH)
     update_operators = schemas.add("UpdateOperators", _UPDATE_OPERATORS)
     marked = {**_SEQ_HEADER, **_TAG_HEADER}
@@ -370,7 +277,7 @@ def _list_parameters(resource: Resource) -> list[Schema]:
     reserved = {"sort", "skip", "limit"}
     for name, field in resource.fields.items():
         if field.parse is not None and name not in reserved:
-            parameters.append(_query_parameter(name, _text_schema(field), "Only those with this value."))
+            parameters.append(_query_parameter(name, text_schema(field), "Only those with this value."))
     return [*parameters, _IF_NONE_MATCH, _LAST_EVENT_ID]
 
 
@@ -386,16 +293,7 @@ def _query_parameter(name: str, schema: Schema, description: str) -> Schema:
 def _key_parameter(resource: Resource) -> tuple[str, Schema]:
     fields = [field for field in resource.fields.values() if field.attribute in resource.source.key]
     if len(fields) == 1:
-        name, schema = fields[0].name, _text_schema(fields[0])
+        name, schema = fields[0].name, text_schema(fields[0])
     else:
         name, schema = "key", {"type": "string", "description": "The parts of the key, with commas between."}
     return name, {"name": name, "in": "path", "required": True, "schema": schema}
-
-
-def _text_schema(field: Field) -> Schema:
-    """The values of a field as parameters, by their types alone."""
-    simple = {int: "integer", bool: "boolean", float: "number"}
-    return {"type": simple.get(field.type, "string")}
-
-
-__all__ = ["document", "merge"]

@@ -1,0 +1,42 @@
+"""OpenAPI: what the resources offer, as an OpenAPI 3.1 document, alone or merged into a host's own.
+
+The folder knows no HTTP server: ``schemas`` are those of documents and bodies, ``operations`` what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+from ..resource import Resource
+from ..version import __version__
+from .operations import paths as paths_of
+from .schemas import Schemas
+
+_DESCRIPTION = (
+    "Integers beyond ±(2^53 − 1) travel as strings, NaN and the infinities as null. "
+    "Every list is live: subscribe to its Live-Channel from its Live-Seq on."
+)
+
+
+def document(
+    resources: Iterable[Resource], title: str = "livecollections", version: str = __version__
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of some resources."""
+    empty = {"openapi": "3.1.0", "info": {"title": title, "version": version, "description": _DESCRIPTION}}
+    return merge({**empty, "paths": {}}, resources)
+
+
+def merge(host: dict[str, Any], resources: Iterable[Resource]) -> dict[str, Any]:
+    """A host's document with the resources in it; the host's is left as it is, and what it names keeps its name."""
+    merged = deepcopy(host)
+    schemas = Schemas(merged.setdefault("components", {}).setdefault("schemas", {}))
+    paths = merged.setdefault("paths", {})
+    for resource in resources:
+        for path, operations in paths_of(resource, schemas).items():
+            paths[path] = {**operations, **paths.get(path, {})}
+    return merged
+
+
+__all__ = ["document", "merge"]

@@ -1,0 +1,90 @@
+"""Schemas: those of documents and bodies, from their Pydantic classes, and the names that a document gives them.
+
+What a body may not name is not in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from ..field import Field
+from ..input import Input
+from ..resource import Resource
+
+Schema = dict[str, Any]
+
+
+class Schemas:
+    """The named schemas of a document. A name that is taken by something else gets a number."""
+
+    def __init__(self, schemas: dict[str, Schema]) -> None:
+        self._schemas = schemas
+
+    def add(self, name: str, schema: Schema) -> Schema:
+        """Name a schema, and each of its definitions; gives a reference to it."""
+        number = 1
+        while True:
+            used = name if number == 1 else f"{name}{number}"
+            named = _hoisted(schema, used)
+            if all(self._schemas.get(each, one) == one for each, one in named.items()):
+                self._schemas.update(named)
+                return {"$ref": f"#/components/schemas/{used}"}
+            number += 1
+
+
+def _hoisted(schema: Schema, name: str) -> dict[str, Schema]:
+    """A schema and its definitions, which become ``<name>.<definition>``, each by its name."""
+
+    def pointed(part: Any) -> Any:
+        if isinstance(part, dict):
+            reference = part.get("$ref")
+            if isinstance(reference, str) and reference.startswith("#/$defs/"):
+                part = {**part, "$ref": reference.replace("#/$defs/", f"#/components/schemas/{name}.")}
+            return {key: pointed(each) for key, each in part.items() if key != "$defs"}
+        return [pointed(each) for each in part] if isinstance(part, list) else part
+
+    definitions = {f"{name}.{each}": pointed(one) for each, one in schema.get("$defs", {}).items()}
+    return {**definitions, name: pointed(schema)}
+
+
+class _Lenient(GenerateJsonSchema):
+    """Types that have no JSON schema may be anything."""
+
+    def handle_invalid_for_json_schema(
+        self, schema: core_schema.CoreSchema, error_info: str
+    ) -> JsonSchemaValue:
+        return {}
+
+
+def _json_schema(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> Schema:
+    return model.model_json_schema(mode=mode, schema_generator=_Lenient)
+
+
+def read_schema(resource: Resource) -> Schema:
+    """The schema of documents."""
+    schema = _json_schema(resource.read, "serialization")
+    shown = [*resource.fields, *sorted(resource.computed)]
+    known = schema.get("properties", {})
+    return {**schema, "properties": {name: known.get(name, {}) for name in shown}, "required": shown}
+
+
+def input_schema(entered: Input, left_out: Iterable[str], is_patch: bool = False) -> Schema:
+    """The schema of a body. left_out: attributes that it may not name.  is_patch: it may lack anything."""
+    schema = _json_schema(entered.model, "validation")
+    gone = set(left_out)
+    names = [name for name, attribute in entered.names.items() if attribute not in gone]
+    known = schema.get("properties", {})
+    required = [] if is_patch else [name for name in schema.get("required", []) if name in names]
+    kept = {**schema, "properties": {name: known[name] for name in names if name in known}}
+    return {**kept, "required": required} if required else {k: v for k, v in kept.items() if k != "required"}
+
+
+def text_schema(field: Field) -> Schema:
+    """The values of a field as parameters, by their types alone."""
+    simple = {int: "integer", bool: "boolean", float: "number"}
+    return {"type": simple.get(field.type, "string")}
