@@ -33,6 +33,7 @@ PAGES = (
     "deploy",
     "capture",
     "topics/webhooks",
+    "topics/filters",
     "topics/testing",
     "topics/reliability",
     "topics/speed",

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from livecollections.errors import MalformedRequest
-from livecollections.query import Equal, Order, Query, matches, parse
+from livecollections.parameters import parse
+from livecollections.query import Equal, Order, Query, matches
 from tests.models import Colour, Everything, Person, Seat, Todo, resource_of
 
 TODOS = resource_of(Todo)

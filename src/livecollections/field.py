@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+from decimal import Decimal
 from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -16,11 +18,18 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
+from .errors import ConfigurationError
 from .portable import same
+from .query import Comparison
 from .source import Column
 
 LARGEST_INTEGER = 2**63 - 1
 """What a database's integer holds."""
+
+EQUALITY = ("$eq", "$ne", "$in", "$nin", "$exists")
+ORDER: dict[str, Comparison] = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+FILTERS = (*EQUALITY, *ORDER, "$regex", "$not", "$all", "$size", "$elemMatch")
+"""Operators of filters, as MongoDB writes them; ``$and``, ``$or`` and ``$nor`` join filters."""
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
@@ -31,13 +40,14 @@ class Field:
     """A column under its name in documents.
 
     type: of its values, None apart.  parse: reads a value from text, or raises ValueError; None where values have no
-    text form (JSON).
+    text form (JSON).  filters: the operators by which lists may be filtered by it.
     """
 
     name: str
     column: Column
     type: Any
     parse: Callable[[str], Any] | None
+    filters: frozenset[str] = frozenset()
 
     @property
     def attribute(self) -> str:
@@ -57,7 +67,35 @@ class Field:
 def field(column: Column, name: str) -> Field:
     """A column seen by its name in documents."""
     kind = bare(column.type)
-    return Field(name, column, kind, parser(kind))
+    read = parser(kind)
+    return Field(name, column, kind, read, filters_of(kind, read is not None))
+
+
+def allowed(fields: Mapping[str, Field], filters: Any) -> dict[str, Field]:
+    """Fields that may be filtered by as an option says: names, or operators by name; None: as their types allow.
+
+    Raises ConfigurationError that names what is wrong.
+    """
+    if filters is None:
+        return dict(fields)
+    for name in filters:
+        if name not in fields:
+            raise ConfigurationError(f"filters: there is no field {name!r}; there are {', '.join(fields)}")
+    asked = filters if isinstance(filters, Mapping) else {name: fields[name].filters for name in filters}
+    for name, operators in asked.items():
+        if isinstance(operators, str) or set(operators) - fields[name].filters:
+            known = " ".join(each for each in FILTERS if each in fields[name].filters) or "no operators"
+            raise ConfigurationError(f"filters: {name!r} can be given a list of {known}, not {operators!r}")
+    return {name: replace(field, filters=frozenset(asked.get(name, ()))) for name, field in fields.items()}
+
+
+def filters_of(kind: Any, is_text: bool) -> frozenset[str]:
+    """The operators that fields of a type have. is_text: whether values have a text form."""
+    if is_json(kind):
+        return frozenset(FILTERS)
+    more = ORDER if kind in (int, float, Decimal, str, datetime, date, time) else ()
+    texts = ("$regex",) if kind is str else ()
+    return frozenset((*EQUALITY, *more, *texts, "$not")) if is_text else frozenset()
 
 
 def bare(annotation: Any) -> Any:

@@ -1,35 +1,113 @@
-"""The filter language: what a list may be asked for. Each store compiles the same tree.
+"""The filter language: a tree of conditions on rows. Each store compiles it; ``matches`` says what it means.
 
-In a URL: ``sort=-created,title``, ``skip=20``, ``limit=10``, and ``field=value`` for each condition, all of which
-must hold. Values are read by the types of the model; ``null`` asks for null where it is no value of the type.
+Three rules. A condition is about values of one kind: text is no number, and what is of another kind than a condition
+asks about does not meet it, nor does null; so nothing is ever unknown, and ``Not`` is the exact opposite. Null and
+what is not there are one. In structures a path goes into objects and into each object of a list, and a condition on
+a list holds if it holds for the list or for one of its elements (MongoDB's rules).
 
-This module knows no database: fields are the model's attributes, values are the model's own types.
+Numbers are compared by their exact values, text by its code points, times as instants (without an offset: UTC).
+
+This module knows no database, no names of documents and no JSON: fields are the model's attributes, values the
+model's own types.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, Literal
 
 from .change import Row
-from .errors import MalformedRequest
-from .field import Field
-from .portable import same
-from .resource import Resource
 
-_COUNT = re.compile(r"[0-9]{1,15}")
-_CACHE_BUSTER = "_"
-"""jQuery's ``cache: false`` adds it; it says nothing."""
+Path = tuple[str, ...]
+Comparison = Literal["<", "<=", ">", ">="]
 
 
 @dataclass(frozen=True, slots=True)
 class Equal:
-    """``field = value``; None means that the field is null."""
+    """The field has this value; None means that it is null. path: into its structure."""
 
     field: str
     value: Any
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The field has one of these values."""
+
+    field: str
+    values: tuple[Any, ...]
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """The field's value is of the kind of ``value``, and comes before or after it."""
+
+    field: str
+    operator: Comparison
+    value: Any
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The field is text that has ``text`` in it. starts, ends: at its start, at its end; both: it is all of it.
+    any_case: A to Z are as a to z."""
+
+    field: str
+    text: str
+    starts: bool = False
+    ends: bool = False
+    any_case: bool = False
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The field is a list of so many elements."""
+
+    field: str
+    count: int
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """The field is a list, of which one element meets a condition, whose fields are called ""."""
+
+    field: str
+    condition: Condition
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Each of them holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one of them holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """It does not hold."""
+
+    condition: Condition
+
+
+Leaf = Equal | In | Compare | Text | Size | Some
+Condition = Leaf | And | Or | Not
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +122,7 @@ class Order:
 class Query:
     """What a list is asked for: rows that meet every condition of ``where``, sorted, skipped, limited."""
 
-    where: tuple[Equal, ...] = ()
+    where: tuple[Condition, ...] = ()
     sort: tuple[Order, ...] = ()
     skip: int = 0
     limit: int | None = None
@@ -55,75 +133,152 @@ class Query:
         return not self.where and not self.skip and self.limit is None
 
 
-def parse(resource: Resource, parameters: Iterable[tuple[str, str]]) -> Query:
-    """What the query string of a list asks for. Ties of the sort are broken by the key, so that pages are stable.
-
-    Raises MalformedRequest that names the parameter.
-    """
-    asked: dict[str, str] = {}
-    for name, value in parameters:
-        if name in asked:
-            raise MalformedRequest(f"{name}: is given twice")
-        if name != _CACHE_BUSTER:
-            asked[name] = value
-    sort, skip, limit = asked.pop("sort", resource.sort), asked.pop("skip", "0"), asked.pop("limit", None)
-    return Query(
-        where=tuple(_equal(resource, name, value) for name, value in asked.items()),
-        sort=_sort(resource, sort),
-        skip=_count("skip", skip),
-        limit=None if limit is None else _limit(resource, limit),
-    )
-
-
 def matches(row: Row, query: Query) -> bool:
     """Whether a row meets every condition of a query."""
-    return all(_holds(row.get(condition.field), condition.value) for condition in query.where)
+    return all(meets(row, condition) for condition in query.where)
 
 
-def _holds(stored: Any, value: Any) -> bool:
-    if isinstance(stored, int | float) and isinstance(value, int | float):
-        return stored == value  # databases compare numbers by value, whatever their type
-    return same(stored, value)
+def meets(row: Row, condition: Condition) -> bool:
+    """Whether a row meets a condition."""
+    if isinstance(condition, And):
+        return all(meets(row, each) for each in condition.conditions)
+    if isinstance(condition, Or):
+        return any(meets(row, each) for each in condition.conditions)
+    if isinstance(condition, Not):
+        return not meets(row, condition.condition)
+    return holds(condition, row.get(condition.field))
 
 
-def _equal(resource: Resource, name: str, text: str) -> Equal:
-    field = resource.fields.get(name)
-    if field is None:
-        raise MalformedRequest(f"{name}: {resource.path} has no such field or parameter")
-    if field.parse is None:
-        raise MalformedRequest(f"{name}: lists can't be filtered by this field")
-    return Equal(field.attribute, _value(field, text))
+def holds(condition: Leaf, value: Any) -> bool:
+    """Whether a condition holds for a field with this value."""
+    if not condition.path and type(value) is not list:
+        return _column_holds(condition, value)
+    test = _TESTS[type(condition)]
+    found = values_at(value, condition.path)
+    if isinstance(condition, Size | Some):
+        return any(test(condition, each) for each in found)
+    return any(test(condition, each) for one in found for each in _itself_and_elements(one))
 
 
-def _value(field: Field, text: str) -> Any:
-    assert field.parse is not None, "checked by the caller"
-    try:
-        return field.parse(text)
-    except ValueError:
-        if text == "null" and field.column.nullable:
-            return None
-        raise MalformedRequest(f"{field.name}: this is not a value of the field's type") from None
+def _column_holds(condition: Leaf, value: Any) -> bool:
+    """The same for a value that is no structure: there true and false are 1 and 0, as columns have them."""
+    if isinstance(condition, Equal):
+        return equal(_number(value), _number(condition.value))
+    if isinstance(condition, In):
+        return any(equal(_number(value), _number(each)) for each in condition.values)
+    return _TESTS[type(condition)](condition, _number(value))
 
 
-def _sort(resource: Resource, text: str) -> tuple[Order, ...]:
-    steps = []
-    for step in filter(None, text.split(",")):
-        field = resource.fields.get(step.removeprefix("-"))
-        if field is None:
-            raise MalformedRequest(f"sort: {resource.path} has no field {step.removeprefix('-')!r}")
-        steps.append(Order(field.attribute, step.startswith("-")))
-    named = {step.field for step in steps}
-    return (*steps, *(Order(attribute) for attribute in resource.source.key if attribute not in named))
+def values_at(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    """What stands at a path of a structure, in each object of the lists on the way; None where there is nothing."""
+    if not path:
+        yield value
+    elif type(value) is dict:
+        yield from values_at(value.get(path[0]), path[1:])
+    elif type(value) is list:
+        if (index := _index(path[0])) < len(value):
+            yield from values_at(value[index], path[1:])
+        for each in value:
+            if type(each) is dict:
+                yield from values_at(each, path)
+    else:
+        yield None
 
 
-def _count(name: str, text: str) -> int:
-    if not _COUNT.fullmatch(text):
-        raise MalformedRequest(f"{name}: a whole number, 0 or more, is needed")
-    return int(text)
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values are the same value of the same kind."""
+    if kind(one) != kind(other):
+        return False
+    if type(one) is dict:
+        return one.keys() == other.keys() and all(equal(each, other[name]) for name, each in one.items())
+    if type(one) is list:
+        return len(one) == len(other) and all(map(equal, one, other))
+    return bool(instant(one) == instant(other))
 
 
-def _limit(resource: Resource, text: str) -> int:
-    limit = _count("limit", text)
-    if resource.limit is not None and limit > resource.limit:
-        raise MalformedRequest(f"limit: {resource.limit} is the most that one answer holds here")
-    return limit
+def kind(value: Any) -> Any:
+    """What a value is compared with: values of the same kind."""
+    if type(value) is time and value.tzinfo is not None:
+        return "a time of a place"  # on a day that nobody knows
+    return _KINDS.get(type(value), type(value))
+
+
+def instant(value: Any) -> Any:
+    """A time with an offset as one without, in UTC; anything else as it is."""
+    if type(value) is datetime and value.tzinfo is not None:
+        try:
+            return value.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:  # within hours of the first or the last day that there is
+            return value.replace(tzinfo=None)
+    return value
+
+
+_KINDS = {int: "number", float: "number", Decimal: "number"}
+ORDERED = frozenset({"number", str, datetime, date, time})
+"""The kinds that have a before and an after."""
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+
+def _itself_and_elements(value: Any) -> Iterator[Any]:
+    yield value
+    if type(value) is list:
+        yield from value
+
+
+def _index(step: str) -> int:
+    return int(step) if step.isascii() and step.isdigit() and len(step) < 10 else 10**10
+
+
+def _number(value: Any) -> Any:
+    return int(value) if type(value) is bool else value
+
+
+def _equals(condition: Equal, value: Any) -> bool:
+    return equal(value, condition.value)
+
+
+def _is_in(condition: In, value: Any) -> bool:
+    return any(equal(value, each) for each in condition.values)
+
+
+def _compares(condition: Compare, value: Any) -> bool:
+    asked = condition.value
+    is_ordered = kind(value) == kind(asked) and kind(value) in ORDERED
+    return is_ordered and _OPERATORS[condition.operator](instant(value), instant(asked))
+
+
+def _has_text(condition: Text, value: Any) -> bool:
+    if type(value) is not str:
+        return False
+    text = condition.text
+    if condition.any_case:
+        value, text = value.translate(_LOWER), text.translate(_LOWER)
+    if condition.starts and condition.ends:
+        return bool(value == text)
+    if condition.starts or condition.ends:
+        return bool(value.startswith(text) if condition.starts else value.endswith(text))
+    return text in value
+
+
+def _has_size(condition: Size, value: Any) -> bool:
+    return type(value) is list and len(value) == condition.count
+
+
+def _has_some(condition: Some, value: Any) -> bool:
+    return type(value) is list and any(meets({"": each}, condition.condition) for each in value)
+
+
+_TESTS: dict[type, Callable[[Any, Any], bool]] = {
+    Equal: _equals,
+    In: _is_in,
+    Compare: _compares,
+    Text: _has_text,
+    Size: _has_size,
+    Some: _has_some,
+}

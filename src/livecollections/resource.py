@@ -25,7 +25,7 @@ from .change import Key, Row
 from .derived import derive, excluded
 from .document import is_plain, modelled, plain
 from .errors import ConfigurationError, DocumentNotFound, InvalidDocument
-from .field import Field, field
+from .field import Field, allowed, field
 from .hooks import STAGES, Hooks, check_hooks
 from .input import Input, pointer
 from .portable import DEEPEST, is_deeper, portable, same
@@ -36,6 +36,7 @@ OPTIONS = (
     "create",
     "delete_all",
     "exclude",
+    "filters",
     "limit",
     "methods",
     "read",
@@ -105,6 +106,7 @@ class Resource:
         exclude: attributes that never leave the database; ``source`` was described without them.
         read_only: attributes that only the database and its owners set.  methods: some of GET, POST, PUT, PATCH,
         DELETE.  sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
+        filters: names of the fields that lists may be filtered by, or their operators by name; all if not given.
         limit: the most documents that one answer holds.  tags: of its operations in OpenAPI.
         delete_all: DELETE of the list deletes all that it shows.
         require_if_match: PUT, PATCH and DELETE must say by If-Match which state they are based on.
@@ -320,6 +322,7 @@ def _build(
     read_only: Iterable[str] | None = None,
     methods: Iterable[str] | None = None,
     sort: str | Iterable[str] | None = None,
+    filters: Iterable[str] | Mapping[str, Iterable[str]] | None = None,
     limit: int | None = None,
     tags: Iterable[str] | None = None,
     delete_all: bool | None = None,
@@ -339,11 +342,12 @@ def _build(
         if not info.exclude and attribute not in hidden
     }
     columns = {column.attribute: column for column in source.columns}
-    fields = {
+    shown_columns = {
         names[column.attribute]: field(column, names[column.attribute])
         for column in source.columns
         if column.attribute in names
     }
+    fields = allowed(shown_columns, filters)
     computed = {info.alias or name for name, info in shown.model_computed_fields.items()}
     computed |= {name for attribute, name in names.items() if attribute not in columns}
     offered = {verb.upper() for verb in methods or METHODS}

@@ -26,6 +26,7 @@ from livecollections.errors import SchemaMismatch, StoreUnavailable
 from livecollections.query import Query
 from livecollections.stores import sqlite_list
 from livecollections.stores.base import Listing
+from livecollections.stores.sql_query import Statement
 from livecollections.stores.sqlite import SQLiteStore
 from livecollections.stores.sqlite_connection import connect
 from livecollections.stores.sqlite_list import PIECE, SNAPSHOT
@@ -241,7 +242,7 @@ async def test_a_statement_that_takes_too_long_by_itself_is_given_up(
     monkeypatch.setattr(sqlite_list, "SNAPSHOT", 0.05)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0"
     with pytest.raises(StoreUnavailable, match="ask for a part of it"):
-        await asyncio.wait_for(store._lists.read("things", (endless, []), []), 10)
+        await asyncio.wait_for(store._lists.read("things", Statement(endless), []), 10)
 
 
 class Clock:
@@ -276,7 +277,7 @@ async def test_another_error_is_told_as_what_it_is_however_late(
 ) -> None:
     monkeypatch.setattr(store._lists, "_clock", Clock(100))
     with pytest.raises(SchemaMismatch, match="no table nowhere"):
-        await store._lists.read("nowhere", ("SELECT * FROM nowhere", []), [])
+        await store._lists.read("nowhere", Statement("SELECT * FROM nowhere"), [])
 
 
 async def test_who_is_cancelled_leaves_no_snapshot(store: SQLiteStore) -> None:

@@ -79,7 +79,8 @@ _PROBLEM: Schema = {
             "items": {
                 "type": "object",
                 "properties": {
-                    "pointer": {"type": "string", "description": "A JSON pointer into the body (RFC 6901)."},
+                    "parameter": {"type": "string", "description": "Of the query string; none: the body."},
+                    "pointer": {"type": "string", "description": "A JSON pointer into it (RFC 6901)."},
                     "detail": {"type": "string"},
                 },
                 "required": ["pointer", "detail"],
@@ -120,6 +121,8 @@ _PROBLEMS = {
     428: "If-Match is needed.",
     503: "Not started, or the database can't be reached.",
 }
+_CONDITIONS: Schema = {"type": "string", "contentMediaType": "application/json"}
+_FILTER = """MongoDB's operators, as `{"order": {"$gt": 5}}`; in brackets too: `conditions[order][$gt]=5`."""
 
 
 def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
@@ -268,13 +271,14 @@ def _list_parameters(resource: Resource) -> list[Schema]:
     if resource.limit is not None:
         limit = {**limit, "maximum": resource.limit, "default": resource.limit}
     known: list[tuple[str, Schema, str]] = [
+        ("conditions", _CONDITIONS, _FILTER),
         ("sort", {"type": "string"}, f"Fields with commas between, and - before those that fall: {fields}."),
         ("skip", {"type": "integer", "minimum": 0}, "How many to pass over."),
         ("limit", limit, "The most to show."),
         ("since", {"type": "string"}, "Streams only: begin after this seq."),
     ]
     parameters = [_query_parameter(*each) for each in known]
-    reserved = {"sort", "skip", "limit"}
+    reserved = {"conditions", "sort", "skip", "limit"}
     for name, field in resource.fields.items():
         if field.parse is not None and name not in reserved:
             parameters.append(_query_parameter(name, text_schema(field), "Only those with this value."))

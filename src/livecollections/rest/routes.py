@@ -16,7 +16,8 @@ from ..bayeux.asgi import Server
 from ..change import Key, Row
 from ..errors import DocumentNotFound, MalformedRequest, PreconditionFailed, UnsupportedMediaType
 from ..hooks import Operation
-from ..query import Query, parse
+from ..parameters import parse
+from ..query import Query
 from ..resource import Resource
 from ..stores.base import Listing, Snapshot, Store, Write, Written
 from .answer import Answer, Header, problem, problem_of

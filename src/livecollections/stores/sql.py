@@ -1,4 +1,4 @@
-"""What SQL stores share: reading mapped classes, codecs, defaults, and compiling the filter language.
+"""What SQL stores share: reading mapped classes, codecs, and defaults.
 
 Two rules. One decoding serves SELECTs and the log's images, so that GET equals push; it never raises: what a
 type can't convert is given as stored. Encoding refuses with InvalidDocument what a column can't take.
@@ -19,8 +19,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.orm import Mapper
 
 from ..change import Key, Row
-from ..errors import ConfigurationError, InvalidDocument, MalformedRequest
-from ..query import Query
+from ..errors import ConfigurationError, InvalidDocument
 from ..source import Column, Source
 
 Codec = Callable[[Any], Any]
@@ -30,12 +29,16 @@ LARGEST_INTEGER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One mapped column with its codecs; ``decode`` never raises, ``encode`` raises InvalidDocument."""
+    """One mapped column with its codecs; ``decode`` never raises, ``encode`` raises InvalidDocument.
+
+    is_plain: what is stored is the value itself.
+    """
 
     attribute: str
     column: sa.Column[Any]
     decode: Codec
     encode: Codec
+    is_plain: bool
 
     @property
     def name(self) -> str:
@@ -172,11 +175,13 @@ def _python_type(column: sa.Column[Any]) -> Any:
 
 def _field(attribute: str, column: sa.Column[Any], dialect: Dialect) -> Field:
     implementation = column.type.dialect_impl(dialect)
+    process = implementation.result_processor(dialect, None)
     return Field(
         attribute,
         column,
-        _decoder(implementation.result_processor(dialect, None), _python_type(column) is bytes),
+        _decoder(process, _python_type(column) is bytes, isinstance(column.type, sa.JSON)),
         _encoder(attribute, _without_offset(implementation, implementation.bind_processor(dialect), dialect)),
+        process is None,
     )
 
 
@@ -194,9 +199,13 @@ def _without_offset(implementation: Any, process: Codec | None, dialect: Dialect
     return encode
 
 
-def _decoder(process: Codec | None, binary: bool) -> Codec:
+class Misfit(str):
+    """Text that a column holds as bytes: shown, but no text to a condition, as it is none to the database."""
+
+
+def _decoder(process: Codec | None, binary: bool, json: bool) -> Codec:
     def plain(value: Any) -> Any:
-        return value.decode("utf-8", "replace") if type(value) is bytes else value
+        return Misfit(value.decode("utf-8", "replace")) if type(value) is bytes else value
 
     def as_stored(value: Any) -> Any:
         return value
@@ -207,6 +216,8 @@ def _decoder(process: Codec | None, binary: bool) -> Codec:
 
     def decode(value: Any) -> Any:
         value = stored(value)
+        if type(value) is Misfit and not json:
+            return value
         try:
             return process(value)
         except Exception:  # any type of the user's, any value of any writer: given as stored
@@ -292,55 +303,7 @@ def _default_value(default: Any, values: Mapping[str, Any], dialect: Dialect) ->
     return None
 
 
-# --- queries ------------------------------------------------------------------------------------------------
-
-
-def compile_query(source: TableSource, query: Query, dialect: Dialect) -> tuple[str, list[Any]] | None:
-    """SQL text and positional values of a list; None if no row can match (a value no column could hold).
-
-    Raises MalformedRequest for a field that the source does not show.
-    """
-    shown = {column.attribute for column in source.columns}
-    values: dict[str, Any] = {}
-    statement = sa.select(*(found.column for found in source.shown))
-    statement = statement.where(*(found.column.is_not(None) for found in _nullable_keys(source)))
-    for position, condition in enumerate(query.where):
-        found = _shown(source, shown, condition.field)
-        if condition.value is None:
-            statement = statement.where(found.column.is_(None))
-            continue
-        try:
-            values[f"w{position}"] = found.encode(condition.value)
-        except InvalidDocument:
-            return None
-        statement = statement.where(found.column == sa.bindparam(f"w{position}", type_=sa.types.NullType()))
-    for order in query.sort:
-        column = _shown(source, shown, order.field).column
-        statement = statement.order_by(column.desc() if order.descending else column.asc())
-    if query.sort or query.skip or query.limit is not None:
-        statement = statement.order_by(*(found.column for found in source.key_fields))
-    if query.skip:
-        statement = statement.offset(query.skip)
-    if query.limit is not None:
-        statement = statement.limit(query.limit)
-    compiled = statement.compile(dialect=dialect)
-    parameters = {**compiled.params, **values}
-    return str(compiled), [parameters[name] for name in compiled.positiontup or ()]
-
-
-def _nullable_keys(source: TableSource) -> Iterable[Field]:
-    # A row whose key is NULL (SQLite allows it) can't be addressed: it is no document.
-    return [found for found in source.key_fields if len(source.key) > 1 or not _is_integer(found)]
-
-
-def _is_integer(found: Field) -> bool:
-    return isinstance(found.column.type, sa.Integer)
-
-
-def _shown(source: TableSource, shown: Collection[str], attribute: str) -> Field:
-    if attribute not in shown:
-        raise MalformedRequest(f"{attribute!r} is not a field of this list")
-    return source.fields[attribute]
+# --- rows ---------------------------------------------------------------------------------------------------
 
 
 def decode_row(fields: Sequence[Field], stored: Sequence[Any]) -> Row:

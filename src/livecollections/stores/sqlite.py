@@ -35,7 +35,8 @@ from ..errors import (
 from ..query import Query
 from ..source import Source
 from .base import Batch, Bulk, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written
-from .sql import Field, TableSource, compile_query, decode_row, describe, referenced_tables, table_source
+from .sql import Field, TableSource, decode_row, describe, referenced_tables, table_source
+from .sql_query import select_rows
 from .sqlite_ahead import AHEAD, Ahead
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
 from .sqlite_connection import (
@@ -254,7 +255,7 @@ class SQLiteStore(Store):
 
     # --- reading --------------------------------------------------------------------------------------------
 
-    async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    async def _read(self, function: Callable[[FileConnection], T]) -> T:
         if not self._started:
             raise StoreUnavailable("the store is not started")
         return await self._run("read", lambda: reading(self._connections["read"], function))
@@ -273,11 +274,11 @@ class SQLiteStore(Store):
 
     async def find(self, source: Source, query: Query) -> Snapshot:
         described = table_source(source)
-        compiled = compile_query(described, query, self._dialect)
+        statement = select_rows(described, query, self._dialect)
         shown = described.shown
 
-        def function(connection: sqlite3.Connection) -> Snapshot:
-            rows = connection.execute(*compiled).fetchall() if compiled else []
+        def function(connection: FileConnection) -> Snapshot:
+            rows = connection.run(statement).fetchall()
             return Snapshot([decode_row(shown, row) for row in rows], self._changes.head(connection))
 
         return await self._read(function)
@@ -286,7 +287,7 @@ class SQLiteStore(Store):
         if not self._started:
             raise StoreUnavailable("the store is not started")
         described = table_source(source)
-        statement = compile_query(described, query, self._dialect)
+        statement = select_rows(described, query, self._dialect)
         return await self._lists.read(source.name, statement, described.shown)
 
     async def get(self, source: Source, key: Key) -> Snapshot:

@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from math import inf
 from typing import Any, Literal, TypeVar
@@ -26,6 +26,8 @@ from ..errors import (
     StoreError,
     StoreUnavailable,
 )
+from .sql_conditions import Predicate
+from .sql_query import Statement
 
 T = TypeVar("T")
 
@@ -67,9 +69,20 @@ def database_path(database: Any) -> str | None:
 
 
 class FileConnection(sqlite3.Connection):
-    """A connection whose wait for another process's lock can be hastened, from another thread."""
+    """A connection that runs statements of queries, and whose wait for another process's lock can be hastened, from
+    another thread."""
 
     _until = inf
+    _predicates: Sequence[Predicate] = ()
+
+    def run(self, statement: Statement) -> sqlite3.Cursor:
+        """Execute a statement; until the next one, ``live_holds`` calls its predicates."""
+        self._predicates = statement.predicates
+        return self.execute(statement.text, statement.values)
+
+    def holds(self, number: int, stored: Any) -> bool:
+        """SQL's ``live_holds``."""
+        return self._predicates[number](stored)
 
     def hasten(self) -> None:
         """Wait half a second more at most."""
@@ -111,6 +124,7 @@ def connect(
         raise StoreUnavailable(f"the database {path} can't be opened: {error}") from error
     try:
         prepare(connection.execute, synchronous)
+        connection.create_function("live_holds", 2, connection.holds, deterministic=True)
         keep_time(connection, clock)
     except sqlite3.Error as error:
         connection.close()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ..change import Row
 from ..errors import StoreUnavailable
 from .base import Listing, Run
 from .spool import Spool
 from .sql import Field, decode_row
+from .sql_query import Statement
 from .sqlite_connection import FileConnection, is_broken_text, lenient, transaction
 
 SNAPSHOT = 2.0
@@ -30,8 +30,6 @@ PILE = 100
 """Rows that are read at a time, however wide they are."""
 PIECE = 256 * 1024
 """Bytes of stored rows that are given out at once, or one pile."""
-
-Statement = tuple[str, list[Any]]
 
 
 class Lists:
@@ -56,8 +54,8 @@ class Lists:
         self._clock = clock
         self._worked = worked
 
-    async def read(self, source: str, statement: Statement | None, fields: Sequence[Field]) -> SpooledList:
-        """The rows of a statement; of none, there are no rows. Raises StoreUnavailable."""
+    async def read(self, source: str, statement: Statement, fields: Sequence[Field]) -> SpooledList:
+        """The rows of a statement. Raises StoreUnavailable."""
         reading = asyncio.ensure_future(self._run("list", lambda: self._read(source, statement, fields)))
         try:
             return await asyncio.shield(reading)
@@ -65,7 +63,7 @@ class Lists:
             reading.add_done_callback(_abandon)
             raise
 
-    def _read(self, source: str, statement: Statement | None, fields: Sequence[Field]) -> SpooledList:
+    def _read(self, source: str, statement: Statement, fields: Sequence[Field]) -> SpooledList:
         spool = Spool()
         try:
             seq, version = self._spooled(source, statement, spool)
@@ -74,7 +72,7 @@ class Lists:
             spool.close()
             raise
 
-    def _spooled(self, source: str, statement: Statement | None, spool: Spool) -> tuple[str, str]:
+    def _spooled(self, source: str, statement: Statement, spool: Spool) -> tuple[str, str]:
         """Fill the spool; once more, leniently, if a text is broken. The answer is the seq, and the version."""
         try:
             return self._snapshot(source, statement, spool)
@@ -85,7 +83,7 @@ class Lists:
         with lenient(self._connection):
             return self._snapshot(source, statement, spool)
 
-    def _snapshot(self, source: str, statement: Statement | None, spool: Spool) -> tuple[str, str]:
+    def _snapshot(self, source: str, statement: Statement, spool: Spool) -> tuple[str, str]:
         work, deadline = self._worked() + SNAPSHOT, self._clock() + LONGEST
         self._connection.set_progress_handler(
             lambda: self._worked() > work or self._clock() > deadline, INSTRUCTIONS
@@ -93,8 +91,8 @@ class Lists:
         try:
             with transaction(self._connection) as connection:
                 seq, version = self._head(connection), self._version(connection, source)
-                cursor = None if statement is None else connection.execute(*statement)
-                while cursor is not None and (rows := cursor.fetchmany(PILE)):
+                cursor = connection.run(statement)
+                while rows := cursor.fetchmany(PILE):
                     spool.put(rows)
             return seq, version
         except Exception as error:

@@ -20,7 +20,8 @@ from ..change import Row
 from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound, KeyReused
 from ..source import Source
 from .base import Bulk, Idempotency, Sweep, Write, Written
-from .sql import Expression, TableSource, compile_query, decode_row, encode_values, table_source
+from .sql import Expression, TableSource, decode_row, encode_values, table_source
+from .sql_query import select_rows
 from .sqlite_connection import FileConnection, is_broken_text, lenient, translated
 from .sqlite_log import ChangeLog, Images, Undecodable, layouts, place_of
 from .sqlite_schema import Table, quote
@@ -262,8 +263,7 @@ class Writer:
 
     def _swept(self, sweep: Sweep) -> list[Write]:
         source = table_source(sweep.source)
-        compiled = compile_query(source, sweep.query, self._dialect)
-        rows = self._connection.execute(*compiled).fetchall() if compiled else []
+        rows = self._connection.run(select_rows(source, sweep.query, self._dialect)).fetchall()
         keys = [source.key_of(decode_row(source.shown, row)) for row in rows]
         writes = [
             Write(source, key, sweep.change, f"{sweep.origin}.{place}" if sweep.origin else None)
