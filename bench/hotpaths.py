@@ -130,6 +130,34 @@ async def wait(is_so: Callable[[], bool]) -> None:
     raise RuntimeError("what was waited for did not happen")
 
 
+class Changes:
+    """A channel with a history that nobody reads, since all who subscribe have heard all of it."""
+
+    def __init__(self, server: Server, channel: str) -> None:
+        self._server = server
+        self._channel = channel
+        self._published = 0
+        server.add_history(channel, self)
+
+    def _seq(self, place: int) -> str:
+        return f"5e1f03aa{place:016x}{'0001' if place else '0000'}"
+
+    def position(self) -> str:
+        return self._seq(self._published)
+
+    async def why_reset(self, channel: str, since: str, /) -> Any:
+        """All can be told."""
+
+    async def read(self, channel: str, after: str, limit: int, squash: bool, /) -> Any:
+        raise RuntimeError("somebody has not heard all")
+
+    def add(self) -> None:
+        """Publish the next."""
+        before, self._published = self.position(), self._published + 1
+        data = {**DATA, "seq": self.position(), "prev": before}
+        self._server.publish_nowait(self._channel, data, self.position())
+
+
 class Paths:
     """The hot paths of a server with a hundred subscribers."""
 
@@ -140,6 +168,7 @@ class Paths:
             policy=Policy(subscribe=["/**"], publish=["/**"]),
             limits=Limits(strangers_address=1_000_000, arrivals=1_000_000),
         )
+        self._changes = Changes(self.server, "/resource")
         self._is_direct = is_direct
         self._sockets: list[Socket] = []
 
@@ -183,6 +212,20 @@ class Paths:
         self.queue(messages)
         await wait(lambda: all(socket.sent for socket in self._sockets))
 
+    async def listen(self) -> None:
+        """Have all subscribe to the resource, too."""
+        for socket in self._sockets:
+            await socket.ask(
+                {"channel": "/meta/subscribe", "clientId": socket.id, "subscription": "/resource"}
+            )
+
+    async def change(self) -> None:
+        """As ``publish``, once and on the resource."""
+        for socket in self._sockets:
+            socket.sent.clear()
+        self._changes.add()
+        await wait(lambda: all(socket.sent for socket in self._sockets))
+
     def queue(self, messages: int) -> None:
         """Publish, and leave it at that."""
         for _ in range(messages):
@@ -218,6 +261,9 @@ async def count() -> dict[str, dict[str, int]]:
             for _ in range(3):
                 found[name] = {"blocks": await held(work)}
                 await wait_idle()
+        await paths.listen()
+        await paths.change()
+        found[f"a change of a resource to {SUBSCRIBERS} {sockets}"] = await counts.of(paths.change)
         await paths.close()
     return found
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecollections.bayeux import channel as channels
 from livecollections.bayeux.cycle import TRANSITIONS, Happening, State
 from livecollections.bayeux.message import Message
+from livecollections.bayeux.position import Places, Position
 from livecollections.bayeux.session import Held, Offer, Session
 from livecollections.change import follows
 
@@ -183,3 +185,24 @@ def test_channels_that_stalled_are_behind_in_the_order_in_which_they_were_queued
         one.offer(message(place, channel))
     one.stalled()
     assert one.behind() == channels
+
+
+_SEGMENTS = st.lists(st.sampled_from(["a", "b", "a-b", "a0"]), min_size=1, max_size=4)
+_CHANNELS = _SEGMENTS.map(lambda segments: "".join(f"/{segment}" for segment in segments))
+
+
+@given(st.lists(st.tuples(st.booleans(), _CHANNELS)), _CHANNELS, st.sampled_from(["", "/*", "/**"]))
+def test_the_positions_that_a_pattern_covers_are_found(
+    steps: list[tuple[bool, str]], start: str, end: str
+) -> None:
+    places = Places()
+    for is_made, channel in steps:
+        if is_made:
+            places[channel] = Position(channel, "1")
+        elif channel in places:
+            del places[channel]
+    for name in (start + end, "/*", "/**"):
+        covered = [channel for channel in sorted(places) if channels.matches(name, channel)]
+        assert places.under(name) == covered
+    places.clear()
+    assert places.under("/**") == []

@@ -47,7 +47,7 @@ def test_a_scenario_measures_all_that_it_names(
 
 def test_each_message_reaches_each_client_once() -> None:
     with Served(SENDER) as server, Clients(server, 7) as clients:
-        found = clients.ask("round", 5, 20, 1, 50)
+        found = clients.ask("round", 5, 20, 1, 500)
     assert found["messages"] > 0
     assert found["published"] * 7 >= found["messages"]
     assert found["frames"] == found["messages"]

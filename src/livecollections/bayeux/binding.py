@@ -84,21 +84,19 @@ def let_in(session: Session, claim: Claim, now: float) -> None:
         session.is_cookie_returned, session.returned_at = True, now
 
 
-def cookie_of(connection: Connection, name: str) -> str | None:
-    """Our cookie, if it has the form of ours."""
-    value = connection.cookies.get(name, "")
-    return value if _COOKIE.fullmatch(value) else None
-
-
-def others_of(connection: Connection, name: str) -> tuple[str, ...]:
-    """Further cookies that its browser was given, by handshakes of other tabs at the same moment."""
+def cookies_of(connection: Connection, name: str) -> tuple[str | None, tuple[str, ...]]:
+    """Our cookie, if it has the form of ours, and those that its browser was given by handshakes of other tabs at the
+    same moment."""
     cookies = connection.cookies
-    found = [
+    if not cookies:
+        return None, ()
+    own = cookies.get(name, "")
+    others = [
         value
         for each, value in islice(cookies.items(), MOST)
-        if each == _own_name(name, value) and value != cookies.get(name) and _COOKIE.fullmatch(value)
+        if each == _own_name(name, value) and value != own and _COOKIE.fullmatch(value)
     ]
-    return tuple(found)
+    return own if _COOKIE.fullmatch(own) else None, tuple(others)
 
 
 def set_cookies(connection: Connection, name: str, value: str) -> list[tuple[bytes, bytes]]:

@@ -175,24 +175,29 @@ class Exchange(Links):
         deaf: Session | None = None,
     ) -> None:
         overflown = []
+        queued = 0
         for session in receivers:
             if before is not None and message.channel not in session.positions:
                 self.positions.meet(session, message.channel, before)
             if session is deaf:
                 session.skip(message)
                 continue
+            # Its link has been told already, and takes this with what waits.
+            is_told = session.queue and not session.may_wait
             offer = session.offer(message)
             if offer is QUEUED:
-                self._queued(session, message, lazy)
+                queued += 1
+                if message.cause is not None:
+                    self._note_reset(session, message.channel, message.cause)
+                if not is_told:
+                    self._queued(session, lazy)
             elif offer is OVERFLOW or (offer is BEHIND and self.positions.is_too_far_behind(session)):
                 overflown.append(session)
+        self.counts.delivered += queued
         for session in overflown:
             self._overflow(session)
 
-    def _queued(self, session: Session, message: Message, lazy: float) -> None:
-        self.counts.delivered += 1
-        if message.cause is not None:
-            self._note_reset(session, message.channel, message.cause)
+    def _queued(self, session: Session, lazy: float) -> None:
         if not lazy or not self._lazy.postpone(session, lazy):
             session.may_wait = False
             if session.link is not None:
@@ -376,16 +381,9 @@ class Exchange(Links):
             return
         del session.subscriptions[name]
         self._forget(session, name)
-        for channel in self._met(session, name):
+        for channel in session.positions.under(name):
             if not self.positions.receives(session, channel):
                 session.unwatch(channel)
-
-    @staticmethod
-    def _met(session: Session, name: str) -> list[str]:
-        """The channels that a name or pattern covers on which the session has a position."""
-        if not name.endswith("*"):
-            return [name] if name in session.positions else []
-        return [channel for channel in session.positions if channels.matches(name, channel)]
 
     def _forget(self, session: Session, name: str) -> None:
         if not session.is_local:

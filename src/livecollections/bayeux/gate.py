@@ -9,6 +9,7 @@ It knows no message but its clientId.
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -106,13 +107,15 @@ class Gate:
         """What the link's connection brings; the policy is asked once."""
         if link.claim is None:
             connection = link.connection
-            if connection is None:
-                link.claim = Claim()
-            else:
-                user, others = await self._user(connection), self._others_of(connection)
-                cookie, opened = self._cookie_of(link), connection.opened
-                link.claim = Claim(cookie, user, opened, others, connection.place)
+            link.claim = Claim() if connection is None else await self._claim_of(connection)
         return link.claim
+
+    async def _claim_of(self, connection: Connection) -> Claim:
+        user = await self._user(connection)
+        cookie, others = (None, ()) if self._cookie is None else binding.cookies_of(connection, self._cookie)
+        # Where it comes from is asked only of what may have been opened before a cookie was given.
+        place = connection.place if connection.opened < math.inf else None
+        return Claim(cookie, user, connection.opened, others, place)
 
     async def _user(self, connection: Connection) -> Any:
         try:
@@ -122,14 +125,6 @@ class Gate:
         except Exception:
             # Not everyone who asks can say so: a stream has no reply for it.
             raise logged("a policy could not identify a connection") from None
-
-    def _cookie_of(self, link: Link) -> str | None:
-        if self._cookie is None or link.connection is None:
-            return None
-        return binding.cookie_of(link.connection, self._cookie)
-
-    def _others_of(self, connection: Connection) -> tuple[str, ...]:
-        return () if self._cookie is None else binding.others_of(connection, self._cookie)
 
     def give_cookie(self, session: Session, link: Link, claim: Claim) -> None:
         """Bind a new session to the browser's cookie; one that has none gets one, if the answer can carry it."""
@@ -171,7 +166,7 @@ class Gate:
                 "before a restart. Several workers need sticky routing for polling. (This is said once.)",
                 client_id[-6:],
             )
-        if connects and self._times(self._cookie_of(link)) > 1:
+        if connects and self._times(link) > 1:
             # Bayeux has no advice to take another transport. Clients that know this one may; others are slowed.
             error.advice = messages.advice(REHANDSHAKE, interval=SLOWLY) | {"connectionTypes": self._steady}
         return error
@@ -182,8 +177,11 @@ class Gate:
         self._astray.add(link)
         return is_known
 
-    def _times(self, cookie: str | None) -> int:
+    def _times(self, link: Link) -> int:
         """How often this browser has come here for another process; one without our cookie is never known again."""
+        if self._cookie is None or link.connection is None:
+            return 0
+        cookie, _ = binding.cookies_of(link.connection, self._cookie)
         if cookie is None:
             return 0
         times = self._strays[cookie] = self._strays.pop(cookie, 0) + 1

@@ -7,9 +7,11 @@ It knows no session and no message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..change import follows
+from . import channel as channels
 
 
 class Position:
@@ -32,6 +34,42 @@ class Position:
     def is_idle(self) -> bool:
         """Whether all that was published has been handed to a transport."""
         return self.sent == self.queued and not self.is_behind
+
+
+class Places(dict[str, Position]):
+    """The positions of one session, by channel; those that a pattern covers are found without looking at others."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        # In order, those that begin alike stand together.
+        self._names: list[str] = []
+
+    def __setitem__(self, channel: str, position: Position) -> None:
+        if channel not in self:
+            insort(self._names, channel)
+        super().__setitem__(channel, position)
+
+    def __delitem__(self, channel: str) -> None:
+        super().__delitem__(channel)
+        del self._names[bisect_left(self._names, channel)]
+
+    def clear(self) -> None:
+        super().clear()
+        self._names.clear()
+
+    def under(self, name: str) -> list[str]:
+        """The channels among them that a name or pattern covers."""
+        if not name.endswith("*"):
+            return [name] if name in self else []
+        return [channel for channel in self._begin(name.rstrip("*")) if channels.matches(name, channel)]
+
+    def _begin(self, start: str) -> Iterator[str]:
+        for place in range(bisect_left(self._names, start), len(self._names)):
+            if not self._names[place].startswith(start):
+                return
+            yield self._names[place]
 
 
 Step = tuple[str, str, str]

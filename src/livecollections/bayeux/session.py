@@ -21,7 +21,7 @@ from .connection import Claim, Connection
 from .cycle import TRANSITIONS, Happening, State
 from .flight import Flight
 from .message import Message
-from .position import Position
+from .position import Places, Position
 from .repeats import Repeats
 
 SHARE = 4
@@ -179,7 +179,7 @@ class Session:
         self.state = State.HANDSHAKEN
         self.transport = "in-process"
         self.subscriptions: dict[str, None] = {}
-        self.positions: dict[str, Position] = {}
+        self.positions = Places()
         self.queue = _NOTHING
         self.size = 0
         self.link: Link | None = None
@@ -246,7 +246,8 @@ class Session:
 
     def unwatch(self, channel: str) -> None:
         """Receive it no longer; what is queued of it goes too."""
-        if self.positions.pop(channel, None) is not None:
+        if channel in self.positions:
+            del self.positions[channel]
             self._behind.pop(channel, None)
             self._drop({channel})
 
@@ -335,7 +336,8 @@ class Session:
             self.queue = deque()
         self.queue.append(message)
         self.size += len(message.body)
-        self.stand_apart()
+        if self.is_written:
+            self.apart[self] = None
 
     def stand_apart(self) -> None:
         """Something waits to be written before what is published from now on."""

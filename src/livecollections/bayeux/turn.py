@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from operator import length_hint
 from typing import Protocol
 
@@ -27,6 +28,8 @@ logger = logging.getLogger("livecollections.bayeux")
 
 SLICE = 256
 """Sockets that are written to before others have their turn."""
+WOKEN = 64
+"""Links that write what waits before others have their turn: past no transport, each runs a task for it."""
 BACKLOG = 1_048_576
 """Bytes of messages that are on their way before whoever publishes more has them all written first."""
 
@@ -176,6 +179,7 @@ class Turn:
         self._size = 0
         self._waves: deque[_Wave] = deque()
         self._links: dict[Waiting, None] = {}
+        self._started = 0
         self._handle: asyncio.Handle | None = None
 
     def close(self) -> None:
@@ -191,7 +195,18 @@ class Turn:
     def wake(self, link: Waiting) -> None:
         """Have it write what waits, at the end of this turn."""
         self._links[link] = None
-        self._wind()
+        if self._handle is None:
+            self._wind()
+
+    def start(self, link: Waiting) -> None:
+        """Have it write what waits at once, or where many begin to write in this turn, in one of the next."""
+        if self._started < WOKEN and link not in self._links:
+            self._started += 1
+            link.flush()
+        else:
+            self._links[link] = None
+        if self._handle is None:
+            self._wind()
 
     def add(self, message: Message, before: str | None, roll: Roll, deaf: Session | None) -> None:
         """Have a message written to the sockets of many.
@@ -208,7 +223,7 @@ class Turn:
         self._size += len(message.body)
         if self._size > BACKLOG:
             self.finish()
-        else:
+        elif self._handle is None:
             self._wind()
 
     def settle(self, session: Session) -> None:
@@ -231,19 +246,19 @@ class Turn:
             self._run(self._waves[0], len(self._waves[0].roll.puts))
 
     def _wind(self) -> None:
-        if self._handle is None:
-            self._handle = asyncio.get_running_loop().call_soon(self._end)
+        self._handle = asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:
         self._handle = None
+        self._started = 0
         self._seal()
         room = SLICE
         while self._waves and room > 0:
             room -= self._run(self._waves[0], room)
-        links, self._links = self._links, {}
-        for link in links:
+        for link in [*islice(self._links, WOKEN)]:
+            del self._links[link]
             link.flush()
-        if self._waves:
+        if (self._waves or self._links) and self._handle is None:
             self._wind()
 
     def _seal(self) -> None:

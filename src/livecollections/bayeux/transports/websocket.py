@@ -125,12 +125,14 @@ class WebSocket(ConnectionLink):
         self.wake()
 
     def wake(self) -> None:
+        if self._task is not None:
+            return
         if self._writer is None:
-            self.flush()
-        elif self._task is None:
-            if (session := self._attached()) is not None:
-                session.stand_apart()
-            self._exchange.turn.wake(self)
+            self._exchange.turn.start(self)
+            return
+        if (session := self._attached()) is not None:
+            session.stand_apart()
+        self._exchange.turn.wake(self)
 
     async def wait_room(self) -> None:
         while self._size > FRAME and self._code is None:
