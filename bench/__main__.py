@@ -7,7 +7,9 @@ Prints tables, and writes ``<date>.md`` with charts beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,15 +38,22 @@ LETTERS = [letter for letters in SCENARIOS for letter in letters]
 RESULTS = Path(__file__).parent / "results"
 
 
-def measure(bench: Bench, wanted: Iterable[str]) -> list[Outcome]:
-    """What the wanted scenarios find, in their own order."""
-    found = []
+def measure(bench: Bench, wanted: Iterable[str], failed: list[str]) -> Iterator[list[Outcome]]:
+    """What the wanted scenarios find, one after the other in their own order.
+
+    Args:
+        failed: gets the letters of those that broke off: whatever happens to one, the others are measured.
+    """
     with bench.showing():
         for letters, run in SCENARIOS.items():
             asked = [letter for letter in letters if letter in wanted]
-            if asked:
-                found += run(bench, asked)
-    return found
+            if not asked:
+                continue
+            try:
+                yield run(bench, asked)
+            except Exception:
+                traceback.print_exc()
+                failed += asked
 
 
 def main(
@@ -64,11 +73,20 @@ def main(
     sizes = replace(sizes, rounds=rounds or sizes.rounds)
     console = Console()
     before = load()
-    outcomes = measure(Bench(sizes, console), wanted)
-    for outcome in outcomes:
-        report.show(console, outcome)
-    if output is not None:
-        console.print(f"written: {_write(output, outcomes, sizes, before)}")
+    began, outcomes, failed = time.monotonic(), list[Outcome](), list[str]()
+    path = None
+    for found in measure(Bench(sizes, console), wanted, failed):
+        outcomes += found
+        for outcome in found:
+            report.show(console, outcome)
+        if output is not None:
+            # After each: what was found stays, whatever comes.
+            path = _write(output, outcomes, sizes, before)
+    report.show_ratios(console, outcomes)
+    console.print(f"{(time.monotonic() - began) / 60:.1f} minutes" + (f", written: {path}" if path else ""))
+    if failed:
+        console.print(f"broke off: {', '.join(failed)}", style="red")
+        raise typer.Exit(1)
 
 
 def _write(folder: Path, outcomes: Sequence[Outcome], sizes: Sizes, before: float) -> Path:

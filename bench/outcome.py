@@ -16,7 +16,8 @@ class Figures:
     """One figure of one server, of each round.
 
     of: whose.  case: of which size or rate.  unit: what is counted.  notes: by name, what else a reader wants to see
-    of it.  per_core: the median of what it would be on a core of the server's own.
+    of it.  per_core: the median of what it would be on a core of the server's own.  busy: that of the part of its core
+    that the load generator used.
     """
 
     of: str
@@ -25,6 +26,7 @@ class Figures:
     unit: str
     notes: Mapping[str, str] = field(default_factory=dict)
     per_core: float | None = None
+    busy: float | None = None
 
     @property
     def median(self) -> float:
@@ -85,11 +87,21 @@ class Outcome:
 
     def median(self, of: str, case: str) -> float | None:
         """One of its medians; None if that was not measured."""
-        return next((each.median for each in self.figures if (each.of, each.case) == (of, case)), None)
+        found = self._of(of, case)
+        return None if found is None else found.median
 
     def per_core(self, of: str, case: str) -> float | None:
         """The same on a core of the server's own."""
-        return next((each.per_core for each in self.figures if (each.of, each.case) == (of, case)), None)
+        found = self._of(of, case)
+        return None if found is None else found.per_core
+
+    def busy(self, of: str, case: str) -> float | None:
+        """The part of its core that the load generator used for it."""
+        found = self._of(of, case)
+        return None if found is None else found.busy
+
+    def _of(self, of: str, case: str) -> Figures | None:
+        return next((each for each in self.figures if (each.of, each.case) == (of, case)), None)
 
 
 def ratio(what: str, above: float | None, below: float | None, needed: float | None = None) -> list[Ratio]:

@@ -30,6 +30,20 @@ def show(console: Console, outcome: Outcome) -> None:
         console.print(Text(remark, style="dim"))
 
 
+def show_ratios(console: Console, outcomes: Sequence[Outcome]) -> None:
+    """Print the ratios of all, beside what is needed."""
+    table = Table(title="Ratios of medians", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("", "", "found", "needed", ""):
+        table.add_column(column, justify="right" if column else "left", overflow="fold")
+    for outcome in outcomes:
+        for ratio in outcome.ratios:
+            cells = (outcome.letter, ratio.what, f"{ratio.value:.2f}", _needed(ratio), _verdict(ratio))
+            table.add_row(
+                *cells, style="" if ratio.needed is None else "green" if ratio.is_reached else "red"
+            )
+    console.print(table)
+
+
 def write(
     path: Path,
     facts: Mapping[str, str],

@@ -17,10 +17,16 @@ from ..running import Clients, Served
 BURST = 50
 IN_FLIGHT = 64
 """Messages that each client may be behind, where they come one by one: no bound that a server meets."""
+ON_THE_WAY = 64_000
+"""Deliveries that may be in flight to all clients together: what is, each round waits for at its end."""
+LARGEST_BURST = 100_000
+"""Deliveries of one turn of the loop; where a burst makes more, one takes some servers longer than a round."""
 SETTLE = 0.3
 """Seconds after the last subscription until the first round."""
 MAIN = 1_000
 """Subscribers at which ratios are needed."""
+GENERATOR = 1.1
+"""Times what the C sender sends that the generator must be able to take: less, and it would be measured itself."""
 UNIT = "deliveries/s"
 
 
@@ -33,6 +39,11 @@ class Round:
     generator: float
     joined: float
     published: float
+
+
+def in_flight(number: int) -> int:
+    """Messages that each of so many clients may be behind."""
+    return max(1, min(IN_FLIGHT, ON_THE_WAY // number))
 
 
 def measure(clients: Clients, burst: int, window: int, warm: float, seconds: float) -> Round:
@@ -80,7 +91,8 @@ def figures(of: str, case: str, rounds: Sequence[Round]) -> Figures:
         "joined": f"{statistics.median(each.joined for each in rounds):.1f}",
     }
     rates = [each.rate for each in rounds]
-    return Figures(of, case, rates, UNIT, notes, statistics.median(per_core) if per_core else None)
+    busy = statistics.median(each.generator for each in rounds)
+    return Figures(of, case, rates, UNIT, notes, statistics.median(per_core) if per_core else None, busy)
 
 
 def compared(
@@ -95,21 +107,21 @@ def compared(
 def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
     """Both, or the one that is asked for; on the same connections."""
     sizes = bench.sizes
-    bursts = {"a": (1, IN_FLIGHT), "b": (BURST, 4 * BURST)}
     found: dict[str, list[Figures]] = {letter: [] for letter in letters}
     for number in sizes.subscribers:
+        bursts = {"a": (1, in_flight(number)), "b": (BURST, 2 * BURST)}
+        asked = [letter for letter in found if bursts[letter][0] * number <= LARGEST_BURST]
+        if not asked:
+            continue
         with ExitStack() as stack:
             clients = connected(bench, stack, FANOUT, number)
-            for letter, lines in found.items():
-                burst, window = bursts[letter]
-                if burst * number > 100_000:
-                    window = burst
+            for letter in asked:
                 measures: dict[str, Callable[[], Round]] = {
-                    name: partial(measure, each, burst, window, sizes.warm, sizes.seconds)
+                    name: partial(measure, each, *bursts[letter], sizes.warm, sizes.seconds)
                     for name, each in clients.items()
                 }
-                for name, rounds in bench.alternate(f"{letter} {number:,}", measures).items():
-                    lines.append(figures(name, f"{number:,}", rounds))
+                rounds = bench.alternate(f"{letter} {number:,}", measures)
+                found[letter] += [figures(name, f"{number:,}", each) for name, each in rounds.items()]
     return [_outcome(letter, lines, sizes.subscribers) for letter, lines in found.items()]
 
 
@@ -129,8 +141,8 @@ def _outcome(letter: str, lines: Sequence[Figures], numbers: Sequence[int]) -> O
         [Chart(title, "WebSocket subscribers", UNIT, curves)],
         [
             "Server and load: the part of a core that the server and the load generator used; per core: what a server "
-            "gives that has one to itself; joined: messages in a frame. The generator reads what the C sender sends as "
-            "well as anybody's: while it is not busy, it is no bottleneck."
+            "gives that has one to itself; joined: messages in a frame. What the generator can take: what came, by the "
+            "part of its core that this took."
         ],
     )
 
@@ -140,10 +152,13 @@ def _ratios(outcome: Outcome, letter: str) -> list[Ratio]:
     if letter == "b":
         said = f"{case} subscribers, {OURS.name} ÷ C sender, one send() a message"
         return compared(outcome, OURS, SENDER, case, said, 20)
-    return [
+    ratios = [
         each
         for peer, needed in ((SENDER, 0.75), (FAYE, 3.5), (WS, 1.15))
         for each in compared(
             outcome, OURS, peer, case, f"{case} subscribers, {OURS.name} ÷ {peer.name}", needed
         )
     ]
+    busy = outcome.busy(SENDER.name, case)
+    said = f"{case} subscribers, what the generator can take ÷ what the {SENDER.name} sends"
+    return [*ratios, *ratio(said, 1.0, busy, GENERATOR)]

@@ -11,7 +11,7 @@ from ..bench import Bench
 from ..contenders import OURS, SENDER
 from ..outcome import Chart, Curve, Figures, Outcome
 from ..running import Clients, Served
-from .fanout import IN_FLIGHT, Round, connected, measure
+from .fanout import Round, connected, in_flight, measure
 
 RECEIVERS = 100
 """Subscribers of the channel that is published on, while others grow in number."""
@@ -53,7 +53,8 @@ def _subscribers(bench: Bench) -> tuple[list[Figures], list[Curve]]:
     with ExitStack() as stack:
         for number in sizes.growing:
             for name, clients in connected(bench, stack, contenders, number).items():
-                measures[name, number] = partial(measure, clients, 1, IN_FLIGHT, sizes.warm, sizes.seconds)
+                behind = in_flight(number)
+                measures[name, number] = partial(measure, clients, 1, behind, sizes.warm, sizes.seconds)
         found = bench.alternate("g subscribers", measures)
     lines = [
         Figures(name, f"{number:,} subscribers", _milliseconds(rounds), "ms")
@@ -78,7 +79,8 @@ def _channels(bench: Bench) -> tuple[list[Figures], list[Curve]]:
         servers = [stack.enter_context(Served(OURS)) for _ in sizes.channels]
         for server, each in zip(servers, sizes.channels, strict=True):
             clients = stack.enter_context(Clients(server, receivers, extra=each))
-            measures[each * receivers] = partial(measure, clients, 1, IN_FLIGHT, sizes.warm, sizes.seconds)
+            behind = in_flight(receivers)
+            measures[each * receivers] = partial(measure, clients, 1, behind, sizes.warm, sizes.seconds)
         found = bench.alternate("g channels", measures)
     lines = [
         Figures(OURS.name, f"{number:,} other channels", _milliseconds(rounds), "ms")

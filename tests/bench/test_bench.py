@@ -29,7 +29,9 @@ def bench() -> Bench:
 def test_a_scenario_measures_all_that_it_names(
     letters: tuple[str, ...], bench: Bench, tmp_path: Path
 ) -> None:
-    outcomes = measure(bench, letters)
+    failed: list[str] = []
+    outcomes = [outcome for found in measure(bench, letters, failed) for outcome in found]
+    assert not failed
     assert tuple(outcome.letter for outcome in outcomes) == letters
     for outcome in outcomes:
         assert all(math.isfinite(value) for figures in outcome.figures for value in figures.values)
