@@ -102,7 +102,9 @@ def test_a_resource_has_its_methods_and_answers(resources: list[Resource]) -> No
     assert paths["/api/tokens/{id}"].keys() == {"get", "parameters"}
     listed = paths["/api/todos"]["get"]
     assert listed["tags"] == ["todos"]
-    assert listed["responses"]["200"]["content"].keys() == {"application/json", "text/event-stream"}
+    assert listed["responses"]["200"]["content"].keys() == {
+        "application/json", "application/x-ndjson", "text/csv", "text/event-stream",
+    }  # fmt: skip
     assert {"Live-Seq", "Live-Channel", "Live-Signal"} <= listed["responses"]["200"]["headers"].keys()
     assert {
         "sort", "skip", "limit", "since", "If-None-Match", "Last-Event-ID", "id", "title", "completed", "order",

@@ -209,14 +209,17 @@ async def test_the_server_ends_streams_when_it_stops(tmp_path: Path) -> None:
         ("application/json;q=0.5, text/event-stream", True),
         ("TEXT/EVENT-STREAM", True),
         ("text/event-stream;q=0.5, application/json", False),
-        ("text/event-stream;q=0", False),
-        ("text/event-stream;q=x", False),
+        ("text/event-stream;q=0", None),
+        ("text/event-stream;q=x", None),
         ("*/*", False),
-        ("text/html, application/xhtml+xml", False),
+        ("text/html, application/xhtml+xml", None),
     ],
 )
-async def test_accept_decides(site: Site, accept: str, is_stream: bool) -> None:
+async def test_accept_decides(site: Site, accept: str, is_stream: bool | None) -> None:
     answer = await site.client.head("/api/todos", headers={"Accept": accept})
+    if is_stream is None:
+        assert answer.status_code == 406
+        return
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/event-stream" if is_stream else "application/json")
 

@@ -110,9 +110,11 @@ _UPDATE_OPERATORS: Schema = {
     "properties": {operator: {"type": "object"} for operator in OPERATORS},
     "additionalProperties": False,
 }
+_TEXT: Schema = {"type": "string"}
 _PROBLEMS = {
     400: "The request can't be read.",
     404: "There is no such document.",
+    406: "The client takes none of the formats that there are.",
     409: "This contradicts what is stored, or what was asked under the same Idempotency-Key.",
     412: "The document is another than the condition says.",
     413: "The body is too large.",
@@ -137,7 +139,7 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
     json_patch = schemas.add("JsonPatch", _JSON_PATCH)
     update_operators = schemas.add("UpdateOperators", _UPDATE_OPERATORS)
     marked = {**_SEQ_HEADER, **_TAG_HEADER}
-    whole = {"description": "The document.", "headers": marked, "content": _json(shown)}
+    whole = {"description": "The document.", "headers": marked, "content": _formats(shown)}
     unchanged = {"304": {"description": "It is as it was.", "headers": marked}}
     if_match = [{**_IF_MATCH, "required": True}] if resource.require_if_match else [_IF_MATCH]
     conditional = (412, 428) if resource.require_if_match else (412,)
@@ -160,14 +162,20 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
             f"List {resource.path}",
             "list",
             {"200": listed, **unchanged},
-            (400, 412, 503),
+            (400, 406, 412, 503),
             parameters=_list_parameters(resource),
         ),
         "POST": operation(
             f"Create a {name}, or several",
             "create",
-            {"201": {**whole, "headers": {**marked, **_LOCATION}, "content": _json(_one_or_several(shown))}},
-            (400, 409, 413, 415, 422, 503),
+            {
+                "201": {
+                    **whole,
+                    "headers": {**marked, **_LOCATION},
+                    "content": _formats(_one_or_several(shown)),
+                }
+            },
+            (400, 406, 409, 413, 415, 422, 503),
             parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER],
             requestBody={"required": True, "content": _json(_one_or_several(create))},
         ),
@@ -190,14 +198,14 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
             f"Read a {name}",
             "read",
             {"200": whole, **unchanged},
-            (400, 404, 412, 503),
+            (400, 404, 406, 412, 503),
             parameters=[_IF_NONE_MATCH],
         ),
         "PUT": operation(
             f"Replace a {name}",
             "replace",
             {"200": whole, "204": {"description": "Done, as preferred.", "headers": _SEQ_HEADER}},
-            (400, 404, 409, *conditional, 413, 415, 422, 503),
+            (400, 404, 406, 409, *conditional, 413, 415, 422, 503),
             parameters=[_ORIGIN, _PREFER, *if_match],
             requestBody={"required": True, "content": _json(update)},
         ),
@@ -205,7 +213,7 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
             f"Change a {name} (merge patch, JSON Patch, or update operators)",
             "patch",
             {"200": whole, "204": {"description": "Done, as preferred.", "headers": _SEQ_HEADER}},
-            (400, 404, 409, *conditional, 413, 415, 422, 503),
+            (400, 404, 406, 409, *conditional, 413, 415, 422, 503),
             parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER, *if_match],
             requestBody={
                 "required": True,
@@ -246,6 +254,11 @@ def _json(schema: Schema) -> Schema:
     return {"application/json": {"schema": schema}}
 
 
+def _formats(schema: Schema) -> Schema:
+    """Documents in each of their formats."""
+    return {**_json(schema), "application/x-ndjson": {"schema": _TEXT}, "text/csv": {"schema": _TEXT}}
+
+
 def _list_content(shown: Schema) -> Schema:
     message = {
         "type": "object",
@@ -260,7 +273,7 @@ def _list_content(shown: Schema) -> Schema:
         "required": ["method", "seq"],
     }
     return {
-        "application/json": {"schema": {"type": "array", "items": shown}},
+        **_formats({"type": "array", "items": shown}),
         "text/event-stream": {"schema": {"type": "string", "contentSchema": message}},
     }
 

@@ -9,26 +9,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from ..resource import Resource
 from ..stores.base import Listing
-from .answer import JSON, Answer, Header
+from .answer import Answer, Header
+from .formats import Format
 
 TURN = 500
 """Documents rendered before the loop gets a turn."""
 
 
 async def answer_of(
-    resource: Resource, listing: Listing, most: int | None, headers: Sequence[Header]
+    resource: Resource, listing: Listing, most: int | None, form: Format, headers: Sequence[Header]
 ) -> Answer | LongAnswer:
     """The answer. most: documents that it may hold."""
-    parts = _parts(resource, listing, most)
+    parts = _parts(resource, listing, most, form)
     if not listing.is_short:
-        return LongAnswer(listing, parts, headers)
+        return LongAnswer(listing, parts, form.type, headers)
     try:
-        return Answer(200, b"".join([part async for part in parts]), headers)
+        return Answer(200, b"".join([part async for part in parts]), headers, form.type)
     finally:
         listing.close()
 
@@ -36,15 +36,18 @@ async def answer_of(
 class LongAnswer:
     """A list that is sent in pieces, with no length told before."""
 
-    def __init__(self, listing: Listing, parts: AsyncIterator[bytes], headers: Sequence[Header]) -> None:
+    def __init__(
+        self, listing: Listing, parts: AsyncIterator[bytes], kind: bytes, headers: Sequence[Header]
+    ) -> None:
         self.headers = headers
+        self._type = kind
         self._listing = listing
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(wait_gone(receive))
         try:
-            headers = [(b"x-content-type-options", b"nosniff"), (b"content-type", JSON), *self.headers]
+            headers = [(b"x-content-type-options", b"nosniff"), (b"content-type", self._type), *self.headers]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             if scope["method"] != "HEAD":
                 async for part in self._parts:
@@ -58,18 +61,22 @@ class LongAnswer:
             await asyncio.gather(gone, return_exceptions=True)
 
 
-async def _parts(resource: Resource, listing: Listing, most: int | None) -> AsyncIterator[bytes]:
-    """The JSON of a list."""
+async def _parts(
+    resource: Resource, listing: Listing, most: int | None, form: Format
+) -> AsyncIterator[bytes]:
+    """A list as it is written."""
     left = listing.count if most is None else min(most, listing.count)
-    before = b"["
+    names: list[str] = []
     while left and (rows := (await listing.piece())[:left]):
         left -= len(rows)
         for start in range(0, len(rows), TURN):
-            if before == b",":
+            if names:
                 await asyncio.sleep(0)
-            yield before + orjson.dumps(resource.documents(rows[start : start + TURN]))[1:-1]
-            before = b","
-    yield b"]" if before == b"," else b"[]"
+            documents = resource.documents(rows[start : start + TURN])
+            before = form.between if names else form.start(documents[0].keys())
+            names = names or list(documents[0])
+            yield before + form.part(documents, names)
+    yield form.end if names else form.start([*resource.fields, *sorted(resource.computed)]) + form.end
 
 
 async def wait_gone(receive: Receive) -> None:

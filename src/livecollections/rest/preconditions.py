@@ -17,6 +17,7 @@ import orjson
 from ..change import Row
 from ..errors import MalformedRequest, PreconditionFailed, PreconditionRequired
 from ..resource import Resource
+from .formats import FORMATS, JSON, Format
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _WIDTH = 12
@@ -38,19 +39,21 @@ class Preconditions:
     def __bool__(self) -> bool:
         return self._match is not None or self._none_match is not None
 
-    def are_unchanged(self, tag: bytes) -> bool:
-        """Whether the caller of a read has this state already. Raises PreconditionFailed."""
-        shown = tag.decode()
+    def are_unchanged(self, *tags: bytes) -> bool:
+        """Whether the caller of a read has this state already. tags: of the state. Raises PreconditionFailed."""
+        shown = {tag.decode() for tag in tags}
         if self._match is not None and not _is_among(self._match, shown):
             raise PreconditionFailed("the document is not, or no longer, as If-Match says")
         # Weakly: for a reader, one that says the same will do.
-        return self._none_match is not None and _is_among(
-            {each.removeprefix("W/") for each in self._none_match}, shown.removeprefix("W/")
-        )
+        return self._none_match is not None and _is_among(_weakly(self._none_match), _weakly(shown))
 
     def check(self, resource: Resource, row: Row) -> None:
         """Compare what a write depends on with the row that it has met. Raises PreconditionFailed."""
-        if self and self.are_unchanged(document_tag(orjson.dumps(resource.document(row)))):
+        if not self:
+            return
+        body = orjson.dumps(resource.document(row))
+        # Whatever the format was in which it was seen.
+        if self.are_unchanged(*(document_tag(body, form) for form in FORMATS.values())):
             raise PreconditionFailed("the document is as If-None-Match forbids")
 
     def require_match(self) -> None:
@@ -61,15 +64,16 @@ class Preconditions:
             )
 
 
-def document_tag(body: bytes) -> bytes:
-    """The entity tag of a document. body: its JSON."""
-    return b'"%s"' % blake2b(body, digest_size=_WIDTH).hexdigest().encode()
+def document_tag(body: bytes, form: Format = JSON) -> bytes:
+    """The entity tag of a document in a format. body: its JSON."""
+    return b'"%s%s"' % (blake2b(body, digest_size=_WIDTH).hexdigest().encode(), form.suffix)
 
 
-def list_tag(resource: Resource, version: str, query: bytes) -> bytes:
+def list_tag(resource: Resource, version: str, query: bytes, form: Format) -> bytes:
     """The entity tag of a list. version: of its source.  query: what it was asked for, as the URL says it."""
     what = "\0".join((version, resource.channel, *resource.fields)).encode()
-    return b'W/"%s"' % blake2b(what + b"\0\0" + query, digest_size=_WIDTH).hexdigest().encode()
+    digest = blake2b(what + b"\0\0" + query, digest_size=_WIDTH).hexdigest().encode()
+    return b'W/"%s%s"' % (digest, form.suffix)
 
 
 def _tags(name: str, header: str | None) -> set[str] | None:
@@ -84,6 +88,10 @@ def _tags(name: str, header: str | None) -> set[str] | None:
     return set(tags)
 
 
-def _is_among(tags: set[str], tag: str) -> bool:
+def _is_among(tags: set[str], shown: set[str]) -> bool:
     """Whether a state is one of those named; a weak tag names none strongly."""
-    return "*" in tags or (tag in tags and not tag.startswith("W/"))
+    return "*" in tags or any(not tag.startswith("W/") for tag in tags & shown)
+
+
+def _weakly(tags: set[str]) -> set[str]:
+    return {tag.removeprefix("W/") for tag in tags}

@@ -23,6 +23,7 @@ from ..stores.base import Listing, Snapshot, Store, Write, Written
 from .answer import Answer, Header, problem, problem_of
 from .bulk import create_all, delete_all
 from .cors import Cors
+from .formats import JSON, Format, format_of
 from .hooks import Hooked
 from .listing import LongAnswer, answer_of
 from .patch import ACCEPTED, Change, read_change, read_replacement
@@ -158,25 +159,27 @@ class Collection(Endpoint):
     async def _list(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
         if is_asked_for(request):
             return await open_stream(request, view, self._server)
+        form = format_of(request.headers)
         query = parse(view, request.parameters())
         most = view.limit if query.limit is None else query.limit
         is_head = request.method == "HEAD"
         conditions = Preconditions(request.headers)
         if conditions:
             found = await self._store.listing(view.source, replace(query, limit=0))
-            if (tag := _tag(request, view, found)) and conditions.are_unchanged(tag):
-                return Answer(304, headers=_list_headers(request, view, query, found))
+            if (tag := _tag(request, view, found, form)) and conditions.are_unchanged(tag):
+                return Answer(304, headers=_list_headers(request, view, query, found, form))
         found = await self._store.listing(view.source, _window(query, most, is_head))
-        headers = _list_headers(request, view, query, found)
+        headers = _list_headers(request, view, query, found, form)
         if most and found.count > (0 if is_head else most):
             headers.append((b"link", _next_page(request, query, most)))
         if is_head:
             found.close()
-            return Answer(200, None, headers)
-        return await answer_of(view, found, most, headers)
+            return Answer(200, None, headers, form.type)
+        return await answer_of(view, found, most, form, headers)
 
     async def _create(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
+        format_of(request.headers)  # before anything is written
         origin = request.origin
         body = await request.body(self._body_limit)
         sent = read_json(body)
@@ -195,7 +198,8 @@ class Collection(Endpoint):
         headers = [NO_CACHE, *_seq(written[0])]
         if is_minimal(request.headers):
             return Answer(201, headers=[*headers, APPLIED])
-        return Answer(201, orjson.dumps(view.documents(each.row for each in written)), headers)
+        form = format_of(request.headers)
+        return Answer(201, form.whole(view.documents(each.row for each in written)), headers, form.type)
 
     async def _delete_all(self, request: Request, view: Resource) -> Answer:
         query, origin = parse(view, request.parameters()), request.origin
@@ -241,16 +245,16 @@ class Document(Endpoint):
 
     async def _read(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
+        form = format_of(request.headers)
         found = await self._store.get(view.source, self._key(request, view))
         if not found.rows:
             detail = f"{view.path} has no document with this key"
             return problem(404, "Not Found", detail, headers=_seq(found))
-        body = orjson.dumps(view.document(found.rows[0]))
-        tag = document_tag(body)
-        headers = [NO_CACHE, (b"etag", tag), *_seq(found)]
+        body, tag = _represented(view.document(found.rows[0]), form)
+        headers = [NO_CACHE, (b"vary", b"Accept"), (b"etag", tag), *_seq(found)]
         if Preconditions(request.headers).are_unchanged(tag):
             return Answer(304, headers=headers)
-        return Answer(200, body, headers)
+        return Answer(200, body, headers, form.type)
 
     async def _replace(self, request: Request, view: Resource) -> Answer:
         answer = await self._update(request, view, read_replacement)
@@ -269,8 +273,8 @@ class Document(Endpoint):
         self, request: Request, view: Resource, read: Callable[[Request, Any], Change]
     ) -> Answer:
         request.refuse_parameters()
-        origin = request.origin
-        conditions = _conditions(request, view)
+        format_of(request.headers)  # before anything is written
+        origin, conditions = request.origin, _conditions(request, view)
         body = await request.body(self._body_limit)
         key, idempotency = self._key(request, view), request.idempotency(body)
         hooked = Hooked(view.hooks, Operation(request.method, view.path, key=key))
@@ -310,13 +314,20 @@ def _conditions(request: Request, view: Resource) -> Preconditions:
 def _written(
     request: Request, view: Resource, written: Written, status: int, headers: Sequence[Header] = ()
 ) -> Answer:
-    body = orjson.dumps(view.document(written.row))
-    tagged = [NO_CACHE, (b"etag", document_tag(body)), *_seq(written), *headers]
+    form = format_of(request.headers)
+    body, tag = _represented(view.document(written.row), form)
+    tagged = [NO_CACHE, (b"etag", tag), *_seq(written), *headers]
     if not is_minimal(request.headers):
-        return Answer(status, body, tagged)
+        return Answer(status, body, tagged, form.type)
     if request.method == "PUT":  # it knows what it has sent, and not what was made of it
         del tagged[1]
     return Answer(204 if status == 200 else status, headers=[*tagged, APPLIED])
+
+
+def _represented(document: dict[str, Any], form: Format) -> tuple[bytes, bytes]:
+    """A document in a format, and its entity tag."""
+    body = orjson.dumps(document)
+    return body if form is JSON else form.whole([document]), document_tag(body, form)
 
 
 def _release(chosen: str | MalformedRequest | None) -> list[Header]:
@@ -334,19 +345,21 @@ def _seq(result: Snapshot | Listing | Written) -> list[Header]:
     return headers
 
 
-def _list_headers(request: Request, view: Resource, query: Query, found: Listing) -> list[Header]:
+def _list_headers(
+    request: Request, view: Resource, query: Query, found: Listing, form: Format
+) -> list[Header]:
     """What an answer about a list bears, whether it is sent or not."""
     # Within its limit it is whole today, and no longer once it has grown.
     is_whole = query.is_whole and view.limit is None
     channel = (b"live-channel" if is_whole else b"live-signal", view.channel.encode())
     headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found), channel]
-    if tag := _tag(request, view, found):
+    if tag := _tag(request, view, found, form):
         headers.append((b"etag", tag))
     return headers
 
 
-def _tag(request: Request, view: Resource, found: Listing) -> bytes | None:
-    return None if found.version is None else list_tag(view, found.version, request.query)
+def _tag(request: Request, view: Resource, found: Listing, form: Format) -> bytes | None:
+    return None if found.version is None else list_tag(view, found.version, request.query, form)
 
 
 def _window(query: Query, most: int | None, is_head: bool) -> Query:

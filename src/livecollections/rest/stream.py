@@ -18,10 +18,13 @@ from ..bayeux.asgi import Server
 from ..bayeux.local import Stream
 from ..errors import BayeuxError, MalformedRequest, StoreUnavailable
 from ..resource import Resource
+from .accept import quality
 from .answer import Header
+from .formats import FORMATS
 from .listing import wait_gone
 from .request import Request
 
+STREAM = "text/event-stream"
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that no proxy takes the connection for dead."""
 RETRY = 1000
@@ -36,11 +39,11 @@ _HEADERS: list[Header] = [
 
 
 def is_asked_for(request: Request) -> bool:
-    """Whether the client would rather have a stream than JSON."""
+    """Whether the client would rather have a stream than a list."""
     accept = request.headers.get("accept", "")
-    return "text/event-stream" in accept.lower() and _quality(accept, "text/event-stream") >= max(
-        _quality(accept, "application/json"), 0.001
-    )
+    if STREAM not in accept.lower():
+        return False
+    return quality(accept, STREAM) >= max(0.001, *(quality(accept, kind) for kind in FORMATS))
 
 
 async def open_stream(request: Request, resource: Resource, server: Server) -> EventStream:
@@ -112,16 +115,3 @@ def event(data: Any, seq: str, name: bytes = b"") -> bytes:
 
 def _part(body: bytes) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": True}
-
-
-def _quality(accept: str, kind: str) -> float:
-    """The weight that an Accept header gives to a media type it names; 0 if it does not."""
-    for entry in accept.lower().split(","):
-        name, *parameters = (part.strip() for part in entry.split(";"))
-        if name == kind:
-            weights = [part[2:] for part in parameters if part.startswith("q=")]
-            try:
-                return float(weights[0]) if weights else 1.0
-            except ValueError:
-                return 0.0
-    return 0.0

@@ -1,0 +1,144 @@
+"""Formats: what a client would rather have, and that each format says the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import orjson
+import pytest
+
+from livecollections.rest import listing
+from livecollections.rest.accept import best, quality
+from tests.rest.conftest import Api, is_problem
+
+OFFERED = ("application/json", "application/x-ndjson", "text/csv")
+CSV = {"Accept": "text/csv"}
+NDJSON = {"Accept": "application/x-ndjson"}
+
+
+def rows(body: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(body.decode(), newline="")))
+
+
+def shown(value: Any) -> str:
+    """A value as a cell shows it."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("*/*", "application/json"),
+        ("text/csv", "text/csv"),
+        ("TEXT/CSV ; q=0.5 , application/*;q=0.4", "text/csv"),
+        ("application/*", "application/json"),
+        ("text/*", "text/csv"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/json"),
+        ("application/json;q=0.1, text/csv;q=0.2, application/x-ndjson;q=0.3", "application/x-ndjson"),
+        ("application/json;q=0, */*;q=0.1", "application/x-ndjson"),
+        ("*/*;q=0", None),
+        ("text/html", None),
+        ("application/json;q=0", None),
+        ("text/csv;q=nan, text/html", None),
+        ("text/csv;q=2", None),
+        ("text/csv;q=x, application/json;q=0.001", "application/json"),
+        (",, ;, text/csv", "text/csv"),
+        ("application/json;charset=utf-8", "application/json"),
+    ],
+)
+def test_which_is_chosen(accept: str, chosen: str | None) -> None:
+    assert best(accept, OFFERED) == chosen
+
+
+def test_the_range_that_says_most_counts() -> None:
+    accept = "*/*;q=0.1, text/*;q=0.2, text/csv;q=0.3"
+    assert [quality(accept, kind) for kind in ("a/b", "text/x", "text/csv")] == [0.1, 0.2, 0.3]
+
+
+async def test_a_list_says_the_same_in_each_format(api: Api) -> None:
+    await api.client.post(
+        "/api/everything",
+        json=[
+            {"text": 'a "quoted", line\r\nand another 🥛', "number": 2**60, "real": 0.1, "flag": True},
+            {"text": "", "words": ["x", "y"], "meta": {"a": [1]}, "price": "1.10", "blob": "__4="},
+        ],
+    )
+    documents = (await api.client.get("/api/everything")).json()
+    lines = await api.client.get("/api/everything", headers=NDJSON)
+    assert lines.headers["content-type"] == "application/x-ndjson"
+    assert [orjson.loads(line) for line in lines.content.splitlines()] == documents
+    table = await api.client.get("/api/everything", headers=CSV)
+    assert table.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    assert rows(table.content) == [{name: shown(each[name]) for name in each} for each in documents]
+    for answer in (lines, table):
+        assert {"accept", "origin"} <= {each.strip().lower() for each in answer.headers["vary"].split(",")}
+        assert answer.headers["live-channel"] == "/api/everything"
+    one = await api.client.get("/api/everything/1", headers=CSV)
+    assert rows(one.content) == rows(table.content)[:1]
+    assert (await api.client.get("/api/everything/2", headers=NDJSON)).json() == documents[1]
+
+
+async def test_an_empty_list_in_each_format(api: Api) -> None:
+    assert (await api.client.get("/api/people", headers=NDJSON)).content == b""
+    empty = (await api.client.get("/api/people", headers=CSV)).content
+    await api.client.post("/api/people", json={"name": "Ada"})
+    assert empty == (await api.client.get("/api/people", headers=CSV)).content.splitlines(keepends=True)[0]
+
+
+async def test_a_long_list_is_written_in_parts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "TURN", 3)
+    await api.client.post("/api/todos", json=[{"title": f"t{number}"} for number in range(20)])
+    documents = (await api.client.get("/api/todos")).json()
+    assert len(documents) == 20
+    assert len(rows((await api.client.get("/api/todos", headers=CSV)).content)) == 20
+    lines = (await api.client.get("/api/todos?limit=7", headers=NDJSON)).content.splitlines()
+    assert [orjson.loads(line) for line in lines] == documents[:7]
+
+
+async def test_writes_answer_in_the_format_that_is_wanted(api: Api) -> None:
+    created = await api.client.post("/api/todos", json={"title": "a"}, headers=CSV)
+    assert rows(created.content) == [{"id": "1", "title": "a", "completed": "false", "order": ""}]
+    several = await api.client.post("/api/todos", json=[{"title": "b"}, {"title": "c"}], headers=CSV)
+    assert [row["title"] for row in rows(several.content)] == ["b", "c"]
+    patched = await api.client.patch("/api/todos/1", json={"title": "d"}, headers=NDJSON)
+    assert patched.json()["title"] == "d"
+
+
+async def test_what_nobody_can_give_is_refused_before_anything_is_done(api: Api) -> None:
+    await api.todo()
+    before = api.held()
+    headers = {"Accept": "text/html, application/pdf;q=0.5"}
+    for method, path, body in (
+        ("GET", "/api/todos", None),
+        ("GET", "/api/todos/1", None),
+        ("POST", "/api/todos", {"title": "x"}),
+        ("POST", "/api/todos", [{"title": "x"}]),
+        ("PUT", "/api/todos/1", {"title": "x"}),
+        ("PATCH", "/api/todos/1", {"title": "x"}),
+    ):
+        problem = is_problem(await api.client.request(method, path, json=body, headers=headers), 406)
+        assert "application/x-ndjson" in problem["detail"]
+    assert (await api.client.head("/api/todos", headers=headers)).status_code == 406
+    assert api.held() == before
+
+
+async def test_each_format_has_its_tag_and_each_tag_serves_a_writer(api: Api) -> None:
+    await api.todo()
+    for path in ("/api/todos", "/api/todos/1"):
+        tags = {}
+        for kind in OFFERED:
+            answer = await api.client.get(path, headers={"Accept": kind})
+            tags[kind] = answer.headers["etag"]
+            again = {"Accept": kind, "If-None-Match": tags[kind]}
+            assert (await api.client.get(path, headers=again)).status_code == 304
+            assert (await api.client.head(path, headers=again)).status_code == 304
+        assert len(set(tags.values())) == len(OFFERED)
+    for number, kind in enumerate(OFFERED):
+        seen = await api.client.get("/api/todos/1", headers={"Accept": kind})
+        body, headers = {"order": number}, {"If-Match": seen.headers["etag"]}
+        assert (await api.client.patch("/api/todos/1", json=body, headers=headers)).status_code == 200
+        is_problem(await api.client.patch("/api/todos/1", json=body, headers=headers), 412)
