@@ -32,6 +32,7 @@ PAGES = (
     "fastapi",
     "deploy",
     "capture",
+    "topics/security",
     "topics/webhooks",
     "topics/filters",
     "topics/testing",

@@ -21,7 +21,7 @@ from docs import diagrams
 from docs.build import DOCS, PAGES, anchors, broken_links, build, found_pages, parse
 from livecollections.bayeux import Limits, Server
 from livecollections.cli import cli
-from livecollections.resource import OPTIONS
+from livecollections.options import OPTIONS
 
 from .command import ROOT
 

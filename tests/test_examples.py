@@ -73,6 +73,28 @@ def test_inside_fastapi_own_routes_commit_live(tmp_path: Path) -> None:
         assert {"/sale", "/api/shop/articles"} <= paths.keys()
 
 
+def test_two_users_have_each_his_own(tmp_path: Path) -> None:
+    with serving("two_users", tmp_path) as (client, _):
+        ann, bob = ({"Authorization": f"Bearer {name}'s token"} for name in ("ann", "bob"))
+        assert client.get("/api/notes").status_code == 401
+        assert client.post("/api/notes", json={"text": "hers"}, headers=ann).json()["owner_id"] == 1
+        assert client.get("/api/notes", headers=bob).json() == []
+        assert len(client.get("/api/notes", headers=ann).json()) == 1
+        rooms = [
+            client.get(f"/api/rooms/{room}/messages", headers=bob).status_code for room in ("hall", "staff")
+        ]
+        assert rooms == [200, 403]
+        assert client.post("/api/pupils", json={"name": "x"}, headers=bob).status_code == 403
+        client.post("/api/pupils", json={"name": "Tom", "grade": 2}, headers=ann)
+        assert client.get("/api/pupils", headers=bob).json() == [{"id": 1, "name": "Tom"}]
+        with client.stream("GET", "/api/pupils", headers={"Accept": "text/event-stream", **bob}) as stream:
+            lines = stream.iter_lines()
+            client.patch("/api/pupils/1", json={"grade": 1}, headers=ann)
+            client.patch("/api/pupils/1", json={"name": "Tim"}, headers=ann)
+            heard = next(line for line in lines if '"method"' in line)
+        assert '"body":{"id":1,"name":"Tim"}' in heard
+
+
 def test_around_another_application(tmp_path: Path) -> None:
     with serving("wrap_app", tmp_path) as (client, _):
         assert client.get("/anything").text == "hello from the application inside\n"

@@ -25,7 +25,7 @@ PUBLIC = {
 }  # fmt: skip
 LIVE = {
     "resource", "add_resource", "include_router", "on", "app", "mount", "wrap", "router", "lifespan", "session",
-    "snapshot", "bayeux", "statistics", "webhooks",
+    "snapshot", "bayeux", "statistics", "webhooks", "disconnect", "recheck",
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from .bayeux.wire import Open, connect, connected, request, since, subscribe
 from .models import Todo
 from .serving import wait_until
 
-TODOS = "/api/todos"
+TODOS, PARTS = "/api/todos", "/parts"
 INSERT = "INSERT INTO rest_todo (title, completed) VALUES ('milk', 0)"
 
 
@@ -69,6 +69,7 @@ async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     path = tmp_path / "resets.db"
     live = Live(f"sqlite:///{path}", synchronous="NORMAL", log=Log(changes=40), bayeux=server)
     live.add_resource(TODOS, Todo)
+    live.add_resource(PARTS, Todo, hidden={"order": lambda user: user is None})
     async with live:
         yield Site(live, path, await connected(server))
 
@@ -154,6 +155,11 @@ async def hears_of_a_pattern_below_which_a_channel_has_gone(site: Site) -> None:
     for name in "abcd":
         await site.server.publish(f"/chat/{name}", 1)
     await site.ask("/chat/**", seq)
+
+
+@asked(Cause.VIEW_CHANGED)
+async def goes_on_where_others_hear_more(site: Site) -> None:
+    await site.ask(PARTS, await site.write())
 
 
 @asked(Cause.TOO_MANY_CHANNELS)

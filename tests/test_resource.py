@@ -503,7 +503,7 @@ class Pathed(BaseModel):
     ("model", "options", "words"),
     [
         (Todo, {"colour": 1}, ["colour", "unknown", "read_only"]),
-        (Todo, {"by": "title"}, ["by", "unknown"]),
+        (Todo, {"by": "title"}, ["by", "function"]),
         (Todo, {"read": 5}, ["read", "Pydantic"]),
         (Todo, {"create": dict}, ["create", "Pydantic"]),
         (Todo, {"read": NoKey}, ["read", "NoKey", "'id'"]),
@@ -536,7 +536,8 @@ def test_a_required_field_may_be_excluded_where_nothing_is_created() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "api", "/", "/api/", "/api//x", "/a/{id}", "/a?b", "/a#b", "/a/..", "/./a", "/meta/x", "/service/x", "/a\n"],
+    ["", "api", "/", "/api/", "/api//x", "/a/{wrong}", "/a/{id", "/a?b", "/a#b", "/a/..", "/./a", "/meta/x",
+     "/service/x", "/a\n"],
 )  # fmt: skip
 def test_a_wrong_path_is_named(path: str) -> None:
     with pytest.raises(ConfigurationError, match="path"):

@@ -34,6 +34,9 @@ class Cause(StrEnum):
     TOO_MANY_CHANNELS = "too-many-channels"
     """The session would be behind in more channels than it may be."""
 
+    VIEW_CHANGED = "view-changed"
+    """Its user sees other documents or fields than when it was there."""
+
     # An entry of the log says so.
     BACKLOG = "backlog"
     """Too many changes of one source were waiting at once."""

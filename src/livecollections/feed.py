@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from .bayeux.history import Page
@@ -21,9 +22,11 @@ from .cause import Cause
 from .change import Change, epoch
 from .change import squash as squashed
 from .errors import StoreError
+from .outlets import Outlets
 from .pages import Pages
 from .resource import Resource
 from .stores.base import Batch, Store
+from .view import seen
 
 logger = logging.getLogger("livecollections.feed")
 
@@ -55,6 +58,7 @@ class Feed:
     """Tails the log of one store.
 
     resources: each is published on its own channel; several may show one source.
+    outlets: of resources that not all see alike, each with as many channels as are heard.
     clock: gives the seconds since 1970, for retention.
     """
 
@@ -64,14 +68,19 @@ class Feed:
         publisher: Publisher,
         resources: Mapping[str, Resource],
         clock: Callable[[], float] = lambda: time.time(),
+        outlets: Sequence[Outlets] = (),
     ) -> None:
         self._store = store
         self._publisher = publisher
         self._resources = dict(resources)
+        self._outlets: dict[str, list[Outlets]] = {}
         self._clock = clock
         self._by_source: dict[str, list[Resource]] = {}
         for resource in resources.values():
             self._by_source.setdefault(resource.source.name, []).append(resource)
+        for each in outlets:
+            self._by_source.setdefault(each.source, [])
+            self._outlets.setdefault(each.source, []).append(each)
         self._position = ""
         self._last: dict[str, str | None] = {}
         self._skip_to: dict[str, str] = {}
@@ -128,16 +137,39 @@ class Feed:
             return page
         return await self._pages.read(channel, after, limit)
 
+    def open(self, channel: str) -> None:
+        """Publish on a channel of an outlet from now on."""
+        for outlets in self._outlets_of(channel):
+            outlets.open(channel)
+
+    def close(self, channel: str) -> None:
+        """Publish there no more."""
+        for outlets in self._outlets_of(channel):
+            outlets.close(channel)
+        self._pages.clear(channel)
+
+    def _outlets_of(self, channel: str) -> list[Outlets]:
+        return [each for several in self._outlets.values() for each in several if each.views.has(channel)]
+
+    def _view(self, channel: str) -> Resource:
+        """What is shown on a channel."""
+        found = self._resources.get(channel)
+        views = [each.views.at(channel) for each in self._outlets_of(channel)] if found is None else [found]
+        view = next((each for each in views if each is not None), None)
+        if view is None:
+            raise StoreError(f"nothing is shown on {channel}")
+        return view
+
     async def _why_reset(self, channel: str, since: str) -> Cause | None:
+        source = self._view(channel).source.name
         async with self._workers:
-            return await self._store.why_reset(since, self._resources[channel].source.name)
+            return await self._store.why_reset(since, source)
 
     async def _read(self, channel: str, after: str, limit: int, *, squash: bool = False) -> tuple[Page, bool]:
         """A page from the log, and whether it is one: what comes after a place that is gone is a RESET."""
-        resource = self._resources[channel]
+        view = self._view(channel)
         async with self._workers:
-            batch = await self._store.read(after, limit, resource.source.name)
-        self.rows_read += len(batch.changes)
+            batch, changes = await self._seen(view, after, limit)
         if batch.lost is not None:
             end = await self._store.head()
             cause = Cause.TRIMMED_IN_REPLAY if batch.lost is Cause.TRIMMED else batch.lost
@@ -145,11 +177,26 @@ class Feed:
             return Page([told], end), False
         messages = []
         previous: str | None = after
-        for change in squashed(batch.changes) if squash else batch.changes:
-            data = message(resource, change, previous)
+        for change in squashed(changes) if squash else changes:
+            data = message(view, change, previous)
             messages.append(Message(channel, data, change.seq, change.cause))
             previous = change.seq
         return Page(messages, batch.upto), True
+
+    async def _seen(self, view: Resource, after: str, limit: int) -> tuple[Batch, list[Change]]:
+        """A batch of a view's source, and what its changes are to who has the view: some, or there are no more."""
+        is_part = bool(view.given or view.hidden)
+        while True:
+            batch = await self._store.read(after, BATCH if is_part else limit, view.source.name)
+            self.rows_read += len(batch.changes)
+            if not is_part:
+                return batch, batch.changes
+            changes = [found for change in batch.changes if (found := seen(view, change)) is not None]
+            if len(changes) > limit:
+                return replace(batch, upto=changes[limit - 1].seq, more=True), changes[:limit]
+            if changes or not batch.more or batch.lost is not None:
+                return batch, changes
+            after = batch.upto
 
     async def _tail(self) -> None:
         delay = RETRY[0]
@@ -196,6 +243,13 @@ class Feed:
             self._pages.publish(Message(resource.channel, data, change.seq, change.cause))
             self._publisher.publish_nowait(resource.channel, data, change.seq, change.cause)
             logger.debug("published", extra={"seq": change.seq, "channel": resource.channel})
+        for outlets in self._outlets.get(change.source, ()):
+            for outlet, told in outlets.told(change):
+                channel, data = outlet.view.channel, message(outlet.view, told, outlet.last)
+                self._pages.publish(Message(channel, data, change.seq, change.cause))
+                self._publisher.publish_nowait(channel, data, change.seq, change.cause)
+                outlet.last = change.seq
+                logger.debug("published", extra={"seq": change.seq, "channel": channel})
         self._last[change.source] = change.seq
 
     async def _shorten_backlog(self) -> None:
@@ -224,6 +278,9 @@ class Feed:
         self._pages.clear()
         # What is written before the RESETs are is heard before them: it must show that something is missing.
         self._last = dict.fromkeys(self._by_source, self._position)
+        for several in self._outlets.values():
+            for outlets in several:
+                outlets.restart(self._position)
         self._skip_to.clear()
         for source in self._by_source:
             await self._store.reset(source, cause)

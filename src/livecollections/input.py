@@ -37,6 +37,7 @@ class Input:
 
     def __init__(self, model: type[BaseModel], hidden: Collection[str] = ()) -> None:
         self.model = model
+        self.hidden = frozenset(hidden)
         self._validator = model.__pydantic_validator__
         self._names = {attribute: names_read(model, attribute) for attribute in model.model_fields}
         self._attributes = {
@@ -91,7 +92,7 @@ class Input:
         try:
             validated = dict(vars(self._validator.validate_python(body)))
         except ValidationError as error:
-            faults = faults + [_fault(each, body) for each in error.errors(include_url=False)]
+            faults = faults + [self._fault(each, body) for each in error.errors(include_url=False)]
         else:
             faults = faults + [
                 {
@@ -108,6 +109,13 @@ class Input:
                 validated[attribute], by_alias=True, bytes_mode="base64"
             )
         return validated
+
+    def _fault(self, error: Any, body: Mapping[str, Any]) -> Fault:
+        """What Pydantic found; of a field that a body may not name it says nothing but that."""
+        at = error["loc"][0] if error["loc"] else None
+        if any(at == attribute or at in self._names.get(attribute, ()) for attribute in self.hidden):
+            return {"pointer": "", "detail": "this is not accepted"}
+        return _fault(error, body)
 
     def _read(self, attribute: str, value: Any) -> Any:
         return self._readers[attribute](value) if attribute in self._readers else value

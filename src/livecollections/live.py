@@ -29,19 +29,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import openapi, rest, status
 from .bayeux import Server
-from .bayeux.connection import MOUNT
+from .bayeux.origins import Origins
 from .bayeux.signals import Signals
 from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed
+from .identity import Identified
 from .lifespan import Wrapped
 from .listeners import Run as ListenerRun
-from .paths import ROUTE, Paths, ReleasedPaths, paths_of, route_path
+from .outlets import Outlets
+from .paths import ROUTE, BayeuxRoute, Paths, ReleasedPaths, paths_of, route_path
 from .query import Query
 from .resource import Resource
+from .rest.caller import Authenticate, Caller
+from .rights import Rights
 from .router import Declaration, LiveRouter, check_path
+from .sessions import SessionContext
 from .source import Source
 from .stores.base import Log, Store
 from .versions import Releases
+from .view import Views, check_apart, refused
 from .webhooks import Webhooks
 
 logger = logging.getLogger("livecollections.live")
@@ -57,9 +63,10 @@ class Started:
     """What exists between start and stop."""
 
     feed: Feed
-    resources: list[Resource]
+    views: list[Views]
     paths: Paths | ReleasedPaths
     webhooks: Webhooks
+    rights: Rights
     exit: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -69,6 +76,10 @@ class Live(LiveRouter):
     database: a URL (``sqlite:///todos.db``; ``sqlite://`` is private and temporary), an Engine or AsyncEngine of
     yours, or None for ``$DATABASE_URL``.
     allowed_origins: of browsers, for REST and Bayeux alike (``"https://example.org"``).
+    authenticate: ``async (connection: HTTPConnection, ext) -> user``, asked for each request, each handshake (``ext``
+    is what its message says, such as a ``token``) and again while a session lives; None: nobody is known by it. A user
+    is any object, equal (``==``) when asked for again; one with ``expires_at`` (or ``exp``, in a mapping) is asked
+    for again then. With it, a resource that has no ``policy`` is for those who are known.
     create_tables: make missing tables at start; never alters one, and never where ``alembic_version`` exists.
     capture: "install" the triggers at start, or only "check" that they are there.
     releases: of the API, as semantic versions, where resources have ``versions``.
@@ -82,6 +93,7 @@ class Live(LiveRouter):
         self,
         database: Any = None,
         *,
+        authenticate: Authenticate | None = None,
         allowed_origins: Sequence[str] = (),
         releases: Sequence[str] = (),
         create_tables: bool = True,
@@ -95,6 +107,8 @@ class Live(LiveRouter):
         if not isinstance(faye, str) or not faye:
             raise ConfigurationError('faye: a path such as "/faye" is needed')
         check_path("faye", faye)
+        if authenticate is not None and not callable(authenticate):
+            raise ConfigurationError(f"authenticate: a function is needed, not {authenticate!r}")
         if not isinstance(bayeux, Server | None):
             raise ConfigurationError(f"bayeux: a Server is needed, not {bayeux!r}")
         if not isinstance(log, Log | None):
@@ -116,6 +130,7 @@ class Live(LiveRouter):
         )
         self._store = self._open_store()
         self._clock: Callable[[], float] = lambda: time.time()
+        self._caller = Caller(authenticate, Origins(self._allowed_origins), lambda: self._clock())
         self._prefix = ""
         self._started: Started | None = None
 
@@ -163,8 +178,12 @@ class Live(LiveRouter):
     async def _start(self, stack: AsyncExitStack) -> Started:
         stack.push_async_callback(self._store.stop)
         described, heard = await self._open()
-        by_channel = {resource.channel: resource for resource in described}
-        feed = Feed(self._store, self.bayeux, by_channel, self._clock)
+        views = [Views(resource, resource.policy) for resource in described]
+        check_apart(views)
+        by_channel = {one.resource.channel: one.resource for one in views if one.is_open}
+        guarded = [one for one in views if not one.is_open]
+        feed = Feed(self._store, self.bayeux, by_channel, self._clock, [Outlets(one) for one in guarded])
+        rights = Rights(guarded, feed, self.bayeux._exchange, self._caller.user)
         if self._owns_bayeux or not self.bayeux.running:
             await self.bayeux.start()
             stack.push_async_callback(self.bayeux.close)
@@ -173,6 +192,7 @@ class Live(LiveRouter):
         for channel in by_channel:
             self.bayeux.add_history(channel, feed)
             stack.callback(self.bayeux.remove_history, channel)
+        self._guard(rights, stack)
         webhooks = Webhooks(described, self._store, self._clock)
         runs = [
             ListenerRun(listener, heard[listener.model].name, self._store, feed, self._clock)
@@ -187,7 +207,18 @@ class Live(LiveRouter):
         signals = Signals(asyncio.get_running_loop(), self._end)
         signals.install()
         stack.callback(signals.restore)
-        return Started(feed, described, self._paths(described, feed), webhooks)
+        return Started(feed, views, self._paths(views, feed), webhooks, rights)
+
+    def _guard(self, rights: Rights, stack: AsyncExitStack) -> None:
+        """Have rights asked for, until the stop."""
+        self._caller.watch = rights.watch
+        engine = self.bayeux._engine
+        if self._caller.knows_users:
+            before = engine.policy
+            engine.follow(Identified(before, self._caller, rights.watch))
+            stack.callback(engine.follow, before)
+        rights.start()
+        stack.push_async_callback(rights.stop)
 
     async def _end(self) -> None:
         self._store.hasten()
@@ -206,15 +237,15 @@ class Live(LiveRouter):
     def _describe(self, declared: Declaration) -> Resource:
         exclude = Resource.excluded(declared.model, declared.options.get("exclude", ()))
         source = self._store.describe(declared.model, exclude)
-        return Resource.build(self._prefix + declared.path, source, **declared.options)
+        default = {"policy": lambda user: user is not None} if self._caller.knows_users else {}
+        return Resource.build(self._prefix + declared.path, source, **{**default, **declared.options})
 
-    def _paths(self, resources: Sequence[Resource], feed: Feed) -> Paths | ReleasedPaths:
+    def _paths(self, views: Sequence[Views], feed: Feed) -> Paths | ReleasedPaths:
         bayeux = self._prefix + self._faye
+        resources = [one.resource for one in views]
         others = [BayeuxRoute(bayeux, self.bayeux), *status.routes(self._prefix, bayeux, resources, feed)]
-        served = [
-            (resource, rest.routes(resource, self._store, self.bayeux, allowed_origins=self._allowed_origins))
-            for resource in resources
-        ]
+        routes = partial(rest.routes, allowed_origins=self._allowed_origins)
+        served = [(one.resource, routes(one, self._store, self.bayeux, self._caller)) for one in views]
         return paths_of(self._releases, served, others)
 
     @property
@@ -280,7 +311,8 @@ class Live(LiveRouter):
 
     def _described(self) -> list[Resource]:
         """The resources of the newest release."""
-        resources = self._describe_all() if self._started is None else self._started.resources
+        started = self._started
+        resources = self._describe_all() if started is None else [one.resource for one in started.views]
         newest = self._releases.names[-1:]
         return [one for one in resources if not newest or newest[0] in self._releases.having(one)]
 
@@ -317,21 +349,34 @@ class Live(LiveRouter):
         async with self._store.session(origin, committed) as session:
             yield session
 
-    async def snapshot(self, model: type, query: Query | None = None) -> tuple[list[dict[str, Any]], str]:
-        """The documents of a model and the seq that they hold, for a page that is rendered with them.
+    async def snapshot(
+        self, model: type, query: Query | None = None, *, user: Any = None
+    ) -> tuple[list[dict[str, Any]], str]:
+        """The documents of a model and the seq that they hold, for a page that is rendered with them for a user.
 
-        Raises ConfigurationError where no resource offers the model.
+        Raises ConfigurationError where no resource offers the model; RequestRefused where the user may not list it.
         """
-        for resource in self._require_start().resources:
-            if resource.source.model is model:
-                found = await self._store.find(resource.source, query or Query())
-                return resource.documents(found.rows), found.seq
+        for views in self._require_start().views:
+            if views.resource.source.model is model:
+                view = views.of(user, {})
+                if "list" not in view.rights:
+                    raise refused(user, f"you may not list {view.path}")
+                found = await rest.portion(self._store, view).find(view.source, query or Query())
+                return view.documents(found.rows), found.seq
         raise ConfigurationError(f"no resource offers {model.__name__}")
 
     @property
     def webhooks(self) -> Webhooks:
         """The webhooks of its resources, and their dead letters. Raises StoreUnavailable before the start."""
         return self._require_start().webhooks
+
+    def disconnect(self, user: Any) -> None:
+        """End all sessions and streams of a user here; their clients come back as who they are then."""
+        self._require_start().rights.disconnect(user)
+
+    async def recheck(self, user: Any) -> None:
+        """Ask again whose the sessions and streams of a user are, and what he may hear: his rights have changed."""
+        await self._require_start().rights.recheck(user)
 
     def statistics(self) -> status.LiveStatistics:
         """What it has to do now, and has done since it was started.
@@ -357,7 +402,8 @@ class Live(LiveRouter):
         return self._started.paths.match(scope)
 
     def _will_claim(self, path: str) -> bool:
-        paths = [self._faye, "/live", *(declared.path for declared in self._all_declarations())]
+        declared = (each.path.partition("/{")[0] for each in self._all_declarations())
+        paths = [self._faye, "/live", *declared]
         return any(path == ours or path.startswith(ours + "/") for ours in (self._prefix + p for p in paths))
 
 
@@ -396,48 +442,6 @@ class LiveRoute(BaseRoute):
 
     def url_path_for(self, name: str, /, **path_params: Any) -> Any:
         raise NoMatchFound(name, path_params)
-
-
-class BayeuxRoute(BaseRoute):
-    """The Bayeux endpoint and what lies under it (``/faye/handshake``, ``/faye.js``), for HTTP and WebSockets."""
-
-    def __init__(self, path: str, server: Server) -> None:
-        self._path = path
-        self._server = server
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        path = route_path(scope)
-        ours = path == self._path or path.startswith((f"{self._path}/", f"{self._path}."))
-        return (Match.FULL, {MOUNT: self._path}) if ours else (Match.NONE, {})
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._server(scope, receive, send)
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
-        raise NoMatchFound(name, path_params)
-
-
-class SessionContext(AbstractAsyncContextManager[Any]):
-    """A session as a context manager and, for FastAPI's dependencies, as the async generator behind it."""
-
-    def __init__(self, generator: AsyncGenerator[Any, None]) -> None:
-        self._generator = generator
-        self._manager = asynccontextmanager(lambda: generator)()
-
-    async def __aenter__(self) -> Any:
-        return await self._manager.__aenter__()
-
-    async def __aexit__(self, *error: Any) -> bool | None:
-        return await self._manager.__aexit__(*error)
-
-    async def __anext__(self) -> Any:
-        return await self._generator.__anext__()
-
-    async def athrow(self, *error: Any) -> Any:
-        return await self._generator.athrow(*error)
-
-    async def aclose(self) -> None:
-        await self._generator.aclose()
 
 
 # FastAPI tells a dependency that cleans up from one that doesn't by what it unwraps to.

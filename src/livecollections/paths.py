@@ -8,10 +8,13 @@ database.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from starlette.routing import BaseRoute, Match
-from starlette.types import Scope
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Receive, Scope, Send
 
+from .bayeux import Server
+from .bayeux.connection import MOUNT
 from .errors import MalformedRequest
 from .resource import Resource
 from .rest import RELEASE
@@ -19,6 +22,25 @@ from .versions import Releases
 
 ROUTE = "live.route"
 """Where a scope that matched bears its route."""
+
+
+class BayeuxRoute(BaseRoute):
+    """The Bayeux endpoint and what lies under it (``/faye/handshake``, ``/faye.js``), for HTTP and WebSockets."""
+
+    def __init__(self, path: str, server: Server) -> None:
+        self._path = path
+        self._server = server
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path = route_path(scope)
+        ours = path == self._path or path.startswith((f"{self._path}/", f"{self._path}."))
+        return (Match.FULL, {MOUNT: self._path}) if ours else (Match.NONE, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._server(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
+        raise NoMatchFound(name, path_params)
 
 
 class Paths:
@@ -87,8 +109,10 @@ def paths_of(
     """The paths of resources, each with the routes of its list and its documents, and of others in every release."""
 
     def paths(own: Sequence[tuple[Resource, Sequence[BaseRoute]]], others: Sequence[BaseRoute]) -> Paths:
-        lists = {resource.path: routes[0] for resource, routes in own}
-        return Paths(lists, {resource.path: routes[1] for resource, routes in own}, others)
+        known = {resource.path: routes for resource, routes in own if "{" not in resource.path}
+        nested = [route for resource, routes in own if "{" in resource.path for route in routes]
+        lists = {path: routes[0] for path, routes in known.items()}
+        return Paths(lists, {path: routes[1] for path, routes in known.items()}, [*nested, *others])
 
     if not releases:
         return paths(served, others)

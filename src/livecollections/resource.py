@@ -10,6 +10,7 @@ that and from the options of the declaration.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,30 +27,13 @@ from .derived import derive, excluded
 from .document import is_plain, modelled, plain
 from .errors import ConfigurationError, DocumentNotFound, InvalidDocument
 from .field import Field, allowed, field
-from .hooks import STAGES, Hooks, check_hooks
+from .hooks import Hooks
 from .input import Input, pointer
+from .options import METHODS, attributes_of, check_options
+from .partition import Partition, without_values
+from .policy import ALL, Policy, Rule
 from .portable import DEEPEST, is_deeper, portable, same
 from .source import Column, Source
-
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-OPTIONS = (
-    "create",
-    "delete_all",
-    "exclude",
-    "filters",
-    "limit",
-    "methods",
-    "read",
-    "read_only",
-    "require_if_match",
-    "sort",
-    "tags",
-    "update",
-    "versions",
-    "webhooks",
-    *STAGES,
-)
-FLAGS = ("delete_all", "require_if_match")
 
 UNREACHABLE = ("", ".", "..")
 """Last segments that a client's URL loses on its way (RFC 3986, section 5.2.4)."""
@@ -64,6 +48,9 @@ class Resource:
     channel: the path as a Bayeux channel.  read: the Pydantic class of documents.  creates, updates: of input.
     fields: by their names in documents; what a list may be filtered and sorted by.
     computed: names in documents that are no columns.
+    policy: who may do what.  partition: the columns whose values are part of the channel.
+    given, hidden, rights: of a view (``view.py``), the values that all its documents have, by attribute; the attributes
+    that it lacks; and what its user may do.
     """
 
     path: str
@@ -87,6 +74,11 @@ class Resource:
     webhooks: tuple[Any, ...]
     document: Callable[[Row], dict[str, Any]]
     """What GET shows of a row: JSON-ready, whatever the row holds."""
+    policy: Policy
+    partition: Partition | None
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+    rights: frozenset[str] = ALL
 
     @property
     def create(self) -> type[BaseModel]:
@@ -104,8 +96,13 @@ class Resource:
 
         read, create, update: Pydantic classes; where not given they are derived from the source's model.
         exclude: attributes that never leave the database; ``source`` was described without them.
-        read_only: attributes that only the database and its owners set.  methods: some of GET, POST, PUT, PATCH,
-        DELETE.  sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
+        read_only: attributes that only the database and its owners set; or each with a rule, which is given the user
+        and says for whom.  hidden: attributes that are in no document, in the same two forms; unlike those of
+        ``exclude`` they are in the log.
+        policy: one rule, or one for each of list, read, create, update, delete, subscribe.
+        partition: the attribute, or several, whose values ``by(user)`` gives: each user has the rows with his own.
+        methods: some of GET, POST, PUT, PATCH, DELETE.
+        sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
         filters: names of the fields that lists may be filtered by, or their operators by name; all if not given.
         limit: the most documents that one answer holds.  tags: of its operations in OpenAPI.
         delete_all: DELETE of the list deletes all that it shows.
@@ -123,11 +120,7 @@ class Resource:
     @staticmethod
     def check_options(options: Mapping[str, Any]) -> None:
         """Raise ConfigurationError for an option that is wrong whatever the model is."""
-        for option, value in options.items():
-            if option not in OPTIONS:
-                raise ConfigurationError(f"{option}: unknown option; accepted are {', '.join(OPTIONS)}")
-            if value is not None:
-                _check_option(option, value)
+        check_options(options)
 
     @staticmethod
     def excluded(model: type, exclude: Collection[str] = ()) -> frozenset[str]:
@@ -141,6 +134,29 @@ class Resource:
     def field_of(self, attribute: str) -> Field | None:
         """The field that shows an attribute."""
         return next((field for field in self.fields.values() if field.attribute == attribute), None)
+
+    def name_of(self, attribute: str) -> str:
+        """The name in documents of an attribute, or of a computed field."""
+        for each in (self.read.model_fields.get(attribute), self.read.model_computed_fields.get(attribute)):
+            if each is not None:
+                return getattr(each, "serialization_alias", None) or each.alias or attribute
+        return attribute
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row is in the partition that this is a view of."""
+        if not self.given:
+            return True
+        assert self.partition is not None, "only a partition gives values"
+        return self.partition.segments(row) == self._segments
+
+    @cached_property
+    def _segments(self) -> tuple[str, ...] | None:
+        return None if self.partition is None else self.partition.segments(self.given)
+
+    def check_holds(self, row: Row) -> None:
+        """Raise DocumentNotFound for a row of another partition: for who has this view it is not there."""
+        if not self.holds(row):
+            raise DocumentNotFound(f"{self.path} has no document with this key")
 
     # Keys
 
@@ -181,6 +197,9 @@ class Resource:
             attribute = self.creates.attribute(name)
             if attribute is None:
                 faults.append(self._unknown(name))
+            elif attribute in self.given:
+                if not same(value, portable(self.given[attribute])):
+                    faults.append(_fault(name, "this is given by where the document is: leave it out"))
             elif attribute in generated:
                 if value is not None:
                     faults.append(_fault(name, "the database makes this value: leave it out"))
@@ -188,7 +207,7 @@ class Resource:
                 faults.append(_fault(name, "this is read-only"))
             else:
                 sent[attribute] = value
-        values = self.creates.validate(sent, faults)
+        values = {**self.creates.validate(sent, faults, self.given), **self.given}
         self._check_reachable(values)
         # A default of None may stand for one that only the database knows: so it is left out.
         return {
@@ -210,6 +229,7 @@ class Resource:
         Fields that a client may not set are passed over, since a client that saves a whole document sends them too,
         perhaps as they were. Raises InvalidDocument.
         """
+        self.check_holds(row)
         sent, unchanged, faults = self._sent(row, body, whole=True)
         kept = {
             column.attribute: row[column.attribute]
@@ -230,6 +250,7 @@ class Resource:
     def _patched(
         self, row: Row, body: Mapping[str, Any], combine: Callable[[Any, Any], Any]
     ) -> dict[str, Any]:
+        self.check_holds(row)
         sent, _, faults = self._sent(row, body, whole=False)
         kept = {attribute: value for attribute, value in row.items() if attribute not in sent}
         nullable = {column.attribute for column in self.source.columns if column.nullable}
@@ -319,7 +340,11 @@ def _build(
     create: type[BaseModel] | None = None,
     update: type[BaseModel] | None = None,
     exclude: Iterable[str] | None = None,
-    read_only: Iterable[str] | None = None,
+    read_only: Collection[str] | Mapping[str, Rule] | None = None,
+    hidden: Collection[str] | Mapping[str, Rule] | None = None,
+    policy: Rule | Mapping[str, Rule] | None = None,
+    partition: Any = None,
+    by: Callable[[Any], Any] | None = None,
     methods: Iterable[str] | None = None,
     sort: str | Iterable[str] | None = None,
     filters: Iterable[str] | Mapping[str, Iterable[str]] | None = None,
@@ -331,15 +356,16 @@ def _build(
     webhooks: Iterable[Any] | None = None,
     **hooks: Any,
 ) -> Resource:
-    if not _PATH.fullmatch(path) or path.partition("/")[2].split("/")[0] in ("meta", "service"):
+    first = path.partition("/")[2].split("/")[0]
+    if not _PATH.fullmatch(without_values(path)) or first in ("meta", "service"):
         raise ConfigurationError(f'path: {path!r} is not of the form "/api/todos"')
-    hidden = excluded(source.model) | frozenset(exclude or ())
-    derived = derive(source, hidden)
+    left_out = excluded(source.model) | frozenset(exclude or ())
+    derived = derive(source, left_out)
     shown = read or derived
     names = {
         attribute: info.serialization_alias or info.alias or attribute
         for attribute, info in shown.model_fields.items()
-        if not info.exclude and attribute not in hidden
+        if not info.exclude and attribute not in left_out
     }
     columns = {column.attribute: column for column in source.columns}
     shown_columns = {
@@ -352,17 +378,18 @@ def _build(
     computed |= {name for attribute, name in names.items() if attribute not in columns}
     offered = {verb.upper() for verb in methods or METHODS}
     by_columns = plain((each.attribute, each.name) for each in fields.values())
+    cut = _partition(path, source, partition, by)
     resource = Resource(
         path=path,
-        channel=escape(path),
+        channel=escape(path) if cut is None else cut.channel,
         source=source,
         read=shown,
-        creates=Input(create or derived, () if create else hidden),
-        updates=Input(update or derived, () if update else hidden),
+        creates=Input(create or derived, () if create else left_out),
+        updates=Input(update or derived, () if update else left_out),
         fields=fields,
         computed=frozenset(computed),
-        read_only=frozenset(read_only or ()),
-        exclude=hidden,
+        read_only=frozenset() if isinstance(read_only, Mapping) else frozenset(read_only or ()),
+        exclude=left_out,
         methods=tuple(verb for verb in METHODS if verb in offered),
         sort=sort if isinstance(sort, str) else ",".join(sort or ()),
         limit=limit,
@@ -375,37 +402,24 @@ def _build(
         document=by_columns
         if read is None and is_plain(shown)
         else modelled(shown, read is not None, by_columns),
+        policy=Policy(
+            True if policy is None else policy,
+            hidden or (),
+            read_only if isinstance(read_only, Mapping) else (),
+        ),
+        partition=cut,
     )
     _check_names(resource, derived)
     return resource
 
 
-def _check_option(option: str, value: Any) -> None:
-    if option in ("read", "create", "update"):
-        if not (isinstance(value, type) and issubclass(value, BaseModel)):
-            raise ConfigurationError(f"{option}: a Pydantic class is needed, not {value!r}")
-    elif option in STAGES:
-        check_hooks(option, value)
-    elif option == "limit":
-        if type(value) is not int or value < 1:
-            raise ConfigurationError(f"limit: a positive integer is needed, not {value!r}")
-    elif option in FLAGS:
-        if not isinstance(value, bool):
-            raise ConfigurationError(f"{option}: True or False is needed, not {value!r}")
-    elif option == "webhooks" or (option in ("sort", "versions") and isinstance(value, str)):
-        return
-    elif (
-        isinstance(value, str)
-        or not isinstance(value, Collection)
-        or not all(isinstance(x, str) for x in value)
-    ):
-        raise ConfigurationError(f"{option}: a list of names is needed, not {value!r}")
-    elif option == "methods":
-        for verb in value:
-            if verb.upper() not in METHODS:
-                raise ConfigurationError(f"methods: {verb!r} is none of {', '.join(METHODS)}")
-        if not value:
-            raise ConfigurationError("methods: at least one is needed")
+def _partition(path: str, source: Source, named: Any, by: Callable[[Any], Any] | None) -> Partition | None:
+    attributes = () if named is None else attributes_of(named)
+    if not attributes and "{" not in path:
+        if by is not None:
+            raise ConfigurationError("by: it gives the values of `partition`, which is not given")
+        return None
+    return Partition(path, source, attributes, by)
 
 
 def _check_names(resource: Resource, derived: type[BaseModel]) -> None:
@@ -413,15 +427,19 @@ def _check_names(resource: Resource, derived: type[BaseModel]) -> None:
     source = resource.source
     columns = {column.attribute: column for column in source.columns}
     model = source.model.__name__
-    for option, names in (("exclude", resource.exclude), ("read_only", resource.read_only)):
-        for name in sorted(names):
+    read, hideable = resource.read, resource.policy.hideable
+    options = (("exclude", resource.exclude), ("read_only", resource.read_only), ("hidden", hideable))
+    for option, names in options:
+        shown = read.model_fields.keys() | read.model_computed_fields.keys() if option == "hidden" else set()
+        for name in sorted(names - shown):
             if name not in columns and not hasattr(source.model, name):
                 raise ConfigurationError(f"{option}: {model} has no field {name!r}")
     for attribute in source.key:
-        if attribute in resource.exclude:
-            raise ConfigurationError(
-                f"exclude: {attribute!r} is the key of {model}, by which documents are told apart"
-            )
+        for option, names in options[::2]:
+            if attribute in names:
+                raise ConfigurationError(
+                    f"{option}: {attribute!r} is the key of {model}, by which documents are told apart"
+                )
         if resource.field_of(attribute) is None:
             raise ConfigurationError(
                 f"read: {resource.read.__name__} lacks {attribute!r}, the key of {model}"

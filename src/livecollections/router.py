@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from .errors import ConfigurationError
 from .listeners import Handler, Listener
+from .partition import without_values
 from .resource import Resource
 from .versions import check_range
 from .webhooks import check_webhooks
@@ -47,8 +48,9 @@ class LiveRouter:
     def resource(self, path: str, **options: Any) -> Callable[[M], M]:
         """Offer the decorated model at ``path``; the class is returned unchanged.
 
-        options: ``read create update exclude read_only methods sort limit tags versions webhooks``, and hooks such
-        as ``before_write`` (see ``Resource.build``).
+        options: ``read create update exclude hidden read_only policy partition by methods sort limit tags versions
+        webhooks``, and hooks such as ``before_write`` (see ``Resource.build``).  ``{attribute}`` in the path is a value
+        of its documents: ``/rooms/{room_id}/messages``.
         Raises ConfigurationError that names a wrong option.
         """
 
@@ -63,7 +65,7 @@ class LiveRouter:
         self._check_open("path")
         if not path:
             raise ConfigurationError("path: is empty")
-        check_path("path", path)
+        check_path("path", without_values(path) if isinstance(path, str) else path)
         check_model(model)
         whole = self._own_prefix + path
         Resource.check_options(options)

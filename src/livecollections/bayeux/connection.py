@@ -73,6 +73,11 @@ class Connection:
         self._scope = scope
 
     @property
+    def scope(self) -> Mapping[str, Any]:
+        """The ASGI scope; of one whose page is not trusted, without what its browser sends by itself."""
+        return self._scope
+
+    @property
     def path(self) -> str:
         """The path of the request, or of the one that opened the socket."""
         return str(self._scope.get("path", ""))

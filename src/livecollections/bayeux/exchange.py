@@ -365,6 +365,7 @@ class Exchange(Links):
         self.settle(session)
         if session.has_ended:
             return
+        self.histories.open(name)
         self.positions.begin(session, name, starts)
         if name not in session.subscriptions and not session.is_local:
             self.listeners.tell(SUBSCRIBE, session, name)
@@ -389,6 +390,8 @@ class Exchange(Links):
         if not session.is_local:
             self.listeners.tell(UNSUBSCRIBE, session, name)
         self._subscribers.remove(session, name)
+        if name not in self._subscribers:
+            self.histories.close(name)
 
     # Channels that only their feed publishes on.
 

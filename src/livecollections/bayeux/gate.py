@@ -48,7 +48,7 @@ class Gate:
 
     def __init__(self, exchange: Exchange, policy: Policy, types: Sequence[str], cookie: str | None) -> None:
         self._exchange = exchange
-        self._policy = policy
+        self.policy = policy
         # What needs no luck with several processes: a socket stays with one.
         self._steady = [name for name in types if name in ("websocket", "eventsource")]
         self._cookie = cookie
@@ -119,7 +119,7 @@ class Gate:
 
     async def _user(self, connection: Connection) -> Any:
         try:
-            return await self._policy.identify(connection)
+            return await self.policy.identify(connection)
         except BayeuxError:
             raise
         except Exception:

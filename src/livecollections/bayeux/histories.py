@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from ..change import epoch, follows, is_after
 from . import channel as channels
-from .history import History, Keeper, Page
+from .history import Family, History, Keeper, Page
 from .message import Message
 
 REMEMBERED = 4_096
@@ -26,6 +26,7 @@ class Histories:
 
     def __init__(self) -> None:
         self._fed: dict[str, History] = {}
+        self._families: list[Family] = []
         self._keepers: dict[str, Keeper | None] = {}
         self._published: dict[str, str] = {}
         self._found: dict[str, Keeper | None] = {}
@@ -34,6 +35,39 @@ class Histories:
     def fed(self) -> Mapping[str, History]:
         """The channels on which only their feed publishes."""
         return MappingProxyType(self._fed)
+
+    def is_fed(self, channel: str) -> bool:
+        """Whether only its feed publishes on a channel."""
+        return channel in self._fed or self.family(channel) is not None
+
+    def family(self, channel: str) -> Family | None:
+        """The family that a channel is of."""
+        return next((family for family in self._families if family.has(channel)), None)
+
+    def is_guarded(self, pattern: str) -> bool:
+        """Whether a pattern covers a channel of a family."""
+        return any(family.is_met(pattern) for family in self._families)
+
+    def add_family(self, family: Family) -> None:
+        """Make all channels of a family fed ones."""
+        self._families.append(family)
+        self._found.clear()
+
+    def remove_family(self, family: Family) -> None:
+        """Make them plain ones again."""
+        self._families.remove(family)
+        self._found.clear()
+
+    def open(self, channel: str) -> None:
+        """Somebody hears a channel from now on."""
+        if self._families and (family := self.family(channel)) is not None:
+            family.open(channel)
+
+    def close(self, channel: str) -> None:
+        """Nobody hears it any more."""
+        if self._families and (family := self.family(channel)) is not None:
+            family.close(channel)
+            self._published.pop(channel, None)
 
     def add(self, channel: str, history: History) -> None:
         """Make a channel a fed one."""
@@ -57,7 +91,8 @@ class Histories:
 
     def of(self, channel: str) -> History | None:
         """The history of a channel, by its exact name."""
-        return self._fed.get(channel) or self.keeper(channel)
+        family = self.family(channel)
+        return family.history if family is not None else self._fed.get(channel) or self.keeper(channel)
 
     def keeper(self, channel: str) -> Keeper | None:
         """What keeps the messages of a channel, if it is a plain one with a history."""
@@ -69,7 +104,12 @@ class Histories:
             return self._find(channel)
 
     def _find(self, channel: str) -> Keeper | None:
-        is_other = channel.endswith("*") or channels.is_service(channel) or channels.is_meta(channel)
+        is_other = (
+            channel.endswith("*")
+            or channels.is_service(channel)
+            or channels.is_meta(channel)
+            or self.family(channel) is not None
+        )
         found = None if is_other else self._declared(channel)
         if len(self._found) >= REMEMBERED:
             self._found.clear()
@@ -113,7 +153,7 @@ class Histories:
         published = self._published.get(channel)
         if published is not None:
             return not follows(published, position)
-        history = self._fed.get(channel)
+        history = self.of(channel)
         return history is None or not page.messages or not follows(history.position(), position)
 
     # Several.
@@ -121,7 +161,7 @@ class Histories:
     def fed_under(self, name: str) -> list[str]:
         """The fed channels that a name or pattern covers."""
         if not name.endswith("*"):
-            return [name] if name in self._fed else []
+            return [name] if self.is_fed(name) else []
         return [channel for channel in self._fed if channels.matches(name, channel)]
 
     def kept_under(self, name: str) -> Iterator[tuple[str, Keeper]]:
@@ -138,7 +178,7 @@ class Histories:
         wanted = dict.fromkeys(names)
         kept = [one for name in wanted if name.endswith("*") for one in self.kept_under(name)]
         found = [one for one in self._fed if not wanted.keys().isdisjoint(channels.expand(one))]
-        found += [name for name in wanted if self.keeper(name) is not None]
+        found += [name for name in wanted if self.keeper(name) is not None or self.family(name) is not None]
         for keeper in dict.fromkeys(keeper for _, keeper in kept):
             found += [
                 channel

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ..cause import Cause
 from .message import Message
+from .session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,35 @@ class History(Protocol):
         An ``after`` that can't be told from (trimmed, of another log, any text at all) gives a message that
         says so, and bears its cause. It may tell what has not been published yet; that is then not told twice.
         """
+
+
+class Family(Protocol):
+    """Fed channels whose names nobody lists: they are there while they are heard. Who may hear one, it decides itself.
+
+    Clients hear them by their exact names only: a pattern would tell one what another may hear.
+    """
+
+    @property
+    def history(self) -> History:
+        """What they can tell again."""
+
+    def has(self, channel: str, /) -> bool:
+        """Whether it is the name of one."""
+
+    def is_met(self, pattern: str, /) -> bool:
+        """Whether a pattern covers one."""
+
+    async def may_hear(self, session: Session, channel: str, /) -> bool:
+        """Whether a session may hear it."""
+
+    async def has_moved(self, session: Session, channel: str, /) -> bool:
+        """Whether a session that may not hear it hears the same on another channel, which its next reading names."""
+
+    def open(self, channel: str, /) -> None:
+        """It is heard from now on."""
+
+    def close(self, channel: str, /) -> None:
+        """Nobody hears it any more."""
 
 
 class Keeper(History, Protocol):

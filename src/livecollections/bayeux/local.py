@@ -23,6 +23,9 @@ from .session import Put, Session
 
 logger = logging.getLogger("livecollections.bayeux")
 
+REVOKED = "livecollections.revoked"
+"""In a session's attributes: it ended since its user sees other things than before."""
+
 Callback = Callable[..., Awaitable[None] | None]
 
 
@@ -195,9 +198,14 @@ class Stream:
         self.reset = reset
         self.seq = session.positions[channel].sent
         self._exchange = exchange
-        self._session = session
+        self.session = session
         self._link = _LocalLink(exchange, session)
         self._given: float | None = None
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether it ended since its reader sees other things than before, so that he must read anew."""
+        return bool(self.session.attributes.get(REVOKED))
 
     def __aiter__(self) -> Stream:
         return self
@@ -205,10 +213,10 @@ class Stream:
     async def __anext__(self) -> dict[str, Any]:
         now = self._exchange.clock()
         if self._given is not None and now - self._given >= self._exchange.limits.stall:
-            self._session.stalled()
-        self._session.flowing = True
+            self.session.stalled()
+        self.session.flowing = True
         message = await self._link.wait_message()
-        self._session.flowing = False
+        self.session.flowing = False
         if message is None:
             raise StopAsyncIteration
         self._given = self._exchange.clock()

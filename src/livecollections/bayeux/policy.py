@@ -56,6 +56,12 @@ class Policy:
         """Whether a client may have a session; ``message`` is its handshake."""
         return True
 
+    async def _welcome(
+        self, session: Session, message: Mapping[str, Any], connection: Connection | None
+    ) -> bool:
+        """As ``can_handshake``, for one that looks at the connection too; None: within this process."""
+        return await self.can_handshake(session, message)
+
     async def can_subscribe(self, session: Session, channel: str) -> bool:
         """Whether it may hear the channel of this name."""
         return self._grants(self._subscribe, channel)

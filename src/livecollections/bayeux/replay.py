@@ -95,7 +95,7 @@ class Replay:
         except Exception:
             logger.exception("the history of %s can't be read", channel, extra={"seq": after})
             return False
-        if self._extensions.shared and channel in self._histories.fed:
+        if self._extensions.shared and self._histories.is_fed(channel):
             # What is kept here has passed them before it was kept.
             page = Page(await self._extensions.passed(page.messages), page.upto)
         if (

@@ -63,6 +63,11 @@ class Engine:
         self._gate = Gate(exchange, policy, types, cookie)
         self._limits = exchange.limits
 
+    def follow(self, policy: Policy) -> None:
+        """Ask another policy from now on."""
+        self.policy = policy
+        self._gate.policy = policy
+
     async def receive(self, received: list[Any], link: Link) -> None:
         """Handle the messages of one request or frame, in order; replies go to the link.
 
@@ -175,7 +180,7 @@ class Engine:
         session.user = session.told = claim.user
         if link.connection is not None:
             session.transport = link.connection.transport
-        if not await self.policy.can_handshake(session, message):
+        if not await self.policy._welcome(session, message, link.connection):
             raise messages.handshake_denied()
         address = link.connection.network if link.connection is not None else None
         if not self.exchange.has_room(address):
@@ -290,11 +295,16 @@ class Engine:
         names = [name for name in names if not channels.is_service(name)]
         if len(session.subscriptions.keys() | names) > self._limits.subscriptions:
             raise messages.too_many_subscriptions()
-        for name in names:
-            if not await self._may_subscribe(session, name):
-                raise messages.channel_forbidden(name)
         live = messages.live_ext(message)
         wished = live.get("since") if live is not None else None
+        for name in names:
+            if await self._may_subscribe(session, name):
+                continue
+            goes_on = _asked(names, wished).get(name) and names == [message["subscription"]]
+            if not goes_on or not await self._has_moved(session, name):
+                raise messages.channel_forbidden(name)
+            self._lead_on(session, message, link, name, is_map=isinstance(wished, dict))
+            return
         is_exact = isinstance(message["subscription"], str) and not message["subscription"].endswith("*")
         is_map = isinstance(wished, dict) or not is_exact
         start = Start(self.exchange.histories, names, _asked(names, wished))
@@ -335,9 +345,32 @@ class Engine:
         await self.exchange.listeners.wait_room(session)
 
     async def _may_subscribe(self, session: Session, name: str) -> bool:
+        histories = self.exchange.histories
         if channels.is_pattern(name):
-            return await self.policy.can_subscribe_pattern(session, name)
-        return name in self.exchange.histories.fed or await self.policy.can_subscribe(session, name)
+            is_guarded = histories.is_guarded(name)
+            return not is_guarded and await self.policy.can_subscribe_pattern(session, name)
+        if (family := histories.family(name)) is not None:
+            return await family.may_hear(session, name)
+        return name in histories.fed or await self.policy.can_subscribe(session, name)
+
+    async def _has_moved(self, session: Session, name: str) -> bool:
+        family = self.exchange.histories.family(name)
+        return family is not None and await family.has_moved(session, name)
+
+    def _lead_on(
+        self, session: Session, message: Mapping[str, Any], link: Link, name: str, *, is_map: bool
+    ) -> None:
+        """Answer one who goes on where he may not hear any longer: he reads anew, and finds where he may."""
+        if session.has_ended:
+            raise messages.unknown_client(session.id)
+        reply = messages.reply_to(message)
+        reply["subscription"] = name
+        head = self.exchange.histories.head(name)
+        self._add(
+            reply, live={"seq": {name: head}, "reset": [name]} if is_map else {"seq": head, "reset": True}
+        )
+        self.exchange.resets.note(session, name, Cause.VIEW_CHANGED, None)
+        link.reply(reply)
 
     @staticmethod
     def _add(reply: dict[str, Any], **ext: Any) -> None:
@@ -383,7 +416,7 @@ class Engine:
         if self.exchange.services.has(name):
             await self._call(session, message, link)
             return
-        is_fed = name in self.exchange.histories.fed
+        is_fed = self.exchange.histories.is_fed(name)
         if is_fed or not await self.policy.can_publish(session, name, message["data"]):
             raise messages.channel_forbidden(name)
         if session is not None and session.has_ended:

@@ -129,7 +129,7 @@ def told_of(error: Exception, resource: Resource, method: str) -> Exception:
         refused = Conflict
     fields = [field.name if (field := resource.field_of(name)) else name for name in error.fields]
     errors = [{"pointer": pointer((name,)), "detail": detail} for name in fields if name in resource.fields]
-    where = f"{', '.join(fields)}: " if errors else ""
+    where = f"{', '.join(name for name in fields if name in resource.fields)}: " if errors else ""
     return refused(where + detail, errors)
 
 

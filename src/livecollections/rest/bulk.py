@@ -17,6 +17,7 @@ from ..resource import Resource
 from ..stores.base import Bulk, Idempotency, Store, Sweep, Write, Written
 from .answer import placed
 from .hooks import Hooked
+from .portion import Portion
 
 MOST = 1_000
 """Documents that one request may create: others wait for its transaction."""
@@ -25,7 +26,11 @@ MOST_TOLD = 100
 
 
 async def create_all(
-    view: Resource, store: Store, sent: Sequence[Any], origin: str | None, idempotency: Idempotency | None
+    view: Resource,
+    store: Store | Portion,
+    sent: Sequence[Any],
+    origin: str | None,
+    idempotency: Idempotency | None,
 ) -> list[Written]:
     """Create documents, in order. Raises InvalidDocument, TooLarge, and what a store does."""
     if not sent:
@@ -43,7 +48,9 @@ async def create_all(
     return written
 
 
-async def delete_all(view: Resource, store: Store, query: Query, origin: str | None) -> list[Written]:
+async def delete_all(
+    view: Resource, store: Store | Portion, query: Query, origin: str | None
+) -> list[Written]:
     """Delete what a query finds. Raises what a store does."""
     await Hooked(view.hooks, Operation("DELETE", view.path)).before_validate()
     hooked: dict[Any, Hooked] = {}

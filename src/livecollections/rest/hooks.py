@@ -16,6 +16,7 @@ from typing import Any
 from ..change import Row
 from ..hooks import Hook, Hooks, Operation
 from ..stores.base import Store, Write, Written
+from .portion import Portion
 
 logger = logging.getLogger("livecollections.rest")
 
@@ -37,7 +38,7 @@ class Hooked:
             await _aside(hook, self.operation)
         return self.operation.body
 
-    async def write(self, store: Store, write: Write) -> Written:
+    async def write(self, store: Store | Portion, write: Write) -> Written:
         """Do the write, with the stages inside its transaction and the one after it."""
         written = await store.write(self.around(write))
         await self.after_commit(written)

@@ -42,20 +42,26 @@ def origin_of(headers: Mapping[str, str]) -> str | None:
 
 
 class Request:
-    """One request. ``headers`` are by lower-case name."""
+    """One request. ``headers`` are by lower-case name.  user: whose it is, once somebody has asked."""
 
-    __slots__ = ("_receive", "_scope", "headers", "method")
+    __slots__ = ("_receive", "_scope", "headers", "method", "user")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._scope = scope
         self._receive = receive
         self.method: str = scope["method"]
+        self.user: Any = None
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         self.headers = dict(pairs)
         if len(self.headers) != len(pairs):
             self.headers = {
                 name: ", ".join(each for key, each in pairs if key == name) for name in self.headers
             }
+
+    @property
+    def scope(self) -> Scope:
+        """As ASGI gave it."""
+        return self._scope
 
     @property
     def path(self) -> str:
@@ -91,14 +97,17 @@ class Request:
             if name != _CACHE_BUSTER:
                 raise MalformedRequest(f"{name}: {self.method} takes no such parameter here")
 
-    def idempotency(self, body: bytes) -> Idempotency | None:
-        """What ``Idempotency-Key`` says. Raises MalformedRequest."""
+    def idempotency(self, body: bytes, channel: str) -> Idempotency | None:
+        """What ``Idempotency-Key`` says. channel: of the view, so that nobody is answered what another asked for.
+
+        Raises MalformedRequest.
+        """
         key = self.headers.get("idempotency-key")
         if key is None:
             return None
         if not _IDEMPOTENCY_KEY.fullmatch(key):
             raise MalformedRequest("Idempotency-Key: 1 to 255 printable ASCII characters are needed")
-        asked = b"\0".join((self.method.encode(), self.path.encode(), body))
+        asked = b"\0".join((self.method.encode(), self.path.encode(), channel.encode(), body))
         return Idempotency(key, hashlib.sha256(asked).hexdigest())
 
     @property

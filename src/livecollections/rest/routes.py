@@ -20,13 +20,16 @@ from ..parameters import parse
 from ..query import Query
 from ..resource import Resource
 from ..stores.base import Listing, Snapshot, Store, Write, Written
+from ..view import Views
 from .answer import Answer, Header, problem, problem_of
 from .bulk import create_all, delete_all
+from .caller import Caller, actions_of, view_of
 from .cors import Cors
 from .formats import JSON, Format, format_of
 from .hooks import Hooked
 from .listing import LongAnswer, answer_of
 from .patch import ACCEPTED, Change, read_change, read_replacement
+from .portion import portion
 from .preconditions import Preconditions, document_tag, list_tag
 from .preference import APPLIED, is_minimal
 from .request import ClientGone, Request, as_document, read_json
@@ -40,34 +43,33 @@ RELEASE = "live.release"
 """Where a scope bears the release of the API that is asked for, or what is wrong with that."""
 
 NO_CACHE: Header = (b"cache-control", b"no-cache")
+_VALUE = re.compile(r"\\\{(\w+)\\\}")
 
 
 def routes(
-    resource: Resource,
+    views: Views,
     store: Store,
     server: Server,
+    caller: Caller,
     *,
     allowed_origins: Sequence[str] = (),
     body_limit: int = BODY_LIMIT,
 ) -> list[BaseRoute]:
     """The routes of a resource: its list, and each of its documents.
 
-    server: streams the resource's channel.  allowed_origins: of browsers; ``"*"`` is all, without cookies.
-    body_limit: in bytes.
+    server: streams the resource's channels.  caller: knows whose a request is.
+    allowed_origins: of browsers; ``"*"`` is all, without cookies.  body_limit: in bytes.
     """
+    path = views.resource.path
     cors = Cors(allowed_origins)
     told: set[str] = set()
-    collection = Collection(resource, store, server, cors, body_limit, told)
-    document = Document(resource, store, cors, body_limit, told)
-    name = resource.path.strip("/").replace("/", "_")
+    collection = Collection(views, store, server, caller, cors, body_limit, told)
+    document = Document(views, store, server, caller, cors, body_limit, told)
+    name = re.sub(r"\W+", "_", path.strip("/"))
+    pattern = _VALUE.sub(r"(?P<\1>[^/]+)", re.escape(path))
     return [
-        ResourceRoute(resource.path, collection, rf"^{re.escape(resource.path)}/?\Z", name),
-        ResourceRoute(
-            f"{resource.path}/{{key}}",
-            document,
-            rf"(?s)^{re.escape(resource.path)}/(?P<key>.+)\Z",
-            f"{name}_key",
-        ),
+        ResourceRoute(path, collection, rf"^{pattern}/?\Z", name),
+        ResourceRoute(f"{path}/{{key}}", document, rf"(?s)^{pattern}/(?P<key>.+)\Z", f"{name}_key"),
     ]
 
 
@@ -96,8 +98,14 @@ Handler = Callable[[Request, Resource], Awaitable[Answer | LongAnswer | EventStr
 class Endpoint:
     """What both paths share: methods, errors, CORS. told: what has been logged of the table, until it can be read."""
 
-    def __init__(self, resource: Resource, handlers: dict[str, Handler], cors: Cors, told: set[str]) -> None:
-        self.resource = resource
+    is_list = False
+
+    def __init__(
+        self, views: Views, handlers: dict[str, Handler], caller: Caller, cors: Cors, told: set[str]
+    ) -> None:
+        resource = self.resource = views.resource
+        self._views = views
+        self._caller = caller
         self._told = told
         self._cors = cors
         self._handlers = {verb: handler for verb, handler in handlers.items() if verb in resource.methods}
@@ -113,16 +121,26 @@ class Endpoint:
         try:
             if isinstance(release, MalformedRequest):
                 raise release
+            if not self._views.is_open and request.method in self._handlers and request.method != "OPTIONS":
+                view, request.user = await self._admit(request, scope)
             answer = await self._answer(request, view)
         except ClientGone:
             return
         except Exception as error:
             answer = problem_of(error, view, request.method, self._told)
+            if answer.status == 401:
+                answer.headers = [*answer.headers, (b"www-authenticate", b"Bearer")]
         else:
             if request.method == "GET" and not isinstance(answer, EventStream):
                 self._told.clear()
+        if not self._views.is_open:
+            answer.headers = [*answer.headers, (b"vary", b"Authorization, Cookie")]
         answer.headers = [*answer.headers, *_release(release), *self._cors.headers(request)]
         await answer(scope, receive, send)
+
+    async def _admit(self, request: Request, scope: Scope) -> tuple[Resource, Any]:
+        """The view and the user of a request. Raises RequestRefused."""
+        return await view_of(self._views, self._caller, scope, actions_of(request, self.is_list))
 
     async def _answer(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
         return await self._handlers.get(request.method, self._refuse)(request, view)
@@ -139,36 +157,39 @@ class Endpoint:
 class Collection(Endpoint):
     """The list: GET (also as a stream), POST."""
 
+    is_list = True
+
     def __init__(
         self,
-        resource: Resource,
+        views: Views,
         store: Store,
         server: Server,
+        caller: Caller,
         cors: Cors,
         body_limit: int,
         told: set[str],
     ) -> None:
         handlers: dict[str, Handler] = {"GET": self._list, "POST": self._create}
-        if resource.delete_all:
+        if views.resource.delete_all:
             handlers["DELETE"] = self._delete_all
-        super().__init__(resource, handlers, cors, told)
+        super().__init__(views, handlers, caller, cors, told)
         self._store = store
         self._server = server
         self._body_limit = body_limit
 
     async def _list(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
         if is_asked_for(request):
-            return await open_stream(request, view, self._server)
+            return await open_stream(request, view, self._server, self._caller)
         form = format_of(request.headers)
         query = parse(view, request.parameters())
         most = view.limit if query.limit is None else query.limit
         is_head = request.method == "HEAD"
         conditions = Preconditions(request.headers)
         if conditions:
-            found = await self._store.listing(view.source, replace(query, limit=0))
+            found = await portion(self._store, view).listing(view.source, replace(query, limit=0))
             if (tag := _tag(request, view, found, form)) and conditions.are_unchanged(tag):
                 return Answer(304, headers=_list_headers(request, view, query, found, form))
-        found = await self._store.listing(view.source, _window(query, most, is_head))
+        found = await portion(self._store, view).listing(view.source, _window(query, most, is_head))
         headers = _list_headers(request, view, query, found, form)
         if most and found.count > (0 if is_head else most):
             headers.append((b"link", _next_page(request, query, most)))
@@ -187,14 +208,16 @@ class Collection(Endpoint):
             return await self._create_all(request, view, sent, body)
         hooked = Hooked(view.hooks, Operation("POST", view.path))
         values = view.create_values(as_document(await hooked.before_validate(sent)))
-        write = Write(view.source, None, lambda row: values, origin, request.idempotency(body))
-        written = await hooked.write(self._store, write)
+        write = Write(view.source, None, lambda row: values, origin, request.idempotency(body, view.channel))
+        written = await hooked.write(portion(self._store, view), write)
         key = view.format_key(view.source.key_of(written.row))
         location = f"{request.path}/{key}".encode("latin-1")
         return _written(request, view, written, 201, [(b"location", location)])
 
     async def _create_all(self, request: Request, view: Resource, sent: list[Any], body: bytes) -> Answer:
-        written = await create_all(view, self._store, sent, request.origin, request.idempotency(body))
+        written = await create_all(
+            view, portion(self._store, view), sent, request.origin, request.idempotency(body, view.channel)
+        )
         headers = [NO_CACHE, *_seq(written[0])]
         if is_minimal(request.headers):
             return Answer(201, headers=[*headers, APPLIED])
@@ -205,23 +228,33 @@ class Collection(Endpoint):
         query, origin = parse(view, request.parameters()), request.origin
         if (conditions := _conditions(request, view)) and conditions.are_unchanged(b'W/""'):
             raise PreconditionFailed("there is a list, and If-None-Match forbids that")
-        written = await delete_all(view, self._store, query, origin)
+        written = await delete_all(view, portion(self._store, view), query, origin)
         headers = _seq(written[0]) if written else [(b"live-seq", (await self._store.head()).encode())]
         return Answer(200, str(len(written)).encode(), [NO_CACHE, *headers])
 
 
 class Document(Endpoint):
-    """One document: GET, PUT, PATCH, DELETE."""
+    """One document: GET (also as a stream), PUT, PATCH, DELETE."""
 
-    def __init__(self, resource: Resource, store: Store, cors: Cors, body_limit: int, told: set[str]) -> None:
+    def __init__(
+        self,
+        views: Views,
+        store: Store,
+        server: Server,
+        caller: Caller,
+        cors: Cors,
+        body_limit: int,
+        told: set[str],
+    ) -> None:
         handlers: dict[str, Handler] = {
             "GET": self._read,
             "PUT": self._replace,
             "PATCH": self._patch,
             "DELETE": self._delete,
         }
-        super().__init__(resource, handlers, cors, told)
+        super().__init__(views, handlers, caller, cors, told)
         self._store = store
+        self._server = server
         self._body_limit = body_limit
 
     async def _answer(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
@@ -234,7 +267,7 @@ class Document(Endpoint):
     async def _absence(self, request: Request, view: Resource) -> list[Header]:
         """The seq up to which it is true that there is no such document; none if there is one by now."""
         try:
-            found = await self._store.get(view.source, self._key(request, view))
+            found = await portion(self._store, view).get(view.source, self._key(request, view))
         except DocumentNotFound:
             return [(b"live-seq", (await self._store.head()).encode())]
         return [] if found.rows else _seq(found)
@@ -243,10 +276,12 @@ class Document(Endpoint):
     def _key(request: Request, view: Resource) -> Key:
         return view.parse_key(request.path.rpartition("/")[2])
 
-    async def _read(self, request: Request, view: Resource) -> Answer:
+    async def _read(self, request: Request, view: Resource) -> Answer | EventStream:
+        if is_asked_for(request):
+            return await self._stream(request, view)
         request.refuse_parameters()
         form = format_of(request.headers)
-        found = await self._store.get(view.source, self._key(request, view))
+        found = await portion(self._store, view).get(view.source, self._key(request, view))
         if not found.rows:
             detail = f"{view.path} has no document with this key"
             return problem(404, "Not Found", detail, headers=_seq(found))
@@ -255,6 +290,14 @@ class Document(Endpoint):
         if Preconditions(request.headers).are_unchanged(tag):
             return Answer(304, headers=headers)
         return Answer(200, body, headers, form.type)
+
+    async def _stream(self, request: Request, view: Resource) -> EventStream:
+        key = self._key(request, view)
+        # One that goes on may go on with the end.
+        goes_on = "last-event-id" in request.headers or request.query
+        if not goes_on and not (await portion(self._store, view).get(view.source, key)).rows:
+            raise DocumentNotFound(f"{view.path} has no document with this key")
+        return await open_stream(request, view, self._server, self._caller, key)
 
     async def _replace(self, request: Request, view: Resource) -> Answer:
         answer = await self._update(request, view, read_replacement)
@@ -276,7 +319,7 @@ class Document(Endpoint):
         format_of(request.headers)  # before anything is written
         origin, conditions = request.origin, _conditions(request, view)
         body = await request.body(self._body_limit)
-        key, idempotency = self._key(request, view), request.idempotency(body)
+        key, idempotency = self._key(request, view), request.idempotency(body, view.channel)
         hooked = Hooked(view.hooks, Operation(request.method, view.path, key=key))
         wanted = read(request, await hooked.before_validate(read_json(body)))
 
@@ -285,7 +328,9 @@ class Document(Endpoint):
             conditions.check(view, row)
             return wanted(view, row)
 
-        written = await hooked.write(self._store, Write(view.source, key, change, origin, idempotency))
+        written = await hooked.write(
+            portion(self._store, view), Write(view.source, key, change, origin, idempotency)
+        )
         return _written(request, view, written, 200)
 
     async def _delete(self, request: Request, view: Resource) -> Answer:
@@ -299,7 +344,9 @@ class Document(Endpoint):
         key = self._key(request, view)
         hooked = Hooked(view.hooks, Operation("DELETE", view.path, key=key))
         await hooked.before_validate()
-        written = await hooked.write(self._store, Write(view.source, key, change, request.origin))
+        written = await hooked.write(
+            portion(self._store, view), Write(view.source, key, change, request.origin)
+        )
         return Answer(204, headers=[NO_CACHE, *_seq(written)])
 
 
@@ -351,8 +398,9 @@ def _list_headers(
     """What an answer about a list bears, whether it is sent or not."""
     # Within its limit it is whole today, and no longer once it has grown.
     is_whole = query.is_whole and view.limit is None
-    channel = (b"live-channel" if is_whole else b"live-signal", view.channel.encode())
-    headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found), channel]
+    headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found)]
+    if "subscribe" in view.rights:
+        headers.append((b"live-channel" if is_whole else b"live-signal", view.channel.encode()))
     if tag := _tag(request, view, found, form):
         headers.append((b"etag", tag))
     return headers

@@ -7,7 +7,7 @@ resumes where it began. It pulls: a client that reads slowly is only a position,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -16,10 +16,15 @@ from starlette.types import Receive, Scope, Send
 
 from ..bayeux.asgi import Server
 from ..bayeux.local import Stream
+from ..change import Key
 from ..errors import BayeuxError, MalformedRequest, StoreUnavailable
+from ..policy import ALL
+from ..portable import portable
 from ..resource import Resource
+from ..view import refused
 from .accept import quality
 from .answer import Header
+from .caller import Caller
 from .formats import FORMATS
 from .listing import wait_gone
 from .request import Request
@@ -46,8 +51,15 @@ def is_asked_for(request: Request) -> bool:
     return quality(accept, STREAM) >= max(0.001, *(quality(accept, kind) for kind in FORMATS))
 
 
-async def open_stream(request: Request, resource: Resource, server: Server) -> EventStream:
-    """Begin a stream at ``Last-Event-ID``, else at ``?since=``, else now. Raises MalformedRequest, StoreUnavailable."""
+async def open_stream(
+    request: Request, resource: Resource, server: Server, caller: Caller, key: Key | None = None
+) -> EventStream:
+    """Begin a stream at ``Last-Event-ID``, else at ``?since=``, else now. key: of the only document that it is of.
+
+    Raises MalformedRequest, RequestRefused, StoreUnavailable.
+    """
+    if "subscribe" not in resource.rights:
+        raise refused(request.user, "you may not subscribe here", knows_users=caller.knows_users)
     since = request.headers.get("last-event-id")
     for name, value in request.parameters():
         if name == "since":
@@ -61,14 +73,25 @@ async def open_stream(request: Request, resource: Resource, server: Server) -> E
         stream = await stack.enter_async_context(server.stream(resource.channel, since or None))
     except BayeuxError:
         raise StoreUnavailable(f"{resource.path} is not being published yet; try again") from None
-    return EventStream(stream, stack)
+    if resource.rights is not ALL:
+        stream.session.user = request.user
+        caller.watch(stream.session, request.scope, {})
+    names = {} if key is None else dict(zip(map(resource.name_of, resource.source.key), key, strict=True))
+    return EventStream(stream, stack, {name: portable(part) for name, part in names.items()})
 
 
 class EventStream:
-    """A stream that has begun; sending it ends it."""
+    """A stream that has begun; sending it ends it.
 
-    def __init__(self, stream: Stream, stack: AsyncExitStack) -> None:
+    only: what a document must show to be told of; of nothing else.
+    """
+
+    def __init__(self, stream: Stream, stack: AsyncExitStack, only: Mapping[str, Any]) -> None:
         self.headers: Sequence[Header] = ()
+        self._only = only
+        # Up to where its reader has been told everything, and whether he knows.
+        self._seq = stream.seq
+        self._is_told = True
         self._stream = stream
         self._stack = stack
 
@@ -92,19 +115,39 @@ class EventStream:
                 if gone.done():
                     return
                 if not following.done():
-                    await send(_part(b":\n\n"))
+                    await send(_part(self._sign_of_life()))
                     continue
                 message = following.result()
                 if message is None:
+                    if self._stream.is_revoked:
+                        await send(_part(event({"seq": self._seq}, self._seq, b"reset")))
                     return
-                data = message["data"]
-                await send(_part(event(data, data["seq"], b"reset" if data["method"] == "RESET" else b"")))
+                if (told := self._told(message["data"])) is not None:
+                    await send(_part(told))
                 # Not before: the time until the next is pulled tells the stream that this reader is slow.
                 following = asyncio.ensure_future(anext(self._stream, None))
         finally:
             gone.cancel()
             following.cancel()
             await asyncio.gather(gone, following, return_exceptions=True)
+
+    def _told(self, data: dict[str, Any]) -> bytes | None:
+        """A message as it is sent; None: it is about another document."""
+        if self._only:
+            body = data.get("body")
+            if body is not None and any(body.get(name) != part for name, part in self._only.items()):
+                self._seq, self._is_told = data["seq"], False
+                return None
+            data = {**data, "prev": self._seq}
+        self._seq, self._is_told = data["seq"], True
+        return event(data, self._seq, b"reset" if data["method"] == "RESET" else b"")
+
+    def _sign_of_life(self) -> bytes:
+        """A comment; or a place, which a browser notes and tells nobody."""
+        if self._is_told:
+            return b":\n\n"
+        self._is_told = True
+        return b"id: " + self._seq.encode() + b"\n\n"
 
 
 def event(data: Any, seq: str, name: bytes = b"") -> bytes:

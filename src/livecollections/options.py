@@ -1,0 +1,77 @@
+"""Options: what a declaration of a resource may say, checked as far as no model is needed.
+
+It knows no model: whether a name is one of a field is asked where the resource is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from .errors import ConfigurationError
+from .hooks import STAGES, check_hooks
+from .policy import check_allowed, check_named
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+OPTIONS = (
+    "by", "create", "delete_all", "exclude", "filters", "hidden", "limit", "methods", "partition", "policy", "read",
+    "read_only", "require_if_match", "sort", "tags", "update", "versions", "webhooks", *STAGES,
+)  # fmt: skip
+FLAGS = ("delete_all", "require_if_match")
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for an option that is wrong whatever the model is."""
+    for option, value in options.items():
+        if option not in OPTIONS:
+            raise ConfigurationError(f"{option}: unknown option; accepted are {', '.join(OPTIONS)}")
+        if value is not None:
+            _check_option(option, value)
+
+
+def _check_option(option: str, value: Any) -> None:
+    if option in ("read", "create", "update"):
+        if not (isinstance(value, type) and issubclass(value, BaseModel)):
+            raise ConfigurationError(f"{option}: a Pydantic class is needed, not {value!r}")
+    elif option in STAGES:
+        check_hooks(option, value)
+    elif option == "limit":
+        if type(value) is not int or value < 1:
+            raise ConfigurationError(f"limit: a positive integer is needed, not {value!r}")
+    elif option in FLAGS:
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{option}: True or False is needed, not {value!r}")
+    elif option == "webhooks" or (option in ("sort", "versions") and isinstance(value, str)):
+        return
+    elif option == "policy":
+        check_allowed(option, value)
+    elif option in ("hidden", "read_only"):
+        check_named(option, value)
+    elif option == "by":
+        if not callable(value):
+            raise ConfigurationError(f"by: a function of the user is needed, not {value!r}")
+    elif option == "partition":
+        attributes_of(value)
+    elif (
+        isinstance(value, str)
+        or not isinstance(value, Collection)
+        or not all(isinstance(x, str) for x in value)
+    ):
+        raise ConfigurationError(f"{option}: a list of names is needed, not {value!r}")
+    elif option == "methods":
+        for verb in value:
+            if verb.upper() not in METHODS:
+                raise ConfigurationError(f"methods: {verb!r} is none of {', '.join(METHODS)}")
+        if not value:
+            raise ConfigurationError("methods: at least one is needed")
+
+
+def attributes_of(named: Any) -> tuple[str, ...]:
+    """The attributes that the option ``partition`` names. Raises ConfigurationError."""
+    several = named if isinstance(named, list | tuple) else (named,)
+    found = tuple(each if isinstance(each, str) else getattr(each, "key", None) for each in several)
+    if not found or not all(isinstance(each, str) for each in found):
+        raise ConfigurationError(f"partition: attributes such as Todo.owner_id are needed, not {named!r}")
+    return tuple(map(str, found))

@@ -1,0 +1,124 @@
+"""Caller: whose request this is, and which view he has of a resource.
+
+Three rules. What a browser sends along by itself (a cookie, a password that it remembers) counts only where a page of
+ours, or of an allowed origin, asks; a write by it must say so (``Origin`` or ``Sec-Fetch-Site``). What a program puts
+in itself (a token) counts from anywhere. Nobody may do what no right names.
+
+It knows no session; whom a handshake's message names, ``identity.py`` asks.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from ..bayeux.origins import Origins, Trust
+from ..bayeux.session import Session
+from ..errors import RequestRefused
+from ..policy import has_expired
+from ..resource import Resource
+from ..view import Views, refused
+from .request import Request
+
+Authenticate = Callable[[HTTPConnection, Mapping[str, Any]], Awaitable[Any] | Any]
+
+READS = frozenset({"GET", "HEAD", "QUERY"})
+_OF_DOCUMENTS = {
+    **dict.fromkeys(READS, ("read",)),
+    "PUT": ("update",),
+    "PATCH": ("update",),
+    "DELETE": ("delete",),
+}
+# To delete what a filter finds tells what is there.
+_OF_LISTS = {**dict.fromkeys(READS, ("list",)), "POST": ("create",), "DELETE": ("list", "delete")}
+_AMBIENT = ("basic", "digest", "negotiate", "ntlm")
+"""Schemes whose credentials browsers remember and send by themselves."""
+
+
+class Caller:
+    """Asks whose a connection is.
+
+    authenticate: the application's own function; None: nobody is known.  clock: seconds since 1970.
+    watch: is told of each stream that has begun, and of its request, so that its user is asked for again.
+    """
+
+    watch: Callable[[Session, Mapping[str, Any], Mapping[str, Any]], None]
+
+    def __init__(
+        self, authenticate: Authenticate | None, origins: Origins, clock: Callable[[], float]
+    ) -> None:
+        self._authenticate = authenticate
+        self._origins = origins
+        self._clock = clock
+
+    @property
+    def knows_users(self) -> bool:
+        """Whether anybody can be known."""
+        return self._authenticate is not None
+
+    async def user(self, scope: Mapping[str, Any], ext: Mapping[str, Any]) -> Any:
+        """The user, unless there is none or his credential has expired. ext: of a handshake's message."""
+        if self._authenticate is None:
+            return None
+        try:
+            user = self._authenticate(HTTPConnection(dict(scope)), ext)
+            if inspect.isawaitable(user):
+                user = await user
+        except HTTPException as error:
+            if error.status_code not in (401, 403):
+                raise
+            return None
+        return None if has_expired(user, self._clock()) else user
+
+    async def user_of(self, scope: Scope) -> Any:
+        """The user of a request. Raises RequestRefused for a write that a foreign page may have made by his browser."""
+        headers = dict(scope["headers"])
+        if self._authenticate is None or not _is_ambient(headers):
+            return await self.user(scope, {})
+        if self._origins.trust(headers) is not Trust.FULL:
+            return await self.user(_without_ambient(scope), {})
+        user = await self.user(scope, {})
+        if user is not None and scope["method"] not in READS and not _is_ours(headers):
+            detail = "a write by a browser's cookie must say which page makes it: send Origin, or use a token"
+            raise RequestRefused(detail, (), 403, "Forbidden")
+        return user
+
+
+async def view_of(
+    views: Views, caller: Caller, scope: Scope, actions: Collection[str]
+) -> tuple[Resource, Any]:
+    """The view of a request, and its user. actions: what it asks for; none: what nobody may.
+
+    Raises RequestRefused, DocumentNotFound.
+    """
+    user = await caller.user_of(scope)
+    view = views.of(user, scope.get("path_params", {}))
+    if not actions or not view.rights.issuperset(actions):
+        detail = f"you may not {' and '.join(actions) or scope['method']} here"
+        raise refused(user, detail, knows_users=caller.knows_users)
+    return view, user
+
+
+def actions_of(request: Request, is_list: bool) -> tuple[str, ...]:
+    """What a request asks for, as policies name it."""
+    return (_OF_LISTS if is_list else _OF_DOCUMENTS).get(request.method, ())
+
+
+def _is_ambient(headers: Mapping[bytes, bytes]) -> bool:
+    scheme = headers.get(b"authorization", b"").partition(b" ")[0].decode("latin-1").lower()
+    return scheme in _AMBIENT or (not scheme and b"cookie" in headers)
+
+
+def _is_ours(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser says that a page of ours, or of an origin that was found allowed, asks."""
+    return b"origin" in headers or headers.get(b"sec-fetch-site") in (b"same-origin", b"none")
+
+
+def _without_ambient(scope: Scope) -> Scope:
+    kept = [(name, value) for name, value in scope["headers"] if name not in (b"cookie", b"authorization")]
+    return {**scope, "headers": kept}

@@ -1,0 +1,177 @@
+"""A Live with users, asked without a socket: REST by httpx, Bayeux by frames, and its database seen from outside."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+from starlette.requests import HTTPConnection
+
+from livecollections import Live
+from tests.bayeux.wire import VERSION, Socket
+from tests.serving import wait_until
+
+
+class Sheet(SQLModel, table=True):
+    """A row with an owner, a secret, and something that only its boss may set."""
+
+    __tablename__ = "policy_sheet"
+    __table_args__ = (UniqueConstraint("title", "secret"),)
+    id: int | None = Field(default=None, primary_key=True)
+    title: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    secret: int = Field(default=0, ge=0, sa_column_kwargs={"server_default": "0"})
+    grade: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    owner: int | None = 1
+
+
+class Line(SQLModel, table=True):
+    """A message in a room."""
+
+    __tablename__ = "policy_line"
+    id: int | None = Field(default=None, primary_key=True)
+    room: str
+    text: str = ""
+
+
+@dataclass
+class User:
+    """Equal to whoever has the same id, whatever his rights are."""
+
+    id: int
+    is_boss: bool = field(default=False, compare=False)
+    rooms: tuple[str, ...] = field(default=(), compare=False)
+    expires_at: float | None = field(default=None, compare=False)
+
+
+class Users:
+    """Who is known, by token; the application's own ``authenticate``."""
+
+    def __init__(self) -> None:
+        self.by_token: dict[str, User] = {
+            "ann": User(1),
+            "bob": User(2),
+            "boss": User(9, is_boss=True),
+        }
+        self.asked = 0
+
+    async def __call__(self, connection: HTTPConnection, ext: Mapping[str, Any]) -> User | None:
+        self.asked += 1
+        bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
+        token = ext.get("token") or bearer or connection.cookies.get("user", "")
+        return self.by_token.get(token)
+
+
+class Heard:
+    """A Bayeux client on a WebSocket, and all that it is told."""
+
+    def __init__(self, socket: Socket, client_id: str) -> None:
+        self.socket = socket
+        self.id = client_id
+        self._messages: list[dict[str, Any]] = []
+
+    async def subscribe(self, channel: str, since: str | None = None) -> dict[str, Any]:
+        """The reply."""
+        ext = {"live": {"since": since} if since else {}}
+        asked = {
+            "channel": "/meta/subscribe",
+            "subscription": channel,
+            "clientId": self.id,
+            "id": "s",
+            "ext": ext,
+        }
+        reply: dict[str, Any] = await self.socket.reply(asked)
+        return reply
+
+    async def publish(self, channel: str, data: Any) -> dict[str, Any]:
+        """The reply."""
+        reply: dict[str, Any] = await self.socket.reply(
+            {"channel": channel, "data": data, "clientId": self.id, "id": "p"}
+        )
+        return reply
+
+    async def next(self) -> dict[str, Any]:
+        """The data of the next message, with its channel."""
+        while not self._messages:
+            self._messages += [one for one in await self.socket.receive() if "data" in one]
+        message = self._messages.pop(0)
+        return {**message["data"], "channel": message["channel"]}
+
+
+class Site:
+    """A started Live and its callers."""
+
+    def __init__(self, live: Live, path: Path, users: Users, stack: AsyncExitStack) -> None:
+        self.live = live
+        self.path = path
+        self.users = users
+        self._stack = stack
+        self._app = httpx.ASGITransport(live.app, raise_app_exceptions=False)
+
+    def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
+        """Someone who asks by REST, with a bearer token."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.AsyncClient(transport=self._app, base_url="http://site", headers=headers, **options)
+
+    async def hear(self, token: str | None = None, *, headers: Any = (), **scope: Any) -> Heard:
+        """Someone who hears, with a token in his handshake."""
+        socket = await self._stack.enter_async_context(Socket(self.live.bayeux, headers, **scope))
+        ext = {"ext": {"token": token, "live": {"version": 1}}} if token else {}
+        reply = await socket.reply({"channel": "/meta/handshake", "id": "h", **VERSION, **ext})
+        heard = Heard(socket, reply["clientId"])
+        await socket.reply(
+            {"channel": "/meta/connect", "connectionType": "websocket", "clientId": heard.id, "id": "c"}
+        )
+        socket.send(
+            {"channel": "/meta/connect", "connectionType": "websocket", "clientId": heard.id, "id": "d"}
+        )
+        return heard
+
+    def sql(self, statement: str, *parameters: Any) -> list[Any]:
+        """Run a statement as a stranger would."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    async def settled(self) -> None:
+        """Return when all that is in the log has been published."""
+
+        async def head() -> str:
+            return await self.live._store.head()
+
+        end = await head()
+        await wait_until(lambda: self.live._require_start().feed.position() >= end)
+
+
+Make = Callable[..., Awaitable[Site]]
+
+
+@pytest.fixture
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    async with AsyncExitStack() as stack:
+
+        async def start(declare: Callable[[Live], None], **options: Any) -> Site:
+            path = tmp_path / "policy.db"
+            users = Users()
+            options = {"authenticate": users, **options}
+            live = Live(f"sqlite:///{path}", synchronous="NORMAL", **options)
+            declare(live)
+            await stack.enter_async_context(live)
+            return Site(live, path, users, stack)
+
+        yield start
+
+
+def now() -> float:
+    """Seconds since 1970."""
+    return time.time()
+
+
+__all__ = ["Heard", "Line", "Make", "Sheet", "Site", "User", "Users", "asynccontextmanager", "now"]

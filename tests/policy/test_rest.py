@@ -1,0 +1,200 @@
+"""Who may do what by REST: rights, fields that are hidden or read-only, partitions, nested resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from livecollections import Live
+
+from .conftest import Line, Make, Sheet, Site
+
+SHEETS = "/api/sheets"
+
+
+def is_known(user: Any) -> bool:
+    return user is not None
+
+
+def is_not_boss(user: Any) -> bool:
+    return not user.is_boss
+
+
+def secretive(live: Live) -> None:
+    live.add_resource(
+        SHEETS,
+        Sheet,
+        policy={
+            "list": True,
+            "read": True,
+            "create": is_known,
+            "update": is_known,
+            "delete": lambda u: u.is_boss,
+        },
+        hidden={"secret": is_not_boss},
+        read_only={"grade": is_not_boss},
+    )
+
+
+def partitioned(live: Live) -> None:
+    live.add_resource(SHEETS, Sheet, partition=Sheet.owner, by=lambda user: user.id)
+
+
+def nested(live: Live) -> None:
+    live.add_resource("/api/rooms/{room}/lines", Line, by=lambda user: user.rooms)
+
+
+@pytest.fixture
+async def site(make: Make) -> Site:
+    site = await make(secretive)
+    site.sql("INSERT INTO policy_sheet (title, secret, grade, owner) VALUES ('plan', 7, 3, 1)")
+    return site
+
+
+async def test_a_hidden_field_can_t_be_read_filtered_sorted_or_set(site: Site) -> None:
+    async with site.client("ann") as ann, site.client("boss") as boss:
+        assert (await ann.get(SHEETS)).json() == [{"id": 1, "title": "plan", "grade": 3, "owner": 1}]
+        assert (await boss.get(SHEETS)).json()[0]["secret"] == 7
+        for query in ("secret=7", "sort=secret", "sort=-secret", "select=secret"):
+            answer = await ann.get(f"{SHEETS}?{query}")
+            assert answer.status_code == 400
+            unknown = await ann.get(f"{SHEETS}?{query.replace('secret', 'absent')}")
+            assert answer.text.replace("secret", "absent") == unknown.text
+        for verb, path in (("POST", SHEETS), ("PATCH", f"{SHEETS}/1"), ("PUT", f"{SHEETS}/1")):
+            answer = await ann.request(verb, path, json={"title": "x", "secret": 1})
+            assert answer.status_code == 422
+            assert "knows no such field" in answer.text
+    assert site.sql("SELECT title, secret FROM policy_sheet") == [("plan", 7)]
+
+
+async def test_a_save_leaves_what_is_hidden_or_read_only_as_it_is(site: Site) -> None:
+    async with site.client("ann") as ann, site.client("boss") as boss:
+        answer = await ann.put(f"{SHEETS}/1", json={"id": 1, "title": "new", "grade": 3})
+        assert answer.json() == {"id": 1, "title": "new", "grade": 3, "owner": 1}
+        assert (await ann.patch(f"{SHEETS}/1", json={"grade": 1})).status_code == 422
+        assert (await boss.patch(f"{SHEETS}/1", json={"grade": 1, "secret": 8})).status_code == 200
+    assert site.sql("SELECT title, secret, grade FROM policy_sheet") == [("new", 8, 1)]
+
+
+async def test_no_error_or_tag_tells_of_a_hidden_field(site: Site) -> None:
+    site.sql("INSERT INTO policy_sheet (title, secret) VALUES ('other', 0)")
+    async with site.client("ann") as ann:
+        answer = await ann.post(SHEETS, json={"title": "other"})
+        assert answer.status_code == 409
+        assert "secret" not in answer.text
+        before = (await ann.get(f"{SHEETS}/1")).headers["etag"]
+        site.sql("UPDATE policy_sheet SET secret = 12 WHERE id = 1")
+        assert (await ann.get(f"{SHEETS}/1")).headers["etag"] == before
+        # What is stored would not be accepted from a client; whose message says so would tell.
+        site.sql("UPDATE policy_sheet SET secret = -5 WHERE id = 1")
+        answer = await ann.patch(f"{SHEETS}/1", json={"title": "more"})
+        assert "secret" not in answer.text
+        assert "-5" not in answer.text
+
+
+async def test_401_to_strangers_and_403_to_others(site: Site) -> None:
+    async with site.client() as stranger, site.client("ann") as ann, site.client("boss") as boss:
+        assert (await stranger.get(SHEETS)).status_code == 200
+        refused = await stranger.post(SHEETS, json={"title": "x"})
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"] == "Bearer"
+        assert refused.headers["content-type"] == "application/problem+json"
+        forbidden = await ann.delete(f"{SHEETS}/1")
+        assert (forbidden.status_code, forbidden.json()["title"]) == (403, "Forbidden")
+        assert (await ann.options(SHEETS)).status_code == 204
+        assert (await ann.request("TRACE", SHEETS)).status_code == 405
+        assert (await boss.delete(f"{SHEETS}/1")).status_code == 204
+
+
+async def test_a_resource_without_a_policy_is_for_those_who_are_known(make: Make) -> None:
+    site = await make(lambda live: live.add_resource(SHEETS, Sheet))
+    async with site.client() as stranger, site.client("ann") as ann:
+        assert (await stranger.get(SHEETS)).status_code == 401
+        assert (await ann.get(SHEETS)).status_code == 200
+
+
+async def test_who_is_in_one_partition_sees_and_writes_no_other(make: Make) -> None:
+    site = await make(partitioned)
+    async with site.client("ann") as ann, site.client("bob") as bob, site.client() as stranger:
+        hers = (await ann.post(SHEETS, json={"title": "hers", "secret": 1})).json()
+        his = (await bob.post(SHEETS, json={"title": "his", "owner": 2})).json()
+        assert (hers["owner"], his["owner"]) == (1, 2)
+        listed = await ann.get(SHEETS)
+        assert listed.json() == [hers]
+        assert listed.headers["live-channel"] == "/api/sheets/~owner/1"
+        assert (await bob.get(SHEETS)).headers["live-channel"] == "/api/sheets/~owner/2"
+        path = f"{SHEETS}/{his['id']}"
+        absent = await ann.get(f"{SHEETS}/77")
+        for verb in ("GET", "PUT", "PATCH", "DELETE"):
+            answer = await ann.request(
+                verb, path, json={"title": "x"}, headers={"If-Match": '"other"'} if verb != "GET" else {}
+            )
+            assert answer.status_code == 404
+            assert answer.json() == absent.json() or verb != "GET"
+        assert (await ann.post(SHEETS, json={"title": "x", "owner": 2})).status_code == 422
+        assert (await ann.patch(f"{SHEETS}/{hers['id']}", json={"owner": 2})).status_code == 422
+        assert (await stranger.get(SHEETS)).status_code == 401
+    assert site.sql("SELECT title, owner FROM policy_sheet ORDER BY id") == [("hers", 1), ("his", 2)]
+
+
+async def test_an_idempotency_key_of_another_is_ones_own(make: Make) -> None:
+    site = await make(partitioned)
+    async with site.client("ann") as ann, site.client("bob") as bob:
+        key = {"Idempotency-Key": "k"}
+        assert (await ann.post(SHEETS, json={"title": "same"}, headers=key)).json()["owner"] == 1
+        answer = await bob.post(SHEETS, json={"title": "same"}, headers=key)
+        assert answer.status_code == 422
+        assert "hers" not in answer.text
+
+
+async def test_a_nested_resource_is_cut_by_its_url(make: Make) -> None:
+    site = await make(nested)
+    site.users.by_token["ann"].rooms = ("hall", "a b")
+    async with site.client("ann") as ann, site.client("bob") as bob:
+        made = await ann.post("/api/rooms/hall/lines", json={"text": "hi"})
+        assert made.json() == {"id": 1, "room": "hall", "text": "hi"}
+        assert made.headers["location"] == "/api/rooms/hall/lines/1"
+        listed = await ann.get("/api/rooms/hall/lines")
+        assert (listed.json(), listed.headers["live-channel"]) == ([made.json()], "/api/rooms/hall/lines")
+        other = await ann.get("/api/rooms/a%20b/lines")
+        assert (other.json(), other.headers["live-channel"]) == ([], "/api/rooms/a~20b/lines")
+        assert (await ann.get("/api/rooms/a%20b/lines/1")).status_code == 404
+        assert (await ann.patch("/api/rooms/hall/lines/1", json={"text": "ho"})).status_code == 200
+        assert (await ann.post("/api/rooms/hall/lines", json={"room": "a b"})).status_code == 422
+        assert (await bob.get("/api/rooms/hall/lines")).status_code == 403
+        assert (await ann.get("/api/rooms/cellar/lines")).status_code == 403
+
+
+async def test_a_cookies_user_writes_from_pages_of_ours_only(make: Make) -> None:
+    site = await make(partitioned, allowed_origins=["https://app.example"])
+    async with site.client(cookies={"user": "ann"}) as ann:
+        assert (await ann.get(SHEETS)).status_code == 200
+        assert (await ann.post(SHEETS, json={"title": "x"})).status_code == 403
+        for told, status in (
+            ({"Origin": "https://app.example"}, 201),
+            ({"Origin": "http://site"}, 201),
+            ({"Sec-Fetch-Site": "same-origin"}, 201),
+            ({"Sec-Fetch-Site": "cross-site"}, 403),
+            ({"Sec-Fetch-Site": "same-site"}, 403),
+            # Of a foreign page its browser's cookie is not seen.
+            ({"Origin": "https://evil.example"}, 401),
+        ):
+            assert (await ann.post(SHEETS, headers=told, json={"title": str(told)})).status_code == status, (
+                told
+            )
+        assert (await ann.get(SHEETS, headers={"Origin": "https://evil.example"})).status_code == 401
+        form = {"Origin": "http://site", "Content-Type": "text/plain"}
+        assert (await ann.post(SHEETS, content="{}", headers=form)).status_code == 415
+        token = {"Origin": "https://evil.example", "Authorization": "Bearer bob"}
+        assert (await ann.post(SHEETS, json={"title": "by token"}, headers=token)).status_code == 201
+
+
+async def test_a_snapshot_is_a_users_own(make: Make) -> None:
+    site = await make(partitioned)
+    async with site.client("ann") as ann:
+        await ann.post(SHEETS, json={"title": "hers"})
+    documents, _ = await site.live.snapshot(Sheet, user=site.users.by_token["bob"])
+    assert documents == []
+    documents, _ = await site.live.snapshot(Sheet, user=site.users.by_token["ann"])
+    assert [document["title"] for document in documents] == ["hers"]
