@@ -34,10 +34,12 @@ class Api:
             return connection.execute(statement, parameters).fetchall()
 
     def held(self) -> list[Any]:
-        """Every row of every table, and the log, byte for byte."""
+        """Every row of every table, the log, and the answers remembered, byte for byte."""
         if self._outside is None:
             self._outside = sqlite3.connect(self.path)
-            self._dump = [self._select(name) for name in (*map(table_of, TABLES), "live_changes")]
+            self._dump = [
+                self._select(name) for name in (*map(table_of, TABLES), "live_changes", "live_idempotency")
+            ]
         return [self._outside.execute(statement).fetchall() for statement in self._dump]
 
     def _select(self, table: str) -> str:

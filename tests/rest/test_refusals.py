@@ -1,0 +1,42 @@
+"""Promise G7, as a property: what is answered with 4xx has changed nothing, in no table and not in the log."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.rest.conftest import Api, is_problem
+from tests.rest.requests import Requests
+from tests.scale import scaled
+
+COUNT = 1_000
+SEEDS = scaled(1, 20)
+MEANT = {200, 201, 204, 400, 404, 405, 406, 409, 412, 415, 422, 428}
+"""What so many requests must have met, or they prove too little."""
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_what_is_refused_has_changed_nothing(api: Api, seed: int) -> None:
+    tags: dict[str, str] = {}
+    requests = Requests(seed, tags)
+    met: Counter[int] = Counter()
+    before = api.held()
+    for number in range(COUNT):
+        asked = requests.draw()
+        answer = await api.client.request(
+            asked.method, asked.url, headers=asked.headers, content=asked.content
+        )
+        met[answer.status_code] += 1
+        after = api.held()
+        told = f"request {number}, {asked}: {answer.status_code} {answer.text[:200]}"
+        assert answer.status_code < 500, told
+        if answer.status_code >= 300 or asked.method in ("GET", "HEAD", "OPTIONS"):
+            assert after == before, told
+        if answer.status_code >= 400 and asked.method != "HEAD":
+            is_problem(answer, answer.status_code)
+        if "etag" in answer.headers:
+            tags[answer.headers.get("location", asked.url.partition("?")[0])] = answer.headers["etag"]
+        before = after
+    assert met.keys() >= MEANT, met
+    assert sum(count for status, count in met.items() if status < 300) > COUNT / 10, met
