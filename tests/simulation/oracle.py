@@ -178,7 +178,8 @@ class Oracle:
 
     def _check_resets(self) -> None:
         """The log says RESET, or begins a new epoch, only where something has happened that can't be told."""
-        entries = [*self.ledger.entries, *self.ledger.lost]
+        # What one backup had lost, a later one may bring back.
+        entries = {entry.place: entry for entry in [*self.ledger.entries, *self.ledger.lost]}.values()
         told = Counter(str(entry.cause) for entry in entries if entry.method == "RESET")
         self.check_causes(told)
         for faults in {*CAUSES.values()} - {CAUSES[REINSTALLED]}:

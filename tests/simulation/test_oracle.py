@@ -214,6 +214,17 @@ def test_more_resets_than_faults(
     breaks(lambda: play(HOLDER, *steps), lambda: misuse_cut(monkeypatch, reset), "G1", words)
 
 
+def test_a_reset_that_one_backup_had_lost_and_a_later_one_brings_back_is_one_reset() -> None:
+    steps = (
+        insert(2, "a"),
+        insert(4, "b"),
+        Step(4, "trim", 0),
+        Step(8, "restore", 0, {"seconds": 0.3, "back": 10.0}),
+        Step(9.5, "restore", 0, {"seconds": 0.3, "back": 4.0}),
+    )
+    assert play(HOLDER, *steps).failure is None
+
+
 # What it costs
 
 
