@@ -11,7 +11,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,6 +27,7 @@ from livecollections.resource import Resource
 from livecollections.stores.base import Idempotency, Log, Write, Written
 from livecollections.stores.sqlite import SQLiteStore, new_epoch
 
+from .chance import drawn
 from .things import COLUMNS, USER_TRIGGERS, Aside, Receiver, Rows, Thing, Wanted
 
 CHANNEL, OTHER = "/things", "/asides"
@@ -67,9 +68,10 @@ class World:
 
     async def __aenter__(self) -> World:
         self.shell("PRAGMA user_version = 1")
-        self.patches = [patch.object(feed_module, name, value) for name, value in FEED.items()]
-        for each in self.patches:
-            each.start()
+        self.ends = ExitStack()
+        self.ends.enter_context(drawn(self.rng.getrandbits(32)))
+        for name, value in FEED.items():
+            self.ends.enter_context(patch.object(feed_module, name, value))
         await self.start()
         # Ours are made anew, to come after the user's.
         self.causes = {Cause.CAPTURE_REINSTALLED}
@@ -81,8 +83,7 @@ class World:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
-        for each in self.patches:
-            each.stop()
+        self.ends.close()
 
     async def stop(self) -> None:
         await self.feed.stop()
