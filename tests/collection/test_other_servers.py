@@ -82,6 +82,27 @@ async def test_entering_is_given_up_after_some_tries_and_says_what_was_wrong() -
                 client.collection("/api/todos", tries=wrong)  # type: ignore[arg-type]
 
 
+class Forgetful(Site):
+    """It knows no session any more when it is asked again, as if it were started anew each time."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith("/faye"):
+            self.bayeux = Server(timeout=2, policy=Open())
+        await super().__call__(scope, receive, send)
+
+
+@pytest.mark.parametrize(("timeout", "tries"), [(0.5, None), (60, 3)])
+async def test_a_session_that_is_lost_is_no_refusal(timeout: float, tries: int | None) -> None:
+    async with (
+        served(Forgetful(Open()), lifespan="off") as url,
+        LiveClient(url, timeout=timeout, transports=["long-polling"]) as client,
+    ):
+        with pytest.raises(errors.Unconfirmed, match=r"live is not confirmed: 401:.*:Unknown client"):
+            await client.collection("/api/todos", tries=tries).__aenter__()
+        with pytest.raises(errors.Unreachable, match=r"401:.*:Unknown client"):
+            await client.bayeux.wait_connected(0.5, tries=tries)
+
+
 async def test_a_context_of_ones_own_decides_whom_to_trust_for_rest_too(certified: dict[str, Path]) -> None:
     trusting = ssl.create_default_context(cafile=certified["ssl_certfile"])
     async with served(Site(Open()), **certified) as plain:

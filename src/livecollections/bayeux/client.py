@@ -18,7 +18,15 @@ from typing import Any, Self
 
 import orjson
 
-from ..errors import ClientClosed, ConfigurationError, LiveError, Unconfirmed, Unreachable
+from ..errors import (
+    BayeuxError,
+    ClientClosed,
+    ConfigurationError,
+    HandshakeRefused,
+    LiveError,
+    Unconfirmed,
+    Unreachable,
+)
 from . import channel as channels
 from .driver import WAYS, Driver, now
 from .hearing import Hearing
@@ -179,13 +187,20 @@ class Client:
             async with asyncio.timeout(timeout):
                 while self.state is not State.CONNECTED:
                     has_tried = tries is not None and self._machine.failures >= tries
-                    if self.error is not None and (has_tried or self.state is State.ENDED):
-                        raise self.error
+                    if (error := self._why()) is not None and (has_tried or self.state is State.ENDED):
+                        raise error
                     await self._driver.turn.wait()
         except TimeoutError as error:
             if isinstance(error, LiveError):
                 raise
-            raise self.error or Unreachable(self.url, {"server": "no answer in time"}) from None
+            raise self._why() or Unreachable(self.url, {"server": "no answer in time"}) from None
+
+    def _why(self) -> LiveError | None:
+        """``error``, where a session that was lost is no refusal: it gets another."""
+        error = self.error
+        if not isinstance(error, BayeuxError) or isinstance(error, HandshakeRefused):
+            return error
+        return Unreachable(self.url, {"server": str(error)})
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Have ``watcher(state)`` called at each change of state; returns a function that ends this."""

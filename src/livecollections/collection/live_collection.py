@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar
 
 from ..bayeux.client import Client, check_count
-from ..errors import ClientClosed, LiveError, NotLive, RequestError, Unconfirmed
+from ..errors import (
+    BayeuxError,
+    ClientClosed,
+    HandshakeRefused,
+    LiveError,
+    NotLive,
+    RequestError,
+    Unconfirmed,
+)
 from .changes import Changes
 from .follower import Follower, Live
 from .form import Form
@@ -146,9 +154,17 @@ class LiveCollection(Generic[D]):
         except TimeoutError:
             # On a busy loop it may have come true in the very turn in which the time ran out.
             if self.live != "live" and error() is None:
-                raise self.error or Unconfirmed(f"{self._path}, live", f"it is {self.live}") from None
+                raise self._reason() or Unconfirmed(f"{self._path}, live", f"it is {self.live}") from None
         if (found := error()) is not None and self.live != "live":
             raise found
+
+    def _reason(self) -> LiveError | None:
+        """``error``, where a session that was lost is no refusal of this subscription: the client gets another."""
+        error = self.error
+        is_said = not isinstance(error, BayeuxError) or isinstance(error, HandshakeRefused)
+        if is_said or error is self._follower.refusal:
+            return error
+        return Unconfirmed(f"{self._path}, live", str(error))
 
     def _lasting_error(self) -> LiveError | None:
         if self.live in ("live", "connecting"):
@@ -159,7 +175,7 @@ class LiveCollection(Generic[D]):
         return NotLive(self._path, reason)
 
     def _first_error(self) -> LiveError | None:
-        error = self.error
+        error = self._reason()
         if isinstance(error, RequestError) and is_definite(error.status):
             return error
         if self._tries is not None and self._follower.failures >= self._tries and error is not None:
