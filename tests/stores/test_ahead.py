@@ -19,6 +19,8 @@ from livecollections.stores.sqlite_ahead import AHEAD, Ahead
 from livecollections.stores.threads import Threads
 from livecollections.testing.stores.models import Todo
 
+from ..serving import wait_until
+
 INSERT = "INSERT INTO store_todo (title, completed) VALUES (?, 0)"
 
 
@@ -71,6 +73,16 @@ def test_a_piece_that_begins_elsewhere_is_dropped() -> None:
     assert ahead.take("b", 10) is None
 
 
+def test_who_read_on_past_what_was_kept_is_told_to_look_for_himself() -> None:
+    ahead = Ahead()
+    assert ahead.follow("a")
+    assert ahead.add("a", piece("b", "c"))
+    assert not ahead.follow("b")
+    assert ahead.follow("d")
+    assert ahead.add("d", piece("e"))
+    assert ahead.follow("e")
+
+
 def test_nobody_gets_what_was_kept_for_another_place() -> None:
     ahead = Ahead()
     ahead.follow("b")
@@ -100,6 +112,23 @@ class Counted(Threads):
     ) -> Awaitable[Any]:
         self.runs[lane] += 1
         return super().__call__(lane, function)
+
+
+class Held(Threads):
+    """What was read is given only when it may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.has_read = False
+
+    async def __call__(self, lane: Literal["read", "write", "list"], function: Callable[[], Any], /) -> Any:
+        found = await super().__call__(lane, function)
+        if lane == "read":
+            self.has_read = not self.gate.is_set()
+            await self.gate.wait()
+        return found
 
 
 @pytest.fixture
@@ -147,3 +176,29 @@ async def test_what_others_wrote_between_own_writes_is_there_in_its_place(store:
         titles += [found.after and found.after["title"] for found in batch.changes]
     assert titles == ["own 0", "other 0", "own 1", "other 1", "own 2", "other 2", "own 3", "last"]
     assert (await store.read(start, 100)).upto == batch.upto
+
+
+async def test_an_own_write_that_ends_while_the_follower_reads_is_seen_at_once(tmp_path: Path) -> None:
+    run = Held()
+    store = SQLiteStore(f"sqlite:///{tmp_path}/a.db", run=run, poll=3_600)
+    await store.start([store.describe(Todo)])
+    batch = await store.read(await store.head(), 100)
+    other = sqlite3.connect(store._path, isolation_level=None)
+    other.execute(INSERT, ("other",))
+    other.close()
+    await store.wait_changed(batch.upto)
+    assert store._repairing is not None
+    await store._repairing  # the first look is one at the schema too, and ends with a write
+    await store.wait_changed(batch.upto)
+    run.gate.clear()
+    reading = asyncio.create_task(store.read(batch.upto, 100))
+    await wait_until(lambda: run.has_read, 5)
+    await create(store, "own")
+    run.gate.set()
+    batch = await reading
+    assert [found.after and found.after["title"] for found in batch.changes] == ["other"]
+    await asyncio.wait_for(store.wait_changed(batch.upto), 5)
+    batch = await store.read(batch.upto, 100)
+    assert [found.after and found.after["title"] for found in batch.changes] == ["own"]
+    await store.stop()
+    run.close()

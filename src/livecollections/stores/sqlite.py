@@ -121,7 +121,7 @@ class SQLiteStore(Store):
         self._shapes: dict[int, Shape] = {}
         self._repairing: asyncio.Task[None] | None = None
         self._watchers: dict[asyncio.Future[None], None] = {}
-        self._next_look = 0.0
+        self._next_look, self._looks = 0.0, 0
         self._follow()
 
     def _follow(self) -> None:
@@ -326,7 +326,8 @@ class SQLiteStore(Store):
         batch = self._ahead.take(after, limit)
         if batch is None:
             batch = await self._read(lambda connection: self._changes.read(connection, after, limit, None))
-        self._ahead.follow(batch.upto)
+        if not self._ahead.follow(batch.upto):
+            self._next_look = 0.0
         return batch
 
     async def why_reset(self, since: str, source: str) -> Cause | None:
@@ -380,17 +381,18 @@ class SQLiteStore(Store):
     # --- waiting --------------------------------------------------------------------------------------------
 
     async def wait_changed(self, after: str) -> None:
-        loop = asyncio.get_running_loop()
+        loop, seen = asyncio.get_running_loop(), self._looks
         while True:
             if not self._started:
                 raise StoreUnavailable("the store is not started")
             if self._ahead.has(after):
                 return
-            now = loop.time()
-            if now >= self._next_look:
-                self._next_look = now + self._poll
-                if self._look() != after:
-                    return
+            if loop.time() >= self._next_look:
+                self._next_look = loop.time() + self._poll
+                self._look()
+            if seen != self._looks and self._seen_head != after:  # an older look may be behind ``after``
+                return
+            seen = self._looks
             watcher: asyncio.Future[None] = loop.create_future()
             self._watchers[watcher] = None
             timer = loop.call_at(self._next_look, _fulfil, watcher)
@@ -400,8 +402,8 @@ class SQLiteStore(Store):
                 timer.cancel()
                 del self._watchers[watcher]
 
-    def _look(self) -> str | None:
-        """The head of the log, read only if somebody committed since the last look.
+    def _look(self) -> None:
+        """Read the head of the log, if somebody committed since the last look, for all who wait.
 
         It runs on the loop: the pragma looks at shared memory, and never waits for a lock.
         """
@@ -415,7 +417,8 @@ class SQLiteStore(Store):
         except sqlite3.Error as error:
             if not is_locked(error):  # whoever holds the lock will commit, and be seen then
                 raise translated(error) from error
-        return self._seen_head
+        self._looks += 1
+        self._wake()
 
     def _look_at_schema(self, poll: sqlite3.Connection) -> None:
         (version,) = poll.execute("PRAGMA schema_version").fetchone()

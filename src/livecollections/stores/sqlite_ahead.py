@@ -25,10 +25,14 @@ class Ahead:
         """The seq after which the next piece has to begin; None: nobody follows."""
         return self._start if self._kept is None else self._kept.upto
 
-    def follow(self, start: str) -> None:
-        """Somebody read the log as far as this, and goes on from here."""
-        if start != self._start:
-            self._start, self._kept = start, None
+    def follow(self, start: str) -> bool:
+        """Somebody read the log as far as this, and goes on from here; False if he must look for himself at once."""
+        if start == self._start:
+            return True
+        # A write may have ended while he read: what it logged was kept for the place where he was.
+        is_all = self._kept is None or self._kept.upto == start
+        self._start, self._kept = start, None
+        return is_all
 
     def add(self, after: str | None, piece: Batch | None) -> bool:
         """Keep what came after a seq; False if it can't be, so that the follower must look for himself."""

@@ -150,6 +150,18 @@ class Entries:
             written = Written({}, await rig.store.head())
         assert sorted(delays)[2] < rig.others_within
 
+    async def test_each_of_those_who_wait_is_told_what_he_has_not_seen(self, rig: StoreRig) -> None:
+        behind = await rig.store.head()
+        rig.execute("INSERT INTO store_todo (title, completed) VALUES ('a', 0)")
+        first = asyncio.create_task(rig.store.wait_changed(await rig.store.head()))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.wait_for(rig.store.wait_changed(behind), 1)
+            assert not first.done()
+        rig.execute("INSERT INTO store_todo (title, completed) VALUES ('b', 0)")
+        await asyncio.wait_for(first, 5)
+
     async def test_waiting_ends_only_for_a_change_and_may_be_cancelled(self, rig: StoreRig) -> None:
         head = await rig.store.head()
         waiting = asyncio.create_task(rig.store.wait_changed(head))
