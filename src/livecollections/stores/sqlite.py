@@ -200,9 +200,7 @@ class SQLiteStore(Store):
                 if not sa.inspect(connection).has_table("alembic_version"):
                     tables = referenced_tables(source.table for source in self._sources)
                     for metadata in dict.fromkeys(table.metadata for table in tables):
-                        metadata.create_all(
-                            connection, [each for each in tables if each.metadata is metadata]
-                        )
+                        metadata.create_all(connection, [one for one in tables if one.metadata is metadata])
                 connection.commit()
         except sa.exc.DBAPIError as error:
             raise translated(cast(Exception, error.orig), f"the database {self._path}") from error
@@ -427,27 +425,29 @@ class SQLiteStore(Store):
             self._repairing = asyncio.create_task(self._repair())
 
     async def _repair(self) -> None:
-        """Look at the triggers again, since the schema changed; what is lost is installed, with a RESET."""
+        """Look at the triggers again, since the schema changed; what is lost is installed, with a RESET.
 
-        def function(connection: sqlite3.Connection) -> dict[str, str]:
-            now = self._clock()
-            stale = self._capture.stale(connection, now)
-            if is_paused(connection, self._log, now):
-                return {}
-            if stale:
-                self._secure(connection, now)
-            return stale
-
+        Writers are kept waiting only if something is lost.
+        """
         try:
-            stale = await self._write(function)
-            if stale:
-                told = "; ".join(f"{source}: {reason}" for source, reason in stale.items())
-                logger.warning("capture was missing or old, receivers read it all again: %s", told)
+            if await self._read(self._lost) and self._started:
+                stale = await self._write(self._restore)
+                if told := "; ".join(f"{source}: {reason}" for source, reason in stale.items()):
+                    logger.warning("capture was missing or old, receivers read it all again: %s", told)
         except Exception:
             logger.exception("capture can't be put right")
         self._shapes = {}
         # What changed while this ran was not looked at, and nobody may commit again for long.
         self._data_version = -1
+        self._notice()
+
+    def _lost(self, connection: sqlite3.Connection) -> dict[str, str]:
+        return self._capture.lost(connection, self._clock())
+
+    def _restore(self, connection: sqlite3.Connection) -> dict[str, str]:
+        if stale := self._lost(connection):
+            self._secure(connection, self._clock())
+        return stale
 
     def _notice(self) -> None:
         """Something was committed here: those who wait look at once."""

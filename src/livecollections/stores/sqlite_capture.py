@@ -1,7 +1,8 @@
 """Capture in SQLite: installs the log and its triggers, finds what is missing or old, removes every trace.
 
-Two rules. What is installed again comes with a RESET in the same transaction, since nobody knows what was missed.
+Three rules. What is installed again comes with a RESET in the same transaction, since nobody knows what was missed.
 While another process with other wishes is alive, triggers are only widened, so that two never take turns.
+A look asks for all tables at once; what was sound is not looked at again until what is said of it changes.
 Every function works within the transaction of its caller. This module knows no row and no thread.
 """
 
@@ -17,8 +18,9 @@ from typing import Any
 from ..cause import Cause
 from ..version import __version__
 from .base import Log
+from .sqlite_catalog import Catalog, Tables, folded
 from .sqlite_log import TABLES, Names, reset_statement, statements
-from .sqlite_schema import Connection, Table, literal, quote, read_table
+from .sqlite_schema import Connection, Table, literal, quote
 from .sqlite_triggers import KINDS, Triggers, layout_of, trigger_name
 
 ALIVE = 60.0
@@ -32,6 +34,30 @@ class Installed:
     columns: tuple[str, ...]
     version: str
     fingerprint: str
+
+
+Wishes = Mapping[str, Sequence[str]]
+"""Of each table, the columns that a process needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a transaction sees: the catalog, what the log remembers of each source, what other processes need."""
+
+    catalog: Catalog
+    sources: Mapping[str, str]
+    others: Sequence[Wishes]
+
+    def installed(self, name: str) -> Installed | None:
+        """What the log remembers of a source."""
+        told = self.sources.get(folded(name))
+        return None if told is None else _remembered(told)
+
+    def said(self, name: str) -> object:
+        """Equal as long as nothing that decides about a source's triggers has changed."""
+        table = self.catalog.table(name) or name
+        wishes = [tuple(other.get(table, ())) for other in self.others]
+        return self.catalog.digest(name), self.sources.get(folded(name)), wishes
 
 
 class Capture:
@@ -52,6 +78,8 @@ class Capture:
         self._needed = needed
         self._version = version
         self.instance = instance or secrets.token_hex(8)
+        self._tables = Tables()
+        self._sound: dict[str, object] = {}
 
     # --- finding --------------------------------------------------------------------------------------------
 
@@ -59,36 +87,60 @@ class Capture:
         """The sources whose triggers are missing or old, or keep other columns than they should, and why."""
         if not has_log(connection, self._log):
             return dict.fromkeys(self._needed, "there is no change log")
-        found = {name: self._fault(connection, name, now) for name in self._needed}
-        return {name: fault for name, fault in found.items() if fault}
+        return self._stale(connection, self._seen(connection, now))
 
-    def _fault(self, connection: Connection, name: str, now: float) -> str | None:
-        table = read_table(connection, name)
-        installed = self._installed(connection, name)
+    def lost(self, connection: Connection, now: float) -> dict[str, str]:
+        """What ``stale`` finds, unless a migration holds capture off."""
+        return {} if is_paused(connection, self._log, now) else self.stale(connection, now)
+
+    def _seen(self, connection: Connection, now: float) -> Seen:
+        rows = connection.execute(
+            f"SELECT lower(name), value FROM {self._names.meta} WHERE name LIKE 'source:%' ORDER BY rowid DESC"
+        ).fetchall()
+        sources = {name.partition(":")[2]: value for name, value in rows}
+        return Seen(Catalog(connection, self._needed), sources, self._others(connection, now))
+
+    def _stale(self, connection: Connection, seen: Seen) -> dict[str, str]:
+        found = {}
+        for name in self._needed:
+            said = seen.said(name)
+            if self._sound.get(name) == said:
+                continue
+            if fault := self._fault(connection, seen, name):
+                found[name] = fault
+            else:
+                self._sound[name] = said
+        return found
+
+    def _fault(self, connection: Connection, seen: Seen, name: str) -> str | None:
+        table = self._tables.table(connection, seen.catalog, name)
+        installed = seen.installed(name)
         if table is None:
             return "the table is gone" if installed and installed.columns else None
         if installed is None:
             return "it is not captured"
         if lacking := set(self._own(table)) - set(installed.columns):
             return f"the log does not keep {', '.join(sorted(lacking))}"
-        found = _triggers_of(connection, self._log.prefix, table.name)
-        if not _come_first(connection, set(found), table.name):
+        there = seen.catalog.triggers(table.name)
+        ours = {trigger_name(self._log.prefix, table.name, kind) for kind in KINDS}
+        found = {trigger: sql for trigger, sql in there.items() if trigger in ours}
+        if not _come_first(found, there):
             return "a newer trigger runs before ours"
-        others = self._others(connection, now)
         changed = "triggers are missing, or not of this version"
-        if others and installed.version != self._version:
+        if seen.others and installed.version != self._version:
             return None if installed.fingerprint == fingerprint(found) else changed
         if found != Triggers(table, installed.columns, self._log.prefix).statements():
             return changed
-        kept = set() if others else set(installed.columns) - set(self._wanted(table, others))
+        kept = set() if seen.others else set(installed.columns) - set(self._wanted(table, seen.others))
         return f"the log also keeps {', '.join(sorted(kept))}" if kept else None
 
     def plan(self, connection: Connection, now: float) -> list[str]:
         """The statements that put right what ``stale`` finds; none if nothing is missing."""
         fresh = not has_log(connection, self._log)
         plan = statements(self._log) if fresh else []
-        for name in self._needed if fresh else self.stale(connection, now):
-            plan += self._repair(connection, name, fresh, now)
+        seen = Seen(Catalog(connection, self._needed), {}, []) if fresh else self._seen(connection, now)
+        for name in self._needed if fresh else self._stale(connection, seen):
+            plan += self._repair(connection, seen, name)
         return plan
 
     def install(self, connection: Connection, now: float) -> bool:
@@ -98,33 +150,30 @@ class Capture:
             connection.execute(statement)
         return bool(plan)
 
-    def _repair(self, connection: Connection, name: str, fresh: bool, now: float) -> list[str]:
-        table = read_table(connection, name)
-        installed = None if fresh else self._installed(connection, name)
+    def _repair(self, connection: Connection, seen: Seen, name: str) -> list[str]:
+        table = self._tables.table(connection, seen.catalog, name)
+        installed = seen.installed(name)
         if table is None:
             reset = [] if installed is None else [reset_statement(self._log, name, Cause.TABLE_GONE)]
             return [self._record(name, Installed((), self._version, "")), *reset]
-        others = [] if fresh else self._others(connection, now)
-        columns = self._wanted(table, others)
-        if others and installed:
+        columns = self._wanted(table, seen.others)
+        if seen.others and installed:
             columns = _in_order(table, {*columns, *installed.columns})
         triggers = Triggers(table, columns, self._log.prefix).statements()
         cause = _cause(installed, columns)
         return [
-            *(f"DROP TRIGGER IF EXISTS {quote(old)}" for old in self._old(connection, table)),
+            *(f"DROP TRIGGER IF EXISTS {quote(old)}" for old in self._old(seen.catalog, table)),
             *triggers.values(),
             self._meta(f"layout:{layout_of(columns)}", list(columns)),
             self._record(table.name, Installed(columns, self._version, fingerprint(triggers))),
             *([] if cause is None else [reset_statement(self._log, name, cause)]),
         ]
 
-    def _old(self, connection: Connection, table: Table) -> list[str]:
+    def _old(self, catalog: Catalog, table: Table) -> list[str]:
         """Triggers of ours on a table, those too that came with another name of the table."""
         names = {trigger_name(self._log.prefix, table.name, kind) for kind in KINDS}
-        rows = connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table.name,)
-        ).fetchall()
-        return sorted(names | {name for name, sql in rows if _is_ours(name, sql, self._log.prefix)})
+        there = catalog.triggers(table.name).items()
+        return sorted(names | {name for name, sql in there if _is_ours(name, sql, self._log.prefix)})
 
     def _own(self, table: Table) -> tuple[str, ...]:
         needed = self._needed[table.name] if table.name in self._needed else self._by_any_case(table.name)
@@ -133,7 +182,7 @@ class Capture:
     def _by_any_case(self, name: str) -> Sequence[str] | None:
         return next(columns for table, columns in self._needed.items() if table.lower() == name.lower())
 
-    def _wanted(self, table: Table, others: Iterable[Mapping[str, Sequence[str]]]) -> tuple[str, ...]:
+    def _wanted(self, table: Table, others: Iterable[Wishes]) -> tuple[str, ...]:
         theirs = (column for other in others for column in other.get(table.name, ()))
         return _in_order(table, {*self._own(table), *theirs})
 
@@ -148,10 +197,7 @@ class Capture:
         row = connection.execute(
             f"SELECT value FROM {self._names.meta} WHERE lower(name) = lower(?)", (f"source:{name}",)
         ).fetchone()
-        if row is None:
-            return None
-        told = json.loads(row[0])
-        return Installed(tuple(told["columns"]), told["version"], told["fingerprint"])
+        return None if row is None else _remembered(row[0])
 
     def _record(self, name: str, installed: Installed) -> str:
         told = {
@@ -172,11 +218,9 @@ class Capture:
         for name, told in self._heartbeats(connection).items():
             if told["at"] < now - ALIVE:
                 connection.execute(f"DELETE FROM {self._names.meta} WHERE name = ?", (f"heartbeat:{name}",))
-        columns = {
-            table.name: self._own(table)
-            for table in (read_table(connection, name) for name in self._needed)
-            if table is not None
-        }
+        catalog = Catalog(connection, self._needed)
+        tables = (self._tables.table(connection, catalog, name) for name in self._needed)
+        columns = {table.name: self._own(table) for table in tables if table is not None}
         told = {"version": self._version, "at": now, "columns": columns}
         connection.execute(self._meta(f"heartbeat:{self.instance}", told))
 
@@ -190,11 +234,16 @@ class Capture:
         ).fetchall()
         return {name.partition(":")[2]: json.loads(value) for name, value in rows}
 
-    def _others(self, connection: Connection, now: float) -> list[Mapping[str, Sequence[str]]]:
+    def _others(self, connection: Connection, now: float) -> list[Wishes]:
         beats = self._heartbeats(connection).items()
         return [
             told["columns"] for name, told in beats if name != self.instance and told["at"] >= now - ALIVE
         ]
+
+
+def _remembered(value: str) -> Installed:
+    told = json.loads(value)
+    return Installed(tuple(told["columns"]), told["version"], told["fingerprint"])
 
 
 def _cause(installed: Installed | None, columns: Sequence[str]) -> Cause | None:
@@ -285,22 +334,11 @@ def drop_triggers(connection: Connection, log: Log) -> list[str]:
     return ours
 
 
-def _triggers_of(connection: Connection, prefix: str, table: str) -> dict[str, str]:
-    names = [trigger_name(prefix, table, kind) for kind in KINDS]
-    rows = connection.execute(
-        f"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name IN ({', '.join('?' * len(names))})",
-        names,
-    )
-    return dict(rows.fetchall())
-
-
-def _come_first(connection: Connection, ours: set[str], table: str) -> bool:
+def _come_first(ours: Iterable[str], there: Iterable[str]) -> bool:
     """Whether our triggers run before the user's: SQLite runs the newest first, and one of the user's that fails
     under OR FAIL, or says RAISE(IGNORE), leaves the row written and stops all that would come after it."""
-    rows = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? ORDER BY rowid DESC", (table,)
-    ).fetchall()
-    return {name for (name,) in rows[: len(ours)]} == ours
+    ours, oldest_first = set(ours), list(there)
+    return set(oldest_first[len(oldest_first) - len(ours) :]) == ours
 
 
 def _is_ours(name: str, sql: str, prefix: str) -> bool:

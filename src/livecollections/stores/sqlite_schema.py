@@ -85,9 +85,11 @@ def read_table(connection: Connection, name: str) -> Table | None:
         "AND sql NOT LIKE 'create virtual%'",
         (name,),
     ).fetchone()
-    if found is None:
-        return None
-    (name,) = found
+    return None if found is None else described(connection, found[0])
+
+
+def described(connection: Connection, name: str) -> Table:
+    """An ordinary table that is known to be there, by its name as the database spells it."""
     rows = connection.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
     columns = [row for row in rows if row[6] != 1]
     key = tuple(row[1] for row in sorted(columns, key=lambda row: row[5]) if row[5])
