@@ -357,6 +357,28 @@ async def test_as_shipped_it_costs_no_more_than_any_other_that_reads_nothing(tra
     await client.socket.cut()
 
 
+@TRANSPORTS
+@pytest.mark.parametrize("is_more", [False, True])
+async def test_what_comes_in_one_turn_is_bounded_too_while_a_connect_is_held(
+    transport: str, is_more: bool
+) -> None:
+    server = Server(timeout=5, policy=Open(), limits=Limits(unacknowledged_bytes=2_000))
+    client = Client(server, transport)
+    await client.begin("/chat")
+    session = client.session
+    holding = asyncio.create_task(client.ask())
+    await wait_until(lambda: session.held is not None)
+    count = 2_000 // len(Message("/chat", "x" * 100).body)
+    for _ in range(count + is_more):
+        server.publish_nowait("/chat", "x" * 100)
+        assert session.size + session.flight.size <= 2_000
+    assert session.has_ended is is_more
+    *heard, _ = await holding
+    assert len(heard) == (0 if is_more else count)
+    assert not is_more or (await client.ask())[-1]["error"].startswith("401:")
+    await client.socket.cut()
+
+
 async def test_where_a_history_tells_it_again_who_never_acknowledges_costs_nothing() -> None:
     server = Server(timeout=5, policy=Open(), limits=Limits(unacknowledged_bytes=2_000))
     log = Log(server)

@@ -324,9 +324,9 @@ class Session:
                 self.fall_behind(position)
                 return BEHIND
             position.queued = message.seq
-        elif not self._has_room(message, self.limit):
+        elif not self._has_plain_room(message):
             self._withdraw()
-            if not self._has_room(message, self.limit):
+            if not self._has_plain_room(message):
                 return OVERFLOW
         self._append(message)
         return QUEUED
@@ -375,7 +375,16 @@ class Session:
         # While the link takes all that comes, what waits is this loop turn's, shared by all receivers.
         if self.flowing and (not flight.is_acknowledged or flight.is_open or self.held is not None):
             return True
-        waiting = self.size + flight.size
+        return self._fits(message, limit)
+
+    def _has_plain_room(self, message: Message) -> bool:
+        # What must be acknowledged is kept until it is, whatever the link takes, and can't be given up.
+        return self._fits(message, self.limit) or (
+            not self.flight.is_acknowledged and self._has_room(message, self.limit)
+        )
+
+    def _fits(self, message: Message, limit: int) -> bool:
+        waiting = self.size + self.flight.size
         return not waiting or waiting + len(message.body) <= limit
 
     def take(self, room: int) -> list[Message]:
