@@ -15,7 +15,7 @@ from livecollections.cause import Cause
 from livecollections.change import Change
 from livecollections.stores.base import Batch, Write
 from livecollections.stores.sqlite import SQLiteStore
-from livecollections.stores.sqlite_ahead import AHEAD, Ahead
+from livecollections.stores.sqlite_ahead import AHEAD, IMAGES, Ahead
 from livecollections.stores.threads import Threads
 from livecollections.testing.stores.models import Todo
 
@@ -100,6 +100,16 @@ def test_what_is_kept_is_bounded() -> None:
     assert ahead.take("0", AHEAD) is None
 
 
+def test_what_is_kept_is_bounded_in_size_too() -> None:
+    ahead = Ahead()
+    ahead.follow("a")
+    assert ahead.add("a", piece("b", size=IMAGES - 1))
+    assert ahead.add("b", piece("c", size=1))
+    assert not ahead.add("c", piece("d", size=1))
+    assert ahead.take("a", 10) is None
+    assert ahead.add("a", piece("b", size=IMAGES))
+
+
 class Counted(Threads):
     """Counts the ways through a thread."""
 
@@ -157,6 +167,21 @@ async def test_a_write_and_what_it_logged_take_one_way_through_a_thread(store: S
         batch = await store.read(batch.upto, 100)
         assert [found.after and found.after["title"] for found in batch.changes] == [str(number)]
     assert run.runs == {"write": 5}
+
+
+async def test_no_more_is_read_ahead_than_is_kept(store: SQLiteStore) -> None:
+    """Nor does a writer wait for it: what a stranger has written in bulk is read by who follows."""
+    batch = await store.read(await store.head(), 100)
+    other = sqlite3.connect(store._path, isolation_level=None)
+    other.executemany(INSERT, [(letter * IMAGES,) for letter in "abc"])
+    other.close()
+    images = store._changes.read(store._connections["read"], batch.upto, 100, None, IMAGES)
+    assert (len(images.changes), images.more) == (1, True)
+    await create(store, "own")
+    assert not store._ahead.has(batch.upto)
+    await asyncio.wait_for(store.wait_changed(batch.upto), 5)
+    batch = await store.read(batch.upto, 100)
+    assert [len(found.after["title"]) for found in batch.changes if found.after] == [IMAGES] * 3 + [3]
 
 
 async def test_what_others_wrote_between_own_writes_is_there_in_its_place(store: SQLiteStore) -> None:

@@ -162,13 +162,15 @@ class Written:
 class Batch:
     """Changes in order. ``upto``: everything at and below it has been read (of the sources asked for).
     ``more``: the limit ended it.  ``lost``: why entries after the place asked for can't be told, so that the caller
-    must say RESET; ``trimmed_to`` is the last of those that are gone, where the place is one of this log."""
+    must say RESET; ``trimmed_to`` is the last of those that are gone, where the place is one of this log.
+    ``size``: characters of the images that they were read from, where they were counted."""
 
     changes: list[Change]
     upto: str
     more: bool = False
     lost: Cause | None = None
     trimmed_to: str | None = None
+    size: int = 0
 
 
 LetterState = Literal["failing", "dead", "ended", "resumed"]

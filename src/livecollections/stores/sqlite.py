@@ -17,6 +17,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -37,7 +38,7 @@ from ..source import Source
 from .base import Batch, Bulk, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written
 from .sql import Field, TableSource, decode_row, describe, referenced_tables, table_source
 from .sql_query import select_rows
-from .sqlite_ahead import AHEAD, Ahead
+from .sqlite_ahead import AHEAD, IMAGES, Ahead
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
 from .sqlite_connection import (
     SLICE,
@@ -360,8 +361,8 @@ class SQLiteStore(Store):
         if end is None:
             return outcomes, None
         try:
-            writer = self._connections["write"]
-            return outcomes, reading(writer, lambda found: self._changes.read(found, end, AHEAD, None))
+            read = partial(self._changes.read, after=end, limit=AHEAD, source=None, images=IMAGES)
+            return outcomes, reading(self._connections["write"], read)
         except Exception:  # the writes stand; whoever follows the log meets it too, and says so
             return outcomes, None
 

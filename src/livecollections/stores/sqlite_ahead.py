@@ -2,7 +2,7 @@
 
 Two rules. It holds an unbroken piece of the log, from where the follower stopped to where the last own write left it,
 others' entries included: each piece was read in one snapshot, after the one before it. What does not fit, or grows too
-long, is dropped; then the follower reads for himself. It knows no connection and no thread.
+large, is dropped; then the follower reads for himself. It knows no connection and no thread.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from .base import Batch
 
 AHEAD = 1_000
 """Entries that are kept at most."""
+IMAGES = 1_000_000
+"""Characters that the images of those may have in the log."""
 
 
 class Ahead:
@@ -39,12 +41,11 @@ class Ahead:
         if piece is None or after != self.end or piece.lost is not None or piece.more:
             self._kept = None
             return False
-        before = [] if self._kept is None else self._kept.changes
-        if len(before) + len(piece.changes) > AHEAD:
-            self._kept = None
-            return False
-        self._kept = Batch(before + piece.changes, piece.upto)
-        return True
+        before = self._kept or Batch([], piece.upto)
+        changes, size = before.changes + piece.changes, before.size + piece.size
+        fits = len(changes) <= AHEAD and size <= IMAGES
+        self._kept = Batch(changes, piece.upto, size=size) if fits else None
+        return fits
 
     def has(self, after: str) -> bool:
         """Whether something after a seq is here."""

@@ -11,7 +11,8 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -209,25 +210,33 @@ class ChangeLog:
         (version,) = connection.execute(self._version, (source,)).fetchone()
         return cast(str, version)
 
-    def read(self, connection: Connection, after: str, limit: int, source: str | None) -> Batch:
-        """Entries after a seq; what has been trimmed is told from the same snapshot."""
+    def read(
+        self, connection: Connection, after: str, limit: int, source: str | None, images: int | None = None
+    ) -> Batch:
+        """Entries after a seq; what has been trimmed is told from the same snapshot.
+
+        Args:
+            limit: entries at most.  images: characters of their images, beyond which there is one entry at most.
+        """
         epoch, trimmed_to, top = connection.execute(self._bounds).fetchone()
         end = f"{epoch}{top}"
         if (lost := self._why_lost(connection, after, epoch, trimmed_to)) is not None:
             is_trimmed = lost is Cause.TRIMMED
             return Batch([], end, lost=lost, trimmed_to=f"{epoch}{trimmed_to}" if is_trimmed else None)
-        rows = connection.execute(
+        cursor = connection.execute(
             "SELECT seq, check_digits, source, method, key, before, after, origin, at "
             f"FROM {self.names.changes} WHERE seq > ? {'' if source is None else 'AND source = ? '}"
             "ORDER BY seq LIMIT ?",
             (place_of(after), limit) if source is None else (place_of(after), source, limit),
-        ).fetchall()
+        )
+        with closing(cursor):
+            rows, size = _taken(cursor, images)
         if any(self._images.is_new(image) for row in rows for image in row[5:7]):
             self._images.learn(layouts(connection, self.log))
         changes = [self._change(epoch, row) for row in rows if self._images.knows(row[2])]
-        more = len(rows) == limit
+        more = len(rows) == limit or (images is not None and size > images)
         upto = f"{epoch}{rows[-1][0]:016x}{rows[-1][1]}" if more else end
-        return Batch(changes, upto, more)
+        return Batch(changes, upto, more, size=size)
 
     def _change(self, epoch: str, row: Sequence[Any]) -> Change:
         place, check, source, method, key, before, after, origin, at = row
@@ -398,6 +407,17 @@ def reset_statement(log: Log, source: str, cause: Cause) -> str:
         f"VALUES (lower(hex(randomblob(2))), {literal(source)}, 'RESET', {literal(cause.value)}, "
         "(julianday('now') - 2440587.5) * 86400.0)"
     )
+
+
+def _taken(rows: Iterable[Sequence[Any]], images: int | None) -> tuple[list[Sequence[Any]], int]:
+    """Entries as they come, to the first by which their images have more characters than that; and how many."""
+    taken, size = [], 0
+    for row in rows:
+        taken.append(row)
+        size += sum(len(image) for image in row[5:7] if image is not None)
+        if images is not None and size > images:
+            break
+    return taken, size
 
 
 def layouts(connection: Connection, log: Log) -> dict[str, list[str]]:
