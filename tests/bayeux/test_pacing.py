@@ -225,6 +225,26 @@ async def test_those_who_hear_on_a_socket_take_no_turn_from_those_who_poll() -> 
         assert interval(polled) == 0
 
 
+async def rush(seed: int) -> None:
+    """A crowd comes in one moment: no more of it may go on at once than there is room for in the time that it took."""
+    chance = random.Random(seed)
+    rate, size = chance.randint(2, 10), chance.randint(60, 100)
+    server = Server(timeout=5, policy=Open(), limits=Limits(arrivals=rate))
+    async with server:
+        ids = [begun(server) if seed % 2 else f"{number:048x}" for number in range(size)]
+        start = server._exchange.clock()
+        told = [interval((await request(server, connect(one))).messages[0]) for one in ids]
+        seconds = server._exchange.clock() - start
+    room = rate * MORE ** (seconds / LOOK) * (CREDIT + seconds) + 1
+    assert told.count(0) <= room, "more go on at once than there is room for"
+    assert max(told) <= LONGEST * (1 + AROUND), "somebody is told to wait too long"
+
+
+@pytest.mark.parametrize("seed", range(scaled(4, 20)))
+async def test_of_a_crowd_no_more_go_on_at_once_than_there_is_room_for(seed: int) -> None:
+    await rush(seed)
+
+
 async def test_the_loop_is_looked_at_from_the_first_who_waits_until_none_did_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

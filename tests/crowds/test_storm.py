@@ -21,8 +21,8 @@ from .child import Child
 from .scene import Writer, scene
 
 SMALL, REAL = scaled(490, 4_900), scaled(10, 100)
-ARRIVALS = scaled(120, 200)
-"""Of clients in a second; in full as shipped."""
+ARRIVALS = scaled(60, 200)
+"""Of clients in a second; in full as shipped. Who told nobody to wait would not have them all in time."""
 TEXT = "x" * 30
 MISSED = 200
 """Changes while nobody hears."""
@@ -95,8 +95,7 @@ def tell(
         ("seconds until all had come", f"{went['arriving']:.1f}", ""),
         ("told to wait, and the longest", f"{told} {went['longest']:.1f} s", ""),
     ]
-    at_leisure = ARRIVALS * (1 + went["arriving"])
-    assert told or at_leisure >= SMALL, "nobody was told to come later, though so many came"
+    assert told, "nobody was told to come later, though so many came"
     assert rows <= ROWS
     assert memory <= MEMORY
     assert seconds <= SECONDS

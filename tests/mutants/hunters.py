@@ -97,6 +97,13 @@ async def talk(seed: int) -> None:
     await run(seed, Counter())
 
 
+async def rush(seed: int) -> None:
+    """A crowd that comes to the real Bayeux server in one moment."""
+    from ..bayeux.test_pacing import rush
+
+    await rush(seed)
+
+
 async def kill(seed: int) -> None:
     """A server's process, killed five times while others write and hear."""
     from ..kill.nursery import Nursery
@@ -133,6 +140,7 @@ HUNTERS = {
     "streams": Hunter("sockets and polls on a resource, interleaved by hand", 80, streams),
     "kept": Hunter("sockets and polls on channels with histories, interleaved by hand", 60, kept),
     "talk": Hunter("publishes and polls that are repeated, and strangers, on a plain channel", 50, talk),
+    "rush": Hunter("clients that come to a Bayeux server in one moment", 10, rush),
     "collection": Hunter("Python collections on a stub server", 60, collection),
     "rules": Hunter(
         "JavaScript collections with Faye's client on a stub server",
