@@ -11,7 +11,7 @@ class Log {
   constructor(random) {
     this.random = random;
     this.epoch = this.hex(8);
-    this.entries = [];        // {place, check, channel, method, id, body, origin, committed}
+    this.entries = [];        // {place, check, channel, method, id, body, origin, committed, isUndone}
     this.all = [];            // those that were trimmed or undone since as well
     this.place = 0;           // the last that was drawn
     this.trimmed = { place: 0, check: '0000' };
@@ -137,7 +137,7 @@ class Log {
   backup() {
     return {
       entries: this.entries.slice(), place: this.place, trimmed: this.trimmed, rows: new Map(this.rows),
-      repeats: new Map(this.repeats), epoch: this.epoch
+      repeats: new Map(this.repeats), epoch: this.epoch, drawn: this.all.length
     };
   }
 
@@ -147,6 +147,7 @@ class Log {
       entries: backup.entries.slice(), place: backup.place, trimmed: backup.trimmed,
       rows: new Map(backup.rows), repeats: new Map(backup.repeats), published: backup.place
     });
+    for (const entry of this.all.slice(backup.drawn)) entry.isUndone = true;
     this.locked.clear();
     this.era += 1;
     if (fresh) this.epoch = this.hex(8);

@@ -209,8 +209,9 @@ class Oracle {
     const { log, heardBy, counts } = this.world;
     const heard = heardBy.get(client) || new Set();
     for (const { entry, seq } of failures) {
-      const gone = entry && log.all.some((one) => one.method === 'DELETE' && one.id === entry.id &&
-        one.place > entry.place);
+      // Where it is not told of as gone, what has its id may be another row.
+      const gone = entry && (entry.isUndone || log.all.some((one) => one.place > entry.place &&
+        (one.method === 'RESET' || (one.method === 'DELETE' && one.id === entry.id))));
       if (entry && !gone && log.rows.has(entry.id) && heard.has(seq) && !counts.reset) {
         this.fail(`${name}: ${model.cid} is still new, though the push of its row ${entry.id} was heard`);
       }
