@@ -312,7 +312,8 @@ class Live(LiveRouter):
     def _described(self) -> list[Resource]:
         """The resources of the newest release."""
         started = self._started
-        resources = self._describe_all() if started is None else [one.resource for one in started.views]
+        described = self._describe_all() if started is None else [one.resource for one in started.views]
+        resources = [Views(one, one.policy).shown for one in described]
         newest = self._releases.names[-1:]
         return [one for one in resources if not newest or newest[0] in self._releases.having(one)]
 

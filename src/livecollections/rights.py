@@ -30,6 +30,8 @@ logger = logging.getLogger("livecollections.rights")
 
 AGAIN = 50.0
 """Seconds after which a session is asked about again."""
+TOGETHER = 50
+"""Sessions asked about at once."""
 TICK = 1.0
 """Seconds between two looks at whose time has come."""
 
@@ -160,14 +162,18 @@ class Rights:
         """Ask again about those whose time has come."""
         now = self._exchange.clock()
         while self._due and self._due[0][0] <= now:
-            _, _, session = heapq.heappop(self._due)
-            if not session.has_ended:
-                await self.renew(session)
+            together: list[Session] = []
+            while self._due and self._due[0][0] <= now and len(together) < TOGETHER:
+                together.append(heapq.heappop(self._due)[2])
+            await asyncio.gather(*map(self.renew, together))
+            for session in together:
                 if not session.has_ended:
                     self._plan(session)
 
     async def renew(self, session: Session) -> None:
         """Ask whose a session is, and what he sees; end it where that is another than it was."""
+        if session.has_ended:
+            return
         credential = self._credentials.get(session)
         user = None if credential is None else await self._user(session, credential)
         if session.has_ended:

@@ -46,6 +46,12 @@ class Views:
         self._suffixes: dict[frozenset[str], str] = {policy.always_hidden: ""}
         self._cut: dict[tuple[int, Segments], Resource] = {}
 
+    @property
+    def shown(self) -> Resource:
+        """The resource without the fields that nobody sees."""
+        hidden = self.policy.always_hidden
+        return self._narrow(hidden, frozenset(), self.resource.rights) if hidden else self.resource
+
     # Of a user
 
     def of(self, user: Any, texts: Mapping[str, str]) -> Resource:

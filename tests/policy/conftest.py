@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -70,6 +71,12 @@ class Users:
         return self.by_token.get(token)
 
 
+def sql(path: Path, statement: str, *parameters: Any) -> list[Any]:
+    """Run a statement on a database as a stranger would."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(statement, parameters).fetchall()
+
+
 class Heard:
     """A Bayeux client on a WebSocket, and all that it is told."""
 
@@ -97,6 +104,20 @@ class Heard:
             {"channel": channel, "data": data, "clientId": self.id, "id": "p"}
         )
         return reply
+
+    async def ask(self, channel: str, **fields: Any) -> dict[str, Any]:
+        """The reply to a message of the protocol."""
+        reply: dict[str, Any] = await self.socket.reply(
+            {"channel": channel, "clientId": self.id, "id": "a", **fields}
+        )
+        return reply
+
+    def taken(self) -> list[dict[str, Any]]:
+        """The data of all messages that have come, each with its channel."""
+        while self.socket.frames:
+            self._messages += [one for one in json.loads(self.socket.frames.pop(0)) if "data" in one]
+        messages, self._messages = self._messages, []
+        return [{**message["data"], "channel": message["channel"]} for message in messages]
 
     async def next(self) -> dict[str, Any]:
         """The data of the next message, with its channel."""
@@ -137,8 +158,7 @@ class Site:
 
     def sql(self, statement: str, *parameters: Any) -> list[Any]:
         """Run a statement as a stranger would."""
-        with closing(sqlite3.connect(self.path)) as connection, connection:
-            return connection.execute(statement, parameters).fetchall()
+        return sql(self.path, statement, *parameters)
 
     async def settled(self) -> None:
         """Return when all that is in the log has been published."""
@@ -150,6 +170,19 @@ class Site:
         await wait_until(lambda: self.live._require_start().feed.position() >= end)
 
 
+@asynccontextmanager
+async def started(
+    folder: Path, declare: Callable[[Live], None], users: Users, **options: Any
+) -> AsyncIterator[Site]:
+    """A site whose ``Live`` is declared so, in a folder."""
+    path = folder / "policy.db"
+    options = {"authenticate": users, **options}
+    live = Live(f"sqlite:///{path}", synchronous="NORMAL", **options)
+    declare(live)
+    async with live, AsyncExitStack() as stack:
+        yield Site(live, path, users, stack)
+
+
 Make = Callable[..., Awaitable[Site]]
 
 
@@ -158,13 +191,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     async with AsyncExitStack() as stack:
 
         async def start(declare: Callable[[Live], None], **options: Any) -> Site:
-            path = tmp_path / "policy.db"
-            users = Users()
-            options = {"authenticate": users, **options}
-            live = Live(f"sqlite:///{path}", synchronous="NORMAL", **options)
-            declare(live)
-            await stack.enter_async_context(live)
-            return Site(live, path, users, stack)
+            return await stack.enter_async_context(started(tmp_path, declare, Users(), **options))
 
         yield start
 
@@ -172,6 +199,3 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
 def now() -> float:
     """Seconds since 1970."""
     return time.time()
-
-
-__all__ = ["Heard", "Line", "Make", "Sheet", "Site", "User", "Users", "asynccontextmanager", "now"]

@@ -8,7 +8,7 @@ import pytest
 
 from livecollections import Live
 
-from .conftest import Line, Make, Sheet, Site
+from .conftest import Line, Make, Sheet, Site, User
 
 SHEETS = "/api/sheets"
 
@@ -56,7 +56,16 @@ async def test_a_hidden_field_can_t_be_read_filtered_sorted_or_set(site: Site) -
     async with site.client("ann") as ann, site.client("boss") as boss:
         assert (await ann.get(SHEETS)).json() == [{"id": 1, "title": "plan", "grade": 3, "owner": 1}]
         assert (await boss.get(SHEETS)).json()[0]["secret"] == 7
-        for query in ("secret=7", "sort=secret", "sort=-secret", "select=secret"):
+        queries = (
+            "secret=7",
+            "sort=secret",
+            "sort=-secret",
+            "select=secret",
+            'conditions={"secret":{"$gt":1}}',
+            'conditions={"$or":[{"title":"x"},{"secret":7}]}',
+            "conditions[secret][$lt]=9",
+        )
+        for query in queries:
             answer = await ann.get(f"{SHEETS}?{query}")
             assert answer.status_code == 400
             unknown = await ann.get(f"{SHEETS}?{query.replace('secret', 'absent')}")
@@ -105,6 +114,69 @@ async def test_401_to_strangers_and_403_to_others(site: Site) -> None:
         assert (await ann.options(SHEETS)).status_code == 204
         assert (await ann.request("TRACE", SHEETS)).status_code == 405
         assert (await boss.delete(f"{SHEETS}/1")).status_code == 204
+
+
+async def test_who_may_change_but_not_read_is_told_nothing(make: Make) -> None:
+    rights = {"create": True, "update": True}
+    site = await make(lambda live: live.add_resource(SHEETS, Sheet, policy=rights))
+    site.sql("INSERT INTO policy_sheet (title, secret) VALUES ('plan', 7)")
+    async with site.client() as stranger:
+        assert (await stranger.get(f"{SHEETS}/1")).status_code == 401
+        changed = await stranger.patch(f"{SHEETS}/1", json={"title": "new"})
+        assert (changed.status_code, changed.content, "etag" in changed.headers) == (204, b"", False)
+        assert (await stranger.post(SHEETS, json={"title": "own"})).json()["title"] == "own"
+
+
+async def test_bulk_writes_stay_in_ones_own_partition(make: Make) -> None:
+    def declare(live: Live) -> None:
+        live.add_resource(SHEETS, Sheet, partition="owner", by=lambda user: user.id, delete_all=True)
+
+    site = await make(declare)
+    site.sql("INSERT INTO policy_sheet (title, owner) VALUES ('his', 2)")
+    async with site.client("ann") as ann:
+        made = await ann.post(SHEETS, json=[{"title": "a"}, {"title": "b", "owner": 1}])
+        assert [one["owner"] for one in made.json()] == [1, 1]
+        assert (await ann.post(SHEETS, json=[{"title": "c", "owner": 2}])).status_code == 422
+        assert (await ann.delete(SHEETS)).json() == 2
+    assert site.sql("SELECT title, owner FROM policy_sheet") == [("his", 2)]
+
+
+async def test_to_delete_a_list_one_must_be_allowed_to_see_it(make: Make) -> None:
+    site = await make(lambda live: live.add_resource(SHEETS, Sheet, policy={"delete": True}, delete_all=True))
+    site.sql("INSERT INTO policy_sheet (title) VALUES ('a')")
+    async with site.client("ann") as ann:
+        assert (await ann.delete(f"{SHEETS}?title=a")).status_code == 403
+        assert (await ann.delete(f"{SHEETS}/1")).status_code == 204
+
+
+async def test_a_hook_is_told_who_asks(make: Make) -> None:
+    asked: list[Any] = []
+    site = await make(
+        lambda live: live.add_resource(
+            SHEETS, Sheet, policy=True, before_write=lambda o: asked.append(o.user)
+        )
+    )
+    async with site.client("ann") as ann, site.client() as stranger:
+        await ann.post(SHEETS, json={"title": "a"})
+        await stranger.post(SHEETS, json=[{"title": "b"}])
+    assert asked == [User(1), None]
+
+
+async def test_openapi_tells_of_no_field_that_nobody_sees_and_of_the_values_in_a_path(make: Make) -> None:
+    def declare(live: Live) -> None:
+        nested(live)
+        live.add_resource(SHEETS, Sheet, hidden={"secret": True, "grade": is_not_boss})
+
+    site = await make(declare)
+    async with site.client() as stranger:
+        described = (await stranger.get("/openapi.json")).json()
+    schema = described["components"]["schemas"]["Sheet"]
+    assert "secret" not in schema["properties"]
+    assert "grade" in schema["properties"]
+    assert "grade" not in schema["required"]
+    path = described["paths"]["/api/rooms/{room}/lines/{id}"]
+    assert [parameter["name"] for parameter in path["parameters"]] == ["room", "id"]
+    assert {"401", "403"} <= path["get"]["responses"].keys()
 
 
 async def test_a_resource_without_a_policy_is_for_those_who_are_known(make: Make) -> None:

@@ -6,6 +6,7 @@ against a server compares them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -113,6 +114,8 @@ _UPDATE_OPERATORS: Schema = {
 _TEXT: Schema = {"type": "string"}
 _PROBLEMS = {
     400: "The request can't be read.",
+    401: "Nobody is known, and somebody has to be.",
+    403: "Who is known may not do this.",
     404: "There is no such document.",
     406: "The client takes none of the formats that there are.",
     409: "This contradicts what is stored, or what was asked under the same Idempotency-Key.",
@@ -141,6 +144,7 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
     marked = {**_SEQ_HEADER, **_TAG_HEADER}
     whole = {"description": "The document.", "headers": marked, "content": _formats(shown)}
     unchanged = {"304": {"description": "It is as it was.", "headers": marked}}
+    refusals = () if resource.policy.is_open and resource.partition is None else (401, 403)
     if_match = [{**_IF_MATCH, "required": True}] if resource.require_if_match else [_IF_MATCH]
     conditional = (412, 428) if resource.require_if_match else (412,)
 
@@ -150,9 +154,9 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
                 "description": _PROBLEMS[status],
                 "content": {"application/problem+json": {"schema": problem}},
             }
-            for status in problems
+            for status in sorted([*problems, *refusals])
         }
-        identity = f"{verb}{resource.path.replace('/', '_')}"
+        identity = re.sub(r"\W+", "_", f"{verb}{resource.path}").strip("_")
         tags = {"tags": list(resource.tags)} if resource.tags else {}
         return {"summary": summary, "operationId": identity, **tags, **more, "responses": {**answers, **told}}
 
@@ -235,9 +239,10 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
     if not resource.delete_all:
         del collection["DELETE"]
     key, parameter = _key_parameter(resource)
+    values = _value_parameters(resource)
     paths = {
-        resource.path: _offered(resource, collection),
-        f"{resource.path}/{{{key}}}": {**_offered(resource, of_one), "parameters": [parameter]},
+        resource.path: {**_offered(resource, collection), **({"parameters": values} if values else {})},
+        f"{resource.path}/{{{key}}}": {**_offered(resource, of_one), "parameters": [*values, parameter]},
     }
     return {path: operations for path, operations in paths.items() if operations.keys() - {"parameters"}}
 
@@ -305,6 +310,16 @@ def _selection(resource: Resource) -> list[Schema]:
 
 def _query_parameter(name: str, schema: Schema, description: str) -> Schema:
     return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _value_parameters(resource: Resource) -> list[Schema]:
+    """What stands in the path of a resource."""
+    nested = () if resource.partition is None else resource.partition.nested
+    fields = {name: resource.field_of(name) for name in nested}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": text_schema(field) if field else _TEXT}
+        for name, field in fields.items()
+    ]
 
 
 def _key_parameter(resource: Resource) -> tuple[str, Schema]:

@@ -70,7 +70,9 @@ def read_schema(resource: Resource) -> Schema:
     schema = _json_schema(resource.read, "serialization")
     shown = [*resource.fields, *sorted(resource.computed)]
     known = schema.get("properties", {})
-    return {**schema, "properties": {name: known.get(name, {}) for name in shown}, "required": shown}
+    hideable = {resource.name_of(attribute) for attribute in resource.policy.hideable}
+    required = [name for name in shown if name not in hideable]
+    return {**schema, "properties": {name: known.get(name, {}) for name in shown}, "required": required}
 
 
 def input_schema(entered: Input, left_out: Iterable[str], is_patch: bool = False) -> Schema:

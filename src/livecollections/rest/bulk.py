@@ -28,6 +28,7 @@ MOST_TOLD = 100
 async def create_all(
     view: Resource,
     store: Store | Portion,
+    user: Any,
     sent: Sequence[Any],
     origin: str | None,
     idempotency: Idempotency | None,
@@ -37,7 +38,7 @@ async def create_all(
         raise InvalidDocument("one document at least is needed", [{"pointer": "", "detail": "this is empty"}])
     if len(sent) > MOST:
         raise TooLarge(f"at most {MOST} documents are created at once here")
-    hooked = [Hooked(view.hooks, Operation("POST", view.path)) for _ in sent]
+    hooked = [Hooked(view.hooks, Operation("POST", view.path, user)) for _ in sent]
     bodies = [await each.before_validate(body) for each, body in zip(hooked, sent, strict=True)]
     writes = _creations(view, bodies, origin)
     written = await store.write_all(
@@ -49,15 +50,15 @@ async def create_all(
 
 
 async def delete_all(
-    view: Resource, store: Store | Portion, query: Query, origin: str | None
+    view: Resource, store: Store | Portion, user: Any, query: Query, origin: str | None
 ) -> list[Written]:
     """Delete what a query finds. Raises what a store does."""
-    await Hooked(view.hooks, Operation("DELETE", view.path)).before_validate()
+    await Hooked(view.hooks, Operation("DELETE", view.path, user)).before_validate()
     hooked: dict[Any, Hooked] = {}
     loop = asyncio.get_running_loop()
 
     def around(write: Write) -> Write:
-        each = hooked[write.key] = Hooked(view.hooks, Operation("DELETE", view.path, key=write.key))
+        each = hooked[write.key] = Hooked(view.hooks, Operation("DELETE", view.path, user, write.key))
         return each.around(write, loop)
 
     sweep = Sweep(view.source, query, lambda row: None, origin, around if view.hooks else None)

@@ -121,8 +121,11 @@ class Endpoint:
         try:
             if isinstance(release, MalformedRequest):
                 raise release
-            if not self._views.is_open and request.method in self._handlers and request.method != "OPTIONS":
-                view, request.user = await self._admit(request, scope)
+            if request.method in self._handlers and request.method != "OPTIONS":
+                if not self._views.is_open:
+                    view, request.user = await self._admit(request, scope)
+                elif view.hooks:
+                    request.user = await self._caller.user_of(scope)
             answer = await self._answer(request, view)
         except ClientGone:
             return
@@ -206,7 +209,7 @@ class Collection(Endpoint):
         sent = read_json(body)
         if isinstance(sent, list):
             return await self._create_all(request, view, sent, body)
-        hooked = Hooked(view.hooks, Operation("POST", view.path))
+        hooked = Hooked(view.hooks, Operation("POST", view.path, request.user))
         values = view.create_values(as_document(await hooked.before_validate(sent)))
         write = Write(view.source, None, lambda row: values, origin, request.idempotency(body, view.channel))
         written = await hooked.write(portion(self._store, view), write)
@@ -216,7 +219,12 @@ class Collection(Endpoint):
 
     async def _create_all(self, request: Request, view: Resource, sent: list[Any], body: bytes) -> Answer:
         written = await create_all(
-            view, portion(self._store, view), sent, request.origin, request.idempotency(body, view.channel)
+            view,
+            portion(self._store, view),
+            request.user,
+            sent,
+            request.origin,
+            request.idempotency(body, view.channel),
         )
         headers = [NO_CACHE, *_seq(written[0])]
         if is_minimal(request.headers):
@@ -228,7 +236,7 @@ class Collection(Endpoint):
         query, origin = parse(view, request.parameters()), request.origin
         if (conditions := _conditions(request, view)) and conditions.are_unchanged(b'W/""'):
             raise PreconditionFailed("there is a list, and If-None-Match forbids that")
-        written = await delete_all(view, portion(self._store, view), query, origin)
+        written = await delete_all(view, portion(self._store, view), request.user, query, origin)
         headers = _seq(written[0]) if written else [(b"live-seq", (await self._store.head()).encode())]
         return Answer(200, str(len(written)).encode(), [NO_CACHE, *headers])
 
@@ -320,7 +328,7 @@ class Document(Endpoint):
         origin, conditions = request.origin, _conditions(request, view)
         body = await request.body(self._body_limit)
         key, idempotency = self._key(request, view), request.idempotency(body, view.channel)
-        hooked = Hooked(view.hooks, Operation(request.method, view.path, key=key))
+        hooked = Hooked(view.hooks, Operation(request.method, view.path, request.user, key))
         wanted = read(request, await hooked.before_validate(read_json(body)))
 
         def change(row: Row | None) -> dict[str, Any]:
@@ -342,7 +350,7 @@ class Document(Endpoint):
             conditions.check(view, row)
 
         key = self._key(request, view)
-        hooked = Hooked(view.hooks, Operation("DELETE", view.path, key=key))
+        hooked = Hooked(view.hooks, Operation("DELETE", view.path, request.user, key))
         await hooked.before_validate()
         written = await hooked.write(
             portion(self._store, view), Write(view.source, key, change, request.origin)
@@ -364,8 +372,12 @@ def _written(
     form = format_of(request.headers)
     body, tag = _represented(view.document(written.row), form)
     tagged = [NO_CACHE, (b"etag", tag), *_seq(written), *headers]
-    if not is_minimal(request.headers):
+    # Who may not read it is told of what he created, and of nothing else.
+    is_shown = status == 201 or "read" in view.rights
+    if is_shown and not is_minimal(request.headers):
         return Answer(status, body, tagged, form.type)
+    if not is_shown:
+        return Answer(204, headers=[NO_CACHE, *_seq(written)])
     if request.method == "PUT":  # it knows what it has sent, and not what was made of it
         del tagged[1]
     return Answer(204 if status == 200 else status, headers=[*tagged, APPLIED])

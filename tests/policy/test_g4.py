@@ -1,0 +1,244 @@
+"""G4 as a property: what is heard is what GET shows, field by field and row by row, whoever may see what.
+
+Policies, users, partitions and writes are drawn. Each user holds a list as the collections do: read once, at its seq,
+and then changed by what he hears; when his rights change he is told to come back. After each step his list is what GET
+shows him, and nothing that he was told shows what he may not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from livecollections import Live
+from tests.scale import scaled
+from tests.serving import wait_until
+
+from .conftest import Heard, Sheet, Site, User, Users, started
+
+PATH = "/api/sheets"
+NESTED = "/api/owners/{owner}/sheets"
+FIELDS = ("title", "secret", "grade")
+TOKENS = ("ann", "bob", "cem", None)
+OWNERS = (1, 2, 3, None)
+
+
+@dataclass
+class Rules:
+    """Who sees what, by rank: a user's, which changes; -1 is a stranger's."""
+
+    least: dict[str, int]
+    hidden: dict[str, int]
+
+    def may(self, action: str) -> Callable[[Any], bool]:
+        return lambda user: rank(user) >= self.least[action]
+
+    def hides(self, name: str) -> Callable[[Any], bool]:
+        return lambda user: rank(user) < self.hidden[name]
+
+
+def rank(user: Any) -> int:
+    return -1 if user is None else len(user.rooms)
+
+
+@dataclass
+class Reader:
+    """A user with his list. position: up to where he has been told."""
+
+    token: str | None
+    path: str
+    hearing: Heard | None = None
+    channel: str | None = None
+    position: str = ""
+    documents: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+
+class Story:
+    """One drawn site, its users, and what happens to them."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        draw = self.random
+        self.rules = Rules(
+            {action: draw.choice((-1, 0, 1)) for action in ("list", "read", "subscribe")},
+            {name: draw.choice((0, 1, 2)) for name in FIELDS if draw.random() < 0.6},
+        )
+        self.kind = draw.choice(("whole", "partition", "nested"))
+        self.site: Site
+        self.readers: list[Reader] = []
+        self.number = 0
+        self.heard = self.moved = 0
+
+    def declare(self, live: Live) -> None:
+        rules = self.rules
+        options: dict[str, Any] = {
+            "policy": {action: rules.may(action) for action in rules.least},
+            "hidden": {name: rules.hides(name) for name in rules.hidden},
+        }
+        if self.kind == "partition":
+            options |= {"partition": "owner", "by": lambda user: user.id}
+        live.add_resource(NESTED if self.kind == "nested" else PATH, Sheet, **options)
+
+    async def play(self, site: Site, steps: int) -> None:
+        self.site = site
+        site.users.by_token = {"ann": self.user(1), "bob": self.user(2), "cem": self.user(3)}
+        self.write()
+        for token in TOKENS:
+            path = NESTED.format(owner=self.random.choice((1, 2))) if self.kind == "nested" else PATH
+            self.readers.append(Reader(token, path))
+        for _ in range(steps):
+            self.random.choice((self.write, self.write, self.write, self.promote))()
+            if self.random.random() < 0.2:
+                # What happens meanwhile is told later, from the log.
+                await self.cut(self.random.choice(self.readers))
+            if self.random.random() < 0.7:
+                await self.check()
+        await self.check()
+
+    # What happens
+
+    def user(self, id_: int) -> User:
+        return User(id_, rooms=("x",) * self.random.choice((0, 1, 2)))
+
+    def promote(self) -> None:
+        token = self.random.choice(("ann", "bob", "cem"))
+        self.site.users.by_token[token] = self.user(self.site.users.by_token[token].id)
+
+    def write(self) -> None:
+        for _ in range(self.random.choice((1, 1, 2, 5))):
+            self.number += 1
+            name, value = self.random.choice(FIELDS), self.random.choice((self.number, self.number % 2))
+            id_, owner = self.random.randrange(1, 5), self.random.choice(OWNERS)
+            made = (id_, f"t{self.number}", self.number, owner)
+            statements: list[tuple[str, tuple[Any, ...]]] = [
+                ("INSERT OR IGNORE INTO policy_sheet (id, title, secret, owner) VALUES (?, ?, ?, ?)", made),
+                (f"UPDATE OR IGNORE policy_sheet SET {name} = ? WHERE id = ?", (value, id_)),
+                (f"UPDATE OR IGNORE policy_sheet SET {name} = ?", (value,)),
+                ("UPDATE policy_sheet SET owner = ? WHERE id = ?", (owner, id_)),
+                ("DELETE FROM policy_sheet WHERE id = ?", (id_,)),
+            ]
+            statement, parameters = self.random.choice(statements)
+            self.site.sql(statement, *parameters)
+
+    async def cut(self, reader: Reader) -> None:
+        if reader.hearing is not None:
+            await reader.hearing.socket.cut()
+            reader.hearing = None
+
+    # What has to be so
+
+    async def check(self) -> None:
+        for user in [*self.site.users.by_token.values()]:
+            await self.site.live.recheck(user)
+        await self.site.settled()
+        for reader in self.readers:
+            await self.follow(reader)
+            shown, channel, _ = await self.get(reader)
+            where = f"{self.kind}, {self.rules}, {reader.token} at {reader.path}"
+            assert (channel is not None) == (reader.hearing is not None), where
+            if channel is not None:
+                assert reader.documents == shown, where
+                assert reader.channel == channel, where
+
+    async def follow(self, reader: Reader) -> None:
+        """Hear all that there is, coming back as often as it takes."""
+        while True:
+            if reader.hearing is not None and reader.hearing.id not in self.site.live.bayeux.sessions:
+                reader.hearing = None
+            if reader.hearing is None and not await self.come_back(reader):
+                return
+            assert reader.hearing is not None
+            # What was published before this answer has come before it.
+            reply = await reader.hearing.ask("/meta/unsubscribe", subscription="/nothing/here")
+            if reply["successful"]:
+                break
+            reader.hearing = None
+        for message in reader.hearing.taken():
+            self.apply(reader, message)
+
+    async def come_back(self, reader: Reader) -> bool:
+        reader.hearing = await self.site.hear(reader.token)
+        for _ in range(3):
+            if reader.channel is not None:
+                reply = await reader.hearing.subscribe(reader.channel, reader.position)
+                if reply["successful"] and "reset" not in reply["ext"]["live"]:
+                    return await self.catch_up(reader)
+                self.moved += 1
+            shown, channel, seq = await self.get(reader)
+            reader.documents, reader.channel, reader.position = shown, channel, seq
+            if channel is None:
+                await self.cut(reader)
+                return False
+        raise AssertionError(f"{reader.token} may GET what he can't hear")
+
+    async def catch_up(self, reader: Reader) -> bool:
+        """Wait until all is told that the log has for him."""
+        assert reader.hearing is not None
+        session = self.site.live.bayeux.sessions[reader.hearing.id]
+        await wait_until(lambda: session.has_ended or not (session.is_behind or session.queue))
+        return True
+
+    def apply(self, reader: Reader, message: dict[str, Any]) -> None:
+        assert message["channel"] == reader.channel
+        assert message["method"] != "RESET"
+        assert message["seq"] > reader.position
+        assert message.get("prev", "") <= reader.position, "there is no gap"
+        reader.position = message["seq"]
+        body = message["body"]
+        self.heard += 1
+        self.check_shown(reader, body)
+        if message["method"] == "DELETE":
+            assert body["id"] in reader.documents, "nobody hears of what he did not see"
+            del reader.documents[body["id"]]
+        else:
+            was = reader.documents.get(body["id"])
+            assert (was is None) == (message["method"] == "POST")
+            assert was != body or not self.rules.hidden, "a change of what he does not see is no message"
+            reader.documents[body["id"]] = body
+
+    def check_shown(self, reader: Reader, document: dict[str, Any]) -> None:
+        user = self.site.users.by_token.get(reader.token or "")
+        seen = {name for name in FIELDS if rank(user) >= self.rules.hidden.get(name, -1)}
+        assert document.keys() == {"id", "owner", *seen}
+        if self.kind == "partition":
+            assert document["owner"] == (user and user.id)
+        if self.kind == "nested":
+            assert NESTED.format(owner=document["owner"]) == reader.path
+
+    async def get(self, reader: Reader) -> tuple[dict[int, dict[str, Any]], str | None, str]:
+        async with self.site.client(reader.token) as client:
+            answer = await client.get(reader.path)
+        if answer.status_code != 200 or "live-channel" not in answer.headers:
+            assert answer.status_code in (200, 401, 403)
+            return {}, None, ""
+        user = self.site.users.by_token.get(reader.token or "")
+        for document in answer.json():
+            assert not any(
+                rank(user) < self.rules.hidden[name] for name in document if name in self.rules.hidden
+            )
+        documents = {document["id"]: document for document in answer.json()}
+        return documents, answer.headers["live-channel"], answer.headers["live-seq"]
+
+
+async def tell(seed: int) -> Story:
+    story = Story(seed)
+    with TemporaryDirectory() as folder:
+        async with started(Path(folder), story.declare, Users()) as site:
+            await story.play(site, scaled(12, 40))
+    return story
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(first, first + 4) for first in range(0, scaled(12, 300), 4)], ids=str
+)
+async def test_what_is_heard_is_what_get_shows(seeds: range) -> None:
+    stories = [await tell(seed) for seed in seeds]
+    # A search in which nobody hears, or nobody's rights change, finds nothing.
+    assert sum(story.heard for story in stories) > 20
+    assert sum(story.moved for story in stories) > 2
