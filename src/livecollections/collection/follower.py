@@ -164,6 +164,8 @@ class Follower:
         if asks.channel is not None:
             self._hearing.cancel()
             self._hearing = None
+            # Of the channel that was guessed: the list has named another.
+            self.refusal = None
             self._hearing = self._client.listen(asks.channel, self)
         for reading in asks.reads:
             self.read(reading)
