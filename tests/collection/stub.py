@@ -16,7 +16,7 @@ WRITABLE = ("title", "done", "note")
 
 @dataclass
 class Answer:
-    """status None: none came.  era: of the log that it was made from."""
+    """status None: none came.  era: of the log that it was made from.  next: where the next page of a list begins."""
 
     status: int | None
     body: Any = None
@@ -25,22 +25,31 @@ class Answer:
     is_signal: bool = False
     era: int = 0
     entry: Any = None
+    next: tuple[bool, int] | None = None
 
 
 class Rest:
-    """postgres: lists are labelled with the watermark, and may hold more (``Live-Until``)."""
+    """postgres: lists are labelled with the watermark, and may hold more (``Live-Until``).
 
-    def __init__(self, log: Log, postgres: bool) -> None:
+    limit: rows of a page; None: lists are not cut.
+    """
+
+    def __init__(self, log: Log, postgres: bool, limit: int | None) -> None:
         self.log = log
         self.postgres = postgres
+        self.limit = limit
 
-    def list(self, query: Row) -> Answer:
+    def list(self, query: Row, after: tuple[bool, int] | None = None) -> Answer:
+        """Sorted by what may change, so that a row may move from one page to another."""
         log = self.log
         rows = [
             row for row in log.rows.values() if all(row.get(name) == value for name, value in query.items())
         ]
+        rows = sorted((row for row in rows if after is None or _sorting(row) > after), key=_sorting)
+        page = rows[: self.limit]
         place = log.place
-        answer = Answer(200, [log.shown(row) for row in rows], is_signal=bool(query), era=log.era)
+        answer = Answer(200, [log.shown(row) for row in page], is_signal=bool(query), era=log.era)
+        answer.next = _sorting(page[-1]) if len(page) < len(rows) else None
         if self.postgres:
             place = max(log.trimmed.place, log.watermark - log.rng.randrange(2))
             newer = [one for one in log.entries if one.is_ours and one.committed and one.place > place]
@@ -73,6 +82,10 @@ class Rest:
         log = self.log
         seq = log.seq_of(entry) if entry else log.seq_at(log.place)
         return Answer(status, row and log.shown(row), seq, era=log.era, entry=entry)
+
+
+def _sorting(row: Row) -> tuple[bool, int]:
+    return bool(row.get("done")), row["id"]
 
 
 @dataclass

@@ -165,6 +165,36 @@ async def test_the_pages_of_a_whole_list_are_one() -> None:
     assert len(part.pages) == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "headers", "pages"),
+    [
+        ({"done": "true"}, {"Live-Signal": "/api/todos"}, 2),
+        ({"limit": "1"}, {"Live-Signal": "/api/todos"}, 1),
+        ({}, {}, 1),
+    ],
+    ids=["a filter", "its own limit", "another server"],
+)
+async def test_a_list_that_the_server_has_cut_is_followed(
+    query: dict[str, str], headers: dict[str, str], pages: int
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        link = {} if "after" in request.url.params else {"Link": '</api/todos?after=1>; rel="next"'}
+        return httpx.Response(200, headers={**headers, **link}, content=b"[{}]")
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://test")
+    reading = Reading(True, None, 1, 0, None)
+    await Rest(http, "/api/todos", query, {}).read(reading)
+    assert len(reading.pages) == pages
+
+
+async def test_pages_that_lead_in_a_circle_are_no_list() -> None:
+    headers = {"Live-Channel": "/api/todos", "Link": '<?after=1>; rel="next"'}
+    with pytest.raises(errors.Unconfirmed, match="circle"):
+        await rest_of(lambda request: httpx.Response(200, headers=headers, content=b"[{}]")).read(
+            Reading(True, None, 1, 0, None)
+        )
+
+
 @pytest.mark.parametrize("body", [b"{}", b"[1]", b"not JSON"])
 async def test_an_answer_that_is_no_list_is_none(body: bytes) -> None:
     with pytest.raises(errors.Unconfirmed):

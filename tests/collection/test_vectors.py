@@ -87,7 +87,11 @@ class Run:
         reading = self.readings.pop(0)
         kind = step.get("as", "whole")
         reading.pages.append((rows, spell(step["seq"]) if "seq" in step else None))
-        reading.until = spell(step["until"]) if "until" in step else None
+        reading.until = spell(step["until"]) if "until" in step else reading.until
+        if "next" in step:
+            self.log.append(f"list page={step['next']}")
+            self.readings.insert(0, reading)
+            return
         reading.channel = None if kind == "unlabelled" else CHANNEL
         reading.is_signal = kind == "signal"
         self.replica.listed(reading)

@@ -31,18 +31,24 @@ SITUATIONS = (
     "line cut with messages on it", "messages lost on a line that stays up", "session lost",
     "field removed", "write that changes nothing", "part read", "Live-Signal list", "list with Live-Until",
     "list that waits for the stream", "squashed messages", "answer without Live-Seq", "failed list",
+    "change between two pages",
 )  # fmt: skip
 
 
 @dataclass(eq=False)
 class Operation:
-    """A request of a collection, on its way, at the server or back. answer: what is on its way back."""
+    """A request of a collection, on its way, at the server or back. answer: what is on its way back.
+
+    after, place: of a further page of a list, where it begins, and how far the log was when the one before was read.
+    """
 
     home: Any
     request: Any
     query: Row | None = None
     fate: str = "ok"
     answer: Answer | None = None
+    after: tuple[bool, int] | None = None
+    place: int = 0
     entry: Entry | None = None
     heard: int = 0
 
@@ -66,7 +72,7 @@ class World:
     def __init__(self, seed: int, library: SimpleNamespace) -> None:
         self.rng = random.Random(seed)
         self.log = Log(self.rng)
-        self.rest = Rest(self.log, postgres=self.rng.random() < 0.4)
+        self.rest = Rest(self.log, self.rng.random() < 0.4, self.rng.choice((None, 1, 2, 3)))
         self.mute = self.rng.random() < 0.1
         self.is_socket = self.rng.random() < 0.5
         self.reads = self.rng.random() < 0.4
@@ -218,7 +224,10 @@ class World:
         elif one.fate == "lost before":
             one.answer = Answer(None, era=self.log.era)
         elif one.query is not None:
-            one.answer = self.rest.list(one.query)
+            one.answer = self.rest.list(one.query, one.after)
+            is_changed = any(each.is_ours and each.place > one.place for each in self.log.entries)
+            self.counts["change between two pages"] += one.after is not None and is_changed
+            one.place = self.log.place
             creates = [
                 each for each in self.operations if each.query is None and each.request.kind == "create"
             ]
@@ -270,8 +279,15 @@ class World:
             return
         self.counts["list begun before a push and answered after it"] += self._pushes > one.heard
         reading.pages.append((answer.body, answer.seq))
-        reading.until, reading.channel, reading.is_signal = answer.until, "/api/todos", answer.is_signal
-        with one.home.watch.is_listed(answer.seq):
+        reading.until = max(answer.until or "", reading.until or "") or None
+        reading.channel, reading.is_signal = "/api/todos", answer.is_signal
+        if answer.next is not None and reading.is_whole:
+            fate = self.rng.choices(("ok", "5xx"), (20, 1))[0]
+            self.operations.append(
+                Operation(one.home, reading, one.query, fate, after=answer.next, place=one.place)
+            )
+            return
+        with one.home.watch.is_listed(reading.pages[0][1]):
             replica.listed(reading)
         self.counts["list that waits for the stream"] += reading in replica.requests
 

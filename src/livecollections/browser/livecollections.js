@@ -412,10 +412,10 @@
     // What the answer to a read of the list means for the collection as a whole. One without `Live-Seq` counts at the
     // position that we had when we asked.
     admit(request) {
-      const {header, whole, seq, label} = request, top = request.until || label;
+      const {header, whole, seq, label, pages} = request, top = later(request.until || label, _.last(pages).seq);
       const name = header('Live-Channel') || header('Live-Signal'), other = foreign(label, this.position);
       const late = other && (!whole || request.stamp < this.entered) || this.past(request, label);
-      request.useless = late || request.era !== this.era || older(label, this.floor) || whole && older(top, this.top);
+      request.useless = late || request.torn || request.era !== this.era || older(label, this.floor) || whole && older(top, this.top);
       if (request.useless || !whole) return;
       if (name) this.signal = !header('Live-Channel');
       if (name && this.stream.channel !== name) this.join(name);
@@ -437,14 +437,8 @@
         reads.set(options, request);
         try { proceed(); } finally { this.listRead(request); }
       };
-      if (request.failed || !this.stream) {
-        this.end(request);
-        proceed();
-        return this.retry();
-      }
-      request.pages = [{body: resp, seq: request.label}];
-      request.until = request.header('Live-Until');
-      this.follow(request, options, request.header, () => {
+      if (request.failed || !this.stream) return [this.end(request), proceed(), this.retry()];
+      this.follow(Object.assign(request, {pages: []}), options, resp, request.header, null, () => {
         clearTimeout(request.timer);
         const {until} = request, old = this.waiting.find((one) => one.messages);
         this.admit(request);
@@ -464,18 +458,19 @@
       this.tries = 0;
       if (this.stream && this.stream.confirmed && !this.reading()) this.unread(this.again);
     }
-    // Follow `Link: <…>; rel="next"` as long as the list says that it is whole.
-    follow(request, options, header, done) {
-      const next = /<([^>]*)>[^,]*;\s*rel="?next\b/.exec(header('Link') || '');
-      if (!next || !request.whole || !header('Live-Channel')) return done();
-      const page = _.extend(_.omit(options, 'xhr', 'data'), {url: next[1], page: true});
-      page.success = (...args) => {
-        const head = reader(page, args);
-        request.pages.push({body: args[0], seq: head('Live-Seq') || request.at});
-        request.until = later(request.until, head('Live-Until'));
-        this.follow(request, options, head, done);
-      };
-      this.limit(request, this.collection.sync('read', this.collection, page));
+    // Note a page, and follow `Link: <…>; rel="next"` where the server has cut the list, and not a `limit` in its URL. A page
+    // is as new as the first at least, unless they are of two logs: then they are no list.
+    follow(request, options, body, header, url, done) {
+      const {collection} = this, list = _.result(collection, 'url'), {header: first, pages, whole, at, label} = request;
+      const seq = header('Live-Seq') || at, until = header('Live-Until');
+      pages.push({url, body, seq: later(label, seq), until});
+      Object.assign(request, {until: later(request.until, until), torn: request.era !== this.era || foreign(seq, label)});
+      const link = (first('Live-Channel') || first('Live-Signal')) && /<([^>]*)>[^,]*;\s*rel="?next\b/.exec(header('Link'));
+      const next = link && whole && !request.torn && !/[?&]limit=/.test(list) && linked(link[1], list);
+      if (!next || _.findWhere(pages, {url: next})) return done();
+      const page = _.extend(_.omit(options, 'xhr', 'data'), {url: next, page: true});
+      page.success = (...args) => this.follow(request, options, args[0], reader(page, args), next, done);
+      this.limit(request, collection.sync('read', collection, page));
     }
     // What has waited for the stream goes on when that is there, or can't get there.
     reached(all, only) {
@@ -493,7 +488,7 @@
       if (whole) for (const one of this.lost(request)) one.version = null;
       pages.forEach((page, index) => {
         const body = index ? page.body : resp, rows = parse ? collection.parse(body, options) || [] : body;
-        const seq = this.signal && request.until || page.seq;
+        const seq = this.signal && page.until || page.seq;
         for (const one of _.isArray(rows) ? rows : [rows]) {
           const row = collection._isModel(one) ? one.attributes : one, id = collection.modelId(row);
           const key = id == null ? _.uniqueId('row') : String(id);
@@ -594,7 +589,7 @@
       if (request.failed) this.refuse(request);
       if (request.failed || method === 'read' && (!body || !request.whole)) {
         proceed();
-        if (request.failed === 404 && (method === 'read' || known(model))) this.absent(model, label);
+        if (request.failed === 404 && (method === 'read' || known(model))) this.absent(request);
         else if (!create && !known(model) && !model.unsaved) this.unread(true);
       } else {
         const attrs = body && options.parse ? model.parse(_.clone(body), options) : body;
@@ -667,7 +662,7 @@
         if (hidden && again && !stateOf(model).gone) home.putBack(hidden);
       }
       proceed();
-      if (wait && failed === 404) this.absent(model, label);
+      if (wait && failed === 404) this.absent(request);
       if (wait && !failed && older(seq, version) && !stateOf(model).gone) for (const home of homes) home.putBack({model});
     }
     putBack({model, at}) {
@@ -675,9 +670,10 @@
       const away = hidden.has(key) || this.buried(key, versionOf(model)) || collection.get(model.id);
       if (this.on && !away) collection.add(show(model), options);
     }
-    // The server has no such document.
-    absent(model, seq) {
-      if (!this.on || !seq || older(seq, versionOf(model))) return;
+    // The server has no such document, unless it is of another log by now.
+    absent(request) {
+      const {model, label: seq} = request;
+      if (!this.on || !seq || !this.counts(request, seq) || older(seq, versionOf(model))) return;
       this.bury(String(model.id), seq);
       this.drop(model, seq);
     }
@@ -807,8 +803,7 @@
     // What is asked is answered in time, or the line is dead without a word: then it is given up, and so is the next, later.
     expect(soon) {
       const waits = [...this.streams.values()].some((one) => one.asking || !one.confirmed && !one.refused);
-      if (soon || !waits) this.deadline = clearTimeout(this.deadline);
-      if (soon || !waits) this.patience = soon;
+      if (soon || !waits) Object.assign(this, {deadline: clearTimeout(this.deadline), patience: soon});
       if (!waits || this.deadline) return;
       const seconds = this.patience || this.timeout;
       this.deadline = within(seconds, () => {
@@ -913,6 +908,10 @@
   const ancestors = (object) => (object ? [object, ...ancestors(Object.getPrototypeOf(object))] : []);
   const findLink = (collection, {client = collection.client}) => (client ? linkOf(client)
     : ancestors(collection).map((one) => _.has(one, 'constructor') && connections.get(one.constructor)).find(Boolean));
+
+  // A link is relative to the list that bears it, not to the document that shows it.
+  const linked = (link, list) => (link[0] === '?' ? list.replace(/[?#].*$/, '') + link
+    : attempt(() => new URL(link, new URL(list, root.location && root.location.href)).href) || link);
 
   // The channel of a URL, until the server names it: its path, in which what Bayeux does not allow is written `~XX`.
   const guess = (url) => {

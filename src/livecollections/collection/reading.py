@@ -14,7 +14,7 @@ class Reading:
     """What was asked, what came, and what it means.
 
     is_whole: it is meant to define the collection; else it is a part that merges.  query: of a part.
-    pages: the rows of each page with the ``Live-Seq`` that it bore; the first page's counts for all.
+    pages: the rows of each page with the ``Live-Seq`` that it bore. The list is as old as the first; rows may be newer.
     until, channel, is_signal: what its headers say (``Live-Until``; the channel's name, None if there was none).
     label: the seq that it counts at.  is_useless: it is older than what is there.  joins: it tells its place.
     outdated: keys of documents of which more is known by now, where no seqs tell.

@@ -334,9 +334,12 @@ class Replica:
         seq = reading.pages[0][1]
         label = reading.label = None if self.is_unnumbered else seq or reading.at
         top = reading.until or label
+        if is_older(top, reading.pages[-1][1]):
+            top = reading.pages[-1][1]
         is_other = is_foreign(label, self.position)
         is_late = (
             reading.era != self.era
+            or any(is_foreign(page_seq, label) for _, page_seq in reading.pages)
             or (is_other and (not reading.is_whole or reading.stamp < self._entered))
             or self._is_past(reading, label)
         )
@@ -395,7 +398,9 @@ class Replica:
             documents.forget(documents.lost(label, reading.stamp))
         listed: dict[str, None] = {}
         for rows, page_seq in reading.pages:
-            seq = None if self.is_unnumbered else page_seq or reading.at
+            # A page holds all that the first does, and may be labelled by a process that has seen less of the log.
+            own = page_seq or reading.at
+            seq = label if self.is_unnumbered or own is None or is_older(own, label) else own
             for row in rows:
                 if (key := documents.keys.of(row)) is None:
                     continue

@@ -80,24 +80,31 @@ class Rest:
         self._headers = headers
 
     async def read(self, reading: Reading) -> None:
-        """Read a list, all pages of it. Raises RequestError, Unreachable, Unconfirmed."""
+        """Read a list: all pages of one that the server has cut, and not its own ``limit``.
+
+        Raises RequestError, Unreachable, Unconfirmed.
+        """
         query = {**self._query, **(reading.query or {})}
         url: str | None = self._path + (f"?{urlencode(query)}" if query else "")
+        asked: set[str] = set()
         while url is not None:
+            asked.add(url)
             answer = await self._ask("GET", url)
             if answer.refusal is not None:
                 raise answer.refusal
             if not isinstance(answer.body, list) or not all(isinstance(row, dict) for row in answer.body):
                 raise Unconfirmed(f"GET {url}", "the answer is no list of documents")
-            channel, signal = answer.headers.get("live-channel"), answer.headers.get("live-signal")
             if not reading.pages:
+                channel, signal = answer.headers.get("live-channel"), answer.headers.get("live-signal")
                 reading.channel, reading.is_signal = channel or signal, channel is None
             reading.pages.append((answer.body, answer.seq))
             until = answer.headers.get("live-until")
             reading.until = max(until or "", reading.until or "") or None
             following = _NEXT.search(answer.headers.get("link", ""))
-            is_followed = following is not None and reading.is_whole and channel is not None
+            is_followed = reading.is_whole and reading.channel is not None and "limit" not in query
             url = str(httpx.URL(url).join(following[1])) if following is not None and is_followed else None
+            if url in asked:
+                raise Unconfirmed(f"GET {url}", "the pages of the list lead in a circle")
 
     async def write(self, write: Write, segment: str | None) -> Answer:
         """Send a write. segment: of the document in the URL. Raises Unreachable, Unconfirmed, ClientClosed."""

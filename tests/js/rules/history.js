@@ -17,6 +17,7 @@ const steps = Object.entries(WEIGHTS).flatMap(([kind, weights]) => Object.entrie
 
 const history = fc.record({
   seed: fc.nat({ max: 1e6 }),
+  limit: fc.constantFrom(0, 0, 1, 2, 3),
   postgres: fc.boolean(),
   lagging: fc.boolean(),
   replyFirst: fc.boolean(),

@@ -1,7 +1,7 @@
 // Whether each reset of a collection, and each doubt of what it knows, has its cause in what has just arrived.
 //
 // Rules: a cause is what a server has said; it is good for one reset of each collection that heard it, and only until what
-// came with it has been taken. Whoever is told that something is missing for him has asked from where something is.
+// came with it has been taken: a page that is followed by others is taken with the last of these. Whoever is told that something is missing for him has asked from where something is.
 'use strict';
 
 const { CHANNEL } = require('./log');
@@ -63,14 +63,14 @@ class Resets {
     }
   }
 
-  // A list arrives.
-  list(seq) {
+  // A list arrives, or a page of one.
+  list({ 'Live-Seq': seq, Link: waits }) {
     this.heard.add(seq);
-    for (const { causes } of this.watched) causes.push({ kind: 'list', seq });
+    for (const { causes } of this.watched) causes.push({ kind: 'list', seq, waits });
   }
 
   // What has arrived has been taken.
-  taken() { for (const one of this.watched) one.causes = []; }
+  taken() { for (const one of this.watched) one.causes = one.causes.filter(({ waits }) => waits); }
 
   // The server can't say what came after `since`.
   missing(since) {

@@ -14,10 +14,13 @@ function problem(status) {
 
 class Rest {
   // postgres: lists are labelled with the watermark and may hold more (`Live-Until`).
-  constructor(log, { postgres = false, lag = () => 0 } = {}) {
+  // limit: rows of a page, if a list is cut; onNext is told whether something has changed since the page before.
+  constructor(log, { postgres = false, lag = () => 0, limit = 0, onNext = () => {} } = {}) {
     this.log = log;
     this.postgres = postgres;
     this.lag = lag;
+    this.limit = limit;
+    this.onNext = onNext;
   }
 
   // request: {method, url, headers, body}; fate: 'ok', or the status with which it is refused before anything.
@@ -49,14 +52,24 @@ class Rest {
     return headers;
   }
 
+  // Sorted by what may change: a row may move from one page to another. A page begins after a place in that order.
   list(query) {
-    const filters = [...query].map(([name, value]) => [name, JSON.parse(value)]);
+    const { after, place, ...asked } = Object.fromEntries([...query].map(([name, value]) => [name, JSON.parse(value)]));
+    const filters = Object.entries(asked);
     const headers = this.label();
-    headers[filters.length ? 'Live-Signal' : 'Live-Channel'] = CHANNEL;
+    headers[filters.length || after ? 'Live-Signal' : 'Live-Channel'] = CHANNEL;
+    if (after) this.onNext(this.log.entries.some((entry) => entry.channel === CHANNEL && entry.place > place));
     const rows = [...this.log.rows.values()]
       .filter((row) => filters.every(([name, value]) => row[name] === value))
-      .sort((a, b) => a.id - b.id);
-    return { status: 200, headers, body: rows.map((row) => this.log.shown(row)) };
+      .filter((row) => !after || comesAfter(row, after))
+      .sort((a, b) => (comesAfter(a, sorting(b)) ? 1 : -1));
+    const page = this.limit ? rows.slice(0, this.limit) : rows;
+    if (page.length < rows.length) {
+      const next = { ...asked, after: sorting(page[page.length - 1]), place: this.log.place };
+      const parameters = Object.entries(next).map(([name, value]) => [name, JSON.stringify(value)]);
+      headers.Link = `<?${new URLSearchParams(parameters)}>; rel="next"`;
+    }
+    return { status: 200, headers, body: page.map((row) => this.log.shown(row)) };
   }
 
   read(id) {
@@ -103,6 +116,13 @@ class Rest {
     if (!this.log.rows.has(id)) return problem(404);
     return this.written(204, this.log.remove(id, request.headers['Live-Origin']));
   }
+}
+
+const sorting = ({ done, id }) => [Number(Boolean(done)), id];
+
+function comesAfter(row, [done, id]) {
+  const [rowDone, rowId] = sorting(row);
+  return rowDone > done || (rowDone === done && rowId > id);
 }
 
 function writable(body) {

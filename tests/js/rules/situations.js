@@ -23,7 +23,8 @@ const SITUATIONS = [
   'fetch({data})',
   'Live-Signal list',
   'two collections on one client and channel',
-  'list with Live-Until'
+  'list with Live-Until',
+  'change between two pages'
 ];
 
 const OTHERS = ['session lost', 'log went back in its epoch', 'messages lost on a line that stays up'];

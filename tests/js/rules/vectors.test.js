@@ -28,8 +28,9 @@ class Run {
 
   subscribed(seq, { reset }) { this.client.confirm(seq && { seq: spell(seq), ...(reset && { reset }) }); }
 
-  list(rows, { seq, until, as = 'whole' }) {
+  list(rows, { seq, until, next, as = 'whole' }) {
     const headers = {};
+    if (next) headers.Link = `<?page=${next}>; rel="next"`;
     if (seq) headers['Live-Seq'] = spell(seq);
     if (until) headers['Live-Until'] = spell(until);
     if (as !== 'unlabelled') headers[as === 'signal' ? 'Live-Signal' : 'Live-Channel'] = CHANNEL;

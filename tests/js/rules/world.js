@@ -28,7 +28,7 @@ const Todo = Backbone.Model.extend({
 });
 
 class World extends Writes {
-  // config: {seed, postgres, lagging, replyFirst, transport, single, mute, setup, rows, nullable}
+  // config: {seed, limit, postgres, lagging, replyFirst, transport, single, mute, setup, rows, nullable}
   constructor(config) {
     super(config, generator(config.seed));
     this.heard = new Set();
@@ -37,7 +37,8 @@ class World extends Writes {
     this.clock = new Clock();
     this.log = new Log(this.random);
     this.rest = new Rest(this.log, {
-      postgres: config.postgres, lag: () => Math.floor(this.random() * 4)
+      postgres: config.postgres, lag: () => Math.floor(this.random() * 4), limit: config.limit,
+      onNext: (isChanged) => this.count(isChanged ? 'change between two pages' : 'next page')
     });
     this.bayeux = new Bayeux(this.log, this.clock, { replyFirst: config.replyFirst });
     this.network = new Network();
@@ -254,7 +255,7 @@ class World extends Writes {
   arrive(parcel) {
     const { owner, exchange } = parcel.about;
     this.resets.hear(this.messagesOf(parcel), owner);
-    if (parcel.kind === 'answer' && Array.isArray(exchange.answer.body)) this.resets.list(exchange.answer.headers['Live-Seq']);
+    if (parcel.kind === 'answer' && Array.isArray(exchange.answer.body)) this.resets.list(exchange.answer.headers);
     for (const message of this.messagesOf(parcel)) {
       const live = message.ext && message.ext.live;
       if (live && live.reset) this.count('reset');

@@ -102,6 +102,56 @@ scripted('pages that are followed are one list, of the first page’s seq', asyn
   assert.equal(wire.client.connect(), spell('a5'));
 });
 
+scripted('what the server has cut is followed, and nothing else', async (wire, make) => {
+  const next = (link) => ({ Link: `<${link}>; rel="next"` });
+  const urls = (log) => log.filter((entry) => entry.startsWith('list')).length;
+  for (const [url, headers, pages] of [
+    [`${CHANNEL}?done=true`, { 'Live-Signal': CHANNEL }, 2],
+    [`${CHANNEL}?limit=1`, { 'Live-Signal': CHANNEL }, 1],
+    [CHANNEL, {}, 1],
+    [CHANNEL, { 'Live-Channel': CHANNEL }, 2]
+  ]) {
+    const todos = make(null, {}, { url });
+    await rest();
+    wire.client.log.length = 0;
+    wire.list([{ id: 1 }], { ...headers, ...next('?after=1') });
+    assert.equal(urls(wire.client.log), pages - 1, url);
+    if (pages > 1) wire.list([{ id: 2 }], next('?after=1'));
+    assert.deepEqual([todos.length, urls(wire.client.log)], [pages, pages - 1], 'a circle ends');
+    todos.unlisten();
+    wire.waiting.length = 0;
+  }
+});
+
+scripted('a link is relative to the list that bears it', async (wire, make) => {
+  for (const [url, link, page] of [
+    [CHANNEL, '?after=1', `${CHANNEL}?after=1`],
+    [`http://elsewhere${CHANNEL}?done=true`, '?after=1', `http://elsewhere${CHANNEL}?after=1`],
+    [`http://elsewhere${CHANNEL}`, `${CHANNEL}?after=1`, `http://elsewhere${CHANNEL}?after=1`],
+    [CHANNEL, `${CHANNEL}?after=1`, `${CHANNEL}?after=1`]
+  ]) {
+    const todos = make(null, {}, { url });
+    await rest();
+    wire.list([{ id: 1 }], whole('a5', { Link: `<${link}>; rel="next"` }));
+    assert.equal(wire.last.params.url, page);
+    todos.unlisten();
+    wire.waiting.length = 0;
+  }
+});
+
+scripted('a 404 from before a reset says nothing of the log that there is', async (wire, make) => {
+  const todos = await live(wire, make, [{ id: 1, title: 'a' }]);
+  wire.write('s', () => todos.get(1).save({ title: 'b' }));
+  wire.client.push([{ method: 'RESET', seq: spell('b3') }]);
+  wire.client.rehandshake();
+  wire.client.confirm({ seq: spell('b4'), reset: true });
+  await rest();
+  wire.list([{ id: 1, title: 'c' }], whole('b5'));
+  wire.reply(wire.names.get('s'), 404, {}, {});
+  await rest();
+  assert.deepEqual(todos.pluck('id'), [1]);
+});
+
 scripted('a list read with reset is a reset, and older rows are not shown', async (wire, make) => {
   const todos = await live(wire, make, [{ id: 1, title: 'a' }]);
   const old = todos.get(1);
