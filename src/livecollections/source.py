@@ -19,7 +19,7 @@ class Column:
     name: in the database.  attribute: on the model and in rows.  type: the annotation of its values.
     generated: the database makes the value (an autoincrement key, a computed column).
     has_default: a write may leave it out.  default: makes the value that it then has, where Python knows it.
-    length: the most characters that a text may have.
+    length: the most characters that a text may have.  unique: no two rows have the same value.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Column:
     generated: bool
     default: Callable[[], Any] | None = None
     length: int | None = None
+    unique: bool = False
 
     @property
     def is_filled(self) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ TABLES = (Todo, Everything, Person, Book, Seat, Token, Stamped)
 class Api:
     """A started Live, a client of it, and its database seen from outside."""
 
-    def __init__(self, live: Live, path: Path) -> None:
+    def __init__(self, live: Live, path: Path, tables: Sequence[type[Any]] = TABLES) -> None:
         self.live = live
         self.path = path
+        self._tables = tables
         self._outside: sqlite3.Connection | None = None
         transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
@@ -38,7 +39,8 @@ class Api:
         if self._outside is None:
             self._outside = sqlite3.connect(self.path)
             self._dump = [
-                self._select(name) for name in (*map(table_of, TABLES), "live_changes", "live_idempotency")
+                self._select(name)
+                for name in (*map(table_of, self._tables), "live_changes", "live_idempotency")
             ]
         return [self._outside.execute(statement).fetchall() for statement in self._dump]
 
@@ -74,8 +76,15 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
     live.add_resource("/api/seats", Seat)
     live.add_resource("/api/tokens", Token)
     live.add_resource("/api/stamped", Stamped, read_only=["touched"])
+    async with connected(live, path) as found:
+        yield found
+
+
+@asynccontextmanager
+async def connected(live: Live, path: Path, tables: Sequence[type[Any]] = TABLES) -> AsyncIterator[Api]:
+    """Start a Live, and ask it. path: of its database.  tables: its models."""
     async with live:
-        found = Api(live, path)
+        found = Api(live, path, tables)
         async with found.client:
             yield found
         found.close()

@@ -137,8 +137,9 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
     generated = [column.attribute for column in resource.source.columns if column.generated]
     shown = schemas.add(name, read_schema(resource))
     create = schemas.add(f"{name}Create", input_schema(resource.creates, [*generated, *resource.read_only]))
-    update = schemas.add(f"{name}Update", input_schema(resource.updates, resource.read_only))
-    patch = schemas.add(f"{name}Patch", input_schema(resource.updates, resource.read_only, is_patch=True))
+    unchangeable = resource.read_only - {resource.locking}
+    update = schemas.add(f"{name}Update", input_schema(resource.updates, unchangeable))
+    patch = schemas.add(f"{name}Patch", input_schema(resource.updates, unchangeable, is_patch=True))
     json_patch = schemas.add("JsonPatch", _JSON_PATCH)
     update_operators = schemas.add("UpdateOperators", _UPDATE_OPERATORS)
     marked = {**_SEQ_HEADER, **_TAG_HEADER}
@@ -323,7 +324,7 @@ def _value_parameters(resource: Resource) -> list[Schema]:
 
 
 def _key_parameter(resource: Resource) -> tuple[str, Schema]:
-    fields = [field for field in resource.fields.values() if field.attribute in resource.source.key]
+    fields = [field for field in resource.fields.values() if field.attribute in resource.address]
     if len(fields) == 1:
         name, schema = fields[0].name, text_schema(fields[0])
     else:

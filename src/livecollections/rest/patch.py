@@ -38,7 +38,8 @@ def read_change(request: Request, sent: Any) -> Change:
     document = as_document(sent)
     if is_update(document) and request.media_type != MERGE_PATCH:
         return _operated(document)
-    return lambda view, row: view.patch_values(row, document)
+    needed = _is_needed(request)
+    return lambda view, row: view.patch_values(row, view.unlocked(row, document, needed=needed))
 
 
 def read_replacement(request: Request, sent: Any) -> Change:
@@ -46,7 +47,13 @@ def read_replacement(request: Request, sent: Any) -> Change:
     if "update-operator" in request.headers:
         return read_change(request, sent)
     document = as_document(sent)
-    return lambda view, row: view.replace_values(row, document)
+    needed = _is_needed(request)
+    return lambda view, row: view.replace_values(row, view.unlocked(row, document, needed=needed))
+
+
+def _is_needed(request: Request) -> bool:
+    """Whether a body has to bring the version that its sender saw, where versions are counted."""
+    return "if-match" not in request.headers
 
 
 def _operated(body: Mapping[str, Any]) -> Change:

@@ -17,7 +17,7 @@ from ..change import Key, Row
 from ..errors import DocumentNotFound, MalformedRequest, PreconditionFailed, UnsupportedMediaType
 from ..hooks import Operation
 from ..parameters import parse
-from ..query import Query
+from ..query import Equal, Query
 from ..resource import Resource
 from ..stores.base import Listing, Snapshot, Store, Write, Written
 from ..view import Views
@@ -213,8 +213,7 @@ class Collection(Endpoint):
         values = view.create_values(as_document(await hooked.before_validate(sent)))
         write = Write(view.source, None, lambda row: values, origin, request.idempotency(body, view.channel))
         written = await hooked.write(portion(self._store, view), write)
-        key = view.format_key(view.source.key_of(written.row))
-        location = f"{request.path}/{key}".encode("latin-1")
+        location = f"{request.path}/{view.format_address(written.row)}".encode("latin-1")
         return _written(request, view, written, 201, [(b"location", location)])
 
     async def _create_all(self, request: Request, view: Resource, sent: list[Any], body: bytes) -> Answer:
@@ -275,24 +274,36 @@ class Document(Endpoint):
     async def _absence(self, request: Request, view: Resource) -> list[Header]:
         """The seq up to which it is true that there is no such document; none if there is one by now."""
         try:
-            found = await portion(self._store, view).get(view.source, self._key(request, view))
+            found = await self._found(request, view)
         except DocumentNotFound:
             return [(b"live-seq", (await self._store.head()).encode())]
         return [] if found.rows else _seq(found)
 
-    @staticmethod
-    def _key(request: Request, view: Resource) -> Key:
-        return view.parse_key(request.path.rpartition("/")[2])
+    async def _found(self, request: Request, view: Resource) -> Snapshot:
+        """The document that the URL names. Raises DocumentNotFound if it can name none."""
+        address = _address(request, view)
+        if view.find_by is None:
+            return await portion(self._store, view).get(view.source, address)
+        query = Query(where=(Equal(view.find_by, address[0]),))
+        return await portion(self._store, view).find(view.source, query)
+
+    async def _key(self, request: Request, view: Resource) -> Key:
+        """The key of the document that the URL names. Raises DocumentNotFound."""
+        if view.find_by is None:
+            return _address(request, view)
+        found = await self._found(request, view)
+        if not found.rows:
+            raise view.not_found()
+        return view.source.key_of(found.rows[0])
 
     async def _read(self, request: Request, view: Resource) -> Answer | EventStream:
         if is_asked_for(request):
             return await self._stream(request, view)
         request.refuse_parameters()
         form = format_of(request.headers)
-        found = await portion(self._store, view).get(view.source, self._key(request, view))
+        found = await self._found(request, view)
         if not found.rows:
-            detail = f"{view.path} has no document with this key"
-            return problem(404, "Not Found", detail, headers=_seq(found))
+            return problem(404, "Not Found", view.not_found().detail, headers=_seq(found))
         body, tag = _represented(view.document(found.rows[0]), form)
         headers = [NO_CACHE, (b"vary", b"Accept"), (b"etag", tag), *_seq(found)]
         if Preconditions(request.headers).are_unchanged(tag):
@@ -300,11 +311,11 @@ class Document(Endpoint):
         return Answer(200, body, headers, form.type)
 
     async def _stream(self, request: Request, view: Resource) -> EventStream:
-        key = self._key(request, view)
+        key = await self._key(request, view)
         # One that goes on may go on with the end.
         goes_on = "last-event-id" in request.headers or request.query
         if not goes_on and not (await portion(self._store, view).get(view.source, key)).rows:
-            raise DocumentNotFound(f"{view.path} has no document with this key")
+            raise view.not_found()
         return await open_stream(request, view, self._server, self._caller, key)
 
     async def _replace(self, request: Request, view: Resource) -> Answer:
@@ -327,12 +338,13 @@ class Document(Endpoint):
         format_of(request.headers)  # before anything is written
         origin, conditions = request.origin, _conditions(request, view)
         body = await request.body(self._body_limit)
-        key, idempotency = self._key(request, view), request.idempotency(body, view.channel)
+        key, idempotency = await self._key(request, view), request.idempotency(body, view.channel)
         hooked = Hooked(view.hooks, Operation(request.method, view.path, request.user, key))
         wanted = read(request, await hooked.before_validate(read_json(body)))
 
         def change(row: Row | None) -> dict[str, Any]:
             assert row is not None, "a store finds the row before it asks what to change"
+            _check_named(request, view, row)
             conditions.check(view, row)
             return wanted(view, row)
 
@@ -347,15 +359,26 @@ class Document(Endpoint):
 
         def change(row: Row | None) -> None:
             assert row is not None, "a store finds the row before it asks what to change"
+            _check_named(request, view, row)
             conditions.check(view, row)
 
-        key = self._key(request, view)
+        key = await self._key(request, view)
         hooked = Hooked(view.hooks, Operation("DELETE", view.path, request.user, key))
         await hooked.before_validate()
         written = await hooked.write(
             portion(self._store, view), Write(view.source, key, change, request.origin)
         )
         return Answer(204, headers=[NO_CACHE, *_seq(written)])
+
+
+def _address(request: Request, view: Resource) -> Key:
+    return view.parse_address(request.path.rpartition("/")[2])
+
+
+def _check_named(request: Request, view: Resource, row: Row) -> None:
+    """Raise DocumentNotFound if a row is not, or no longer, the one that the URL names."""
+    if view.find_by is not None and _address(request, view) != (row[view.find_by],):
+        raise view.not_found()
 
 
 def _conditions(request: Request, view: Resource) -> Preconditions:

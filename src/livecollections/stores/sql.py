@@ -145,7 +145,18 @@ def _column(found: Field, annotation: Any) -> Column:
         generated=generated,
         default=None if generated else _known_default(column, nullable),
         length=column.type.length if annotation is str and isinstance(column.type, sa.String) else None,
+        unique=_is_unique(column),
     )
+
+
+def _is_unique(column: sa.Column[Any]) -> bool:
+    """Whether the table's declaration keeps two rows from having the same value."""
+    table = column.table
+    constraints = [
+        each for each in table.constraints if isinstance(each, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
+    ]
+    whole = [index for index in table.indexes if index.unique and not any(index.dialect_kwargs.values())]
+    return any(list(each.columns) == [column] for each in (*constraints, *whole))
 
 
 def _known_default(column: sa.Column[Any], nullable: bool) -> Callable[[], Any] | None:

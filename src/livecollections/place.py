@@ -1,0 +1,88 @@
+"""Place: where a document is: the address by which URLs name it, and the partition that it is in.
+
+Two rules. What is no address is the address of no document. For who has the view of a partition, a row of another one
+is not there. It knows no database, no HTTP, and nothing of what a document holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, unquote
+
+from .change import Key, Row
+from .errors import DocumentNotFound
+from .field import Field
+from .partition import Partition
+from .portable import portable
+from .source import Source
+
+UNREACHABLE = ("", ".", "..")
+"""Last segments that a client's URL loses on its way (RFC 3986, section 5.2.4)."""
+
+
+class Placed:
+    """What ``Resource`` says of places; its fields are those of a resource."""
+
+    path: str
+    source: Source
+    fields: Mapping[str, Field]
+    find_by: str | None
+    partition: Partition | None
+    given: Mapping[str, Any]
+
+    def field_of(self, attribute: str) -> Field | None:
+        """The field that shows an attribute."""
+        return next((field for field in self.fields.values() if field.attribute == attribute), None)
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row is in the partition that this is a view of."""
+        if not self.given:
+            return True
+        assert self.partition is not None, "only a partition gives values"
+        return self.partition.segments(row) == self._segments
+
+    @cached_property
+    def _segments(self) -> tuple[str, ...] | None:
+        return None if self.partition is None else self.partition.segments(self.given)
+
+    def check_holds(self, row: Row) -> None:
+        """Raise DocumentNotFound for a row of another partition: for who has this view it is not there."""
+        if not self.holds(row):
+            raise self.not_found()
+
+    @cached_property
+    def address(self) -> tuple[str, ...]:
+        """The attributes by which a URL names a document."""
+        return self.source.key if self.find_by is None else (self.find_by,)
+
+    def format_address(self, row: Row) -> str:
+        """The last segment of a row's URL: the values of its address, percent-encoded, with commas between."""
+        return ",".join(quote(str(portable(row[attribute])), safe="") for attribute in self.address)
+
+    def parse_address(self, text: str) -> Key:
+        """The values of the address that a URL's last segment, still percent-encoded, names.
+
+        Raises DocumentNotFound: what is no address is the one of no document.
+        """
+        parts = text.split(",") if len(self.address) > 1 else [text]
+        if len(parts) == len(self.address):
+            try:
+                return tuple(
+                    self._address_part(attribute, part)
+                    for attribute, part in zip(self.address, parts, strict=True)
+                )
+            except ValueError:
+                pass
+        raise self.not_found()
+
+    def not_found(self) -> DocumentNotFound:
+        """The error that says there is no such document."""
+        return DocumentNotFound(f"{self.path} has no document with this key")
+
+    def _address_part(self, attribute: str, text: str) -> Any:
+        field = self.field_of(attribute)
+        if field is None or field.parse is None:
+            raise ValueError("values of this field have no text form")
+        return field.parse(unquote(text, errors="strict"))
