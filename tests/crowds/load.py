@@ -36,7 +36,8 @@ class Crowd:
             self.healthy += await self._open(min(AT_ONCE, count - len(self.healthy)))
 
     async def join_stopping(self, count: int, compressing: bool = False) -> None:
-        self.stopped = await self._open(count, is_keeping=True, is_compressing=compressing)
+        """More that will stop."""
+        self.stopped += await self._open(count, is_keeping=True, is_compressing=compressing)
 
     async def _open(self, count: int, **options: Any) -> list[Subscriber]:
         begun = [Subscriber(self._port, **options) for _ in range(count)]

@@ -121,6 +121,19 @@ async def test_trimming_at_once_costs_the_same_however_much_is_old(tmp_path: Pat
     assert found[1] <= found[0] * 1.1
 
 
+async def test_upkeep_reads_nothing_of_a_log_of_which_nothing_is_old(tmp_path: Path) -> None:
+    """It is due each second: the first entry tells that all others are younger."""
+    found = []
+    for entries in (SMALL, TRIM):
+        counting = Counting(tmp_path / f"{entries}.db")
+        await counting.start(entries=entries)
+        with closing(sqlite3.connect(counting.path)) as shell, shell:
+            shell.execute("UPDATE live_changes SET at = 1e9")
+        found.append(await counting.cost(counting.maintain))
+        await counting.store.stop()
+    assert found[1] <= found[0] * 1.1
+
+
 async def test_forgetting_answers_does_not_look_at_those_that_are_kept(tmp_path: Path) -> None:
     found = []
     for number in (10, 200):

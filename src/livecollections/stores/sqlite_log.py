@@ -351,11 +351,10 @@ class ChangeLog:
         """The place up to which the log may be trimmed."""
         changes = self.names.changes
         top = connection.execute(f"SELECT coalesce(max(seq), 0) FROM {changes}").fetchone()[0]
-        # No further than may be trimmed at once: beyond, it is looked for again.
-        (young,) = connection.execute(
-            f"SELECT min(seq) FROM (SELECT seq, at FROM {changes} ORDER BY seq LIMIT {TRIM}) WHERE at >= ?",
-            (now - self.log.days * 86400,),
-        ).fetchone()
+        # No further than may be trimmed at once: beyond, it is looked for again. min(seq) would read on after the
+        # first young one, images and all.
+        oldest = connection.execute(f"SELECT seq, at FROM {changes} ORDER BY seq LIMIT {TRIM}")
+        young = next((place for place, at in oldest if at >= now - self.log.days * 86400), None)
         wanted = max(top - self.log.changes, top if young is None else young - 1)
         epoch, trimmed_to, _ = connection.execute(self._bounds).fetchone()
         cursors = connection.execute(f"SELECT name, seq FROM {self.names.cursors}").fetchall()
