@@ -13,6 +13,7 @@ from livecollections.bayeux import Limits, Server, Session
 from livecollections.bayeux import turn as turns
 from livecollections.bayeux.load import FRAME, Load, framed, loads
 from livecollections.bayeux.message import Message
+from livecollections.cause import Cause
 
 from .wire import Log, Open, Socket, connect, handshake, request, subscribe
 
@@ -192,6 +193,28 @@ async def test_positions_move_with_what_is_written_straight(server: Server) -> N
         assert len(socket.data) == 3
 
 
+async def test_what_is_lazy_or_a_reset_keeps_its_place_among_what_is_written_straight(server: Server) -> None:
+    log = Log(server)
+    server.channel("/lazy", lazy=60)
+    async with Direct(server) as socket:
+        session = await socket.begin(server, log.channel, "/lazy", "/a")
+        server.publish_nowait("/lazy", 1)
+        await turn()
+        assert session.may_wait
+        server.publish_nowait("/a", 2)
+        log.add(3)
+        reset = {"method": "RESET", "seq": (seq := log.write(4))}
+        server.publish_nowait(log.channel, reset, seq, Cause.REQUESTED)
+        assert server.statistics().resets == {Cause.REQUESTED: 1}
+        log.published += 1
+        log.add(5)
+        await turn()
+        assert [each if isinstance(each, int) else each["seq"] for each in socket.data] == [
+            1, 2, *(seq for seq, _ in log.entries),
+        ]  # fmt: skip
+        assert session not in session.apart
+
+
 async def test_a_connect_is_told_no_position_that_it_was_not_sent(server: Server) -> None:
     log = Log(server)
     async with Direct(server) as socket:
@@ -278,7 +301,7 @@ def test_a_frame_has_the_header_of_its_length(length: int) -> None:
 
 
 def test_a_load_is_no_longer_than_a_frame_and_nothing_is_left_out() -> None:
-    entries: list[Any] = [(Message("/a", "x" * size), None) for size in (10, 5_000, 5_000, 20_000, 10)]
+    entries = [(Message("/a", "x" * size), None, 0.0) for size in (10, 5_000, 5_000, 20_000, 10)]
     found = [*loads(entries)]
     assert [entry for load in found for entry in load.entries] == entries
     assert all(len(load.frame) < FRAME + 20 or len(load.entries) == 1 for load in found)
@@ -288,6 +311,6 @@ def test_a_load_is_no_longer_than_a_frame_and_nothing_is_left_out() -> None:
 def test_a_load_that_goes_back_has_no_steps() -> None:
     epoch = "5e1f03aa"
     one, two = (Message("/a", 1, epoch + f"{place:020x}") for place in (1, 2))
-    assert Load([(one, None), (two, None)]).steps == (("/a", one.seq, two.seq),)
-    assert Load([(two, None), (one, None)]).steps is None
-    assert Load([(Message("/a", 1), None)]).steps == ()
+    assert Load([(one, None, 0.0), (two, None, 0.0)]).steps == (("/a", one.seq, two.seq),)
+    assert Load([(two, None, 0.0), (one, None, 0.0)]).steps is None
+    assert Load([(Message("/a", 1), None, 0.0)]).steps == ()

@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ..cause import Cause
 from . import channel as channels
 from . import message as messages
 from .arrivals import Arrivals
@@ -152,28 +151,17 @@ class Exchange(Links):
         deaf = None if settings.echo else publisher
         self.counts.published += 1
         heard = self._subscribers.of(message.channel)
-        if heard.written and (settings.lazy or message.cause is not None):
-            receivers = [*heard]
-            for session in receivers:
-                self.settle(session)
-            self._offer_all(receivers, message, before, settings.lazy, deaf)
-            return
+        entry = message, before, settings.lazy
         if heard.written:
             if deaf is not None and deaf in heard.written:
                 self.settle(deaf)
                 deaf.skip(message)
-            self.turn.add(message, before, heard.roll, deaf)
+            self.turn.add(entry, heard.roll, deaf)
         if heard.others:
-            self._offer_all(heard.others, message, before, settings.lazy, deaf)
+            self._offer_all(heard.others, entry, deaf)
 
-    def _offer_all(
-        self,
-        receivers: Collection[Session],
-        message: Message,
-        before: str | None,
-        lazy: float = 0.0,
-        deaf: Session | None = None,
-    ) -> None:
+    def _offer_all(self, receivers: Collection[Session], entry: Entry, deaf: Session | None = None) -> None:
+        message, before, lazy = entry
         overflown = []
         queued = 0
         for session in receivers:
@@ -188,7 +176,7 @@ class Exchange(Links):
             if offer is QUEUED:
                 queued += 1
                 if message.cause is not None:
-                    self._note_reset(session, message.channel, message.cause)
+                    self.resets.hear(session, message.channel, message.cause)
                 if not is_told:
                     self._queued(session, lazy)
             elif offer is OVERFLOW or (offer is BEHIND and self.positions.is_too_far_behind(session)):
@@ -205,10 +193,10 @@ class Exchange(Links):
 
     def _queue(self, session: Session, entries: Sequence[Entry]) -> None:
         """Queue what can't be written to its socket straight."""
-        for message, before in entries:
+        for entry in entries:
             if session.has_ended:
                 return
-            self._offer_all((session,), message, before)
+            self._offer_all((session,), entry)
 
     def _count(self, delivered: int) -> None:
         self.counts.delivered += delivered
@@ -231,10 +219,6 @@ class Exchange(Links):
             session.apart = self.turn.apart
             session.stand_apart()
             link.wake()
-
-    def _note_reset(self, session: Session, channel: str, cause: Cause) -> None:
-        position = session.positions.get(channel)
-        self.resets.note(session, channel, cause, None if position is None else position.sent)
 
     def deliver(self, session: Session, message: Message) -> Outcome | None:
         """Give a message to one session, whatever it subscribed to.

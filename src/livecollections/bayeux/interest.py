@@ -122,14 +122,17 @@ class Interest:
         return earliest(listener.since() for listener in self.listeners)
 
     def goes_on(self, session: str | None) -> dict[str, str]:
-        """Where a subscribe asks to begin in a session.
+        """Where a subscribe asks to begin in a session; notes in ``again`` if somebody is to be set back then.
 
-        A new one is asked for the latest position first: only that one shows that the log has gone back. Who is not
-        there yet is set back then.
+        A new one is asked for the latest position first: only that one shows that the log has gone back.
         """
+        positions = [listener.since() for listener in self.listeners]
+        first = earliest(positions)
         if self.session == session or channels.is_pattern(self.name):
-            return self.since()
-        return latest(listener.since() for listener in self.listeners)
+            return first
+        last = latest(positions)
+        self.again |= last != first
+        return last
 
     def tell(self, method: str, *arguments: Any) -> bool:
         """Call a method of every listener; whether any of them wants to be set back."""

@@ -20,8 +20,8 @@ FRAME = 8_192
 TEXT = b"\x81"
 """The first byte of a text frame that is whole."""
 
-Entry = tuple[Message, str | None]
-"""A message, and where who has no position on its kept channel is."""
+Entry = tuple[Message, str | None, float]
+"""A message on its way, where on its kept channel those are who have no position, and seconds for which it may wait."""
 
 
 def framed(payload: bytes, first: bytes = TEXT) -> bytes:
@@ -38,20 +38,23 @@ class Load:
     """One frame.
 
     entries: what is in it.  steps: how far it takes the receivers of channels with a history; None where that
-    differs from receiver to receiver.
+    differs from receiver to receiver, or something goes by the queue of each.
     """
 
     __slots__ = ("entries", "frame", "steps")
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
-        self.frame = framed(encode([message.body for message, _ in entries]))
+        self.frame = framed(encode([message.body for message, *_ in entries]))
         self.steps = _steps(entries)
 
 
 def _steps(entries: Sequence[Entry]) -> tuple[Step, ...] | None:
     steps: dict[str, Step] = {}
-    for message, _ in entries:
+    for message, _, lazy in entries:
+        if lazy or message.cause is not None:
+            # There it waits for company, and a reset is noted of each who is told one.
+            return None
         if message.seq is None:
             continue
         channel, first, last = steps.get(message.channel, (message.channel, message.seq, None))

@@ -191,11 +191,11 @@ class Machine:
         request.session, request.due = self.client_id, now + self.patience
         message = {**request.message, "clientId": self.client_id}
         interest = self._interests.get(request.name) if request.name is not None else None
-        if interest is not None:
-            request.since = interest.goes_on(self.client_id) if self.is_live else {}
-            interest.again |= bool(self.is_live) and request.since != interest.since()
-            if self.is_live:
-                message["ext"] = {"live": interest.wish(request.since)}
+        if interest is not None and self.is_live:
+            request.since = interest.goes_on(self.client_id)
+            message["ext"] = {"live": interest.wish(request.since)}
+        elif interest is not None:
+            request.since = {}
         return message
 
     # What is asked for.

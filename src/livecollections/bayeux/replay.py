@@ -17,7 +17,6 @@ from ..change import follows
 from .extension import Extensions
 from .histories import Histories
 from .history import Page
-from .message import Message
 from .position import Position
 from .resets import Resets
 from .session import Session
@@ -109,16 +108,16 @@ class Replay:
 
     def _push(self, session: Session, position: Position, page: Page) -> None:
         for message in page.messages:
-            before = position.queued
-            if message.is_reset and session.is_numbered:
-                # Salesforce's clients know no reset: they subscribe again, and hear that their number is too old.
+            # Salesforce's clients know no reset: they subscribe again, and hear that their number is too old.
+            is_last = message.is_reset and session.is_numbered
+            if not is_last and not session.push(position, message):
+                break
+            if message.cause is not None:
+                self._resets.hear(session, message.channel, message.cause)
+            if is_last:
                 logger.info("session …%s missed what is kept no longer, and has ended", session.id[-6:])
-                self._note(session, message, before)
                 self._end(session)
                 return
-            if not session.push(position, message):
-                break
-            self._note(session, message, before)
         else:
             if follows(page.upto, position.queued):
                 position.queued = page.upto
@@ -126,7 +125,3 @@ class Replay:
                 session.catch_up(position)
         if session.queue and session.link is not None:
             self._tell(session)
-
-    def _note(self, session: Session, message: Message, before: str) -> None:
-        if message.cause is not None:
-            self._resets.note(session, message.channel, message.cause, before)

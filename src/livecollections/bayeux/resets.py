@@ -22,6 +22,11 @@ class Resets:
     def __init__(self) -> None:
         self.counts: Counter[Cause] = Counter()
 
+    def hear(self, session: Session, channel: str, cause: Cause) -> None:
+        """A session is given a message that says that what came before can't be told."""
+        position = session.positions.get(channel)
+        self.note(session, channel, cause, position and position.sent)
+
     def note(self, session: Session, name: str, cause: Cause, seq: object) -> None:
         """A session is told that it can't be told the rest.
 

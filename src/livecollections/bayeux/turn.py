@@ -20,7 +20,6 @@ from typing import Protocol
 
 from .audience import Roll, Sessions
 from .load import Entry, Load, loads
-from .message import Message
 from .position import are_next, move
 from .session import Put, Session
 
@@ -109,7 +108,7 @@ class _Wave:
 
     @property
     def size(self) -> int:
-        return sum(len(message.body) for message, _ in self.entries)
+        return sum(len(message.body) for message, *_ in self.entries)
 
     @property
     def is_over(self) -> bool:
@@ -208,19 +207,18 @@ class Turn:
         if self._handle is None:
             self._wind()
 
-    def add(self, message: Message, before: str | None, roll: Roll, deaf: Session | None) -> None:
+    def add(self, entry: Entry, roll: Roll, deaf: Session | None) -> None:
         """Have a message written to the sockets of many.
 
         Args:
-            before: where on its kept channel those are who have no position there.
             roll: to whom.  deaf: who of them does not hear it.
         """
         batch = self._batches[-1] if self._batches else None
         if batch is None or batch.roll is not roll or batch.deaf is not deaf:
             batch = _Batch(roll, deaf)
             self._batches.append(batch)
-        batch.entries.append((message, before))
-        self._size += len(message.body)
+        batch.entries.append(entry)
+        self._size += len(entry[0].body)
         if self._size > BACKLOG:
             self.finish()
         elif self._handle is None:
@@ -271,7 +269,7 @@ class Turn:
             self._queue(session, [entry for batch in batches for entry in batch.take(session)])
         waves = _waves(batches, queued)
         self._size += sum(wave.size for wave in waves)
-        self._size -= sum(len(message.body) for batch in batches for message, _ in batch.entries)
+        self._size -= sum(len(message.body) for batch in batches for message, *_ in batch.entries)
         self._waves += waves
 
     def _run(self, wave: _Wave, most: int) -> int:
