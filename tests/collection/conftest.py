@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from livecollections import Live
-from livecollections.collection import LiveClient, LiveCollection
+from livecollections.collection import DocumentChange, LiveClient, LiveCollection
 from livecollections.testing.proxy import FaultProxy
 
 from ..models import Person, Seat, Todo
@@ -97,3 +97,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         site.address = address
         site.proxy.aim(address)
         yield site
+
+
+async def take(changes: Any, count: int) -> list[DocumentChange]:
+    """The next so many that a reader is told."""
+    async with asyncio.timeout(10):
+        return [await anext(changes) for _ in range(count)]
