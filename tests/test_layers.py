@@ -20,6 +20,7 @@ PACKAGE = ROOT / "src" / "livecollections"
 LAYERS = {
     "words": ("errors", "version"),
     "pure": (
+        "address",
         "bayeux.acknowledgement",
         "bayeux.advice",
         "bayeux.binding",
@@ -70,7 +71,6 @@ LAYERS = {
         "parameters",
         "options",
         "partition",
-        "place",
         "policy",
         "portable",
         "query",

@@ -13,14 +13,14 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from .address import UNREACHABLE, Addressed
 from .change import Row
 from .errors import Conflict, InvalidDocument
 from .input import Input, pointer
-from .place import UNREACHABLE, Placed
 from .portable import DEEPEST, is_deeper, portable, same
 
 
-class Editing(Placed):
+class Editing(Addressed):
     """What ``Resource`` says of input; its fields are those of a resource."""
 
     creates: Input

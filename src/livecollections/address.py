@@ -1,4 +1,4 @@
-"""Place: where a document is: the address by which URLs name it, and the partition that it is in.
+"""Address: where a document is: what URLs name it by, and the partition that it is in.
 
 Two rules. What is no address is the address of no document. For who has the view of a partition, a row of another one
 is not there. It knows no database, no HTTP, and nothing of what a document holds.
@@ -22,8 +22,8 @@ UNREACHABLE = ("", ".", "..")
 """Last segments that a client's URL loses on its way (RFC 3986, section 5.2.4)."""
 
 
-class Placed:
-    """What ``Resource`` says of places; its fields are those of a resource."""
+class Addressed:
+    """What ``Resource`` says of addresses; its fields are those of a resource."""
 
     path: str
     source: Source
