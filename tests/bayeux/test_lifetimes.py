@@ -124,6 +124,29 @@ async def test_a_session_lives_as_long_as_its_socket_answers() -> None:
     await wait_until(lambda: not server._exchange.sessions)
 
 
+@pytest.mark.parametrize("comes", [True, False])
+async def test_more_of_one_turn_than_may_wait_is_not_kept_long_for_a_client_that_polls_no_more(
+    comes: bool,
+) -> None:
+    limits = Limits(queue_bytes=1_000, stall=5.0 if comes else 0.1)
+    server = Server(timeout=20, policy=Open(), limits=limits)
+    client_id = await connected(server)
+    await request(server, subscribe(client_id, "/chat"))
+    session = server._exchange.sessions[client_id]
+    polling = asyncio.create_task(request(server, connect(client_id, id="held")))
+    await wait_until(lambda: session.held is not None)
+    for number in range(30):
+        server.publish_nowait("/chat", [number, "x" * 100])
+    heard = (await polling).messages
+    while comes and session.queue:
+        heard += (await request(server, connect(client_id, id=f"c{len(heard)}"))).messages
+    numbers = [message["data"][0] for message in heard if "data" in message]
+    assert numbers == [*range(30 if comes else len(numbers))]
+    if not comes:
+        await wait_until(lambda: session.has_ended)
+    assert session.has_ended is not comes
+
+
 async def test_without_pings_a_socket_is_not_aborted_and_its_session_expires() -> None:
     server = Server(timeout=0.1, ping=None, pong=0.05, policy=Open(), limits=Limits(alone=5))
     client_id = await handshake(server)

@@ -91,6 +91,12 @@ class Lifetimes:
         """There is a sign of it: it lives on."""
         session.deadline = self.deadline() + session.pause
 
+    def shorten(self, session: Session, seconds: float) -> None:
+        """Unless there is another sign of it so soon, beyond the time that it was told to wait, it expires."""
+        session.deadline = min(
+            session.deadline, self._clock() + self._pace.interval + session.pause + seconds
+        )
+
     def watch(self, session: Session) -> None:
         """Look at it when something may be due."""
         slot = self._wheel.slot(self._next(session))

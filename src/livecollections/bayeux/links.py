@@ -89,6 +89,8 @@ class Links:
         self.settle(session)
         if session.has_ended:
             return
+        session.shorten()
+        is_overfull = session.is_overfull
         session.put_back()
         session.shorten()
         session.link, session.flowing, session.writing_since = None, False, None
@@ -96,6 +98,8 @@ class Links:
         if session.held is not None and session.held.link is link:
             session.release()
         self.touch(session)
+        if is_overfull:
+            self._lifetimes.shorten(session, self.limits.stall)
         self._lifetimes.watch(session)
 
     def _give_up(self, link: Link) -> None:

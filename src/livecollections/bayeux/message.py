@@ -55,7 +55,8 @@ class Limits:
     channel: characters of a channel's name.  subscriptions: of one session.  queue_bytes: waiting for one
     session that does not take them.  unacknowledged_bytes: the same, and sent but not acknowledged, of one that
     acknowledges.  positions: channels with a history that one session can be behind in.
-    stall: seconds for which a socket takes no byte before what waits for it is squashed.  errors: unreadable
+    stall: seconds for which a socket takes no byte before what waits for it is squashed, and for which more than may
+    wait, as one turn of the loop may bring, waits for who does not poll again.  errors: unreadable
     frames on one socket before it is closed.  alone: seconds for which a socket may be without a session.
     sessions_per_address: that live, of one address.  url: bytes of a path with its query.  upload: seconds for
     which a body may take to come.  strangers: sockets without a session, of all clients.  strangers_address: of

@@ -462,6 +462,11 @@ class Session:
         if self.size > self.share:
             self._withdraw()
 
+    @property
+    def is_overfull(self) -> bool:
+        """Whether one turn of the loop has brought more than may wait, and its client did not take it all."""
+        return len(self.queue) > 1 and self.size > self.limit
+
     def _withdraw(self) -> None:
         """Give up what the history can tell again."""
         # In the order in which they were queued: what is told again comes in that order.
