@@ -68,7 +68,7 @@ class Ledger:
     entries: all that the log of this file ever held, in order, with what has been trimmed since.
     trimmed: the number of the last entry that has been.  origins: those of all entries, also of those that a
     restored file lost.  forks: how often the log went back in time.  is_blind: somebody has dropped a trigger, and
-    the log does not say RESET yet.  blinds: how often that was so.  groundless: the
+    the log does not say yet that they are back.  blinds: how often that was so.  groundless: the
     RESETs that say so of a time when it was not.
     """
 
@@ -165,9 +165,11 @@ class Ledger:
         if entry.method == "RESET":
             # What happened before it may have gone round the triggers.
             self._resets.append(entry.number)
-            if not self.is_blind and entry.cause == REINSTALLED:
-                self.groundless.append(entry)
-            self.is_blind = False
+            if entry.cause == REINSTALLED:
+                # Another RESET may come first: the triggers are still off then.
+                if not self.is_blind:
+                    self.groundless.append(entry)
+                self.is_blind = False
             for key in self.rows.keys() | rows.keys():
                 self._note(entry.number, key, rows.get(key))
             self.rows = dict(rows)

@@ -225,6 +225,12 @@ def test_a_reset_that_one_backup_had_lost_and_a_later_one_brings_back_is_one_res
     assert play(HOLDER, *steps).failure is None
 
 
+@pytest.mark.parametrize("later", [0.005, 0.015, 0.025])
+def test_a_reset_of_another_cause_does_not_end_the_time_without_triggers(later: float) -> None:
+    steps = (insert(2, "a"), insert(4, "b"), Step(4, "trim", 0), Step(4 + later, "capture", 0))
+    assert play(HOLDER, *steps).failure is None
+
+
 # What it costs
 
 
