@@ -56,11 +56,11 @@ docs: .venv/.installed ## Build the documentation into docs/_site
 	@$(BIN)/python docs/build.py
 
 clean: ## Remove what setup made
-	rm -rf .venv node_modules dist docs/_site src/livecollections/demo/static/vendor
+	rm -rf .venv node_modules tests/openapi/types/node_modules dist docs/_site src/livecollections/demo/static/vendor
 
 # What tests and benches need beyond setup; quick when it is there already. nginx would begin to serve port 80 when it is
 # installed, and again when the machine starts: the policy keeps it from the first, systemctl from the second.
-setup-test: setup .venv/.tested
+setup-test: setup .venv/.tested .venv/.types
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
 	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \
@@ -111,6 +111,10 @@ setup-bench: setup-test .venv/.benched
 	@command -v npm >/dev/null || { echo 'Node 20 or newer, with npm, is needed for the browser files of the demo'; exit 1; }
 	@echo 'installing npm packages'
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+.venv/.types: tests/openapi/types/package.json tests/openapi/types/package-lock.json | .venv/.made
+	@cd tests/openapi/types && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 .venv/.vendored: .venv/.npm .venv/.installed hatch_build.py $(VENDOR)

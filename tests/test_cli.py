@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -105,6 +106,17 @@ def test_no_argument_lists_the_commands(tmp_path: Path) -> None:
         assert re.search(rf"\b{name}\b", listed)
 
 
+def test_openapi_prints_the_document_and_opens_nothing(here: Path) -> None:
+    for target in ("notes:live", "notes:app"):
+        run = finished("openapi", target, cwd=here)
+        assert (run.returncode, run.stderr) == (0, "")
+        assert json.loads(run.stdout)["paths"].keys() == {"/api/notes", "/api/notes/{id}"}
+    (here / "faulty.py").write_text(FAULTY)
+    run = finished("openapi", "faulty:mounted", cwd=here)
+    assert json.loads(run.stdout)["info"]["title"] == "FastAPI"
+    assert not (here / "notes.db").exists()
+
+
 def test_help_is_quick_to_load(tmp_path: Path) -> None:
     code = "import sys, livecollections.cli; print(*{name.partition('.')[0] for name in sys.modules})"
     run = finished("-c", code, cwd=tmp_path, program=Path(sys.executable))
@@ -202,6 +214,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     [
         (("run", "nowhere:app"), "there is no module nowhere"),
         (("run", "notes.deep:app"), "there is no module notes.deep"),
+        (("openapi", "notes:Note"), "serves no Live"),
         (("run", "notes:nothing"), "module notes has no attribute nothing"),
         (("run", "notes:live.nothing"), "module notes has no attribute live.nothing"),
         (("run", "notes:number"), "neither an ASGI application nor a Live"),

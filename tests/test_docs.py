@@ -139,7 +139,7 @@ def test_commands_parse(snippet: Snippet) -> None:
     subprocess.run(["bash", "-n", "-c", snippet.text], timeout=10, check=True)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
     for line in snippet.text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True)
+        words = shlex.split(line.partition(" > ")[0], comments=True)
         if words[:1] == ["make"]:
             assert {word for word in words[1:] if "=" not in word} <= targets, line
         if words and words[0].endswith("livecollections"):

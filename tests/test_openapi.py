@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from livecollections.openapi import document, merge
+from livecollections.openapi.examples import NoExample, example_of
 from livecollections.resource import Resource
 from tests.models import Book, Everything, Person, Seat, Stamped, Todo, Token, resource_of
 
@@ -107,7 +108,7 @@ def test_a_resource_has_its_methods_and_answers(resources: list[Resource]) -> No
     }  # fmt: skip
     assert {"Live-Seq", "Live-Channel", "Live-Signal"} <= listed["responses"]["200"]["headers"].keys()
     assert {
-        "sort", "skip", "limit", "since", "If-None-Match", "Last-Event-ID", "id", "title", "completed", "order",
+        "sort", "skip", "limit", "If-None-Match", "Last-Event-ID", "id", "title", "completed", "order",
     } <= {each["name"] for each in listed["parameters"]}  # fmt: skip
     (limit,) = (each for each in listed["parameters"] if each["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 0, "maximum": 50, "default": 50}
@@ -161,6 +162,64 @@ def test_a_type_without_a_schema_may_be_anything() -> None:
         title: Resource
 
     check(document([resource_of(Todo, read=Odd)]))
+
+
+def test_examples_are_what_the_model_accepts(resources: list[Resource]) -> None:
+    described = document(resources)
+    for resource in resources:
+        name = resource.read.__name__
+        (example,) = schema(described, f"{name}Create")["examples"]
+        assert resource.create_values(example)
+        (example,) = schema(described, f"{name}Update")["examples"]
+        assert not {resource.fields[each].attribute for each in example} & set(resource.source.key)
+        for shown in schema(described, name).get("examples", []):
+            assert shown.keys() == {*resource.fields, *resource.computed}
+
+
+@pytest.mark.parametrize(
+    ("told", "example"),
+    [
+        ({"type": "integer", "minimum": 5}, 5),
+        ({"type": "integer", "exclusiveMinimum": 5}, 6),
+        ({"type": "number", "maximum": -2}, -2),
+        ({"type": "string", "minLength": 13}, "a few words.."),
+        ({"type": "string", "maxLength": 3}, "a f"),
+        ({"type": "string", "format": "date"}, "2030-01-31"),
+        ({"anyOf": [{"type": "string", "pattern": "^x$"}, {"type": "boolean"}, {"type": "null"}]}, True),
+        ({"enum": ["red", "blue"]}, "red"),
+        ({"$ref": "#/$defs/A", "$defs": {"A": {"const": 7}}}, 7),
+        ({"type": "integer", "default": 3}, 3),
+        ({"properties": {"a": {"type": "string", "pattern": "x"}, "b": {"type": "boolean"}}}, {"b": True}),
+        ({"title": "Anything"}, None),
+    ],
+)
+def test_an_example_is_made_of_a_schema(told: dict[str, Any], example: Any) -> None:
+    assert example_of(told) == example
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"type": "string", "pattern": "^x$"},
+        {"type": "string", "format": "hostname"},
+        {"type": "string", "format": "uuid", "maxLength": 3},
+        {"type": "integer", "multipleOf": 7},
+        {"type": "array", "minItems": 1},
+        {"anyOf": [{"type": "null"}]},
+        {"properties": {"a": {"type": "string", "pattern": "x"}}, "required": ["a"]},
+    ],
+)
+def test_what_can_not_be_made_up_has_none(told: dict[str, Any]) -> None:
+    with pytest.raises(NoExample):
+        example_of(told)
+
+
+def test_integers_that_are_shown_may_be_texts(resources: list[Resource]) -> None:
+    described = document(resources)
+    shown = schema(described, "Seat")["properties"]["place"]["anyOf"]
+    assert [each["type"] for each in shown] == ["integer", "string"]
+    assert re.search(shown[1]["pattern"], str(2**53 + 1))
+    assert schema(described, "SeatCreate")["properties"]["place"]["type"] == "integer"
 
 
 def test_it_joins_a_hosts_document_and_leaves_it_as_it_was(resources: list[Resource]) -> None:

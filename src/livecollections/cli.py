@@ -24,7 +24,9 @@ from .errors import LiveError
 from .version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
+
+    from .live import Live
 
     Message = MutableMapping[str, Any]
 
@@ -166,6 +168,24 @@ def new_epoch(database_url: DatabaseURL) -> None:
 
 
 @cli.command()
+def openapi(
+    target: Annotated[str, typer.Argument(metavar="MODULE:ATTR", help="An ASGI application or a Live.")],
+    release: Annotated[
+        str | None,
+        typer.Option(metavar="RANGE", help="A release of the API; the newest, if none is named."),
+    ] = None,
+) -> None:
+    """Print the OpenAPI document of an application; no database is opened."""
+    _, app = load(target)
+    lives = list(lives_of(app))
+    if not lives:
+        fail(f"{target} serves no Live")
+    # FastAPI's own document has our resources in it.
+    described = app.openapi() if hasattr(app, "openapi") and release is None else lives[0]._openapi(release)
+    print(json.dumps(described, indent=2))
+
+
+@cli.command()
 def tail(
     url: ServerURL,
     channels: Annotated[list[str], typer.Argument(metavar="CHANNEL...", help="Names or patterns: /chat/*")],
@@ -244,11 +264,19 @@ def load(target: str) -> tuple[str, Any]:
 def rehearse(app: Any, workers: int) -> None:
     """Find out, before there are workers, what would stop each of them."""
     from . import live
+
+    for found in lives_of(app):
+        asyncio.run(live.rehearse(found, workers))
+
+
+def lives_of(app: Any) -> Iterator[Live]:
+    """Each Live that an application serves."""
     from .lifespan import Wrapped
+    from .live import Live, LiveRoute
 
     for part in (app, *getattr(app, "routes", ())):
-        if isinstance(part, live.LiveRoute | Wrapped) and isinstance(part.live, live.Live):
-            asyncio.run(live.rehearse(part.live, workers))
+        if isinstance(part, LiveRoute | Wrapped) and isinstance(part.live, Live):
+            yield part.live
 
 
 def is_live(found: Any) -> bool:

@@ -306,16 +306,18 @@ class Live(LiveRouter):
             raise ConfigurationError(f"wrap: an ASGI application is needed, not {app!r}")
         return Wrapped(app, LiveRoute(self), self)
 
-    def _openapi(self) -> dict[str, Any]:
-        return openapi.document(self._described())
+    def _openapi(self, release: str | None = None) -> dict[str, Any]:
+        return openapi.document(self._described(release))
 
-    def _described(self) -> list[Resource]:
-        """The resources of the newest release."""
+    def _described(self, release: str | None = None) -> list[Resource]:
+        """The resources of a release; of the newest, if None."""
         started = self._started
         described = self._describe_all() if started is None else [one.resource for one in started.views]
         resources = [Views(one, one.policy).shown for one in described]
-        newest = self._releases.names[-1:]
-        return [one for one in resources if not newest or newest[0] in self._releases.having(one)]
+        if not self._releases:
+            return resources
+        chosen = self._releases.choose(release)
+        return [one for one in resources if chosen in self._releases.having(one)]
 
     # Using it from Python
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.exceptions import HTTPException
 
@@ -201,6 +202,25 @@ async def test_one_that_holds_the_transaction_too_long_is_undone(
         is_problem(await api.client.delete("/api/todos/1"), 500)
         await asyncio.wait_for(cancelled.wait(), 10)
         assert kept(api) == before
+
+
+@pytest.mark.parametrize("policy", [None, True])
+async def test_they_are_told_who_asks(tmp_path: Path, policy: bool | None) -> None:
+    told: list[Any] = []
+    live = Live(
+        f"sqlite:///{tmp_path / 'users.db'}",
+        synchronous="NORMAL",
+        authenticate=lambda connection, ext: connection.headers.get("x-user"),
+    )
+    hooks: Any = dict.fromkeys(("before_validate", "after_commit"), lambda found: told.append(found.user))
+    live.add_resource("/api/todos", Todo, policy=policy, **hooks)
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for method, path, body in (("POST", "/api/todos", {"title": "x"}), *WRITES[1:]):
+            answer = await client.request(method, path, json=body, headers={"X-User": "ada"})
+            assert answer.is_success, answer.text
+        assert (await client.post("/api/todos", json=[{"title": "y"}], headers={"X-User": "ada"})).is_success
+    assert told == ["ada"] * 10
 
 
 async def test_what_a_hook_sets_must_be_a_column(tmp_path: Path) -> None:

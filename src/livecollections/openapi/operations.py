@@ -12,6 +12,7 @@ from typing import Any
 
 from ..operators import OPERATORS
 from ..resource import Resource
+from .examples import exemplified
 from .schemas import Schema, Schemas, input_schema, read_schema, text_schema
 
 _SEQ = "The place in the log up to which every change is in the body."
@@ -41,19 +42,24 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "A repeated request with the same key and body is answered, but not done again (24 hours).",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+}
+_TAGS: Schema = {
+    "type": "string",
+    "pattern": r'^(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*$|^\*$',
+    "examples": ['"9d3f5a0c41b7e2d86f10a4c3"'],
 }
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
     "description": "Tags of what the caller has: 304 if it is as it was.",
-    "schema": {"type": "string"},
+    "schema": _TAGS,
 }
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "description": "Tags of what the caller saw: done only if it still is.",
-    "schema": {"type": "string"},
+    "schema": _TAGS,
 }
 _PREFER = {
     "name": "Prefer",
@@ -64,7 +70,7 @@ _PREFER = {
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
     "in": "header",
-    "description": "Streams only: begin after this seq.",
+    "description": "Streams only, where `since` in the query says the same: begin after this seq.",
     "schema": {"type": "string"},
 }
 _PROBLEM: Schema = {
@@ -89,27 +95,47 @@ _PROBLEM: Schema = {
         },
     },
     "required": ["type", "title", "status", "detail"],
+    "examples": [
+        {
+            "type": "about:blank",
+            "title": "Unprocessable Content",
+            "status": 422,
+            "detail": "/title: Field required",
+            "errors": [{"pointer": "/title", "detail": "Field required"}],
+        }
+    ],
 }
-_POINTER: Schema = {"type": "string", "description": "A JSON pointer (RFC 6901)."}
+_POINTER: Schema = {
+    "type": "string",
+    "pattern": "^(/([^~/]|~[01])*)*$",
+    "description": "A JSON pointer (RFC 6901).",
+}
+_OPERATED: Schema = {"type": "object", "propertyNames": {"pattern": r"^[^.$][^.]*(\.[^.$][^.]*){0,3}$"}}
+_STEPS: list[tuple[list[str], Schema]] = [
+    (["add", "replace", "test"], {"path": _POINTER, "value": {}}),
+    (["move", "copy"], {"path": _POINTER, "from": _POINTER}),
+    (["remove"], {"path": {**_POINTER, "minLength": 1}}),
+]
 _JSON_PATCH: Schema = {
     "type": "array",
     "description": "RFC 6902.",
     "items": {
-        "type": "object",
-        "properties": {
-            "op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]},
-            "path": _POINTER,
-            "from": _POINTER,
-            "value": {},
-        },
-        "required": ["op", "path"],
+        "anyOf": [
+            {"type": "object", "properties": {"op": {"enum": names}, **more}, "required": ["op", *more]}
+            for names, more in _STEPS
+        ]
     },
+    "examples": [[{"op": "test", "path": "", "value": {}}]],
 }
+_OPERANDS: Schema = {"$pop": {"enum": [1, -1]}, "$inc": {"type": "number"}}
 _UPDATE_OPERATORS: Schema = {
     "type": "object",
     "description": "Fields, and what is to be done with each; dots lead into JSON.",
-    "properties": {operator: {"type": "object"} for operator in OPERATORS},
+    "properties": {
+        operator: {**_OPERATED, "additionalProperties": _OPERANDS.get(operator, {})} for operator in OPERATORS
+    },
     "additionalProperties": False,
+    "examples": [{"$set": {}}],
 }
 _TEXT: Schema = {"type": "string"}
 _PROBLEMS = {
@@ -135,10 +161,12 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
     problem = schemas.add("Problem", _PROBLEM)
     name = resource.read.__name__
     generated = [column.attribute for column in resource.source.columns if column.generated]
-    shown = schemas.add(name, read_schema(resource))
-    create = schemas.add(f"{name}Create", input_schema(resource.creates, [*generated, *resource.read_only]))
+    shown = schemas.add(name, exemplified(read_schema(resource)))
+    created = input_schema(resource.creates, [*generated, *resource.read_only])
+    create = schemas.add(f"{name}Create", exemplified(created))
     unchangeable = resource.read_only - {resource.locking}
-    update = schemas.add(f"{name}Update", input_schema(resource.updates, unchangeable))
+    keys = [each for each, field in resource.fields.items() if field.attribute in resource.source.key]
+    update = schemas.add(f"{name}Update", exemplified(input_schema(resource.updates, unchangeable), keys))
     patch = schemas.add(f"{name}Patch", input_schema(resource.updates, unchangeable, is_patch=True))
     json_patch = schemas.add("JsonPatch", _JSON_PATCH)
     update_operators = schemas.add("UpdateOperators", _UPDATE_OPERATORS)
@@ -286,15 +314,18 @@ def _list_content(shown: Schema) -> Schema:
 
 def _list_parameters(resource: Resource) -> list[Schema]:
     fields = ", ".join(resource.fields)
-    limit: Schema = {"type": "integer", "minimum": 0}
+    limit: Schema = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
     if resource.limit is not None:
         limit = {**limit, "maximum": resource.limit, "default": resource.limit}
     known: list[tuple[str, Schema, str]] = [
         ("conditions", _CONDITIONS, _FILTER),
-        ("sort", {"type": "string"}, f"Fields with commas between, and - before those that fall: {fields}."),
-        ("skip", {"type": "integer", "minimum": 0}, "How many to pass over."),
+        (
+            "sort",
+            {"type": "string", "pattern": _sorted(resource.fields)},
+            f"Fields with commas between, and - before those that fall: {fields}.",
+        ),
+        ("skip", {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}, "How many to pass over."),
         ("limit", limit, "The most to show."),
-        ("since", {"type": "string"}, "Streams only: begin after this seq."),
     ]
     parameters = [_query_parameter(*each) for each in known]
     reserved = {"conditions", "sort", "skip", "limit"}
@@ -307,6 +338,11 @@ def _list_parameters(resource: Resource) -> list[Schema]:
 def _selection(resource: Resource) -> list[Schema]:
     """What says which documents are meant."""
     return [each for each in _list_parameters(resource) if each["in"] == "query" and each["name"] != "since"]
+
+
+def _sorted(names: Iterable[str]) -> str:
+    step = f"-?({'|'.join(map(re.escape, names))})"
+    return f"^({step}(,{step})*)?$"
 
 
 def _query_parameter(name: str, schema: Schema, description: str) -> Schema:

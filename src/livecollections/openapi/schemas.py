@@ -6,17 +6,22 @@ What a body may not name is not in them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
+from pydantic.errors import PydanticSchemaGenerationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from ..field import Field
+from ..field import LARGEST_INTEGER, Field
 from ..input import Input
 from ..resource import Resource
 
 Schema = dict[str, Any]
+
+_BASE64 = "^([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-]{2}==|[A-Za-z0-9+/_-]{3}=)?$"
+_BIG_INTEGER: Schema = {"type": "string", "pattern": "^-?[1-9][0-9]{15,18}$"}
 
 
 class Schemas:
@@ -72,7 +77,11 @@ def read_schema(resource: Resource) -> Schema:
     known = schema.get("properties", {})
     hideable = {resource.name_of(attribute) for attribute in resource.policy.hideable}
     required = [name for name in shown if name not in hideable]
-    return {**schema, "properties": {name: known.get(name, {}) for name in shown}, "required": required}
+    properties = {name: known.get(name, {}) for name in shown}
+    return {
+        name: _with_big_integers(each)
+        for name, each in {**schema, "properties": properties, "required": required}.items()
+    }
 
 
 def input_schema(entered: Input, left_out: Iterable[str], is_patch: bool = False) -> Schema:
@@ -88,5 +97,27 @@ def input_schema(entered: Input, left_out: Iterable[str], is_patch: bool = False
 
 def text_schema(field: Field) -> Schema:
     """The values of a field as parameters, by their types alone."""
-    simple = {int: "integer", bool: "boolean", float: "number"}
-    return {"type": simple.get(field.type, "string")}
+    if field.type is int:
+        return {"type": "integer", "minimum": -LARGEST_INTEGER - 1, "maximum": LARGEST_INTEGER}
+    if field.type is bytes:
+        return {"type": "string", "contentEncoding": "base64", "pattern": _BASE64}
+    if field.type is Decimal:
+        return {"type": "string", "pattern": r"^-?[0-9]{1,15}(\.[0-9]{1,10})?$"}
+    try:
+        schema = TypeAdapter(field.type).json_schema(schema_generator=_Lenient)
+    except PydanticSchemaGenerationError:
+        return {"type": "string"}
+    told: Schema = {name: schema[name] for name in ("type", "format", "enum", "anyOf") if name in schema}
+    return told or {"type": "string"}
+
+
+def _with_big_integers(part: Any) -> Any:
+    """A schema of what is shown: integers that JavaScript would round are shown as texts."""
+    if isinstance(part, list):
+        return [_with_big_integers(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("type") == "integer" and not ("minimum" in part and "maximum" in part):
+        rest = {name: each for name, each in part.items() if name != "type"}
+        return {**rest, "anyOf": [{"type": "integer"}, _BIG_INTEGER]}
+    return {name: _with_big_integers(each) for name, each in part.items()}

@@ -123,7 +123,7 @@ class Request:
             raise UnsupportedMediaType("the body's type must be application/json")
         parameters = self.headers["content-type"].partition(";")[2]
         name, _, charset = parameters.partition(";")[0].strip().lower().partition("=")
-        if name == "charset" and charset.strip('"') not in ("utf-8", "utf8", "us-ascii"):
+        if name == "charset" and charset.split(" ")[0].strip('"') not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaType("JSON is UTF-8")
 
     async def body(self, limit: int) -> bytes:

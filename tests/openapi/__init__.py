@@ -1,0 +1,1 @@
+"""OpenAPI against what is served: a run of schemathesis, and TypeScript's types."""
