@@ -193,7 +193,7 @@ class Live(LiveRouter):
             self.bayeux.add_history(channel, feed)
             stack.callback(self.bayeux.remove_history, channel)
         self._guard(rights, stack)
-        webhooks = Webhooks(described, self._store, self._clock)
+        webhooks = Webhooks((one.told for one in views), self._store, self._clock)
         runs = [
             ListenerRun(listener, heard[listener.model].name, self._store, feed, self._clock)
             for listener in self._all_listeners()

@@ -52,6 +52,12 @@ class Views:
         hidden = self.policy.always_hidden
         return self._narrow(hidden, frozenset(), self.resource.rights) if hidden else self.resource
 
+    @property
+    def told(self) -> Resource:
+        """The resource without the fields that anybody does not see: for who is no user."""
+        hidden = self.policy.hideable
+        return self._narrow(hidden, frozenset(), frozenset()) if hidden else self.resource
+
     # Of a user
 
     def of(self, user: Any, texts: Mapping[str, str]) -> Resource:

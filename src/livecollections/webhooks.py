@@ -33,6 +33,7 @@ from .resource import Resource
 from .signature import key_of, sign
 from .stores.base import Letter, Store
 from .version import __version__
+from .view import seen
 
 logger = logging.getLogger("livecollections.webhooks")
 
@@ -143,6 +144,9 @@ class Delivery:
                 return
 
     async def _deliver(self, change: Change) -> None:
+        visible = seen(self._resource, change)
+        if visible is None:
+            return
         found = await self._store.letters.read(self.name, ("failing", "ended", "resumed"))
         standing = {letter.state: letter for letter in found}
         if "ended" in standing:
@@ -150,7 +154,7 @@ class Delivery:
         letter = standing.get("failing")
         if letter is None or letter.seq != change.seq:
             # What was not posted while the webhook had ended is told as a reset, which stands for this change too.
-            told: Change = replace(change, method="RESET") if "resumed" in standing else change
+            told: Change = replace(change, method="RESET") if "resumed" in standing else visible
             letter = Letter(self.name, change.seq, await self._body(told))
         while letter.state == "failing":
             await self._sleep_until(letter.due)
@@ -166,12 +170,12 @@ class Delivery:
 
     async def _body(self, change: Change) -> bytes:
         data = message(self._resource, change, await self._store.cursor(self.durable))
-        named = self._resource.path.strip("/").replace("/", ".")
+        named = ".".join(part for part in self._resource.path.strip("/").split("/") if "{" not in part)
         return orjson.dumps(
             {
                 "type": f"{named}.{_EVENTS[change.method]}",
                 "timestamp": datetime.fromtimestamp(change.at, UTC).isoformat().replace("+00:00", "Z"),
-                "data": {"channel": self._resource.channel, **data},
+                "data": data,
             }
         )
 
@@ -241,7 +245,7 @@ class Delivery:
 class Webhooks:
     """All webhooks of a Live.
 
-    resources: those that may have some.  clock: gives the seconds since 1970.
+    resources: those that may have some, as they are told to who is no user.  clock: gives the seconds since 1970.
     """
 
     def __init__(self, resources: Iterable[Resource], store: Store, clock: Callable[[], float]) -> None:

@@ -49,7 +49,6 @@ async def test_changes_are_posted_in_order_as_subscribers_hear_them(tmp_path: Pa
         assert kinds == [f"api.orders.{event}" for event in ("created", "created", "updated", "deleted")]
         told = [message["data"] for message in receiver.taken]
         assert told[2] == {
-            "channel": PATH,
             "method": "PUT",
             "body": {"id": 1, "text": "c"},
             "seq": told[2]["seq"],
@@ -61,6 +60,24 @@ async def test_changes_are_posted_in_order_as_subscribers_hear_them(tmp_path: Pa
         assert [each["webhook-id"] for each in receiver.headers] == [f"{NAME}_{each['seq']}" for each in told]
         assert {each["content-type"] for each in receiver.headers} == {"application/json"}
         assert len(receiver.clients) == 1, "one connection serves them all"
+
+
+async def test_what_is_hidden_from_anybody_is_not_posted(tmp_path: Path) -> None:
+    async with receiving() as (receiver, url):
+        live = Live(f"sqlite:///{tmp_path / 'shop.db'}")
+        hooks = [Webhook(url, SECRET, allow_private=True)]
+        live.add_resource(PATH, Order, hidden={"secret": lambda user: user is None}, webhooks=hooks)
+        async with live:
+            await order(live, "a")
+            for attribute, value in (("secret", "told to nobody"), ("text", "b")):
+                async with live.session() as session:
+                    setattr(await session.get(Order, 1), attribute, value)
+                    await session.commit()
+            await wait_until(lambda: len(receiver.taken) == 2)
+    assert [each["data"]["body"] for each in receiver.heard] == [
+        {"id": 1, "text": "a"},
+        {"id": 1, "text": "b"},
+    ]
 
 
 async def test_only_what_is_asked_for_is_posted(tmp_path: Path) -> None:
