@@ -9,10 +9,13 @@ import socket
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from livecollections import Live
+from livecollections.cli import warn_if_open
 from livecollections.version import __version__
 
 from .command import command, finished
@@ -344,3 +347,16 @@ def test_new_epoch_draws_another(tmp_path: Path) -> None:
     assert re.fullmatch(r"[0-9a-f]{8}", first)
     assert re.fullmatch(r"[0-9a-f]{8}", second)
     assert first != second
+
+
+def test_it_says_that_others_may_come_in_unless_somebody_asks_who_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def authenticate(connection: Any, ext: Any) -> None:
+        """Nobody is known."""
+
+    warn_if_open("0.0.0.0", Live("sqlite://").app)
+    assert "without authentication" in capsys.readouterr().err
+    warn_if_open("0.0.0.0", Live("sqlite://", authenticate=authenticate).app)
+    warn_if_open("127.0.0.1", Live("sqlite://").app)
+    assert capsys.readouterr().err == ""

@@ -117,7 +117,7 @@ def run(
     if workers > 1:
         rehearse(app, workers)
     if workers > 1 or reload:
-        supervise(path, host, port, workers, reload)
+        supervise(path, app, host, port, workers, reload)
     else:
         serve(app, host, port, access_log=True)
 
@@ -337,7 +337,7 @@ def serve(app: Any, host: str, port: int, access_log: bool = False) -> None:
 
     listening = listen(host, port)
     announced = Announced(app, address_of(listening))
-    warn_if_open(host)
+    warn_if_open(host, app)
     settings = uvicorn_settings(access_log=access_log, log_level="info" if access_log else "warning")
     server = uvicorn.Server(uvicorn.Config(announced, **settings))
 
@@ -355,13 +355,13 @@ def serve(app: Any, host: str, port: int, access_log: bool = False) -> None:
         raise announced.error
 
 
-def supervise(path: str, host: str, port: int, workers: int, reload: bool) -> None:
+def supervise(path: str, app: Any, host: str, port: int, workers: int, reload: bool) -> None:
     """Serve in several processes, or in one that is started again when a source file changes."""
     import uvicorn
     from uvicorn.supervisors import ChangeReload, Multiprocess
 
     listening = listen(host, port)
-    warn_if_open(host)
+    warn_if_open(host, app)
     print(address_of(listening), flush=True)
     config = uvicorn.Config(path, workers=workers, reload=reload, **uvicorn_settings())
     if reload:
@@ -408,9 +408,10 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def warn_if_open(host: str) -> None:
+def warn_if_open(host: str, app: Any) -> None:
     """Say in one line that others may come in, where they may."""
-    if host == "localhost":
+    lives = list(lives_of(app))
+    if host == "localhost" or (lives and all(live._caller.knows_users for live in lives)):
         return
     try:
         if ipaddress.ip_address(host).is_loopback:
