@@ -244,7 +244,8 @@ class Live(LiveRouter):
         bayeux = self._prefix + self._faye
         resources = [one.resource for one in views]
         others = [BayeuxRoute(bayeux, self.bayeux), *status.routes(self._prefix, bayeux, resources, feed)]
-        routes = partial(rest.routes, allowed_origins=self._allowed_origins)
+        peers = {one.resource.source.model: one for one in reversed(views) if "GET" in one.resource.methods}
+        routes = partial(rest.routes, allowed_origins=self._allowed_origins, peers=peers)
         served = [(one.resource, routes(one, self._store, self.bayeux, self._caller)) for one in views]
         return paths_of(self._releases, served, others)
 

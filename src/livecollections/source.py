@@ -6,7 +6,7 @@ A store describes a model as a Source. This module knows no database.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .change import Key, Row
@@ -39,14 +39,29 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Relation:
+    """Rows of another model that belong to a row: those whose ``there`` are as its ``here``, attribute by attribute.
+
+    name: by which it is asked for.  many: there may be several.
+    """
+
+    name: str
+    model: type
+    here: tuple[str, ...]
+    there: tuple[str, ...]
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A table as the layers above see it: ``columns`` that leave the database (excluded ones are not here),
-    ``key`` the attributes of its primary key in order, ``model`` the user's class."""
+    ``key`` the attributes of its primary key in order, ``model`` the user's class, ``relations`` to other models."""
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     model: type
+    relations: tuple[Relation, ...] = field(default=(), kw_only=True, compare=False)
 
     def key_of(self, row: Row) -> Key:
         """The key of a row."""

@@ -33,8 +33,10 @@ def merge(host: dict[str, Any], resources: Iterable[Resource]) -> dict[str, Any]
     merged = deepcopy(host)
     schemas = Schemas(merged.setdefault("components", {}).setdefault("schemas", {}))
     paths = merged.setdefault("paths", {})
-    for resource in resources:
-        for path, operations in paths_of(resource, schemas).items():
+    offered = list(resources)
+    models = {resource.source.model for resource in offered if "GET" in resource.methods}
+    for resource in offered:
+        for path, operations in paths_of(resource, schemas, models).items():
             paths[path] = {**operations, **paths.get(path, {})}
     return merged
 

@@ -7,13 +7,13 @@ against a server compares them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ..operators import OPERATORS
 from ..resource import Resource
 from .examples import exemplified
-from .schemas import Schema, Schemas, input_schema, read_schema, text_schema
+from .schemas import Schema, Schemas, input_schema, read_schema, relationships, text_schema
 
 _SEQ = "The place in the log up to which every change is in the body."
 _SEQ_HEADER: Schema = {"Live-Seq": {"description": _SEQ, "schema": {"type": "string"}}}
@@ -156,12 +156,13 @@ _CONDITIONS: Schema = {"type": "string", "contentMediaType": "application/json"}
 _FILTER = """MongoDB's operators, as `{"order": {"$gt": 5}}`; in brackets too: `conditions[order][$gt]=5`."""
 
 
-def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
-    """The two paths of a resource, each with its operations."""
+def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -> dict[str, Schema]:
+    """The two paths of a resource, each with its operations. models: that some resource offers."""
+    populate = _populate(resource, models)
     problem = schemas.add("Problem", _PROBLEM)
     name = resource.read.__name__
     generated = [column.attribute for column in resource.source.columns if column.generated]
-    shown = schemas.add(name, exemplified(read_schema(resource)))
+    shown = schemas.add(name, exemplified(read_schema(resource, models)))
     created = input_schema(resource.creates, [*generated, *resource.read_only])
     create = schemas.add(f"{name}Create", exemplified(created))
     unchangeable = resource.read_only - {resource.locking}
@@ -196,7 +197,7 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
             "list",
             {"200": listed, **unchanged},
             (400, 406, 412, 503),
-            parameters=_list_parameters(resource),
+            parameters=[*populate, *_list_parameters(resource)],
         ),
         "POST": operation(
             f"Create a {name}, or several",
@@ -232,7 +233,7 @@ def paths(resource: Resource, schemas: Schemas) -> dict[str, Schema]:
             "read",
             {"200": whole, **unchanged},
             (400, 404, 406, 412, 503),
-            parameters=[_IF_NONE_MATCH],
+            parameters=[*populate, _IF_NONE_MATCH],
         ),
         "PUT": operation(
             f"Replace a {name}",
@@ -310,6 +311,13 @@ def _list_content(shown: Schema) -> Schema:
         **_formats({"type": "array", "items": shown}),
         "text/event-stream": {"schema": {"type": "string", "contentSchema": message}},
     }
+
+
+def _populate(resource: Resource, models: Collection[type]) -> list[Schema]:
+    names = "|".join(re.escape(relation.name) for relation in relationships(resource, models))
+    schema = {"type": "string", "pattern": f"^({names})(,({names})){{0,2}}$"}
+    told = "What is referred to, in each document, as its own resource shows it; dots lead further."
+    return [_query_parameter("populate", schema, told)] if names else []
 
 
 def _list_parameters(resource: Resource) -> list[Schema]:

@@ -5,7 +5,7 @@ What a body may not name is not in them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 from ..field import LARGEST_INTEGER, Field
 from ..input import Input
 from ..resource import Resource
+from ..source import Relation
 
 Schema = dict[str, Any]
 
@@ -70,14 +71,27 @@ def _json_schema(model: type[BaseModel], mode: Literal["validation", "serializat
     return model.model_json_schema(mode=mode, schema_generator=_Lenient)
 
 
-def read_schema(resource: Resource) -> Schema:
-    """The schema of documents."""
+def relationships(resource: Resource, models: Collection[type]) -> list[Relation]:
+    """The relations by which documents may have others in them, under names of their own."""
+    return [
+        relation
+        for relation in resource.source.relations
+        if relation.model in models and resource.field_of(relation.name) is None
+    ]
+
+
+def read_schema(resource: Resource, models: Collection[type] = ()) -> Schema:
+    """The schema of documents. models: that some resource offers, so that ``populate`` may put them in."""
     schema = _json_schema(resource.read, "serialization")
     shown = [*resource.fields, *sorted(resource.computed)]
     known = schema.get("properties", {})
     hideable = {resource.name_of(attribute) for attribute in resource.policy.hideable}
     required = [name for name in shown if name not in hideable]
     properties = {name: known.get(name, {}) for name in shown}
+    for relation in relationships(resource, models):
+        one: Schema = {"type": "object", "additionalProperties": True}
+        several = {"type": "array", "items": one}
+        properties[relation.name] = several if relation.many else {"anyOf": [one, {"type": "null"}]}
     return {
         name: _with_big_integers(each)
         for name, each in {**schema, "properties": properties, "required": required}.items()

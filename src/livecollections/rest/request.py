@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -91,9 +91,9 @@ class Request:
         except ValueError:
             raise MalformedRequest("the query string is not UTF-8, or has more than 100 parameters") from None
 
-    def refuse_parameters(self) -> None:
-        """Raise MalformedRequest for any parameter: this request takes none."""
-        for name, _ in self.parameters():
+    def refuse_parameters(self, others: Sequence[tuple[str, str]] | None = None) -> None:
+        """Raise MalformedRequest for any parameter, or any of ``others``: this request takes none."""
+        for name, _ in self.parameters() if others is None else others:
             if name != _CACHE_BUSTER:
                 raise MalformedRequest(f"{name}: {self.method} takes no such parameter here")
 

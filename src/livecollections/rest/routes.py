@@ -29,6 +29,7 @@ from .formats import JSON, Format, format_of
 from .hooks import Hooked
 from .listing import LongAnswer, answer_of
 from .patch import ACCEPTED, Change, read_change, read_replacement
+from .populate import Peers, plan, populate, read_populated, related_to, take_populate
 from .portion import portion
 from .preconditions import Preconditions, document_tag, list_tag
 from .preference import APPLIED, is_minimal
@@ -54,17 +55,20 @@ def routes(
     *,
     allowed_origins: Sequence[str] = (),
     body_limit: int = BODY_LIMIT,
+    peers: Peers | None = None,
 ) -> list[BaseRoute]:
     """The routes of a resource: its list, and each of its documents.
 
     server: streams the resource's channels.  caller: knows whose a request is.
     allowed_origins: of browsers; ``"*"`` is all, without cookies.  body_limit: in bytes.
+    peers: the resources that documents may be populated from.
     """
     path = views.resource.path
     cors = Cors(allowed_origins)
     told: set[str] = set()
     collection = Collection(views, store, server, caller, cors, body_limit, told)
     document = Document(views, store, server, caller, cors, body_limit, told)
+    collection.peers = document.peers = peers or {}
     name = re.sub(r"\W+", "_", path.strip("/"))
     pattern = _VALUE.sub(r"(?P<\1>[^/]+)", re.escape(path))
     return [
@@ -99,6 +103,7 @@ class Endpoint:
     """What both paths share: methods, errors, CORS. told: what has been logged of the table, until it can be read."""
 
     is_list = False
+    peers: Peers
 
     def __init__(
         self, views: Views, handlers: dict[str, Handler], caller: Caller, cors: Cors, told: set[str]
@@ -124,7 +129,7 @@ class Endpoint:
             if request.method in self._handlers and request.method != "OPTIONS":
                 if not self._views.is_open:
                     view, request.user = await self._admit(request, scope)
-                elif view.hooks:
+                elif view.hooks or b"populate" in scope["query_string"]:
                     request.user = await self._caller.user_of(scope)
             answer = await self._answer(request, view)
         except ClientGone:
@@ -183,6 +188,9 @@ class Collection(Endpoint):
     async def _list(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
         if is_asked_for(request):
             return await open_stream(request, view, self._server, self._caller)
+        tree, others = take_populate(request.parameters())
+        if populations := plan(view, tree, related_to(self.peers, request.user)):
+            return await read_populated(request, view, self._store, others, populations)
         form = format_of(request.headers)
         query = parse(view, request.parameters())
         most = view.limit if query.limit is None else query.limit
@@ -299,12 +307,16 @@ class Document(Endpoint):
     async def _read(self, request: Request, view: Resource) -> Answer | EventStream:
         if is_asked_for(request):
             return await self._stream(request, view)
-        request.refuse_parameters()
+        tree, parameters = take_populate(request.parameters())
+        request.refuse_parameters(parameters)
         form = format_of(request.headers)
+        populations = plan(view, tree, related_to(self.peers, request.user))
         found = await self._found(request, view)
         if not found.rows:
             return problem(404, "Not Found", view.not_found().detail, headers=_seq(found))
-        body, tag = _represented(view.document(found.rows[0]), form)
+        documents = view.documents(found.rows)
+        await populate(self._store, found.rows, documents, populations)
+        body, tag = _represented(documents[0], form)
         headers = [NO_CACHE, (b"vary", b"Accept"), (b"etag", tag), *_seq(found)]
         if Preconditions(request.headers).are_unchanged(tag):
             return Answer(304, headers=headers)

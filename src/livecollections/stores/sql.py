@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapper
 from ..change import Key, Row
 from ..errors import ConfigurationError, InvalidDocument
 from ..source import Column, Source
+from .relations import relations_of
 
 Codec = Callable[[Any], Any]
 
@@ -106,7 +107,8 @@ def describe(model: type, exclude: Collection[str], dialect: Dialect) -> TableSo
         for attribute, found in fields.items()
         if attribute not in exclude
     )
-    return TableSource(table.name, columns, key, model, table=table, fields=fields)
+    relations = relations_of(mapper, attribute_of)
+    return TableSource(table.name, columns, key, model, table=table, fields=fields, relations=relations)
 
 
 def _mapper(model: type) -> Mapper[Any]:

@@ -1,0 +1,278 @@
+"""Populate: what documents refer to, in how many statements, and what of it a user is not shown."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import ForeignKey, ForeignKeyConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from livecollections import Live
+from livecollections.rest import populate
+from livecollections.stores.sqlite_connection import FileConnection
+from tests.rest.conftest import is_problem
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Country(Base):
+    __tablename__ = "populate_country"
+    code: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    writers: Mapped[list[Writer]] = relationship(back_populates="country")
+
+
+class Writer(Base):
+    __tablename__ = "populate_writer"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    income: Mapped[int] = mapped_column(default=0)
+    country_code: Mapped[str | None] = mapped_column(ForeignKey("populate_country.code"))
+    owner: Mapped[str] = mapped_column(default="ada")
+    country: Mapped[Country | None] = relationship(back_populates="writers")
+    books: Mapped[list[Volume]] = relationship(back_populates="writer", foreign_keys="Volume.writer_id")
+
+
+class Volume(Base):
+    __tablename__ = "populate_volume"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    writer_id: Mapped[int | None] = mapped_column(ForeignKey("populate_writer.id"))
+    ghost_id: Mapped[int | None] = mapped_column(ForeignKey("populate_writer.id"))
+    writer: Mapped[Writer | None] = relationship(back_populates="books", foreign_keys=[writer_id])
+
+
+class Shelf(Base):
+    __tablename__ = "populate_shelf"
+    room: Mapped[str] = mapped_column(primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    label: Mapped[str]
+
+
+class Placed(Base):
+    __tablename__ = "populate_placed"
+    __table_args__ = (
+        ForeignKeyConstraint(["room", "place"], ["populate_shelf.room", "populate_shelf.place"]),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    room: Mapped[str | None]
+    place: Mapped[int | None]
+    shelf: Mapped[Shelf | None] = relationship()
+
+
+class Unoffered(Base):
+    __tablename__ = "populate_unoffered"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    writer_id: Mapped[int | None] = mapped_column(ForeignKey("populate_writer.id"))
+
+
+ROWS = """
+INSERT INTO populate_country VALUES ('gb', 'Britain'), ('fr', 'France');
+INSERT INTO populate_writer VALUES (1, 'Ada', 10, 'gb', 'ada'), (2, 'Bea', 20, 'fr', 'bea'), (3, 'Cy', 30, NULL, 'ada');
+INSERT INTO populate_volume VALUES (1, 'One', 1, NULL), (2, 'Two', 1, 2), (3, 'Three', 2, NULL), (4, 'Four', NULL, 9);
+INSERT INTO populate_shelf VALUES ('hall', 1, 'low'), ('hall', 2, 'high');
+INSERT INTO populate_placed VALUES (1, 'hall', 2), (2, 'hall', NULL), (3, 'attic', 1);
+"""
+ADA = {"id": 1, "name": "Ada", "country_code": "gb", "owner": "ada"}
+BEA = {"id": 2, "name": "Bea", "country_code": "fr", "owner": "bea"}
+BRITAIN = {"code": "gb", "name": "Britain"}
+
+
+def library(path: Path, **of_writers: Any) -> Live:
+    live = Live(
+        f"sqlite:///{path}",
+        synchronous="NORMAL",
+        authenticate=(lambda connection, ext: connection.headers.get("x-user")) if of_writers else None,
+    )
+    anybody: dict[str, Any] = {"policy": True} if of_writers else {}
+    live.add_resource("/api/countries", Country, **anybody)
+    live.add_resource("/api/writers", Writer, **{"exclude": ["income"], **anybody, **of_writers})
+    live.add_resource("/api/volumes", Volume, **anybody)
+    live.add_resource("/api/shelves", Shelf)
+    live.add_resource("/api/placed", Placed)
+    return live
+
+
+class Library:
+    """A served library, and what it asks of its database."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.statements: list[str] = []
+
+    async def get(self, path: str, **parameters: str) -> Any:
+        """The JSON of a path."""
+        self.statements.clear()
+        answer = await self.client.get(f"/api/{path}", params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    @property
+    def reads(self) -> list[str]:
+        """The statements that read tables of the library."""
+        return [each for each in self.statements if "FROM populate_" in each or 'FROM "populate_' in each]
+
+
+@pytest.fixture
+async def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Library]:
+    live = library(tmp_path / "library.db")
+    transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        fill(tmp_path / "library.db")
+        found = Library(client)
+        execute = FileConnection.execute
+
+        def noted(self: FileConnection, statement: str, *parameters: Any) -> Any:
+            found.statements.append(statement)
+            return execute(self, statement, *parameters)
+
+        monkeypatch.setattr(FileConnection, "execute", noted)
+        yield found
+
+
+def fill(path: Path, rows: str = ROWS) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(rows)
+    connection.close()
+
+
+async def test_one_and_many_and_none(books: Library) -> None:
+    volumes = await books.get("volumes", populate="writer")
+    assert [each["writer"] for each in volumes] == [ADA, ADA, BEA, None]
+    assert [each["writer_id"] for each in volumes] == [1, 1, 2, None]
+    writers = await books.get("writers", populate="books")
+    assert [[each["id"] for each in writer["books"]] for writer in writers] == [[1, 2], [3], []]
+    assert (await books.get("volumes/1", populate="writer"))["writer"] == ADA
+    assert (await books.get("volumes/4", populate="writer"))["writer"] is None
+
+
+async def test_a_foreign_key_becomes_what_it_refers_to(books: Library) -> None:
+    volumes = await books.get("volumes", populate="ghost_id")
+    assert [each["ghost_id"] for each in volumes] == [None, BEA, None, None]
+    assert "writer" not in volumes[0]
+
+
+async def test_a_key_of_two_columns(books: Library) -> None:
+    placed = await books.get("placed", populate="shelf")
+    assert [each["shelf"] for each in placed] == [{"room": "hall", "place": 2, "label": "high"}, None, None]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"populate": "writer.country,writer.books,ghost_id"},
+        {"populate": "writer.country writer.books ghost_id"},
+        {"populate": '[{"path": "writer", "populate": ["country", "books"]}, "ghost_id"]'},
+        {"populate": '{"path": "writer", "populate": "country books"}', "populate[path]": "ghost_id"},
+    ],
+)
+async def test_levels_in_a_statement_for_each_relation(books: Library, asked: dict[str, str]) -> None:
+    volumes = await books.get("volumes", **asked)
+    assert volumes[0]["writer"]["country"] == BRITAIN
+    assert [each["id"] for each in volumes[0]["writer"]["books"]] == [1, 2]
+    assert volumes[1]["ghost_id"] == BEA
+    assert len(books.reads) == 5
+
+
+async def test_statements_do_not_grow_with_documents(books: Library, tmp_path: Path) -> None:
+    await books.get("volumes", populate="writer.country")
+    few = len(books.reads)
+    more = "\n".join(
+        f"INSERT INTO populate_writer VALUES ({n}, 'w', 0, 'gb', 'ada');"
+        f"INSERT INTO populate_volume VALUES ({n}, 'v', {n}, NULL);"
+        for n in range(10, 310)
+    )
+    fill(tmp_path / "library.db", f"BEGIN; {more} COMMIT;")
+    volumes = await books.get("volumes", populate="writer.country")
+    assert [each["writer"]["id"] for each in volumes[4:]] == list(range(10, 310))
+    assert len(books.reads) == few == 3
+
+
+async def test_a_list_says_that_it_is_no_whole_and_where_it_goes_on(
+    books: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = await books.client.get("/api/volumes?populate=writer&sort=-id&limit=3")
+    assert [each["id"] for each in answer.json()] == [4, 3, 2]
+    assert answer.headers["live-signal"] == "/api/volumes"
+    assert answer.headers["live-seq"]
+    assert not {"live-channel", "etag"} & set(answer.headers)
+    assert 'rel="next"' in answer.headers["link"]
+    assert "populate=writer" in answer.headers["link"]
+    monkeypatch.setattr(populate, "AT_ONCE", 2)
+    answer = await books.client.get("/api/volumes?populate=writer")
+    assert len(answer.json()) == 2
+    assert 'rel="next"' in answer.headers["link"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("nothing", "no relation 'nothing'"),
+        ("title", "no relation 'title'"),
+        ("writer.income", "no relation 'income'"),
+        ("writer.books.writer.books", "at most 3 levels"),
+        ('{"path": "writer", "populate": {"path": "books", "populate": "writer.books"}}', "at most 3 levels"),
+        ('{"path": "writer", "select": "income"}', "select can't be said"),
+        ('{"path": "writer", "match": {"income": 1}}', "match can't be said"),
+        ('{"select": "+income"}', "names are needed"),
+        ("[7]", "names are needed"),
+        ("{", "not JSON"),
+        ('["writer", {"path": 7}]', "names are needed"),
+        (",".join(f"a{n}" for n in range(11)), "at most 10 relations"),
+    ],
+)
+async def test_what_can_not_be_populated_is_a_400(books: Library, asked: str, told: str) -> None:
+    for path in ("/api/volumes", "/api/volumes/1"):
+        problem = is_problem(await books.client.get(path, params={"populate": asked}), 400)
+        assert told in problem["detail"]
+    assert not books.reads
+
+
+async def test_no_more_is_read_than_fits(books: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(populate, "REFERRED", 3)
+    monkeypatch.setattr(populate.populate, "__defaults__", (3,))
+    assert await books.get("writers", populate="books")
+    answer = await books.client.get("/api/writers?populate=books,country")
+    assert "ask for fewer" in is_problem(answer, 400)["detail"]
+
+
+async def test_a_model_that_nobody_offers_is_not_shown(tmp_path: Path) -> None:
+    live = Live("sqlite://", synchronous="NORMAL")
+    live.add_resource("/api/unoffered", Unoffered)
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        problem = is_problem(await client.get("/api/unoffered?populate=writer_id"), 400)
+        assert problem["detail"] == "populate: /api/unoffered has no relation 'writer_id'"
+
+
+@pytest.mark.parametrize(
+    ("options", "user", "shown"),
+    [
+        ({"policy": {"read": False, "list": True}}, "ada", None),
+        ({"policy": {"read": True, "list": True}}, "ada", ["Ada", "Ada", "Bea", None]),
+        ({"policy": lambda user: user == "ada"}, None, None),
+        ({"hidden": {"name": lambda user: user != "ada"}}, "bea", [None, None, None, None]),
+        ({"partition": "owner", "by": lambda user: user}, "ada", ["Ada", "Ada", None, None]),
+        ({"partition": "owner", "by": lambda user: user}, "bea", [None, None, "Bea", None]),
+    ],
+)
+async def test_rights_and_hidden_fields_and_partitions_hold(
+    tmp_path: Path, options: dict[str, Any], user: str | None, shown: list[Any] | None
+) -> None:
+    live = library(tmp_path / "library.db", **options)
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        fill(tmp_path / "library.db")
+        headers = {} if user is None else {"X-User": user}
+        answer = await client.get("/api/volumes?populate=writer", headers=headers)
+        if shown is None:
+            assert is_problem(answer, 400)["detail"] == "populate: /api/volumes has no relation 'writer'"
+        else:
+            assert [(each["writer"] or {}).get("name") for each in answer.json()] == shown
