@@ -25,6 +25,8 @@ from .resource import Resource
 REMEMBERED = 4_096
 """Views of single partitions that are kept for the next request."""
 
+Shape = tuple[str | None, ...]
+"""The segments of a channel, None where a value stands."""
 _NOTHING = "you have nothing here"
 _SUFFIX = re.compile(r"/~view/([0-9a-f]{12})")
 
@@ -140,8 +142,8 @@ class Views:
         return self._located(channel)[0] is not None
 
     @property
-    def shapes(self) -> list[tuple[str | None, ...]]:
-        """The segments of its channels, None where a value stands: without and with a view's own name."""
+    def shapes(self) -> list[Shape]:
+        """Those of its channels, without and with a view's own name."""
         segments = self.resource.channel.split("/")[1:]
         shape = tuple(None if segment == VALUE else segment for segment in segments)
         return [shape, (*shape, "~view", None)]
@@ -215,17 +217,25 @@ class Views:
 
 def check_apart(several: Iterable[Views]) -> None:
     """Raise ConfigurationError for two resources that could have a channel of one name."""
-    known: list[tuple[str, tuple[str | None, ...]]] = []
+    known: list[tuple[str, Shape]] = []
     for views in several:
-        for shape in views.shapes:
-            for path, other in known:
-                if len(shape) == len(other) and all(
-                    a is None or b is None or a == b for a, b in zip(shape, other, strict=True)
-                ):
-                    raise ConfigurationError(
-                        f"path: {views.resource.path} and {path} could mean the same channel"
-                    )
+        for path, shape in known:
+            if any(_is_alike(shape, own) for own in views.shapes):
+                raise ConfigurationError(
+                    f"path: {views.resource.path} and {path} could mean the same channel"
+                )
         known += [(views.resource.path, shape) for shape in views.shapes]
+
+
+def _is_alike(one: Shape, other: Shape) -> bool:
+    return len(one) == len(other) and all(map(_may_be, one, other))
+
+
+def _may_be(one: str | None, other: str | None) -> bool:
+    """Whether two segments can be the same; what begins with a tilde is a name of ours, and never a value."""
+    if one is None or other is None:
+        return not (one or other or "").startswith("~")
+    return one == other
 
 
 def seen(view: Resource, change: Change) -> Change | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from livecollections import Live
+from livecollections import ConfigurationError, Live
 
 from .conftest import Line, Make, Sheet, Site, User
 
@@ -270,3 +270,27 @@ async def test_a_snapshot_is_a_users_own(make: Make) -> None:
     assert documents == []
     documents, _ = await site.live.snapshot(Sheet, user=site.users.by_token["ann"])
     assert [document["title"] for document in documents] == ["hers"]
+
+
+@pytest.mark.parametrize("path", ["/api/{room}", "/api/rooms/{room}/{text}", "/{room}/rooms/hall/lines"])
+async def test_paths_that_could_mean_the_same_channel_are_an_error_at_start(make: Make, path: str) -> None:
+    def declare(live: Live) -> None:
+        live.add_resource("/api/rooms", Sheet, policy=True)
+        nested(live)
+        live.add_resource(path, Line)
+
+    with pytest.raises(ConfigurationError, match="could mean the same channel"):
+        await make(declare)
+
+
+async def test_a_resource_may_have_others_below_its_documents(make: Make) -> None:
+    def declare(live: Live) -> None:
+        live.add_resource("/api/rooms", Sheet, hidden={"secret": is_not_boss})
+        live.add_resource("/api/rooms/{room}/lines", Line)
+
+    site = await make(declare)
+    site.sql("INSERT INTO policy_sheet (id, title) VALUES (1, 'a')")
+    site.sql("INSERT INTO policy_line (room, text) VALUES ('1', 'b')")
+    async with site.client("ann") as ann:
+        assert (await ann.get("/api/rooms/1")).json()["title"] == "a"
+        assert (await ann.get("/api/rooms/1/lines")).json()[0]["text"] == "b"
