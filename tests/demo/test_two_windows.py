@@ -189,6 +189,27 @@ def test_reload(pair: Pair, server: DemoServer) -> None:
     expect_both(pair, "buy oat milk", "[x] call home")
 
 
+def test_a_list_that_a_browser_has_is_not_sent_again_and_says_up_to_which_seq_it_holds(
+    open_window: Open, server: DemoServer
+) -> None:
+    """The browser asks by itself whether its copy is still good; a reset would loop if it kept the copy's old seq."""
+    window = open_window()
+    window.add("buy milk")
+    window.expect_rows("buy milk")
+    read = "() => fetch('/api/todos').then(a => a.text().then(t => [t, a.status, a.headers.get('Live-Seq')]))"
+    first = window.page.evaluate(read)
+    server.shell(
+        "INSERT INTO live_changes (check_digits, source, method, key, at) VALUES ('0000', 'another', 'RESET', '', 0)"
+    )
+    again = window.page.evaluate(read)
+    assert again[:2] == first[:2]
+    assert again[2] > first[2]
+    sizes = "() => performance.getEntriesByType('resource').filter(e => e.name.endsWith('/api/todos')).pop().toJSON()"
+    entry = window.page.evaluate(sizes)
+    # By the standard what was confirmed has the size of its headers alone, which is taken to be 300.
+    assert (entry["transferSize"], entry["encodedBodySize"]) == (300, len(first[0])), entry
+
+
 def test_offline_and_online(open_window: Open, server: DemoServer, line: SiteProxy) -> None:
     away, stays = open_window(address=line.url), open_window()
     stays.add("buy milk", "call home", "write")

@@ -11,7 +11,9 @@ APPLIED: Header = (b"preference-applied", b"return=minimal")
 
 def is_minimal(headers: Mapping[str, str]) -> bool:
     """Whether the client needs no document in the answer to its write. headers: by lower-case name."""
-    stated = (part.partition(";")[0].strip().lower() for part in headers.get("prefer", "").split(","))
+    if "prefer" not in headers:
+        return False
+    stated = (part.partition(";")[0].strip().lower() for part in headers["prefer"].split(","))
     # Of several that contradict each other the first counts.
     returned = next((part for part in stated if part.startswith("return=")), "")
     return returned.partition("=")[2].strip('"') == "minimal"
