@@ -78,6 +78,21 @@ def is_plain(read: type[BaseModel]) -> bool:
     return not read.model_computed_fields and not _has_serializer(read.__pydantic_core_schema__)
 
 
+def is_bare(read: type[BaseModel], validated: bool) -> bool:
+    """Whether a class shows each column as its value stands, whatever it computes beside. validated: as of
+    ``modelled``."""
+    schema = read.__pydantic_core_schema__
+    return not _has_serializer(schema) and not (validated and _has_validator(schema))
+
+
+def _has_validator(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        kind = schema.get("type")
+        is_one = isinstance(kind, str) and kind.startswith("function-")
+        return is_one or any(map(_has_validator, schema.values()))
+    return isinstance(schema, list | tuple) and any(map(_has_validator, schema))
+
+
 def _has_serializer(schema: Any) -> bool:
     if isinstance(schema, dict):
         return "serialization" in schema or any(map(_has_serializer, schema.values()))

@@ -38,8 +38,9 @@ def _check_option(option: str, value: Any) -> None:
     elif option in STAGES:
         check_hooks(option, value)
     elif option == "limit":
-        if type(value) is not int or value < 1:
-            raise ConfigurationError(f"limit: a positive integer is needed, not {value!r}")
+        sizes = value if isinstance(value, tuple) and len(value) == 2 else (value, value)
+        if any(type(size) is not int or size < 1 for size in sizes) or sizes[0] > sizes[1]:
+            raise ConfigurationError(f"limit: a positive integer is needed, or (usual, most), not {value!r}")
     elif option in FLAGS:
         if not isinstance(value, bool):
             raise ConfigurationError(f"{option}: True or False is needed, not {value!r}")

@@ -10,14 +10,23 @@ This module knows no HTTP and no database.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import from_json
 
 from .conditions import DEEPEST, read_conditions, refusal, value_of
+from .field import Field
+from .place import decode
 from .query import Condition, Equal, Order, Query
 from .resource import Resource
+from .selection import selected
+
+ASKED = ("conditions", "sort", "skip", "limit", "after")
+"""Parameters that say which documents are in a list."""
+SHOWN = ("select", "count", "distinct")
+"""Parameters that say how a list is to be shown, not what is in it."""
 
 _COUNT = re.compile(r"[0-9]{1,15}")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
@@ -27,13 +36,14 @@ _CACHE_BUSTER = "_"
 """jQuery's ``cache: false`` adds it; it says nothing."""
 
 
-def parse(resource: Resource, parameters: Iterable[tuple[str, str]]) -> Query:
-    """What the query string of a list asks for. Ties of the sort are broken by the key, so that pages are stable.
+def parse(resource: Resource, parameters: Iterable[tuple[str, Any]]) -> Query:
+    """Which documents the parameters of a list ask for. Ties of the sort are broken by the key, so that pages are
+    stable.
 
-    Raises MalformedRequest that names the parameter.
+    parameters: texts, or values of JSON.  Raises MalformedRequest that names the parameter.
     """
     brackets: list[tuple[str, str]] = []
-    asked: dict[str, str] = {}
+    asked: dict[str, Any] = {}
     for name, value in parameters:
         if name.startswith("conditions["):
             brackets.append((name, value))
@@ -41,21 +51,118 @@ def parse(resource: Resource, parameters: Iterable[tuple[str, str]]) -> Query:
             raise refusal(name, (), "is given twice")
         elif name != _CACHE_BUSTER:
             asked[name] = value
-    sort, skip, limit = asked.pop("sort", resource.sort), asked.pop("skip", "0"), asked.pop("limit", None)
+    sort = _sort(resource, asked.pop("sort", resource.sort))
+    skip, limit, after = asked.pop("skip", "0"), asked.pop("limit", None), asked.pop("after", None)
     filtered = _filter(resource, asked.pop("conditions", None), brackets)
     return Query(
         where=(*filtered, *(_equal(resource, name, value) for name, value in asked.items())),
-        sort=_sort(resource, sort),
+        sort=sort,
         skip=_count("skip", skip),
         limit=None if limit is None else _limit(resource, limit),
+        after=_after(sort, after) if after else None,
     )
 
 
-def _filter(resource: Resource, text: str | None, brackets: list[tuple[str, str]]) -> tuple[Condition, ...]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a list is asked for, and how it is to be shown.
+
+    query: its limit is the resource's where none was asked for.  shown: the resource, with the fields that documents
+    are to show.  is_whole: what is shown is the whole of the channel.  is_paged: pages are asked for by number.
+    count: how many documents there are, instead of them.  distinct: the values of this field, instead of them.
+    """
+
+    query: Query
+    shown: Resource
+    is_whole: bool
+    is_paged: bool
+    count: bool
+    distinct: Field | None
+
+
+def asked_of(resource: Resource, parameters: Iterable[tuple[str, Any]]) -> Asked:
+    """What a reader of a list asks for. Raises MalformedRequest that names the parameter."""
+    own: dict[str, Any] = {}
+    rest = []
+    for name, value in parameters:
+        if name not in SHOWN:
+            rest.append((name, value))
+        elif name in own:
+            raise refusal(name, (), "is given twice")
+        else:
+            own[name] = value
+    query = parse(resource, rest)
+    count, distinct = _flag("count", own.get("count", "false")), _distinct(resource, own.get("distinct"))
+    if distinct is not None and (count or "select" in own):
+        raise refusal("distinct", (), "this goes neither with count nor with select")
+    shown = selected(resource, _text("select", own["select"])) if "select" in own else resource
+    is_summary = count or distinct is not None
+    limit = query.limit if query.limit is not None or is_summary else resource.page
+    names = {name for name, _ in rest}
+    return Asked(
+        query=replace(query, limit=limit),
+        shown=shown,
+        is_whole=query.is_whole and limit is None and not is_summary and shown is resource,
+        is_paged=query.limit is not None and "after" not in names,
+        count=count,
+        distinct=distinct,
+    )
+
+
+def shown_of(resource: Resource, parameters: Iterable[tuple[str, str]]) -> Resource:
+    """The resource with the fields that a reader of one document asks for. Raises MalformedRequest."""
+    shown = resource
+    for name, value in parameters:
+        if name == "select" and shown is resource:
+            shown = selected(resource, value)
+        elif name != _CACHE_BUSTER:
+            raise refusal(name, (), "a document is asked for with select alone, and once")
+    return shown
+
+
+def of_body(body: Mapping[str, Any], beside: Iterable[tuple[str, str]]) -> list[tuple[str, Any]]:
+    """The parameters in the body of a search; what the URL says beside it counts instead.
+
+    Raises MalformedRequest.
+    """
+    for name in body:
+        if name not in (*ASKED, *SHOWN, "populate"):
+            raise refusal(name, (), f"a search takes {', '.join((*ASKED, *SHOWN))} and populate")
+    said = list(beside)
+    names = {name.partition("[")[0] for name, _ in said}
+    return [*said, *((name, value) for name, value in body.items() if name not in names)]
+
+
+def _flag(name: str, value: Any) -> bool:
+    if type(value) is not bool and value not in ("true", "false"):
+        raise refusal(name, (), "true or false is needed")
+    return value in (True, "true")
+
+
+def _text(name: str, value: Any) -> str:
+    if type(value) is not str:
+        raise refusal(name, (), "a text is needed")
+    return value
+
+
+def _distinct(resource: Resource, name: Any) -> Field | None:
+    if name is None:
+        return None
+    field = resource.fields.get(_text("distinct", name))
+    if field is None:
+        raise refusal("distinct", (), f"{resource.path} has no field {name!r}")
+    if not field.filters:
+        raise refusal("distinct", (), "lists can't be filtered by this field, so its values are not told")
+    return field
+
+
+def _filter(resource: Resource, text: Any, brackets: list[tuple[str, str]]) -> tuple[Condition, ...]:
     if text is not None and brackets:
         raise refusal("conditions", (), "this is given both as JSON and in brackets")
     if text is None:
         return read_conditions(resource, nested(brackets)) if brackets else ()
+    if type(text) is not str:
+        return read_conditions(resource, text)
     try:
         tree = from_json(text, allow_inf_nan=False)
     except ValueError:
@@ -108,9 +215,9 @@ def _equal(resource: Resource, name: str, text: str) -> Equal:
         raise refusal(name, (), "this is not a value of the field's type") from None
 
 
-def _sort(resource: Resource, text: str) -> tuple[Order, ...]:
+def _sort(resource: Resource, text: Any) -> tuple[Order, ...]:
     steps = []
-    for step in filter(None, re.split("[, ]", text)):
+    for step in filter(None, re.split("[, ]", _text("sort", text))):
         field = resource.fields.get(step.removeprefix("-"))
         if field is None:
             raise refusal("sort", (), f"{resource.path} has no field {step.removeprefix('-')!r}")
@@ -119,13 +226,20 @@ def _sort(resource: Resource, text: str) -> tuple[Order, ...]:
     return (*steps, *(Order(attribute) for attribute in resource.source.key if attribute not in named))
 
 
-def _count(name: str, text: str) -> int:
-    if not _COUNT.fullmatch(text):
+def _after(sort: tuple[Order, ...], text: Any) -> tuple[Any, ...]:
+    try:
+        return decode(sort, _text("after", text))
+    except ValueError:
+        raise refusal("after", (), "this is no place in this list, sorted as it is") from None
+
+
+def _count(name: str, value: Any) -> int:
+    if type(value) not in (str, int) or not _COUNT.fullmatch(str(value)):
         raise refusal(name, (), "a whole number, 0 or more, is needed")
-    return int(text)
+    return int(value)
 
 
-def _limit(resource: Resource, text: str) -> int:
+def _limit(resource: Resource, text: Any) -> int:
     limit = _count("limit", text)
     if resource.limit is not None and limit > resource.limit:
         raise refusal("limit", (), f"{resource.limit} is the most that one answer holds here")

@@ -120,17 +120,21 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a list is asked for: rows that meet every condition of ``where``, sorted, skipped, limited."""
+    """What a list is asked for: rows that meet every condition of ``where``, sorted, skipped, limited.
+
+    after: begin after the row that holds these values in the fields of the sort, as its store has them.
+    """
 
     where: tuple[Condition, ...] = ()
     sort: tuple[Order, ...] = ()
     skip: int = 0
     limit: int | None = None
+    after: tuple[Any, ...] | None = None
 
     @property
     def is_whole(self) -> bool:
         """Whether the list is the whole of its channel (its order does not matter)."""
-        return not self.where and not self.skip and self.limit is None
+        return not self.where and not self.skip and self.limit is None and self.after is None
 
 
 def matches(row: Row, query: Query) -> bool:

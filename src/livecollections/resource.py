@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from .bayeux.channel import escape
 from .change import Row
 from .derived import derive, excluded
-from .document import is_plain, modelled, plain
+from .document import is_bare, is_plain, modelled, plain
 from .editing import Editing
 from .errors import ConfigurationError
 from .field import Field, allowed, field
@@ -41,7 +41,8 @@ class Resource(Editing):
 
     channel: the path as a Bayeux channel.  read: the Pydantic class of documents.  creates, updates: of input.
     fields: by their names in documents; what a list may be filtered and sorted by.
-    computed: names in documents that are no columns.
+    computed: names in documents that are no columns.  is_bare: columns are shown as they are.
+    limit: the most documents that one answer holds.  page: how many it holds where the client does not say.
     find_by: the attribute by which URLs name documents; None: the key.  locking: the one that counts their versions.
     policy: who may do what.  partition: the columns whose values are part of the channel.
     given, hidden, rights: of a view (``view.py``), the values that all its documents have, by attribute; the attributes
@@ -56,11 +57,13 @@ class Resource(Editing):
     updates: Input
     fields: Mapping[str, Field]
     computed: frozenset[str]
+    is_bare: bool
     read_only: frozenset[str]
     exclude: frozenset[str]
     methods: tuple[str, ...]
     sort: str
     limit: int | None
+    page: int | None
     tags: tuple[str, ...]
     find_by: str | None
     locking: str | None
@@ -101,7 +104,8 @@ class Resource(Editing):
         methods: some of GET, POST, PUT, PATCH, DELETE.
         sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
         filters: names of the fields that lists may be filtered by, or their operators by name; all if not given.
-        limit: the most documents that one answer holds.  tags: of its operations in OpenAPI.
+        limit: the most documents that one answer holds; or how many it holds if not asked, and the most.
+        tags: of its operations in OpenAPI.
         find_by: the attribute, unique and never null, by which URLs name documents in place of the key.
         locking: the attribute, an integer, that counts a document's versions: PUT and merge patches bring the one that
         they saw, or If-Match.
@@ -155,7 +159,7 @@ def _build(
     methods: Iterable[str] | None = None,
     sort: str | Iterable[str] | None = None,
     filters: Iterable[str] | Mapping[str, Iterable[str]] | None = None,
-    limit: int | None = None,
+    limit: int | tuple[int, int] | None = None,
     tags: Iterable[str] | None = None,
     find_by: str | None = None,
     locking: str | None = None,
@@ -197,12 +201,14 @@ def _build(
         updates=Input(update or derived, () if update else left_out),
         fields=fields,
         computed=frozenset(computed),
+        is_bare=is_bare(shown, read is not None),
         read_only=(frozenset() if isinstance(read_only, Mapping) else frozenset(read_only or ()))
         | ({locking} if locking else set()),
         exclude=left_out,
         methods=tuple(verb for verb in METHODS if verb in offered),
         sort=sort if isinstance(sort, str) else ",".join(sort or ()),
-        limit=limit,
+        limit=limit[1] if isinstance(limit, tuple) else limit,
+        page=limit[0] if isinstance(limit, tuple) else limit,
         tags=tuple(tags or ()),
         find_by=find_by,
         locking=locking,

@@ -13,12 +13,18 @@ TAGS = ("If-Match", "If-None-Match")
 def filter_case(context: Any, case: Any) -> bool:
     """Leave out what is well-formed by itself and makes no sense together.
 
-    Headers whose quotes it has lost on the way from their schema; filters, which are a language of their own; and
-    moves of a part of a document into itself.
+    Headers whose quotes it has lost on the way from their schema; filters, which are a language of their own; places,
+    which only links know; values of a field and something else; and moves of a part of a document into itself.
     """
     headers, query = case.headers or {}, case.query or {}
     quoted = all('"' in headers.get(name, '"') or headers[name] == "*" for name in TAGS)
-    return quoted and "conditions" not in query and not _moves_into_itself(case.body)
+    asked = {**query, **(case.body if isinstance(case.body, dict) else {})}
+    makes_sense = not {"conditions", "after"} & asked.keys() and not _is_told_twice(asked)
+    return quoted and makes_sense and not _moves_into_itself(case.body)
+
+
+def _is_told_twice(asked: dict[str, Any]) -> bool:
+    return "distinct" in asked and bool({"select", "count"} & asked.keys())
 
 
 def _moves_into_itself(body: Any) -> bool:

@@ -14,6 +14,14 @@ from ..operators import OPERATORS
 from ..resource import Resource
 from .examples import exemplified
 from .schemas import Schema, Schemas, input_schema, read_schema, relationships, text_schema
+from .searches import (
+    list_parameters,
+    listed_schema,
+    query_parameter,
+    search_body,
+    select_parameter,
+    selection,
+)
 
 _SEQ = "The place in the log up to which every change is in the body."
 _SEQ_HEADER: Schema = {"Live-Seq": {"description": _SEQ, "schema": {"type": "string"}}}
@@ -29,7 +37,10 @@ _LIST_HEADERS: Schema = {
         "description": "The Bayeux channel on which something is heard that may concern this list, a part.",
         "schema": {"type": "string"},
     },
-    "Link": {"description": 'rel="next" where there is more.', "schema": {"type": "string"}},
+    "Link": {
+        "description": 'Where else to go: rel="next" where there is more.',
+        "schema": {"type": "string"},
+    },
 }
 _LOCATION: Schema = {"Location": {"description": "Where the document is.", "schema": {"type": "string"}}}
 _ORIGIN = {
@@ -152,8 +163,6 @@ _PROBLEMS = {
     428: "If-Match is needed.",
     503: "Not started, or the database can't be reached.",
 }
-_CONDITIONS: Schema = {"type": "string", "contentMediaType": "application/json"}
-_FILTER = """MongoDB's operators, as `{"order": {"$gt": 5}}`; in brackets too: `conditions[order][$gt]=5`."""
 
 
 def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -> dict[str, Schema]:
@@ -197,7 +206,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             "list",
             {"200": listed, **unchanged},
             (400, 406, 412, 503),
-            parameters=[*populate, *_list_parameters(resource)],
+            parameters=[*populate, *list_parameters(resource), _IF_NONE_MATCH, _LAST_EVENT_ID],
         ),
         "POST": operation(
             f"Create a {name}, or several",
@@ -224,7 +233,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
                 }
             },
             (400, 409, *conditional, 503),
-            parameters=[*_selection(resource), _ORIGIN, *if_match],
+            parameters=[*selection(resource), _ORIGIN, *if_match],
         ),
     }
     of_one = {
@@ -233,7 +242,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             "read",
             {"200": whole, **unchanged},
             (400, 404, 406, 412, 503),
-            parameters=[*populate, _IF_NONE_MATCH],
+            parameters=[*populate, select_parameter(resource), _IF_NONE_MATCH],
         ),
         "PUT": operation(
             f"Replace a {name}",
@@ -269,9 +278,22 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
     if not resource.delete_all:
         del collection["DELETE"]
     key, parameter = _key_parameter(resource)
+    search = {
+        "post": operation(
+            f"Search {resource.path}, by what is too long for a URL (QUERY {resource.path} does the same)",
+            "search",
+            {"200": {**listed, "content": _formats(listed_schema(shown))}, **unchanged},
+            (400, 406, 412, 413, 415, 422, 503),
+            parameters=[_IF_NONE_MATCH],
+            requestBody={"required": True, "content": _json(search_body(resource))},
+        )
+    }
     values = _value_parameters(resource)
     paths = {
         resource.path: {**_offered(resource, collection), **({"parameters": values} if values else {})},
+        **(
+            {f"{resource.path}/search": {**search, "parameters": values}} if "GET" in resource.methods else {}
+        ),
         f"{resource.path}/{{{key}}}": {**_offered(resource, of_one), "parameters": [*values, parameter]},
     }
     return {path: operations for path, operations in paths.items() if operations.keys() - {"parameters"}}
@@ -308,7 +330,7 @@ def _list_content(shown: Schema) -> Schema:
         "required": ["method", "seq"],
     }
     return {
-        **_formats({"type": "array", "items": shown}),
+        **_formats(listed_schema(shown)),
         "text/event-stream": {"schema": {"type": "string", "contentSchema": message}},
     }
 
@@ -317,44 +339,7 @@ def _populate(resource: Resource, models: Collection[type]) -> list[Schema]:
     names = "|".join(re.escape(relation.name) for relation in relationships(resource, models))
     schema = {"type": "string", "pattern": f"^({names})(,({names})){{0,2}}$"}
     told = "What is referred to, in each document, as its own resource shows it; dots lead further."
-    return [_query_parameter("populate", schema, told)] if names else []
-
-
-def _list_parameters(resource: Resource) -> list[Schema]:
-    fields = ", ".join(resource.fields)
-    limit: Schema = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
-    if resource.limit is not None:
-        limit = {**limit, "maximum": resource.limit, "default": resource.limit}
-    known: list[tuple[str, Schema, str]] = [
-        ("conditions", _CONDITIONS, _FILTER),
-        (
-            "sort",
-            {"type": "string", "pattern": _sorted(resource.fields)},
-            f"Fields with commas between, and - before those that fall: {fields}.",
-        ),
-        ("skip", {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}, "How many to pass over."),
-        ("limit", limit, "The most to show."),
-    ]
-    parameters = [_query_parameter(*each) for each in known]
-    reserved = {"conditions", "sort", "skip", "limit"}
-    for name, field in resource.fields.items():
-        if field.parse is not None and name not in reserved:
-            parameters.append(_query_parameter(name, text_schema(field), "Only those with this value."))
-    return [*parameters, _IF_NONE_MATCH, _LAST_EVENT_ID]
-
-
-def _selection(resource: Resource) -> list[Schema]:
-    """What says which documents are meant."""
-    return [each for each in _list_parameters(resource) if each["in"] == "query" and each["name"] != "since"]
-
-
-def _sorted(names: Iterable[str]) -> str:
-    step = f"-?({'|'.join(map(re.escape, names))})"
-    return f"^({step}(,{step})*)?$"
-
-
-def _query_parameter(name: str, schema: Schema, description: str) -> Schema:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
+    return [query_parameter("populate", schema, told)] if names else []
 
 
 def _value_parameters(resource: Resource) -> list[Schema]:

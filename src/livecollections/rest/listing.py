@@ -21,10 +21,10 @@ TURN = 500
 
 
 async def answer_of(
-    resource: Resource, listing: Listing, most: int | None, form: Format, headers: Sequence[Header]
+    resource: Resource, listing: Listing, form: Format, headers: Sequence[Header]
 ) -> Answer | LongAnswer:
-    """The answer. most: documents that it may hold."""
-    parts = _parts(resource, listing, most, form)
+    """The answer."""
+    parts = _parts(resource, listing, form)
     if not listing.is_short:
         return LongAnswer(listing, parts, form.type, headers)
     try:
@@ -61,14 +61,10 @@ class LongAnswer:
             await asyncio.gather(gone, return_exceptions=True)
 
 
-async def _parts(
-    resource: Resource, listing: Listing, most: int | None, form: Format
-) -> AsyncIterator[bytes]:
+async def _parts(resource: Resource, listing: Listing, form: Format) -> AsyncIterator[bytes]:
     """A list as it is written."""
-    left = listing.count if most is None else min(most, listing.count)
     names: list[str] = []
-    while left and (rows := (await listing.piece())[:left]):
-        left -= len(rows)
+    while rows := await listing.piece():
         for start in range(0, len(rows), TURN):
             if names:
                 await asyncio.sleep(0)

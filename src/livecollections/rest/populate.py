@@ -19,7 +19,7 @@ from pydantic_core import from_json
 
 from ..change import Row
 from ..errors import MalformedRequest, RequestError
-from ..parameters import parse
+from ..parameters import asked_of
 from ..query import And, Condition, Equal, In, Or, Order, Query
 from ..resource import Resource
 from ..source import Relation
@@ -59,7 +59,7 @@ class Population:
     inner: tuple[Population, ...]
 
 
-def take_populate(parameters: Iterable[tuple[str, str]]) -> tuple[Tree, list[tuple[str, str]]]:
+def take_populate(parameters: Iterable[tuple[str, Any]]) -> tuple[Tree, list[tuple[str, Any]]]:
     """What ``populate`` asks for, and the other parameters. Raises MalformedRequest.
 
     ``author``, ``author,publisher``, ``author.company``, ``{"path": "author", "populate": "company"}`` or a list of
@@ -69,7 +69,7 @@ def take_populate(parameters: Iterable[tuple[str, str]]) -> tuple[Tree, list[tup
     others, parts = [], {}
     for name, value in parameters:
         if name == "populate":
-            _add(tree, _read(value), 1)
+            _add(tree, _read(value) if isinstance(value, str) else value, 1)
         elif name.startswith("populate["):
             parts[name[len("populate[") : -1]] = value
         else:
@@ -168,17 +168,20 @@ async def read_populated(
     request: Request,
     view: Resource,
     store: Store,
-    parameters: Iterable[tuple[str, str]],
+    parameters: Iterable[tuple[str, Any]],
     populations: Sequence[Population],
 ) -> Answer:
     """The answer that is a list of populated documents. parameters: the others. Raises MalformedRequest.
 
     It has no tag and is no whole: what is referred to changes unheard of by this table.
     """
-    form, query = format_of(request.headers), parse(view, parameters)
-    most = min(each for each in (view.limit, query.limit, AT_ONCE) if each is not None)
+    form, asked = format_of(request.headers), asked_of(view, parameters)
+    if asked.count or asked.distinct is not None:
+        raise MalformedRequest("populate: this goes neither with count nor with distinct")
+    query = asked.query
+    most = AT_ONCE if query.limit is None else min(query.limit, AT_ONCE)
     found = await portion(store, view).find(view.source, replace(query, limit=most + 1))
-    documents = view.documents(found.rows[:most])
+    documents = asked.shown.documents(found.rows[:most])
     await populate(store, found.rows[:most], documents, populations)
     headers: list[Header] = [
         (b"cache-control", b"no-cache"),
@@ -190,7 +193,7 @@ async def read_populated(
         kept = [(name, value) for name, value in request.parameters() if name != "skip"]
         following = urlencode([*kept, ("skip", str(query.skip + most))])
         headers.append((b"link", f'<?{following}>; rel="next"'.encode()))
-    names = [*view.fields, *sorted(view.computed), *(each.name for each in populations)]
+    names = [*asked.shown.fields, *sorted(asked.shown.computed), *(each.name for each in populations)]
     return Answer(200, form.start(names) + form.part(documents, names) + form.end, headers, form.type)
 
 

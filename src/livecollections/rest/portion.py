@@ -14,7 +14,7 @@ from ..change import Key, Row
 from ..query import Equal, Query
 from ..resource import Resource
 from ..source import Source
-from ..stores.base import Bulk, Listing, Snapshot, Store, Sweep, Write, Written
+from ..stores.base import Bulk, Count, Listing, Snapshot, Store, Sweep, Write, Written
 
 Change = Callable[[Row | None], dict[str, Any] | None]
 
@@ -38,6 +38,14 @@ class Portion:
     async def listing(self, source: Source, query: Query) -> Listing:
         """As the store's."""
         return await self._store.listing(source, self._narrowed(query))
+
+    async def count(self, source: Source, query: Query) -> Count:
+        """As the store's."""
+        return await self._store.count(source, self._narrowed(query))
+
+    async def distinct(self, source: Source, attribute: str, query: Query) -> Listing:
+        """As the store's."""
+        return await self._store.distinct(source, attribute, self._narrowed(query))
 
     async def find(self, source: Source, query: Query) -> Snapshot:
         """As the store's."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 from starlette.routing import BaseRoute, Match, Route
@@ -16,10 +14,10 @@ from ..bayeux.asgi import Server
 from ..change import Key, Row
 from ..errors import DocumentNotFound, MalformedRequest, PreconditionFailed, UnsupportedMediaType
 from ..hooks import Operation
-from ..parameters import parse
+from ..parameters import of_body, parse, shown_of
 from ..query import Equal, Query
 from ..resource import Resource
-from ..stores.base import Listing, Snapshot, Store, Write, Written
+from ..stores.base import Snapshot, Store, Write, Written
 from ..view import Views
 from .answer import Answer, Header, problem, problem_of
 from .bulk import create_all, delete_all
@@ -27,12 +25,14 @@ from .caller import Caller, actions_of, view_of
 from .cors import Cors
 from .formats import JSON, Format, format_of
 from .hooks import Hooked
-from .listing import LongAnswer, answer_of
+from .links import of_document
+from .listing import LongAnswer
 from .patch import ACCEPTED, Change, read_change, read_replacement
 from .populate import Peers, plan, populate, read_populated, related_to, take_populate
 from .portion import portion
-from .preconditions import Preconditions, document_tag, list_tag
+from .preconditions import Preconditions, document_tag
 from .preference import APPLIED, is_minimal
+from .reading import NO_CACHE, read_list, seq_headers
 from .request import ClientGone, Request, as_document, read_json
 from .stream import EventStream, is_asked_for, open_stream
 
@@ -43,7 +43,6 @@ ACCEPT_PATCH: Header = (b"accept-patch", ACCEPTED)
 RELEASE = "live.release"
 """Where a scope bears the release of the API that is asked for, or what is wrong with that."""
 
-NO_CACHE: Header = (b"cache-control", b"no-cache")
 _VALUE = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -69,11 +68,12 @@ def routes(
     collection = Collection(views, store, server, caller, cors, body_limit, told)
     document = Document(views, store, server, caller, cors, body_limit, told)
     collection.peers = document.peers = peers or {}
+    below = DocumentOrSearch(collection, document, cors)
     name = re.sub(r"\W+", "_", path.strip("/"))
     pattern = _VALUE.sub(r"(?P<\1>[^/]+)", re.escape(path))
     return [
         ResourceRoute(path, collection, rf"^{pattern}/?\Z", name),
-        ResourceRoute(f"{path}/{{key}}", document, rf"(?s)^{pattern}/(?P<key>.+)\Z", f"{name}_key"),
+        ResourceRoute(f"{path}/{{key}}", below, rf"(?s)^{pattern}/(?P<key>.+)\Z", f"{name}_key"),
     ]
 
 
@@ -113,7 +113,11 @@ class Endpoint:
         self._caller = caller
         self._told = told
         self._cors = cors
-        self._handlers = {verb: handler for verb, handler in handlers.items() if verb in resource.methods}
+        self._handlers = {
+            verb: handler
+            for verb, handler in handlers.items()
+            if ("GET" if verb == "QUERY" else verb) in resource.methods
+        }
         if "GET" in self._handlers:
             self._handlers["HEAD"] = self._handlers["GET"]
         self._handlers["OPTIONS"] = self._options
@@ -163,7 +167,7 @@ class Endpoint:
 
 
 class Collection(Endpoint):
-    """The list: GET (also as a stream), POST."""
+    """The list: GET (also as a stream), POST, QUERY."""
 
     is_list = True
 
@@ -177,7 +181,7 @@ class Collection(Endpoint):
         body_limit: int,
         told: set[str],
     ) -> None:
-        handlers: dict[str, Handler] = {"GET": self._list, "POST": self._create}
+        handlers: dict[str, Handler] = {"GET": self._list, "POST": self._create, "QUERY": self._search}
         if views.resource.delete_all:
             handlers["DELETE"] = self._delete_all
         super().__init__(views, handlers, caller, cors, told)
@@ -188,26 +192,20 @@ class Collection(Endpoint):
     async def _list(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
         if is_asked_for(request):
             return await open_stream(request, view, self._server, self._caller)
-        tree, others = take_populate(request.parameters())
+        return await self._listed(request, view, request.parameters())
+
+    async def _search(self, request: Request, view: Resource) -> Answer | LongAnswer:
+        body = await request.body(self._body_limit)
+        parameters = of_body(as_document(read_json(body)), request.parameters())
+        return await self._listed(request, view, parameters, body)
+
+    async def _listed(
+        self, request: Request, view: Resource, parameters: list[tuple[str, Any]], body: bytes = b""
+    ) -> Answer | LongAnswer:
+        tree, others = take_populate(parameters)
         if populations := plan(view, tree, related_to(self.peers, request.user)):
             return await read_populated(request, view, self._store, others, populations)
-        form = format_of(request.headers)
-        query = parse(view, request.parameters())
-        most = view.limit if query.limit is None else query.limit
-        is_head = request.method == "HEAD"
-        conditions = Preconditions(request.headers)
-        if conditions:
-            found = await portion(self._store, view).listing(view.source, replace(query, limit=0))
-            if (tag := _tag(request, view, found, form)) and conditions.are_unchanged(tag):
-                return Answer(304, headers=_list_headers(request, view, query, found, form))
-        found = await portion(self._store, view).listing(view.source, _window(query, most, is_head))
-        headers = _list_headers(request, view, query, found, form)
-        if most and found.count > (0 if is_head else most):
-            headers.append((b"link", _next_page(request, query, most)))
-        if is_head:
-            found.close()
-            return Answer(200, None, headers, form.type)
-        return await answer_of(view, found, most, form, headers)
+        return await read_list(request, view, portion(self._store, view), others, body)
 
     async def _create(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
@@ -233,7 +231,7 @@ class Collection(Endpoint):
             request.origin,
             request.idempotency(body, view.channel),
         )
-        headers = [NO_CACHE, *_seq(written[0])]
+        headers = [NO_CACHE, *seq_headers(written[0])]
         if is_minimal(request.headers):
             return Answer(201, headers=[*headers, APPLIED])
         form = format_of(request.headers)
@@ -244,8 +242,32 @@ class Collection(Endpoint):
         if (conditions := _conditions(request, view)) and conditions.are_unchanged(b'W/""'):
             raise PreconditionFailed("there is a list, and If-None-Match forbids that")
         written = await delete_all(view, portion(self._store, view), request.user, query, origin)
-        headers = _seq(written[0]) if written else [(b"live-seq", (await self._store.head()).encode())]
+        headers = seq_headers(written[0]) if written else [(b"live-seq", (await self._store.head()).encode())]
         return Answer(200, str(len(written)).encode(), [NO_CACHE, *headers])
+
+
+class DocumentOrSearch:
+    """What is below a list: documents; and ``/search``, to which POST is QUERY of the list, for those who can't."""
+
+    def __init__(self, collection: Collection, document: Document, cors: Cors) -> None:
+        self._collection = collection
+        self._document = document
+        self._cors = cors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint: ASGIApp = self._document
+        if scope["path_params"]["key"] == "search":
+            request = Request(scope, receive)
+            if request.method == "POST":
+                scope, endpoint = {**scope, "method": "QUERY"}, self._collection
+            elif request.headers.get("access-control-request-method") == "POST":
+                endpoint = self._preflight(request)
+        await endpoint(scope, receive, send)
+
+    def _preflight(self, request: Request) -> Answer:
+        methods = b"POST, OPTIONS"
+        told = [*self._cors.preflight(request, methods), *self._cors.headers(request)]
+        return Answer(204, headers=[(b"allow", methods), *told])
 
 
 class Document(Endpoint):
@@ -285,7 +307,7 @@ class Document(Endpoint):
             found = await self._found(request, view)
         except DocumentNotFound:
             return [(b"live-seq", (await self._store.head()).encode())]
-        return [] if found.rows else _seq(found)
+        return [] if found.rows else seq_headers(found)
 
     async def _found(self, request: Request, view: Resource) -> Snapshot:
         """The document that the URL names. Raises DocumentNotFound if it can name none."""
@@ -308,16 +330,17 @@ class Document(Endpoint):
         if is_asked_for(request):
             return await self._stream(request, view)
         tree, parameters = take_populate(request.parameters())
-        request.refuse_parameters(parameters)
+        shown = shown_of(view, parameters)
         form = format_of(request.headers)
         populations = plan(view, tree, related_to(self.peers, request.user))
         found = await self._found(request, view)
         if not found.rows:
-            return problem(404, "Not Found", view.not_found().detail, headers=_seq(found))
-        documents = view.documents(found.rows)
+            return problem(404, "Not Found", view.not_found().detail, headers=seq_headers(found))
+        documents = shown.documents(found.rows)
         await populate(self._store, found.rows, documents, populations)
         body, tag = _represented(documents[0], form)
-        headers = [NO_CACHE, (b"vary", b"Accept"), (b"etag", tag), *_seq(found)]
+        links = (b"link", of_document(request.path))
+        headers = [NO_CACHE, (b"vary", b"Accept"), (b"etag", tag), links, *seq_headers(found)]
         if Preconditions(request.headers).are_unchanged(tag):
             return Answer(304, headers=headers)
         return Answer(200, body, headers, form.type)
@@ -380,7 +403,7 @@ class Document(Endpoint):
         written = await hooked.write(
             portion(self._store, view), Write(view.source, key, change, request.origin)
         )
-        return Answer(204, headers=[NO_CACHE, *_seq(written)])
+        return Answer(204, headers=[NO_CACHE, *seq_headers(written)])
 
 
 def _address(request: Request, view: Resource) -> Key:
@@ -406,13 +429,13 @@ def _written(
 ) -> Answer:
     form = format_of(request.headers)
     body, tag = _represented(view.document(written.row), form)
-    tagged = [NO_CACHE, (b"etag", tag), *_seq(written), *headers]
+    tagged = [NO_CACHE, (b"etag", tag), *seq_headers(written), *headers]
     # Who may not read it is told of what he created, and of nothing else.
     is_shown = status == 201 or "read" in view.rights
     if is_shown and not is_minimal(request.headers):
         return Answer(status, body, tagged, form.type)
     if not is_shown:
-        return Answer(204, headers=[NO_CACHE, *_seq(written)])
+        return Answer(204, headers=[NO_CACHE, *seq_headers(written)])
     if request.method == "PUT":  # it knows what it has sent, and not what was made of it
         del tagged[1]
     return Answer(204 if status == 200 else status, headers=[*tagged, APPLIED])
@@ -430,40 +453,3 @@ def _release(chosen: str | MalformedRequest | None) -> list[Header]:
         return []
     told = [(b"api-version", chosen.encode())] if isinstance(chosen, str) else []
     return [*told, (b"vary", b"API-Version")]
-
-
-def _seq(result: Snapshot | Listing | Written) -> list[Header]:
-    headers = [] if result.seq is None else [(b"live-seq", result.seq.encode())]
-    if not isinstance(result, Written) and result.until is not None:
-        headers.append((b"live-until", result.until.encode()))
-    return headers
-
-
-def _list_headers(
-    request: Request, view: Resource, query: Query, found: Listing, form: Format
-) -> list[Header]:
-    """What an answer about a list bears, whether it is sent or not."""
-    # Within its limit it is whole today, and no longer once it has grown.
-    is_whole = query.is_whole and view.limit is None
-    headers = [NO_CACHE, (b"vary", b"Accept"), *_seq(found)]
-    if "subscribe" in view.rights:
-        headers.append((b"live-channel" if is_whole else b"live-signal", view.channel.encode()))
-    if tag := _tag(request, view, found, form):
-        headers.append((b"etag", tag))
-    return headers
-
-
-def _tag(request: Request, view: Resource, found: Listing, form: Format) -> bytes | None:
-    return None if found.version is None else list_tag(view, found.version, request.query, form)
-
-
-def _window(query: Query, most: int | None, is_head: bool) -> Query:
-    """What is read of a list: one more than is shown tells whether there is more, and HEAD needs only that one."""
-    if most is None:
-        return replace(query, limit=0) if is_head else query
-    return replace(query, skip=query.skip + most, limit=1) if is_head else replace(query, limit=most + 1)
-
-
-def _next_page(request: Request, query: Query, shown: int) -> bytes:
-    kept = [(name, value) for name, value in request.parameters() if name != "skip"]
-    return f'<?{urlencode([*kept, ("skip", str(query.skip + shown))])}>; rel="next"'.encode()

@@ -68,18 +68,39 @@ class Snapshot:
     until: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows there are; seq, version, until: as of a Listing."""
+
+    number: int
+    seq: str
+    version: str | None = None
+    until: str | None = None
+
+
 class Listing(ABC):
     """A list that was read in one snapshot, which is let go already; its rows are taken piece by piece.
 
     seq: up to which the rows hold every change.  count: of the rows.  until: as of a Snapshot.
     version: another one whenever any row of the source is; None where the store can't tell.
+    more: the query's limit left rows out; place: then, the last row's, from which ``Query.after`` goes on.
     """
 
-    def __init__(self, seq: str, count: int, until: str | None = None, version: str | None = None) -> None:
+    def __init__(
+        self,
+        seq: str,
+        count: int,
+        until: str | None = None,
+        version: str | None = None,
+        more: bool = False,
+        place: tuple[Any, ...] | None = None,
+    ) -> None:
         self.seq = seq
         self.count = count
         self.until = until
         self.version = version
+        self.more = more
+        self.place = place
 
     @property
     @abstractmethod
@@ -255,6 +276,15 @@ class Store(ABC):
     @abstractmethod
     async def listing(self, source: Source, query: Query) -> Listing:
         """The same, however many they are, in bounded memory. Raises StoreUnavailable if that takes too long."""
+
+    @abstractmethod
+    async def count(self, source: Source, query: Query) -> Count:
+        """How many rows a query asks for. Raises StoreUnavailable if that takes too long."""
+
+    @abstractmethod
+    async def distinct(self, source: Source, attribute: str, query: Query) -> Listing:
+        """The values that a field has in the rows of a query: rows of nothing but that field, each once as it is
+        stored, in no order. Raises StoreUnavailable if that takes too long."""
 
     @abstractmethod
     async def get(self, source: Source, key: Key) -> Snapshot:

@@ -35,7 +35,7 @@ from ..errors import (
 )
 from ..query import Query
 from ..source import Source
-from .base import Batch, Bulk, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written
+from .base import Batch, Bulk, Count, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written
 from .sql import Field, TableSource, decode_row, describe, referenced_tables, table_source
 from .sql_query import select_rows
 from .sqlite_ahead import AHEAD, IMAGES, Ahead
@@ -187,7 +187,7 @@ class SQLiteStore(Store):
         poll.execute("PRAGMA busy_timeout = 0")
         writer.execute(f"PRAGMA busy_timeout = {int(SLICE * 1000)}")
         lists = self._connections["list"] = self._connected()
-        self._lists = Lists(lists, self._changes.head, self._changes.version, self._run)
+        self._lists = Lists(lists, self._changes.head, self._changes.version, self._run, self._dialect)
         self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect, self._clock)
 
     def _connected(self) -> FileConnection:
@@ -273,21 +273,28 @@ class SQLiteStore(Store):
 
     async def find(self, source: Source, query: Query) -> Snapshot:
         described = table_source(source)
-        statement = select_rows(described, query, self._dialect)
-        shown = described.shown
+        shown, statement = described.shown, select_rows(described, query, self._dialect)
 
         def function(connection: FileConnection) -> Snapshot:
-            rows = connection.run(statement).fetchall()
-            return Snapshot([decode_row(shown, row) for row in rows], self._changes.head(connection))
+            rows = [decode_row(shown, row) for row in connection.run(statement)]
+            return Snapshot(rows, self._changes.head(connection))
 
         return await self._read(function)
 
     async def listing(self, source: Source, query: Query) -> Listing:
+        return await self._open_lists.rows(table_source(source), query)
+
+    async def count(self, source: Source, query: Query) -> Count:
+        return await self._open_lists.count(table_source(source), query)
+
+    async def distinct(self, source: Source, attribute: str, query: Query) -> Listing:
+        return await self._open_lists.distinct(table_source(source), attribute, query)
+
+    @property
+    def _open_lists(self) -> Lists:
         if not self._started:
             raise StoreUnavailable("the store is not started")
-        described = table_source(source)
-        statement = select_rows(described, query, self._dialect)
-        return await self._lists.read(source.name, statement, described.shown)
+        return self._lists
 
     async def get(self, source: Source, key: Key) -> Snapshot:
         described = table_source(source)

@@ -3,7 +3,7 @@
 Three rules. A list is read on a connection and in a lane of its own, in one transaction, which ends before the list is
 given out. That takes two seconds of a processor at most, and ten by the clock where others have it: who needs longer
 is refused, since what is not let go keeps the file's write-ahead log from being cleared. Of the rows no more than a
-pile is in memory. It knows no query and no HTTP.
+pile is in memory. It knows no HTTP.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import Dialect
 
 from ..change import Row
 from ..errors import StoreUnavailable
-from .base import Listing, Run
+from ..query import Query
+from .base import Count, Listing, Run
 from .spool import Spool
-from .sql import Field, decode_row
-from .sql_query import Statement
+from .sql import Field, TableSource, decode_row
+from .sql_query import Statement, select_count, select_distinct, select_rows, sorted_by
 from .sqlite_connection import FileConnection, is_broken_text, lenient, transaction
 
 SNAPSHOT = 2.0
@@ -30,6 +36,7 @@ PILE = 100
 """Rows that are read at a time, however wide they are."""
 PIECE = 256 * 1024
 """Bytes of stored rows that are given out at once, or one pile."""
+_COUNT = Field("count", sa.Column("count", sa.Integer), int, int, is_plain=True)
 
 
 class Lists:
@@ -44,6 +51,7 @@ class Lists:
         head: Callable[[FileConnection], str],
         version: Callable[[FileConnection, str], str],
         run: Run,
+        dialect: Dialect,
         clock: Callable[[], float] = lambda: time.monotonic(),
         worked: Callable[[], float] = lambda: time.thread_time(),
     ) -> None:
@@ -51,50 +59,94 @@ class Lists:
         self._head = head
         self._version = version
         self._run = run
+        self._dialect = dialect
         self._clock = clock
         self._worked = worked
 
-    async def read(self, source: str, statement: Statement, fields: Sequence[Field]) -> SpooledList:
-        """The rows of a statement. Raises StoreUnavailable."""
-        reading = asyncio.ensure_future(self._run("list", lambda: self._read(source, statement, fields)))
+    async def rows(self, source: TableSource, query: Query) -> Listing:
+        """The rows of a query. Raises StoreUnavailable."""
+        if query.limit is None:
+            return await self.read(source.name, select_rows(source, query, self._dialect), source.shown)
+        # One more than is given out tells whether there is more.
+        statement = select_rows(source, replace(query, limit=query.limit + 1), self._dialect)
+        shown = [found.attribute for found in source.shown]
+        places = [shown.index(order.field) for order in sorted_by(source, query)]
+        return await self.read(source.name, statement, source.shown, query.limit, places)
+
+    async def count(self, source: TableSource, query: Query) -> Count:
+        """How many they are. Raises StoreUnavailable."""
+        found = await self.read(source.name, select_count(source, query, self._dialect), [_COUNT])
+        [row] = await found.piece()
+        return Count(row[_COUNT.attribute], found.seq, found.version)
+
+    async def distinct(self, source: TableSource, attribute: str, query: Query) -> Listing:
+        """The values of a field in them. Raises StoreUnavailable."""
+        statement = select_distinct(source, attribute, query, self._dialect)
+        return await self.read(source.name, statement, [source.fields[attribute]])
+
+    async def read(
+        self,
+        source: str,
+        statement: Statement,
+        fields: Sequence[Field],
+        limit: int | None = None,
+        places: Sequence[int] = (),
+    ) -> SpooledList:
+        """The rows of a statement, ``limit`` at most. places: the columns that tell where a row stands.
+
+        Raises StoreUnavailable.
+        """
+        reading = asyncio.ensure_future(
+            self._run("list", lambda: self._read(source, statement, fields, limit, places))
+        )
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:
             reading.add_done_callback(_abandon)
             raise
 
-    def _read(self, source: str, statement: Statement, fields: Sequence[Field]) -> SpooledList:
+    def _read(
+        self,
+        source: str,
+        statement: Statement,
+        fields: Sequence[Field],
+        limit: int | None,
+        places: Sequence[int],
+    ) -> SpooledList:
         spool = Spool()
         try:
-            seq, version = self._spooled(source, statement, spool)
-            return SpooledList(seq, version, spool, fields, self._run)
+            cut = self._spooled(source, statement, spool, limit)
+            return SpooledList(cut, places, spool, fields, self._run)
         except BaseException:
             spool.close()
             raise
 
-    def _spooled(self, source: str, statement: Statement, spool: Spool) -> tuple[str, str]:
-        """Fill the spool; once more, leniently, if a text is broken. The answer is the seq, and the version."""
+    def _spooled(self, source: str, statement: Statement, spool: Spool, limit: int | None) -> Cut:
+        """Fill the spool; once more, leniently, if a text is broken."""
         try:
-            return self._snapshot(source, statement, spool)
+            return self._snapshot(source, statement, spool, limit)
         except Exception as error:
             if not is_broken_text(error.__cause__):
                 raise
         spool.clear()
         with lenient(self._connection):
-            return self._snapshot(source, statement, spool)
+            return self._snapshot(source, statement, spool, limit)
 
-    def _snapshot(self, source: str, statement: Statement, spool: Spool) -> tuple[str, str]:
+    def _snapshot(self, source: str, statement: Statement, spool: Spool, limit: int | None) -> Cut:
         work, deadline = self._worked() + SNAPSHOT, self._clock() + LONGEST
         self._connection.set_progress_handler(
             lambda: self._worked() > work or self._clock() > deadline, INSTRUCTIONS
         )
         try:
             with transaction(self._connection) as connection:
-                seq, version = self._head(connection), self._version(connection, source)
+                cut = Cut(self._head(connection), self._version(connection, source))
                 cursor = connection.run(statement)
                 while rows := cursor.fetchmany(PILE):
-                    spool.put(rows)
-            return seq, version
+                    cut.more = limit is not None and spool.count + len(rows) > limit
+                    if kept := rows[: limit - spool.count] if limit is not None and cut.more else rows:
+                        cut.last = kept[-1]
+                        spool.put(kept)
+            return cut
         except Exception as error:
             if not _is_interrupt(error.__cause__):
                 raise
@@ -105,11 +157,24 @@ class Lists:
             self._connection.set_progress_handler(None, 0)
 
 
-class SpooledList(Listing):
-    """A list that was read."""
+@dataclass(slots=True)
+class Cut:
+    """What was read beside the rows: seq, version; whether a limit left some out, and the last that it kept."""
 
-    def __init__(self, seq: str, version: str, spool: Spool, fields: Sequence[Field], run: Run) -> None:
-        super().__init__(seq, spool.count, version=version)
+    seq: str
+    version: str
+    more: bool = False
+    last: Sequence[Any] | None = None
+
+
+class SpooledList(Listing):
+    """A list that was read. places: the columns of a row that tell where it stands."""
+
+    def __init__(
+        self, cut: Cut, places: Sequence[int], spool: Spool, fields: Sequence[Field], run: Run
+    ) -> None:
+        place = tuple(cut.last[column] for column in places) if cut.more and cut.last else None
+        super().__init__(cut.seq, spool.count, version=cut.version, more=cut.more, place=place)
         self._spool = spool
         self._fields = fields
         self._run = run

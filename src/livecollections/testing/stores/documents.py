@@ -19,10 +19,9 @@ from ...errors import (
     DocumentNotFound,
     InvalidDocument,
     KeyReused,
-    MalformedRequest,
     StoreUnavailable,
 )
-from ...query import Equal, Order, Query
+from ...query import Query
 from ...stores.base import Idempotency, Write, Written
 from .models import Colour, Everything, Line, Tag, Ticket, Todo
 from .rig import StoreRig, change, changes, conforming, create
@@ -150,25 +149,6 @@ class Documents:
         assert len(await changes(rig, before)) == 2
         for found in await changes(rig, before):
             assert "hush" not in repr(found)
-
-    async def test_lists_are_filtered_sorted_and_cut(self, rig: StoreRig) -> None:
-        for title, order in (("a", 3), ("b", 1), ("c", None), ("d", 3)):
-            await create(rig, Todo, {"title": title, "order": order})
-
-        async def titles(**options: Any) -> str:
-            found = await rig.store.find(rig.sources[Todo], Query(**options))
-            return "".join(row["title"] for row in found.rows)
-
-        assert await titles(where=(Equal("order", 3),)) == "ad"
-        assert await titles(where=(Equal("order", None),)) == "c"
-        assert await titles(where=(Equal("order", 3), Equal("title", "d"))) == "d"
-        assert await titles(where=(Equal("order", 2**70),)) == ""
-        assert await titles(sort=(Order("order", True), Order("title", True)), limit=2) == "da"
-        assert await titles(sort=(Order("title"),), skip=1, limit=2) == "bc"
-        assert await titles(skip=3) == "d"
-        assert await titles(limit=0) == ""
-        with pytest.raises(MalformedRequest):
-            await titles(where=(Equal("nothing", 1),))
 
     async def test_a_change_is_given_the_row_and_sets_what_it_returns(self, rig: StoreRig) -> None:
         await create(rig, Everything, {"text": "a"})

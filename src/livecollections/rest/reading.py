@@ -1,0 +1,139 @@
+"""Reading: what a list is asked for, answered: its documents, how many there are, or the values of one field.
+
+An answer and its headers are of one state of the database. It knows the port of the stores, and no SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from ..conditions import refusal
+from ..errors import StoreUnavailable
+from ..field import Field
+from ..parameters import Asked, asked_of
+from ..portable import portable
+from ..query import Query
+from ..resource import Resource
+from ..stores.base import Count, Listing, Snapshot, Store, Written
+from .answer import Answer, Header
+from .formats import Format, format_of
+from .links import of_list
+from .listing import TURN, LongAnswer, answer_of
+from .portion import Portion
+from .preconditions import Preconditions, list_tag
+from .request import Request
+
+NO_CACHE: Header = (b"cache-control", b"no-cache")
+MOST_VALUES = 10_000
+"""Values that one answer to ``distinct`` holds."""
+
+
+async def read_list(
+    request: Request,
+    view: Resource,
+    store: Store | Portion,
+    parameters: Iterable[tuple[str, Any]],
+    body: bytes = b"",
+) -> Answer | LongAnswer:
+    """Answer what the parameters of a list ask for. body: that they came in."""
+    asked = asked_of(view, parameters)
+    form = format_of(request.headers)
+    identity = Identity(view, request.query + b"\0" + body if body else request.query, form)
+    conditions = Preconditions(request.headers)
+    if conditions:
+        state = await store.listing(view.source, Query(limit=0))
+        if (tag := identity.tag(state)) and conditions.are_unchanged(tag):
+            return Answer(304, headers=identity.headers(asked, state))
+    if asked.count:
+        counted = await store.count(view.source, asked.query)
+        return Answer(200, str(counted.number).encode(), identity.headers(asked, counted))
+    if asked.distinct is not None:
+        found, values = await _values(view, store, asked.query, asked.distinct)
+        return Answer(200, orjson.dumps(values), identity.headers(asked, found))
+    is_head = request.method == "HEAD"
+    found = await store.listing(view.source, _window(asked.query, is_head))
+    headers = identity.headers(asked, found)
+    total = await _total(view, store, asked) if asked.is_paged else None
+    if links := of_list(request, view, asked, found, total):
+        headers.append((b"link", links))
+    if is_head:
+        found.close()
+        return Answer(200, None, headers, form.type)
+    return await answer_of(asked.shown, found, form, headers)
+
+
+async def _total(view: Resource, store: Store | Portion, asked: Asked) -> int | None:
+    """How many there are on all pages; None where counting them takes too long."""
+    try:
+        return (await store.count(view.source, replace(asked.query, sort=(), skip=0, limit=None))).number
+    except StoreUnavailable:
+        return None
+
+
+async def _values(
+    view: Resource, store: Store | Portion, query: Query, field: Field
+) -> tuple[Listing, list[Any]]:
+    """Each value of a field once, as documents show it; of lists their elements."""
+    if view.is_bare:
+        found = await store.distinct(view.source, field.attribute, query)
+    else:
+        found = await store.listing(view.source, query)
+    values: dict[bytes, Any] = {}
+    try:
+        while rows := await found.piece():
+            for start in range(0, len(rows), TURN):
+                await asyncio.sleep(0)
+                for row in rows[start : start + TURN]:
+                    whole = portable(row[field.attribute]) if view.is_bare else view.document(row)[field.name]
+                    for value in whole if isinstance(whole, list) else (whole,):
+                        values.setdefault(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), value)
+                if len(values) > MOST_VALUES:
+                    detail = f"there are more than {MOST_VALUES} values: ask for those of fewer documents"
+                    raise refusal("distinct", (), detail)
+    finally:
+        found.close()
+    return found, list(values.values())
+
+
+def _window(query: Query, is_head: bool) -> Query:
+    """What is read of a list: HEAD needs only the last of the page, and whether there is more."""
+    if not is_head or not query.limit:
+        return replace(query, limit=0) if is_head else query
+    return replace(query, skip=query.skip + query.limit - 1, limit=1)
+
+
+def seq_headers(result: Snapshot | Listing | Written | Count) -> list[Header]:
+    """``Live-Seq`` and ``Live-Until``, as far as there is such a seq."""
+    headers = [] if result.seq is None else [(b"live-seq", result.seq.encode())]
+    if not isinstance(result, Written) and result.until is not None:
+        headers.append((b"live-until", result.until.encode()))
+    return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one answer about a list from another: whose it is, what was asked, and in which form."""
+
+    view: Resource
+    query: bytes
+    form: Format
+
+    def headers(self, asked: Asked, found: Listing | Count) -> list[Header]:
+        """What an answer bears, whether it is sent or not."""
+        # Within its limit it is whole today, and no longer once it has grown.
+        headers = [NO_CACHE, (b"vary", b"Accept"), *seq_headers(found)]
+        if "subscribe" in self.view.rights:
+            kind = b"live-channel" if asked.is_whole else b"live-signal"
+            headers.append((kind, self.view.channel.encode()))
+        if tag := self.tag(found):
+            headers.append((b"etag", tag))
+        return headers
+
+    def tag(self, found: Listing | Count) -> bytes | None:
+        """The entity tag, where the store can tell one state from another."""
+        return None if found.version is None else list_tag(self.view, found.version, self.query, self.form)
