@@ -187,8 +187,9 @@ async def read_populated(
         (b"cache-control", b"no-cache"),
         (b"vary", b"Accept"),
         (b"live-seq", found.seq.encode()),
-        (b"live-signal", view.channel.encode()),
     ]
+    if "subscribe" in view.rights:
+        headers.append((b"live-signal", view.channel.encode()))
     if most and len(found.rows) > most:
         kept = [(name, value) for name, value in request.parameters() if name != "skip"]
         following = urlencode([*kept, ("skip", str(query.skip + most))])
