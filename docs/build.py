@@ -23,6 +23,7 @@ SITE = DOCS / "_site"
 PAGES = (
     "index",
     "quickstart",
+    "ten-minutes",
     "concepts",
     "rest",
     "collection",
@@ -30,6 +31,9 @@ PAGES = (
     "bayeux",
     "conformance",
     "fastapi",
+    "from-fastcrud",
+    "from-baucis",
+    "topics/baucis",
     "deploy",
     "capture",
     "topics/security",

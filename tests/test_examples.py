@@ -73,6 +73,20 @@ def test_inside_fastapi_own_routes_commit_live(tmp_path: Path) -> None:
         assert {"/sale", "/api/shop/articles"} <= paths.keys()
 
 
+def test_tasks_are_those_of_each_user(tmp_path: Path) -> None:
+    with serving("tasks_app", tmp_path) as (client, _):
+        ann, bob = ({"Authorization": f"Bearer {name}'s token"} for name in ("ann", "bob"))
+        created = client.post("/api/tasks", json={"title": "buy milk"}, headers=ann)
+        assert (created.status_code, created.json()["owner"]) == (201, "ann")
+        assert client.get("/api/tasks", headers=bob).json() == []
+        assert client.get("/api/tasks").status_code == 401
+        done = client.patch(created.headers["location"], json={"done": True}, headers=ann)
+        assert done.json()["done_at"]
+        assert client.patch("/api/tasks/1", json={"done_at": None}, headers=ann).status_code == 422
+        assert client.get("/open").json() == {"open": 0}
+        assert "/api/tasks/{id}" in client.get("/openapi.json").json()["paths"]
+
+
 def test_two_users_have_each_his_own(tmp_path: Path) -> None:
     with serving("two_users", tmp_path) as (client, _):
         ann, bob = ({"Authorization": f"Bearer {name}'s token"} for name in ("ann", "bob"))

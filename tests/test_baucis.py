@@ -1,0 +1,53 @@
+"""The table of ``docs/topics/baucis.md``: it has every behaviour, each is shown by a test, and few are different."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from docs import baucis
+
+from .command import ROOT
+
+FILES = baucis.read()
+ROWS = [row for file in FILES for row in file.rows()]
+TESTED = {
+    "controllers": 47, "del": 2, "del.plural": 2, "get": 3, "get.plural": 7, "head": 2, "head.plural": 1, "headers": 9,
+    "inheritence": 4, "middleware": 13, "post.plural": 7, "put": 5, "queries": 56, "versioning": 12,
+}  # fmt: skip
+"""How many tests run in each of baucis's files."""
+
+
+def test_every_behaviour_is_there() -> None:
+    assert {file.name: len(file.behaviours) for file in FILES} == TESTED
+    assert len(ROWS) == 170
+
+
+def test_each_is_the_same_or_says_what_is_done_instead() -> None:
+    for name, one in ROWS:
+        assert one.verdict in baucis.VERDICTS, name
+        assert one.says.endswith("."), name
+        assert one.tests, name
+        assert one.here.endswith(".") or (not one.here and one.verdict == "same"), name
+
+
+def test_few_are_different_each_for_security_an_rfc_or_data_safety() -> None:
+    different = [(name, one) for name, one in ROWS if one.verdict == "different"]
+    assert len(different) <= 20
+    for name, one in different:
+        reasons = ("Security:", "reason of security", "RFC", "Data safety:", "reason of data safety")
+        assert any(reason in one.here for reason in reasons), name
+
+
+def test_each_test_that_is_named_is_there() -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", baucis.TESTS]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = {line.partition("[")[0] for line in run.stdout.splitlines() if "::" in line}
+    named = {test for _, one in ROWS for test in one.named}
+    assert named - found == set()
+    assert found - named == set(), "tests of no behaviour stand elsewhere"
+
+
+def test_the_page_is_that_of_the_rows() -> None:
+    assert baucis.PAGE.read_text("utf-8") == baucis.draw(FILES), "run python -m docs.baucis"
