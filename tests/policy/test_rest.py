@@ -294,3 +294,40 @@ async def test_a_resource_may_have_others_below_its_documents(make: Make) -> Non
     async with site.client("ann") as ann:
         assert (await ann.get("/api/rooms/1")).json()["title"] == "a"
         assert (await ann.get("/api/rooms/1/lines")).json()[0]["text"] == "b"
+
+
+async def test_whatever_a_list_is_asked_for_it_is_of_ones_own(make: Make) -> None:
+    def declare(live: Live) -> None:
+        options: dict[str, Any] = {"partition": "owner", "by": lambda user: user.id}
+        live.add_resource(SHEETS, Sheet, hidden={"secret": is_not_boss}, limit=2, **options)
+
+    site = await make(declare)
+    rows = "(1, 'a', 5, 1), (2, 'b', 6, 2), (3, 'c', 7, 1), (4, 'd', 8, 1)"
+    site.sql(f"INSERT INTO policy_sheet (id, title, secret, owner) VALUES {rows}")
+    async with site.client("ann") as ann, site.client() as stranger:
+
+        async def get(query: str) -> Any:
+            answer = await ann.get(f"{SHEETS}?{query}")
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        assert await get("count=true") == 3
+        assert await get("distinct=title") == ["a", "c", "d"]
+        assert await get("select=title&skip=1") == [{"id": 3, "title": "c"}, {"id": 4, "title": "d"}]
+        first = await ann.get(f"{SHEETS}?sort=-title&select=title")
+        assert [row["title"] for row in first.json()] == ["d", "c"]
+        following = first.links["next"]["url"]
+        assert [row["title"] for row in (await ann.get(f"{SHEETS}{following}")).json()] == ["a"]
+        wanted = {"conditions": {"title": {"$in": ["a", "b"]}}}
+        for asked in (("QUERY", SHEETS), ("POST", f"{SHEETS}/search")):
+            assert [row["id"] for row in (await ann.request(*asked, json=wanted)).json()] == [1]
+            assert (await stranger.request(*asked, json=wanted)).status_code == 401
+        for name in ("distinct", "select"):
+            hidden, absent = (
+                await ann.get(f"{SHEETS}?{name}=secret"),
+                await ann.get(f"{SHEETS}?{name}=absent"),
+            )
+            assert hidden.status_code == 400
+            assert hidden.text.replace("secret", "absent") == absent.text
+        csv = await ann.get(SHEETS, headers={"Accept": "text/csv"})
+        assert csv.text.splitlines()[0] == "id,title,grade,owner"

@@ -133,7 +133,7 @@ class Endpoint:
             if request.method in self._handlers and request.method != "OPTIONS":
                 if not self._views.is_open:
                     view, request.user = await self._admit(request, scope)
-                elif view.hooks or b"populate" in scope["query_string"]:
+                elif view.hooks or request.method == "QUERY" or b"populate" in scope["query_string"]:
                     request.user = await self._caller.user_of(scope)
             answer = await self._answer(request, view)
         except ClientGone:
