@@ -1,4 +1,4 @@
-"""Filters over REST: each line of the page about them, errors that say where, and filters of the hostile kind."""
+"""Filters over REST: each line of the page about them, and errors that say where."""
 
 from __future__ import annotations
 
