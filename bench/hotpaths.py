@@ -166,7 +166,8 @@ class Paths:
             timeout=1800,
             ping=None,
             policy=Policy(subscribe=["/**"], publish=["/**"]),
-            limits=Limits(strangers_address=1_000_000, arrivals=1_000_000),
+            # What is counted is slow: nobody is to be taken for one that stalls.
+            limits=Limits(strangers_address=1_000_000, arrivals=1_000_000, stall=3_600),
         )
         self._changes = Changes(self.server, "/resource")
         self._is_direct = is_direct

@@ -110,6 +110,7 @@ LAYERS = {
         "bayeux.settings",
         "bayeux.start",
         "bayeux.statistics",
+        "bayeux.straight",
         "bayeux.strand",
         "bayeux.subscription",
         "bayeux.turn",

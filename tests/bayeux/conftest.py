@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from .. import serving
 from . import wire
@@ -13,6 +16,14 @@ WAYS = {"asgi": serving.ASGI, "direct": serving.DIRECT}
 _SOCKETS = ("Socket(", "served(", "served_to(")
 _IN_TURN = ("test_interleavings", "test_kept_interleavings", "test_turn", "test_direct")
 """These choose themselves."""
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run on both loops what writes to real sockets: on uvloop frames go to descriptors, past the transports."""
+    loops = {"asyncio": asyncio.new_event_loop}
+    return loops | {"uvloop": uvloop.new_event_loop} if item.path.stem == "test_direct" else loops
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import uvloop
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 from websockets.client import ClientProtocol
@@ -20,6 +23,7 @@ from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 from livecollections.bayeux import Server, Session
+from livecollections.bayeux.straight import NONE, Straight, write_to
 from livecollections.bayeux.transports.direct import DirectProtocol
 
 from ..serving import DIRECT, served, wait_until
@@ -208,6 +212,63 @@ async def test_a_full_transport_holds_up_and_goes_on(server: Server) -> None:
         assert [int(each.split()[0]) for each in heard] == [*range(sent)]
         await wait_until(lambda: session not in session.apart)
         assert session.flowing
+
+
+def is_lent(session: Session) -> bool:
+    """Whether frames go to the descriptor of its socket."""
+    return isinstance(session.put, Straight) and session.put.descriptor != NONE
+
+
+async def test_a_descriptor_is_lent_while_nothing_waits_and_never_of_a_socket_that_has_gone(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_uvloop = isinstance(asyncio.get_running_loop(), uvloop.Loop)
+    async with served(server, ws=DIRECT) as url:
+        async with hearing(server, url, max_queue=1) as (socket, session, protocol):
+            assert is_lent(session) is is_uvloop
+            put = session.put
+            assert put is not None
+            socket.transport.pause_reading()
+            sent = 0
+            while protocol.is_open:
+                server.publish_nowait("/a", "x" * 5_000)
+                sent += 1
+                await asyncio.sleep(0)
+            assert not is_lent(session)
+            socket.transport.resume_reading()
+            await data(socket, sent)
+            await wait_until(lambda: protocol.is_open)
+            assert is_lent(session) is is_uvloop
+            lost = []
+            is_told = WebSocketsSansIOProtocol.connection_lost
+
+            def note(self: WebSocketsSansIOProtocol, error: Exception | None) -> None:
+                number = self.transport.get_extra_info("socket").fileno()
+                lost.append((number != NONE, isinstance(put, Straight) and put.descriptor != NONE))
+                is_told(self, error)
+
+            monkeypatch.setattr(WebSocketsSansIOProtocol, "connection_lost", note)
+            protocol.transport.abort()
+            await wait_until(lambda: session.link is None)
+            # It has been given back, and is not closed yet.
+            assert lost == [(True, False)]
+        async with Line(url) as other:
+            # The other may have its number now, and hears nothing of it.
+            if isinstance(put, Straight):
+                assert [*write_to([put], b"\x81\x01x")] == [0]
+            await ready(server, other, "/a")
+            server.publish_nowait("/a", "own")
+            assert json.loads(await other.recv())[0]["data"] == "own"
+
+
+async def test_an_encrypted_socket_lends_no_descriptor(server: Server, certified: dict[str, Any]) -> None:
+    trusting = ssl.create_default_context(cafile=certified["ssl_certfile"])
+    async with served(server, ws=DIRECT, **certified) as url:
+        secure = url.replace("http:", "https:")
+        async with hearing(server, secure, ssl=trusting) as (socket, session, _):
+            assert not isinstance(session.put, Straight)
+            server.publish_nowait("/a", 1)
+            assert await data(socket, 1) == [1]
 
 
 @pytest.mark.parametrize("offer", [{}, {"server_max_window_bits": 9}, {"server_no_context_takeover": True}])

@@ -267,6 +267,119 @@ async def test_a_session_that_leaves_in_the_middle_of_a_fan_out_keeps_what_was_o
         await socket.cut()
 
 
+class Plain(Socket):
+    """A socket that is sent to by ASGI, whichever way the tests run."""
+
+    is_direct = False
+
+    async def begin(self, server: Server, *names: str) -> Session:
+        """Have a session that has subscribed."""
+        await self.open()
+        client_id = await handshake(server)
+        await self.reply(connect(client_id, "websocket"))
+        for name in names:
+            await self.reply(subscribe(client_id, name))
+        await turn()
+        self.frames.clear()
+        return server._exchange.sessions[client_id]
+
+    @property
+    def data(self) -> list[Any]:
+        """All data that have come."""
+        return [message["data"] for frame in self.frames for message in json.loads(frame)]
+
+
+@pytest.fixture
+async def plain(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[list[Plain], list[Session]]]:
+    """Seven sockets that are sent to by ASGI and heard of two at a time, and their sessions."""
+    monkeypatch.setattr(turns, "SLICE", 2)
+    monkeypatch.setattr(turns, "LIGHT", 1)
+    monkeypatch.setattr(turns, "WOKEN", 2)
+    sockets = [Plain(server) for _ in range(7)]
+    sessions = [await socket.begin(server, "/a", "/b") for socket in sockets]
+    yield sockets, sessions
+    for socket in sockets:
+        await socket.cut()
+
+
+async def test_a_fan_out_over_asgi_to_many_lets_others_have_their_turn(
+    server: Server, plain: tuple[list[Plain], list[Session]]
+) -> None:
+    sockets, sessions = plain
+    before = server._exchange.counts.delivered
+    counts = []
+    server.publish_nowait("/a", 1)
+    for number in range(2, 6):
+        counts.append(server._exchange.counts.delivered - before)
+        await asyncio.sleep(0)
+        server.publish_nowait("/a" if number % 2 else "/b", number)
+    assert counts == [0, 2, 4, 6]
+    for _ in range(40):
+        await asyncio.sleep(0)
+    assert [socket.data for socket in sockets] == [[1, 2, 3, 4, 5]] * 7
+    assert server._exchange.counts.delivered - before == 35
+    assert not server._exchange.turn.is_queueing
+    assert server._exchange.turn._size == 0
+    assert not any(session.queue for session in sessions)
+
+
+async def test_who_does_something_else_meanwhile_has_what_is_on_its_way_first(
+    server: Server, plain: tuple[list[Plain], list[Session]]
+) -> None:
+    sockets, sessions = plain
+    server.publish_nowait("/a", 1)
+    await asyncio.sleep(0)
+    server.publish_nowait("/a", 2)
+    server._exchange.deliver(sessions[5], Message("/own", 3))
+    server.publish_nowait("/a", 4)
+    server._exchange.publish(Message("/b", 5), sessions[6])
+    server._exchange.unsubscribe(sessions[4], "/a")
+    server._exchange.end(sessions[3])
+    await sockets[2].cut()
+    waiting = [message.body for message in sessions[2].queue]
+    for _ in range(40):
+        await asyncio.sleep(0)
+    assert [socket.data for socket in (*sockets[:2], *sockets[4:])] == [
+        [1, 2, 4, 5],
+        [1, 2, 4, 5],
+        [1, 2, 4, 5],
+        [1, 2, 3, 4, 5],
+        [1, 2, 4, 5],
+    ]
+    assert waiting == [Message(*each).body for each in (("/a", 1), ("/a", 2), ("/a", 4), ("/b", 5))]
+    assert not sessions[3].queue
+
+
+async def test_a_client_that_does_not_hear_itself_does_not_hear_itself_late(
+    server: Server, plain: tuple[list[Plain], list[Session]]
+) -> None:
+    sockets, sessions = plain
+    server._exchange.settings.declare("/a", echo=False)
+    server._exchange.publish(Message("/a", 1), sessions[6])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert [socket.data for socket in sockets] == [[1]] * 6 + [[]]
+
+
+async def test_what_may_wait_for_company_still_may(
+    server: Server, plain: tuple[list[Plain], list[Session]]
+) -> None:
+    sockets, sessions = plain
+    server._exchange.settings.declare("/b", lazy=30)
+    server.publish_nowait("/b", 1)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert all(session.may_wait for session in sessions)
+    server.publish_nowait("/a", 2)
+    server.publish_nowait("/b", 3)
+    for _ in range(40):
+        await asyncio.sleep(0)
+    assert [socket.data for socket in sockets] == [[1, 2]] * 7
+    assert all(len(session.queue) == 1 and session.may_wait for session in sessions)
+
+
 async def test_who_publishes_without_end_keeps_no_more_than_the_backlog(server: Server) -> None:
     async with Direct(server) as socket:
         await socket.begin(server, "/a")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from . import channel as channels
 from .session import Session
+from .straight import Straight
 
 Sessions = dict[Session, None]
 REMEMBERED = 64
@@ -19,16 +20,19 @@ REMEMBERED = 64
 
 
 class Roll:
-    """Those whose sockets are written to straight, in the order in which they are.
+    """Sessions in the order in which they are told.
 
-    puts: what writes to each, in the same order.
+    puts: what writes straight to the socket of each, in the same order, where that is so of all.
+    straights: the same, where descriptors can be written to.
     """
 
-    __slots__ = ("_places", "puts", "sessions")
+    __slots__ = ("_places", "puts", "sessions", "straights")
 
-    def __init__(self, written: Sessions) -> None:
-        self.sessions = [*written]
-        self.puts = [session.put for session in written if session.put is not None]
+    def __init__(self, sessions: Sessions) -> None:
+        self.sessions = [*sessions]
+        self.puts = [session.put for session in sessions if session.put is not None]
+        straights = [put for put in self.puts if type(put) is Straight]
+        self.straights = straights if len(straights) == len(self.puts) else None
         self._places: dict[Session, int] | None = None
 
     @property
@@ -45,12 +49,13 @@ class Subscribers:
     written: those whose socket can be written to straight (``session.is_written``).  others: all others.
     """
 
-    __slots__ = ("_roll", "others", "written")
+    __slots__ = ("_rest", "_roll", "others", "written")
 
     def __init__(self) -> None:
         self.others: Sessions = {}
         self.written: Sessions = {}
         self._roll: Roll | None = None
+        self._rest: Roll | None = None
 
     def __len__(self) -> int:
         return len(self.others) + len(self.written)
@@ -66,15 +71,22 @@ class Subscribers:
             self._roll = Roll(self.written)
         return self._roll
 
+    @property
+    def rest(self) -> Roll:
+        """Those of ``others``: the same until they change."""
+        if self._rest is None:
+            self._rest = Roll(self.others)
+        return self._rest
+
     def add(self, session: Session) -> None:
         """One more."""
         (self.written if session.is_written else self.others)[session] = None
-        self._roll = None
+        self._roll = self._rest = None
 
     def remove(self, session: Session) -> None:
         """One less."""
         del (self.written if session.is_written else self.others)[session]
-        self._roll = None
+        self._roll = self._rest = None
 
 
 class Audience(Mapping[str, Subscribers]):

@@ -152,12 +152,15 @@ class Exchange(Links):
         self.counts.published += 1
         heard = self._subscribers.of(message.channel)
         entry = message, before, settings.lazy
+        is_late = bool(heard.others) and self.turn.is_late(heard.others)
+        if deaf is not None and (deaf in heard.written or (is_late and deaf in heard.others)):
+            self.settle(deaf)
+            deaf.skip(message)
         if heard.written:
-            if deaf is not None and deaf in heard.written:
-                self.settle(deaf)
-                deaf.skip(message)
             self.turn.add(entry, heard.roll, deaf)
-        if heard.others:
+        if is_late:
+            self.turn.add_late(entry, heard.rest, deaf)
+        elif heard.others:
             self._offer_all(heard.others, entry, deaf)
 
     def _offer_all(self, receivers: Collection[Session], entry: Entry, deaf: Session | None = None) -> None:
@@ -191,19 +194,17 @@ class Exchange(Links):
             if session.link is not None:
                 self._tell(session)
 
-    def _queue(self, session: Session, entries: Sequence[Entry]) -> None:
-        """Queue what can't be written to its socket straight."""
+    def _queue(self, sessions: Sequence[Session], entries: Sequence[Entry]) -> None:
+        """Queue what can't be written to their sockets straight."""
         for entry in entries:
-            if session.has_ended:
-                return
-            self._offer_all((session,), entry)
+            self._offer_all([one for one in sessions if not one.has_ended], entry)
 
     def _count(self, delivered: int) -> None:
         self.counts.delivered += delivered
 
     def settle(self, session: Session) -> None:
         """Have what is on its way to it in its queue: whoever looks at that, or changes more than that, asks first."""
-        if session.is_written:
+        if session.is_written or self.turn.is_queueing:
             self.turn.settle(session)
 
     def _place(self, session: Session) -> None:
@@ -280,8 +281,9 @@ class Exchange(Links):
             return
         for name in session.subscriptions:
             self._forget(session, name)
-        if session.is_written:
+        if session.is_written or self.turn.is_queueing:
             self.turn.forget(session)
+        if session.is_written:
             session.apart.pop(session, None)
             session.is_written, session.put = False, None
         if not session.is_local:

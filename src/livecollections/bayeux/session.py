@@ -379,9 +379,8 @@ class Session:
 
     def _has_plain_room(self, message: Message) -> bool:
         # What must be acknowledged is kept until it is, whatever the link takes, and can't be given up.
-        return self._fits(message, self.limit) or (
-            not self.flight.is_acknowledged and self._has_room(message, self.limit)
-        )
+        is_bounded = not self.flowing or self.flight.is_acknowledged
+        return not is_bounded or self._fits(message, self.limit)
 
     def _fits(self, message: Message, limit: int) -> bool:
         waiting = self.size + self.flight.size

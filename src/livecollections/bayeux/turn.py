@@ -21,12 +21,15 @@ from typing import Protocol
 from .audience import Roll, Sessions
 from .load import Entry, Load, loads
 from .position import are_next, move
-from .session import Put, Session
+from .session import Session
+from .straight import write_to
 
 logger = logging.getLogger("livecollections.bayeux")
 
 SLICE = 256
 """Sockets that are written to before others have their turn."""
+LIGHT = 16
+"""Sessions for which messages are queued in the place of one socket that is written to."""
 WOKEN = 64
 """Links that write what waits before others have their turn: past no transport, each runs a task for it."""
 BACKLOG = 1_048_576
@@ -89,12 +92,16 @@ class _Wave:
     """Messages on their way to many sockets, which are written to in the order of a roll, a slice at a time.
 
     passed: those of the roll that have them otherwise, or not at all.  reached: how many were written to.
+    is_written: whether they are written to; elsewhere messages are queued for their links to take.
     """
 
-    __slots__ = ("_loads", "entries", "passed", "reached", "roll")
+    __slots__ = ("_loads", "entries", "is_written", "passed", "reached", "roll")
 
-    def __init__(self, entries: list[Entry], roll: Roll, passed: Sessions) -> None:
+    def __init__(
+        self, entries: list[Entry], roll: Roll, passed: Sessions, *, is_written: bool = True
+    ) -> None:
         self.entries = entries
+        self.is_written = is_written
         self.roll = roll
         self.passed = passed
         self.reached = 0
@@ -112,7 +119,7 @@ class _Wave:
 
     @property
     def is_over(self) -> bool:
-        return self.reached >= len(self.roll.puts)
+        return self.reached >= len(self.roll.sessions)
 
     def take(self, session: Session) -> list[Entry]:
         """What is on its way to a session, which then is not any more."""
@@ -131,16 +138,19 @@ class _Wave:
         return {place for session in sessions if start <= (place := places.get(session, -1)) < end}
 
 
+def _passed(batch: _Batch, queued: Sessions) -> Sessions:
+    return queued if batch.deaf is None else {**queued, batch.deaf: None}
+
+
 def _waves(batches: Sequence[_Batch], queued: Sessions) -> list[_Wave]:
-    """What leaves in a turn: a wave for all who hear the same.
+    """What is written in a turn: a wave for all who hear the same.
 
     Args:
         queued: those that have it in their queue.
     """
     if len(batches) == 1:
         (batch,) = batches
-        passed = queued if batch.deaf is None else {**queued, batch.deaf: None}
-        return [_Wave(batch.entries, batch.roll, passed)]
+        return [_Wave(batch.entries, batch.roll, _passed(batch, queued))]
     root = _Course()
     courses: dict[Session, _Course] = {}
     for number, batch in enumerate(batches):
@@ -158,14 +168,14 @@ class Turn:
     """What waits for the end of the turn.
 
     Args:
-        queue: queues for a session what can't be written to its socket at once.
+        queue: queues for sessions what can't be written to their sockets at once.
         delivered: is told how many messages went to receivers.
         is_plain: whether messages go to sockets as they were published.
     """
 
     def __init__(
         self,
-        queue: Callable[[Session, Sequence[Entry]], None],
+        queue: Callable[[Sequence[Session], Sequence[Entry]], None],
         delivered: Callable[[int], None],
         is_plain: Callable[[], bool],
     ) -> None:
@@ -174,7 +184,10 @@ class Turn:
         self._is_plain = is_plain
         self.apart: Sessions = {}
         """Those that are written to straight, but where something waits."""
+        self.is_queueing = False
+        """Whether something is on its way to sessions that are not written to straight."""
         self._batches: list[_Batch] = []
+        self._others: list[_Batch] = []
         self._size = 0
         self._waves: deque[_Wave] = deque()
         self._links: dict[Waiting, None] = {}
@@ -187,6 +200,8 @@ class Turn:
             self._handle.cancel()
             self._handle = None
         self._batches.clear()
+        self._others.clear()
+        self.is_queueing = False
         self._waves.clear()
         self._links.clear()
         self._size = 0
@@ -213,10 +228,22 @@ class Turn:
         Args:
             roll: to whom.  deaf: who of them does not hear it.
         """
-        batch = self._batches[-1] if self._batches else None
+        self._add(self._batches, entry, roll, deaf)
+
+    def is_late(self, others: Sessions) -> bool:
+        """Whether messages are queued for these a slice at a time, as they are many, or others are on their way."""
+        return self.is_queueing or len(others) > LIGHT * SLICE
+
+    def add_late(self, entry: Entry, roll: Roll, deaf: Session | None) -> None:
+        """As ``add``, for those whose links take what is queued."""
+        self.is_queueing = True
+        self._add(self._others, entry, roll, deaf)
+
+    def _add(self, batches: list[_Batch], entry: Entry, roll: Roll, deaf: Session | None) -> None:
+        batch = batches[-1] if batches else None
         if batch is None or batch.roll is not roll or batch.deaf is not deaf:
             batch = _Batch(roll, deaf)
-            self._batches.append(batch)
+            batches.append(batch)
         batch.entries.append(entry)
         self._size += len(entry[0].body)
         if self._size > BACKLOG:
@@ -227,21 +254,21 @@ class Turn:
     def settle(self, session: Session) -> None:
         """Queue for a session what is on its way to it."""
         for entries in self._taken(session):
-            self._queue(session, entries)
+            self._queue((session,), entries)
 
     def forget(self, session: Session) -> None:
         """Nothing is on its way to it any more."""
         self._taken(session)
 
     def _taken(self, session: Session) -> list[list[Entry]]:
-        several: list[_Wave | _Batch] = [*self._waves, *self._batches]
+        several: list[_Wave | _Batch] = [*self._waves, *self._batches, *self._others]
         return [entries for some in several if (entries := some.take(session))]
 
     def finish(self) -> None:
         """Write all that is on its way, without letting anybody have his turn."""
         self._seal()
         while self._waves:
-            self._run(self._waves[0], len(self._waves[0].roll.puts))
+            self._run(self._waves[0], len(self._waves[0].roll.sessions))
 
     def _wind(self) -> None:
         self._handle = asyncio.get_running_loop().call_soon(self._end)
@@ -252,7 +279,9 @@ class Turn:
         self._seal()
         room = SLICE
         while self._waves and room > 0:
-            room -= self._run(self._waves[0], room)
+            wave = self._waves[0]
+            share = 1 if wave.is_written else LIGHT
+            room -= -(-self._run(wave, share * room) // share)
         for link in [*islice(self._links, WOKEN)]:
             del self._links[link]
             link.flush()
@@ -260,34 +289,42 @@ class Turn:
             self._wind()
 
     def _seal(self) -> None:
-        if not self._batches:
+        if not self._batches and not self._others:
             return
         batches, self._batches = self._batches, []
-        queued: Sessions = {session: None for batch in batches for session in batch.settled}
+        others, self._others = self._others, []
+        queued: Sessions = {session: None for batch in (*batches, *others) for session in batch.settled}
         for session in queued:
             # It has something before that in its queue.
-            self._queue(session, [entry for batch in batches for entry in batch.take(session)])
-        waves = _waves(batches, queued)
+            rest = [entry for batch in (*batches, *others) for entry in batch.take(session)]
+            self._queue((session,), rest)
+        waves = _waves(batches, queued) if batches else []
+        waves += [
+            _Wave(batch.entries, batch.roll, _passed(batch, {**queued}), is_written=False) for batch in others
+        ]
         self._size += sum(wave.size for wave in waves)
-        self._size -= sum(len(message.body) for batch in batches for message, *_ in batch.entries)
+        self._size -= sum(len(message.body) for batch in (*batches, *others) for message, *_ in batch.entries)
         self._waves += waves
 
     def _run(self, wave: _Wave, most: int) -> int:
         """Write to some of a wave's sockets; to how many."""
         start = wave.reached
-        end = wave.reached = min(start + most, len(wave.roll.puts))
+        end = wave.reached = min(start + most, len(wave.roll.sessions))
         passed = wave.among(wave.passed, start, end)
-        for load in wave.loads:
+        if not wave.is_written:
+            self._queue([wave.roll.sessions[place] for place in _places(start, end, passed)], wave.entries)
+        for load in wave.loads if wave.is_written else ():
             late = self._write(wave, load, start, end, passed)
             self._delivered((end - start - len(late) - len(passed)) * len(load.entries))
             for place in late:
                 session = wave.roll.sessions[place]
-                self._queue(session, load.entries)
+                self._queue((session,), load.entries)
                 if session.has_ended:
                     passed.add(place)
         if wave.is_over and self._waves and self._waves[0] is wave:
             self._waves.popleft()
             self._size -= wave.size
+            self.is_queueing = bool(self._others) or any(not each.is_written for each in self._waves)
         return end - start
 
     def _write(self, wave: _Wave, load: Load, start: int, end: int, passed: set[int]) -> Collection[int]:
@@ -300,7 +337,7 @@ class Turn:
         failed: set[int] = set()
         begin = start
         for stop in [*sorted(late | passed), end]:
-            failed.update(begin + place for place in _put(wave.roll.puts[begin:stop], load.frame))
+            failed.update(begin + place for place in _put(wave.roll, begin, stop, load.frame))
             begin = stop + 1
         return late | failed
 
@@ -329,12 +366,15 @@ def _places(start: int, end: int, passed: Collection[int]) -> Sequence[int]:
     return [place for place in places if place not in passed] if passed else places
 
 
-def _put(puts: Sequence[Put], frame: bytes) -> Iterator[int]:
-    """Write to sockets; at which it failed, since they have just been closed."""
+def _put(roll: Roll, begin: int, end: int, frame: bytes) -> Iterator[int]:
+    """Write to sockets of a roll; at which it failed, since they have just been closed."""
+    if roll.straights is not None:
+        yield from write_to(roll.straights[begin:end], frame)
+        return
+    puts = roll.puts[begin:end]
     rest = iter(puts)
     while True:
         try:
-            # This is what a message costs for each of its receivers: one call, which writes.
             for put in rest:
                 put(frame)
         except Exception as error:

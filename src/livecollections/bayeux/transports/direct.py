@@ -1,8 +1,9 @@
 """Direct: uvicorn's WebSocket protocol, which lets frames past ASGI to its transport.
 
-Three rules. It is uvicorn's own in all that it does; it only offers a writer in ``scope["extensions"]`` beside. Whole
+Four rules. It is uvicorn's own in all that it does; it only offers a writer in ``scope["extensions"]`` beside. Whole
 frames go, while the socket is open and its buffer not full, so they never cross a close, and pings and pongs stand
-between them. What was compressed once may go to all, since no frame needs the one before it.
+between them. What was compressed once may go to all, since no frame needs the one before it. On uvloop they go to the
+socket's descriptor while nothing waits in its buffer: uvloop closes it only after it has told ``connection_lost``.
 
     uvicorn site:app --ws livecollections.bayeux.transports.direct:DirectProtocol
 """
@@ -23,6 +24,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.protocol import State
 
 from ..load import framed
+from ..straight import NONE, Straight
 from .keepalive import Keepalive
 from .waiter import Flag, Inbox
 from .writer import EXTENSION
@@ -48,7 +50,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
 
     # What uvicorn's has too: in a dictionary of each instance's own it takes five times as much.
     __slots__ = (
-        "_changed", "_keepalive", "_slot", "app", "app_state", "asgi_version", "client", "close_sent",
+        "_changed", "_keepalive", "_slot", "_straight", "app", "app_state", "asgi_version", "client", "close_sent",
         "close_timeout", "close_timer", "config", "conn", "connections", "curr_msg_data_type", "default_headers",
         "disconnected", "frames", "handshake_complete", "handshake_initiated", "initial_response", "last_ping_rtt",
         "logger", "loop", "pending_ping_payload", "ping_interval", "ping_sent_at", "ping_timeout", "ping_timer",
@@ -69,6 +71,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         self._changed: Callable[[], None] | None = None
         self._keepalive = _keepalive_of(server_state, self.loop)
         self._slot = 0
+        self._straight: Straight | None = None
         if self.conn.available_extensions:
             self.conn.available_extensions = _EXTENSIONS
 
@@ -98,7 +101,11 @@ class DirectProtocol(WebSocketsSansIOProtocol):
 
     @property
     def put(self) -> Callable[[bytes], None]:
-        return self._put_deflated if self.conn.extensions else self.transport.write
+        if self.conn.extensions:
+            return self._put_deflated
+        if self._straight is None and _lends(self.transport):
+            self._straight = Straight(self.transport.write)
+        return self._straight or self.transport.write
 
     def _put_deflated(self, frame: bytes) -> None:
         if len(frame) >= WORTH_IT:
@@ -109,8 +116,18 @@ class DirectProtocol(WebSocketsSansIOProtocol):
 
     def watch(self, changed: Callable[[], None] | None) -> None:
         self._changed = changed
+        if self._straight is not None and changed is not None:
+            # It says that it is paused as soon as anything waits in it, and goes on when nothing does.
+            self.transport.set_write_buffer_limits(high=0)
+        self._lend()
+
+    def _lend(self) -> None:
+        if self._straight is not None:
+            is_lent = self._changed is not None and self.is_open
+            self._straight.descriptor = self.transport.get_extra_info("socket").fileno() if is_lent else NONE
 
     def _change(self) -> None:
+        self._lend()
         if self._changed is not None:
             self._changed()
 
@@ -125,6 +142,8 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         self._change()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._straight is not None:
+            self._straight.descriptor = NONE
         super().connection_lost(exc)
         self._change()
 
@@ -156,6 +175,12 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         if self._slot:
             self._keepalive.discard(self, self._slot)
             self._slot = 0
+
+
+def _lends(transport: asyncio.Transport) -> bool:
+    """Whether what is written to the socket's descriptor is what its transport would write to it, and no sooner."""
+    kind = type(transport)
+    return kind.__module__ == "uvloop.loop" and kind.__name__ in ("TCPTransport", "UnixTransport")
 
 
 _KEEPALIVES: WeakKeyDictionary[ServerState, Keepalive] = WeakKeyDictionary()
