@@ -6,12 +6,14 @@ One rule: both stay up through all rounds of a scenario, so that a round measure
 from __future__ import annotations
 
 import os
+import random
 import select
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +30,11 @@ CONNECT = 180.0
 """Seconds that all clients may take to subscribe."""
 ANSWER = 180.0
 """Seconds that a round may take beyond its own."""
+LOWEST = 12_000
+"""Of the ports for servers."""
+FIRST_OF_CLIENTS = 32_768
+"""Of the ports that a system gives to clients, where it does not say."""
+TRIES = 500
 
 
 class Served(AbstractContextManager["Served"]):
@@ -167,12 +174,17 @@ class Clients(AbstractContextManager["Clients"]):
 
 
 def free_ports(number: int) -> Sequence[int]:
-    """Ports on which nobody listens."""
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports on which nobody listens, and that the system gives to no client, which could take it before the server."""
+    found: list[int] = []
+    for port in random.sample(range(LOWEST, _first_of_clients()), TRIES):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == number:
+            return found
+    raise RuntimeError(f"{number} free ports were not found")
+
+
+def _first_of_clients() -> int:
+    path = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    return int(path.read_text("ascii").split()[0]) if path.exists() else FIRST_OF_CLIENTS

@@ -73,7 +73,10 @@ def connected(
 ) -> dict[str, Clients]:
     """A server of each, and its clients; ``polls`` and ``rooms`` as of these."""
     found = {}
-    for server in [stack.enter_context(Served(contender)) for contender in contenders]:
+    servers = [stack.enter_context(Served(contender)) for contender in contenders]
+    for server in servers:
+        server.wait_listening()
+    for server in servers:
         with bench.preparing(f"{server.contender.name}: {number:,} clients"):
             found[server.contender.name] = stack.enter_context(
                 Clients(server, number, polls=polls, rooms=rooms)
