@@ -78,6 +78,12 @@ _PREFER = {
     "description": "return=minimal: without the document.",
     "schema": {"type": "string"},
 }
+_UPDATE_OPERATOR = {
+    "name": "Update-Operator",
+    "in": "header",
+    "description": "The body has fields, and what this operator is to do with each.",
+    "schema": {"enum": list(OPERATORS)},
+}
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
     "in": "header",
@@ -249,7 +255,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             "replace",
             {"200": whole, "204": {"description": "Done, as preferred.", "headers": _SEQ_HEADER}},
             (400, 404, 406, 409, *conditional, 413, 415, 422, 503),
-            parameters=[_ORIGIN, _PREFER, *if_match],
+            parameters=[_ORIGIN, _PREFER, _UPDATE_OPERATOR, *if_match],
             requestBody={"required": True, "content": _json(update)},
         ),
         "PATCH": operation(
@@ -257,7 +263,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             "patch",
             {"200": whole, "204": {"description": "Done, as preferred.", "headers": _SEQ_HEADER}},
             (400, 404, 406, 409, *conditional, 413, 415, 422, 503),
-            parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER, *if_match],
+            parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER, _UPDATE_OPERATOR, *if_match],
             requestBody={
                 "required": True,
                 "content": {

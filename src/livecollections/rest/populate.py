@@ -28,6 +28,7 @@ from ..view import Views
 from .answer import Answer, Header
 from .formats import format_of
 from .portion import portion
+from .preconditions import Preconditions, document_tag
 from .request import Request
 
 DEEPEST = 3
@@ -173,7 +174,7 @@ async def read_populated(
 ) -> Answer:
     """The answer that is a list of populated documents. parameters: the others. Raises MalformedRequest.
 
-    It has no tag and is no whole: what is referred to changes unheard of by this table.
+    It is no whole, and its tag is one of what it shows: what is referred to changes unheard of by this table.
     """
     form, asked = format_of(request.headers), asked_of(view, parameters)
     if asked.count or asked.distinct is not None:
@@ -195,7 +196,12 @@ async def read_populated(
         following = urlencode([*kept, ("skip", str(query.skip + most))])
         headers.append((b"link", f'<?{following}>; rel="next"'.encode()))
     names = [*asked.shown.fields, *sorted(asked.shown.computed), *(each.name for each in populations)]
-    return Answer(200, form.start(names) + form.part(documents, names) + form.end, headers, form.type)
+    body = form.start(names) + form.part(documents, names) + form.end
+    tag = document_tag(body)
+    headers.append((b"etag", tag))
+    if Preconditions(request.headers).are_unchanged(tag):
+        return Answer(304, headers=headers)
+    return Answer(200, body, headers, form.type)
 
 
 async def populate(
