@@ -68,13 +68,16 @@ class Asked:
     """What a list is asked for, and how it is to be shown.
 
     query: its limit is the resource's where none was asked for.  shown: the resource, with the fields that documents
-    are to show.  is_whole: what is shown is the whole of the channel.  is_paged: pages are asked for by number.
+    are to show.  is_whole: what is shown is the whole of the channel, or the first of pages that are, which follow each
+    other by place.  has_places: pages can, since documents show what they are sorted by.  is_paged: pages are asked for
+    by number.
     count: how many documents there are, instead of them.  distinct: the values of this field, instead of them.
     """
 
     query: Query
     shown: Resource
     is_whole: bool
+    has_places: bool
     is_paged: bool
     count: bool
     distinct: Field | None
@@ -99,10 +102,15 @@ def asked_of(resource: Resource, parameters: Iterable[tuple[str, Any]]) -> Asked
     is_summary = count or distinct is not None
     limit = query.limit if query.limit is not None or is_summary else resource.page
     names = {name for name, _ in rest}
+    sorted_by = {order.field for order in query.sort}
+    fields = {field.attribute for field in resource.fields.values()}
+    has_places = sorted_by <= (fields if resource.is_bare else fields & set(resource.source.key))
+    is_asked_whole = query.is_whole and not is_summary and shown is resource
     return Asked(
         query=replace(query, limit=limit),
         shown=shown,
-        is_whole=query.is_whole and limit is None and not is_summary and shown is resource,
+        is_whole=is_asked_whole and (limit is None or has_places),
+        has_places=has_places,
         is_paged=query.limit is not None and "after" not in names,
         count=count,
         distinct=distinct,

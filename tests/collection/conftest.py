@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from livecollections import Live
 from livecollections.collection import DocumentChange, LiveClient, LiveCollection
@@ -50,9 +51,10 @@ class Site:
         self.fates: dict[str, list[int | str]] = {}
         self.live = Live(f"sqlite:///{path}")
         self.live.add_resource("/api/todos", Todo)
-        self.live.add_resource("/api/few", Todo, limit=2)
+        self.live.add_resource("/api/few", Todo, limit=2, sort="title")
         self.live.add_resource("/api/people", Person)
         self.live.add_resource("/api/seats", Seat)
+        self.app: ASGIApp = self.live.app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The application, with its fates."""
@@ -66,7 +68,7 @@ class Site:
         async def lose(event: Any) -> None:
             self.proxy.cut()
 
-        await self.live.app(scope, receive, lose if fate == "lost" else send)
+        await self.app(scope, receive, lose if fate == "lost" else send)
 
     def sql(self, statement: str, *parameters: Any) -> list[Any]:
         """Run a statement as another program would."""

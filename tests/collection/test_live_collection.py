@@ -108,17 +108,6 @@ async def test_a_filtered_collection_reads_itself_again(site: Site, transport: s
         await done.wait_until(lambda it: sorted(it.keys()) == ["1", "2", "3"], 10)
 
 
-async def test_a_collection_never_outgrows_what_get_gives(site: Site) -> None:
-    async with site.client() as client, client.collection("/api/few") as few:
-        for title in "cba":
-            site.sql("INSERT INTO rest_todo (title, completed) VALUES (?, 0)", title)
-            await site.wait_equal(few, "/api/few")
-        assert few.keys() == ["1", "2"]
-        site.sql("DELETE FROM rest_todo WHERE id = 1")
-        await site.wait_equal(few, "/api/few")
-        assert few.keys() == ["2", "3"]
-
-
 async def test_a_part_that_is_read_merges(site: Site) -> None:
     async with site.client() as client, client.collection("/api/todos") as todos:
         for title in ("a", "b"):

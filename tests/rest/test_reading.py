@@ -279,7 +279,7 @@ async def test_pages_of_a_resource_that_shows_no_more(todos: Api) -> None:
     whole = [each["id"] for each in await get(todos, "/api/todos?sort=-title")]
     first = await todos.client.get("/api/paged")
     assert len(first.json()) == 2
-    assert first.headers["live-signal"] == "/api/paged"
+    assert first.headers["live-channel"] == "/api/paged"
     assert await pages(todos, "/api/paged") == whole
     assert len(await get(todos, "/api/paged?limit=5")) == 5
     is_problem(await todos.client.get("/api/paged?limit=6"), 400)

@@ -47,4 +47,4 @@ live = Live(
     bayeux=Server(timeout=TIMEOUT, ping=PING, pong=PONG),
 )
 for number in range(int(os.environ["STORM_TABLES"])):
-    live.add_resource(f"/api/todo{number}", table(number), read_only=["v"])
+    live.add_resource(f"/api/todo{number}", table(number), read_only=["v"], sort="done", limit=(5, 1000))

@@ -30,7 +30,7 @@ _LIST_HEADERS: Schema = {
     **_SEQ_HEADER,
     **_TAG_HEADER,
     "Live-Channel": {
-        "description": "The Bayeux channel of which this list is the whole.",
+        "description": "The Bayeux channel of which this list is the whole, with the pages that follow it.",
         "schema": {"type": "string"},
     },
     "Live-Signal": {

@@ -12,14 +12,13 @@ from urllib.parse import urlencode
 
 from ..parameters import Asked
 from ..place import encode
-from ..resource import Resource
 from ..stores.base import Listing
 from .request import Request
 
 _PLACED = ("skip", "after")
 
 
-def of_list(request: Request, view: Resource, asked: Asked, found: Listing, total: int | None) -> bytes:
+def of_list(request: Request, asked: Asked, found: Listing, total: int | None) -> bytes:
     """The links of a list. total: how many documents there are on all pages, where that is known."""
     links: list[tuple[str, str]] = []
     if request.method in ("GET", "HEAD"):
@@ -35,7 +34,7 @@ def of_list(request: Request, view: Resource, asked: Asked, found: Listing, tota
         if query.skip:
             links.append(("previous", _page(request, skip=max(0, query.skip - limit))))
     if found.more:
-        place = None if asked.is_paged else _place(view, asked, found)
+        place = None if asked.is_paged else place_of(asked, found)
         following = {"skip": query.skip + limit} if place is None else {"after": place}
         links.append(("next", _page(request, **following)))
     return _written(links)
@@ -47,16 +46,9 @@ def of_document(path: str) -> bytes:
     return _written([("collection", collection), ("search", collection), ("edit", path), ("self", path)])
 
 
-def _place(view: Resource, asked: Asked, found: Listing) -> str | None:
-    """The place of the last document; None where it would tell what documents do not show."""
-    if found.place is None:
-        return None
-    key = view.source.key
-    is_shown = view.is_bare or all(order.field in key for order in asked.query.sort)
-    fields = {field.attribute for field in view.fields.values()}
-    if not is_shown or not {order.field for order in asked.query.sort} <= fields:
-        return None
-    return encode(asked.query.sort, found.place)
+def place_of(asked: Asked, found: Listing) -> str | None:
+    """The place of the last document; None where it would tell what documents do not show, or is too long."""
+    return encode(asked.query.sort, found.place) if found.place is not None and asked.has_places else None
 
 
 def _page(request: Request, **place: Any) -> str:

@@ -22,7 +22,7 @@ from ..resource import Resource
 from ..stores.base import Count, Listing, Snapshot, Store, Written
 from .answer import Answer, Header
 from .formats import Format, format_of
-from .links import of_list
+from .links import of_list, place_of
 from .listing import TURN, LongAnswer, answer_of
 from .portion import Portion
 from .preconditions import Preconditions, list_tag
@@ -57,9 +57,11 @@ async def read_list(
         return Answer(200, orjson.dumps(values), identity.headers(asked, found))
     is_head = request.method == "HEAD"
     found = await store.listing(view.source, _window(asked.query, is_head))
+    if asked.is_whole and asked.query.limit and found.more and place_of(asked, found) is None:
+        asked = replace(asked, is_whole=False)  # what moves between pages by number is met by none of them
     headers = identity.headers(asked, found)
     total = await _total(view, store, asked) if asked.is_paged else None
-    if links := of_list(request, view, asked, found, total):
+    if links := of_list(request, asked, found, total):
         headers.append((b"link", links))
     if is_head:
         found.close()
@@ -125,7 +127,6 @@ class Identity:
 
     def headers(self, asked: Asked, found: Listing | Count) -> list[Header]:
         """What an answer bears, whether it is sent or not."""
-        # Within its limit it is whole today, and no longer once it has grown.
         headers = [NO_CACHE, (b"vary", b"Accept"), *seq_headers(found)]
         if "subscribe" in self.view.rights:
             kind = b"live-channel" if asked.is_whole else b"live-signal"
