@@ -90,6 +90,13 @@ async def kept(seed: int) -> None:
     await run(seed, Counter(), 3)
 
 
+async def views(seed: int) -> None:
+    """Users who may see and write different things, and whose rights change."""
+    from ..policy.test_g4 import tell
+
+    await tell(seed)
+
+
 async def talk(seed: int) -> None:
     """The real Bayeux server on a plain channel: lost answers, repeated messages, and strangers."""
     from ..bayeux.test_talk import run
@@ -140,6 +147,7 @@ HUNTERS = {
     "streams": Hunter("sockets and polls on a resource, interleaved by hand", 80, streams),
     "kept": Hunter("sockets and polls on channels with histories, interleaved by hand", 60, kept),
     "talk": Hunter("publishes and polls that are repeated, and strangers, on a plain channel", 50, talk),
+    "views": Hunter("users who may see and do different things, and whose rights change", 1.5, views),
     "rush": Hunter("clients that come to a Bayeux server in one moment", 10, rush),
     "collection": Hunter("Python collections on a stub server", 60, collection),
     "rules": Hunter(
