@@ -246,7 +246,7 @@ async def test_a_subscribe_is_answered_with_it(
     assert site.server.statistics().resets == {cause: 1}
     (record,) = [record for record in caplog.records if hasattr(record, "cause")]
     assert (record.cause, record.session) == (cause.value, site.client[-6:])  # type: ignore[attr-defined]
-    assert record.channel in (TODOS, "/plain", "/chat/**")  # type: ignore[attr-defined]
+    assert record.channel in (TODOS, PARTS, "/plain", "/chat/**")  # type: ignore[attr-defined]
     assert record.seq  # type: ignore[attr-defined]
     assert site.client not in caplog.text
 

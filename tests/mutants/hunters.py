@@ -129,9 +129,7 @@ async def crowds(seed: int) -> None:
     with tempfile.TemporaryDirectory(prefix="live-crowd-") as folder:
         async with scene(Path(folder), suite.TEXT, **suite.PATIENT) as (server, load, writer):
             await load.ask("join", count=10)
-            known = await suite.stop_some(load, writer)
-            await suite.measure_delays(load, writer)
-            await server.ask("wait_stopped", count=suite.STOPPED)
+            known = await suite.stop_whole(server, load, writer)
             suite.bounded(await server.ask("measure"))
             await suite.read_again(load, writer, known)
 

@@ -300,10 +300,11 @@ class Engine:
         for name in names:
             if await self._may_subscribe(session, name):
                 continue
-            goes_on = _asked(names, wished).get(name) and names == [message["subscription"]]
+            had = _asked(names, wished).get(name)
+            goes_on = had and names == [message["subscription"]]
             if not goes_on or not await self._has_moved(session, name):
                 raise messages.channel_forbidden(name)
-            self._lead_on(session, message, link, name, is_map=isinstance(wished, dict))
+            self._lead_on(session, message, link, had, is_map=isinstance(wished, dict))
             return
         is_exact = isinstance(message["subscription"], str) and not message["subscription"].endswith("*")
         is_map = isinstance(wished, dict) or not is_exact
@@ -358,18 +359,19 @@ class Engine:
         return family is not None and await family.has_moved(session, name)
 
     def _lead_on(
-        self, session: Session, message: Mapping[str, Any], link: Link, name: str, *, is_map: bool
+        self, session: Session, message: Mapping[str, Any], link: Link, had: Any, *, is_map: bool
     ) -> None:
-        """Answer one who goes on where he may not hear any longer: he reads anew, and finds where he may."""
+        """Answer one who goes on, from what he had, where he may not hear any longer: he reads anew, and finds where he
+        may."""
         if session.has_ended:
             raise messages.unknown_client(session.id)
         reply = messages.reply_to(message)
-        reply["subscription"] = name
+        name = reply["subscription"] = message["subscription"]
         head = self.exchange.histories.head(name)
         self._add(
             reply, live={"seq": {name: head}, "reset": [name]} if is_map else {"seq": head, "reset": True}
         )
-        self.exchange.resets.note(session, name, Cause.VIEW_CHANGED, None)
+        self.exchange.resets.note(session, name, Cause.VIEW_CHANGED, had)
         link.reply(reply)
 
     @staticmethod
