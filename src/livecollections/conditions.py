@@ -90,17 +90,12 @@ class _Reader:
         return And(parts) if name == "$and" else Or(parts) if name == "$or" else Not(Or(parts))
 
     def _field(self, name: str, at: At, element: Field | None) -> tuple[Field, Path]:
-        head, *rest = (name,) if name in self._resource.fields and not element else name.split(".")
-        field, path = (element, (head, *rest)) if element else (self._resource.fields.get(head), tuple(rest))
-        if field is None:
-            raise self._refusal(at, f"{self._resource.path} has no such field")
-        if not field.filters:
-            raise self._refusal(at, "lists can't be filtered by this field")
-        if path and not is_json(field.type):
-            raise self._refusal(at, "this field has no structure to go into")
-        if len(path) > LONGEST_PATH or not all(map(_STEP.fullmatch, path)):
-            raise self._refusal(at, f"this is no path of at most {LONGEST_PATH} steps")
-        return field, path
+        try:
+            if element is None:
+                return field_at(self._resource, name)
+            return element, _checked(element, tuple(name.split(".")))
+        except ValueError as error:
+            raise self._refusal(at, str(error)) from None
 
     def _of_field(self, field: Field, path: Path, operand: Any, at: At, depth: int) -> list[Condition]:
         if type(operand) is dict and (not is_json(field.type) or _has_operators(operand)):
@@ -231,6 +226,25 @@ class _Reader:
 
     def _refusal(self, at: At, detail: str) -> MalformedRequest:
         return refusal(self._parameter, at, detail)
+
+
+def field_at(resource: Resource, name: str) -> tuple[Field, Path]:
+    """The field that a name means, and the path into it. Raises ValueError, which says what is wrong."""
+    head, *rest = (name,) if name in resource.fields else name.split(".")
+    field = resource.fields.get(head)
+    if field is None:
+        raise ValueError(f"{resource.path} has no such field")
+    if not field.filters:
+        raise ValueError("lists can't be filtered by this field")
+    return field, _checked(field, tuple(rest))
+
+
+def _checked(field: Field, path: Path) -> Path:
+    if path and not is_json(field.type):
+        raise ValueError("this field has no structure to go into")
+    if len(path) > LONGEST_PATH or not all(map(_STEP.fullmatch, path)):
+        raise ValueError(f"this is no path of at most {LONGEST_PATH} steps")
+    return path
 
 
 def value_of(field: Field, value: Any) -> Any:

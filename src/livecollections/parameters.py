@@ -16,10 +16,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from .conditions import DEEPEST, read_conditions, refusal, value_of
+from .conditions import DEEPEST, field_at, read_conditions, refusal, value_of
 from .field import Field
 from .place import decode
-from .query import Condition, Equal, Order, Query
+from .query import Condition, Equal, Order, Path, Query
 from .resource import Resource
 from .selection import selected
 
@@ -71,7 +71,8 @@ class Asked:
     are to show.  is_whole: what is shown is the whole of the channel, or the first of pages that are, which follow each
     other by place.  has_places: pages can, since documents show what they are sorted by.  is_paged: pages are asked for
     by number.
-    count: how many documents there are, instead of them.  distinct: the values of this field, instead of them.
+    count: how many documents there are, instead of them.  distinct: the values of this field, instead of them, or those
+    at a path in it.
     """
 
     query: Query
@@ -80,7 +81,7 @@ class Asked:
     has_places: bool
     is_paged: bool
     count: bool
-    distinct: Field | None
+    distinct: tuple[Field, Path] | None
 
 
 def asked_of(resource: Resource, parameters: Iterable[tuple[str, Any]]) -> Asked:
@@ -133,9 +134,11 @@ def of_body(body: Mapping[str, Any], beside: Iterable[tuple[str, str]]) -> list[
 
     Raises MalformedRequest.
     """
-    for name in body:
+    for name, value in body.items():
         if name not in (*ASKED, *SHOWN, "populate"):
             raise refusal(name, (), f"a search takes {', '.join((*ASKED, *SHOWN))} and populate")
+        if value is None:
+            raise refusal(name, (), "this is null: leave it out")
     said = list(beside)
     names = {name.partition("[")[0] for name, _ in said}
     return [*said, *((name, value) for name, value in body.items() if name not in names)]
@@ -153,15 +156,13 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
-def _distinct(resource: Resource, name: Any) -> Field | None:
+def _distinct(resource: Resource, name: Any) -> tuple[Field, Path] | None:
     if name is None:
         return None
-    field = resource.fields.get(_text("distinct", name))
-    if field is None:
-        raise refusal("distinct", (), f"{resource.path} has no field {name!r}")
-    if not field.filters:
-        raise refusal("distinct", (), "lists can't be filtered by this field, so its values are not told")
-    return field
+    try:
+        return field_at(resource, _text("distinct", name))
+    except ValueError as error:
+        raise refusal("distinct", (), str(error)) from None
 
 
 def _filter(resource: Resource, text: Any, brackets: list[tuple[str, str]]) -> tuple[Condition, ...]:

@@ -161,6 +161,9 @@ async def test_values_are_those_that_documents_show(todos: Api) -> None:
         {"moment": "2020-01-02T03:04:05Z"},
     ):
         assert (await todos.client.post("/api/everything", json=body)).status_code == 201
+    for meta in ({"a": {"b": 1}}, {"a": [{"b": 2}, {"b": [1, 3]}, {}]}, {"a": 5}):
+        assert (await todos.client.post("/api/everything", json={"meta": meta})).status_code == 201
+    assert sorted(await get(todos, "/api/everything?distinct=meta.a.b")) == [1, 2, 3]
     todos.sql("UPDATE rest_everything SET moment = '2020-01-02T03:04:05Z' WHERE id = 1")
     assert sorted(await get(todos, "/api/everything?distinct=words"), key=repr) == ["a", "b", None]
     assert sorted(await get(todos, "/api/everything?distinct=moment"), key=repr) == [
@@ -189,7 +192,8 @@ async def test_too_many_values_are_refused(todos: Api, monkeypatch: pytest.Monke
     "query",
     [
         "count=1", "count=", "count=true&count=true", "count=true&distinct=title", "distinct=wrong", "distinct=",
-        "distinct=secret", "distinct=title&select=title", "distinct=title&distinct=id", "count=true&wrong=1",
+        "distinct=secret", "distinct=title.a", "distinct=title&select=title",
+        "distinct=title&distinct=id", "count=true&wrong=1",
         "count=true&limit=x",
     ],
 )  # fmt: skip
@@ -420,6 +424,8 @@ async def test_a_search_has_a_tag_of_its_body(todos: Api) -> None:
         ({"count": 1}, "count"),
         ({"distinct": 5}, "distinct"),
         ({"after": 5}, "after"),
+        ({"after": None}, "after"),
+        ({"conditions": None}, "conditions"),
         ({"conditions": [1]}, "conditions"),
         ({"conditions": {"title": {"$gt": 5}}}, "conditions"),
     ],

@@ -6,7 +6,7 @@ An answer and its headers are of one state of the database. It knows the port of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..errors import StoreUnavailable
 from ..field import Field
 from ..parameters import Asked, asked_of
 from ..portable import portable
-from ..query import Query
+from ..query import Path, Query, values_at
 from ..resource import Resource
 from ..stores.base import Count, Listing, Snapshot, Store, Written
 from .answer import Answer, Header
@@ -53,7 +53,7 @@ async def read_list(
         counted = await store.count(view.source, asked.query)
         return Answer(200, str(counted.number).encode(), identity.headers(asked, counted))
     if asked.distinct is not None:
-        found, values = await _values(view, store, asked.query, asked.distinct)
+        found, values = await _values(view, store, asked.query, *asked.distinct)
         return Answer(200, orjson.dumps(values), identity.headers(asked, found))
     is_head = request.method == "HEAD"
     found = await store.listing(view.source, _window(asked.query, is_head))
@@ -78,9 +78,9 @@ async def _total(view: Resource, store: Store | Portion, asked: Asked) -> int | 
 
 
 async def _values(
-    view: Resource, store: Store | Portion, query: Query, field: Field
+    view: Resource, store: Store | Portion, query: Query, field: Field, path: Path
 ) -> tuple[Listing, list[Any]]:
-    """Each value of a field once, as documents show it; of lists their elements."""
+    """Each value of a field once, as documents show it; of lists their elements. path: into its structure."""
     if view.is_bare:
         found = await store.distinct(view.source, field.attribute, query)
     else:
@@ -92,7 +92,7 @@ async def _values(
                 await asyncio.sleep(0)
                 for row in rows[start : start + TURN]:
                     whole = portable(row[field.attribute]) if view.is_bare else view.document(row)[field.name]
-                    for value in whole if isinstance(whole, list) else (whole,):
+                    for value in _elements(whole, path):
                         values.setdefault(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), value)
                 if len(values) > MOST_VALUES:
                     detail = f"there are more than {MOST_VALUES} values: ask for those of fewer documents"
@@ -100,6 +100,14 @@ async def _values(
     finally:
         found.close()
     return found, list(values.values())
+
+
+def _elements(whole: Any, path: Path) -> Iterator[Any]:
+    for value in values_at(whole, path):
+        if isinstance(value, list):
+            yield from value
+        elif value is not None or not path:
+            yield value
 
 
 def _window(query: Query, is_head: bool) -> Query:
