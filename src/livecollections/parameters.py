@@ -243,6 +243,8 @@ def _after(sort: tuple[Order, ...], text: Any) -> tuple[Any, ...]:
 
 
 def _count(name: str, value: Any) -> int:
+    if type(value) is float and value.is_integer():  # JSON knows no difference
+        value = int(value)
     if type(value) not in (str, int) or not _COUNT.fullmatch(str(value)):
         raise refusal(name, (), "a whole number, 0 or more, is needed")
     return int(value)

@@ -24,7 +24,8 @@ def filter_case(context: Any, case: Any) -> bool:
 
 
 def _is_told_twice(asked: dict[str, Any]) -> bool:
-    return "distinct" in asked and bool({"select", "count"} & asked.keys())
+    summary = {"distinct", "count"} & asked.keys()
+    return len(summary) == 2 or bool(summary and {"select", "populate"} & asked.keys())
 
 
 def _moves_into_itself(body: Any) -> bool:

@@ -222,6 +222,30 @@ async def test_a_list_says_that_it_is_no_whole_and_where_it_goes_on(
 
 
 @pytest.mark.parametrize(
+    "query", ["limit=2", "limit=2&after=", "limit=1&after=&sort=-title", "limit=3&skip=0"]
+)
+async def test_pages_of_it_are_the_list(books: Library, query: str) -> None:
+    seen: list[int] = []
+    url: httpx.URL | None = httpx.URL(f"http://test/api/volumes?populate=writer&{query}")
+    while url is not None:
+        answer = await books.client.get(url)
+        assert all("writer" in each for each in answer.json()), answer.text
+        seen += [each["id"] for each in answer.json()]
+        url = url.join(str(answer.links["next"]["url"])) if "next" in answer.links else None
+    assert sorted(seen) == [1, 2, 3, 4]
+
+
+async def test_it_goes_with_a_choice_of_fields_and_with_a_search(books: Library) -> None:
+    (first, *_) = await books.get("volumes", populate="writer", select="title")
+    assert first == {"id": 1, "title": "One", "writer": ADA}
+    body = {"populate": "writer", "conditions": {"id": 3}}
+    answer = await books.client.post("/api/volumes/search", json=body)
+    assert [each["writer"] for each in answer.json()] == [BEA]
+    for other in ("count=true", "distinct=title"):
+        is_problem(await books.client.get(f"/api/volumes?populate=writer&{other}"), 400)
+
+
+@pytest.mark.parametrize(
     ("asked", "told"),
     [
         ("nothing", "no relation 'nothing'"),

@@ -91,6 +91,11 @@ async def test_no_other_fields_can_be_chosen(todos: Api, text: str) -> None:
     is_problem(await todos.client.get("/api/todos/1?sort=title"), 400)
 
 
+async def test_a_choice_of_nothing_is_a_list_all_the_same(todos: Api) -> None:
+    everything = "-id,-title,-completed,-order"
+    assert await get(todos, f"/api/todos?select={everything}") == [{}] * len(TITLES)
+
+
 async def test_a_chosen_list_is_filtered_and_sorted_by_all_fields(todos: Api) -> None:
     found = await get(todos, "/api/todos?select=title&sort=-order&completed=true")
     assert [each["title"] for each in found] == ["b", "d", "a", "e"]

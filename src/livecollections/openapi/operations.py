@@ -122,6 +122,7 @@ _PROBLEM: Schema = {
         }
     ],
 }
+_PART: Schema = {"type": "object", "description": "With select, a part of it."}
 _POINTER: Schema = {
     "type": "string",
     "pattern": "^(/([^~/]|~[01])*)*$",
@@ -144,7 +145,12 @@ _JSON_PATCH: Schema = {
     },
     "examples": [[{"op": "test", "path": "", "value": {}}]],
 }
-_OPERANDS: Schema = {"$pop": {"enum": [1, -1]}, "$inc": {"type": "number"}}
+_SEVERAL: Schema = {"type": "object", "properties": {"$in": {"type": "array"}}, "required": ["$in"]}
+_OPERANDS: Schema = {
+    "$pop": {"enum": [1, -1]},
+    "$inc": {"type": "number"},
+    "$pull": {"anyOf": [{"type": ["string", "number", "boolean", "null", "array"]}, _SEVERAL]},
+}
 _UPDATE_OPERATORS: Schema = {
     "type": "object",
     "description": "Fields, and what is to be done with each; dots lead into JSON.",
@@ -246,7 +252,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
         "GET": operation(
             f"Read a {name}",
             "read",
-            {"200": whole, **unchanged},
+            {"200": {**whole, "content": _formats({"anyOf": [shown, _PART]})}, **unchanged},
             (400, 404, 406, 412, 503),
             parameters=[*populate, select_parameter(resource), _IF_NONE_MATCH],
         ),

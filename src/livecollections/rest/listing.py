@@ -63,16 +63,17 @@ class LongAnswer:
 
 async def _parts(resource: Resource, listing: Listing, form: Format) -> AsyncIterator[bytes]:
     """A list as it is written."""
-    names: list[str] = []
+    names: list[str] | None = None
     while rows := await listing.piece():
         for start in range(0, len(rows), TURN):
-            if names:
+            if names is not None:
                 await asyncio.sleep(0)
             documents = resource.documents(rows[start : start + TURN])
-            before = form.between if names else form.start(documents[0].keys())
-            names = names or list(documents[0])
+            before = form.start(documents[0].keys()) if names is None else form.between
+            names = list(documents[0]) if names is None else names
             yield before + form.part(documents, names)
-    yield form.end if names else form.start([*resource.fields, *sorted(resource.computed)]) + form.end
+    opening = form.start([*resource.fields, *sorted(resource.computed)]) if names is None else b""
+    yield opening + form.end
 
 
 async def wait_gone(receive: Receive) -> None:

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from pydantic_core import from_json
 
@@ -25,10 +24,12 @@ from ..resource import Resource
 from ..source import Relation
 from ..stores.base import Store
 from ..view import Views
-from .answer import Answer, Header
+from .answer import Answer
 from .formats import format_of
+from .links import of_list
 from .portion import portion
 from .preconditions import Preconditions, document_tag
+from .reading import NO_CACHE, seq_headers, total_of
 from .request import Request
 
 DEEPEST = 3
@@ -181,20 +182,22 @@ async def read_populated(
         raise MalformedRequest("populate: this goes neither with count nor with distinct")
     query = asked.query
     most = AT_ONCE if query.limit is None else min(query.limit, AT_ONCE)
-    found = await portion(store, view).find(view.source, replace(query, limit=most + 1))
-    documents = asked.shown.documents(found.rows[:most])
-    await populate(store, found.rows[:most], documents, populations)
-    headers: list[Header] = [
-        (b"cache-control", b"no-cache"),
-        (b"vary", b"Accept"),
-        (b"live-seq", found.seq.encode()),
-    ]
+    asked = replace(asked, query=replace(query, limit=most), is_whole=False)
+    part = portion(store, view)
+    found = await part.listing(view.source, asked.query)
+    rows: list[Row] = []
+    try:
+        while piece := await found.piece():
+            rows += piece
+    finally:
+        found.close()
+    documents = asked.shown.documents(rows)
+    await populate(store, rows, documents, populations)
+    headers = [NO_CACHE, (b"vary", b"Accept"), *seq_headers(found)]
     if "subscribe" in view.rights:
         headers.append((b"live-signal", view.channel.encode()))
-    if most and len(found.rows) > most:
-        kept = [(name, value) for name, value in request.parameters() if name != "skip"]
-        following = urlencode([*kept, ("skip", str(query.skip + most))])
-        headers.append((b"link", f'<?{following}>; rel="next"'.encode()))
+    total = await total_of(view, part, asked) if asked.is_paged else None
+    headers.append((b"link", of_list(request, asked, found, total)))
     names = [*asked.shown.fields, *sorted(asked.shown.computed), *(each.name for each in populations)]
     body = form.start(names) + form.part(documents, names) + form.end
     tag = document_tag(body)

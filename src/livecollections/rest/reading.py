@@ -60,7 +60,7 @@ async def read_list(
     if asked.is_whole and asked.query.limit and found.more and place_of(asked, found) is None:
         asked = replace(asked, is_whole=False)  # what moves between pages by number is met by none of them
     headers = identity.headers(asked, found)
-    total = await _total(view, store, asked) if asked.is_paged else None
+    total = await total_of(view, store, asked) if asked.is_paged else None
     if links := of_list(request, asked, found, total):
         headers.append((b"link", links))
     if is_head:
@@ -69,7 +69,7 @@ async def read_list(
     return await answer_of(asked.shown, found, form, headers)
 
 
-async def _total(view: Resource, store: Store | Portion, asked: Asked) -> int | None:
+async def total_of(view: Resource, store: Store | Portion, asked: Asked) -> int | None:
     """How many there are on all pages; None where counting them takes too long."""
     try:
         return (await store.count(view.source, replace(asked.query, sort=(), skip=0, limit=None))).number
