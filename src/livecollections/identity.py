@@ -40,13 +40,21 @@ class Identified(Policy):
     ) -> bool:
         ext = message.get("ext")
         ext = {name: value for name, value in ext.items() if name != "live"} if isinstance(ext, dict) else {}
-        if connection is not None and session.user is None and ext:
+        if session.user is not None:
+            # It has been told by the way it came on, and is to be told so again.
+            ext = {}
+        elif connection is not None and ext:
             session.user = await self._caller.user(connection.scope, ext)
         if not await self.inner._welcome(session, message, connection):
             return False
         if connection is not None and session.user is not None:
             self._watch(session, connection.scope, ext)
         return True
+
+    async def user_of(self, scope: Mapping[str, Any], ext: Mapping[str, Any]) -> Any:
+        """Whose a session is by now. ext: by which its handshake told it, if it did."""
+        user = await self._caller.user(scope, ext)
+        return user if user is not None or ext else await self.inner.identify(Connection("", scope))
 
     async def can_subscribe(self, session: Session, channel: str) -> bool:
         return await self.inner.can_subscribe(session, channel)

@@ -215,7 +215,9 @@ class Live(LiveRouter):
         engine = self.bayeux._engine
         if self._caller.knows_users:
             before = engine.policy
-            engine.follow(Identified(before, self._caller, rights.watch))
+            identified = Identified(before, self._caller, rights.watch)
+            rights.identify = identified.user_of
+            engine.follow(identified)
             stack.callback(engine.follow, before)
         rights.start()
         stack.push_async_callback(rights.stop)

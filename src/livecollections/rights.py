@@ -59,7 +59,7 @@ class Rights:
         self._views = views
         self._feed = feed
         self._exchange = exchange
-        self._identify = identify
+        self.identify = identify
         self._credentials: WeakKeyDictionary[Session, Credential | None] = WeakKeyDictionary()
         self._due: list[tuple[float, int, Session]] = []
         self._numbers = count()
@@ -193,7 +193,7 @@ class Rights:
     async def _user(self, session: Session, credential: Credential) -> Any:
         connection = session.link.connection if session.link is not None else None
         try:
-            return await self._identify(
+            return await self.identify(
                 credential.scope if connection is None else connection.scope, credential.ext
             )
         except Exception:

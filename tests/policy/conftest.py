@@ -72,7 +72,7 @@ class Users:
         if connection.scope["type"] == "websocket" and not self.by_connection:
             bearer = ""
         token = ext.get("token") or bearer or connection.cookies.get("user", "")
-        return self.by_token.get(token)
+        return self.by_token.get(token) or self.by_token.get(connection.cookies.get("user", ""))
 
 
 def sql(path: Path, statement: str, *parameters: Any) -> list[Any]:

@@ -230,3 +230,17 @@ async def test_a_cookies_user_of_a_foreign_page_is_nobody(make: Make) -> None:
     assert not (await heard.subscribe("/api/sheets/~owner/1"))["successful"]
     heard = await site.hear(headers=[("cookie", "user=ann"), ("origin", "http://site"), ("host", "site")])
     assert (await heard.subscribe("/api/sheets/~owner/1"))["successful"]
+
+
+async def test_whoever_a_policy_of_ones_own_knows_stays_known(make: Make) -> None:
+    class Doorman(Open):
+        async def identify(self, connection: Any) -> Any:
+            return User(7) if connection.headers.get("x-badge") else None
+
+    site = await make(both, bayeux=Server(policy=Doorman()))
+    guest = await site.hear("ann", headers=[("x-badge", "7")])
+    assert (await guest.subscribe("/api/sheets/~owner/7"))["successful"]
+    await site.live.recheck(User(7))
+    assert guest.id in site.live.bayeux.sessions
+    site.sql("INSERT INTO policy_sheet (owner) VALUES (7)")
+    assert (await guest.next())["method"] == "POST"

@@ -258,6 +258,8 @@ async def test_a_cookies_user_writes_from_pages_of_ours_only(make: Make) -> None
         assert (await ann.get(SHEETS, headers={"Origin": "https://evil.example"})).status_code == 401
         form = {"Origin": "http://site", "Content-Type": "text/plain"}
         assert (await ann.post(SHEETS, content="{}", headers=form)).status_code == 415
+        unknown = {"Origin": "https://evil.example", "Authorization": "Bearer nobody"}
+        assert (await ann.post(SHEETS, json={"title": "x"}, headers=unknown)).status_code == 401
         token = {"Origin": "https://evil.example", "Authorization": "Bearer bob"}
         assert (await ann.post(SHEETS, json={"title": "by token"}, headers=token)).status_code == 201
 

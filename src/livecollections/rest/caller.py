@@ -78,12 +78,11 @@ class Caller:
     async def user_of(self, scope: Scope) -> Any:
         """The user of a request. Raises RequestRefused for a write that a foreign page may have made by his browser."""
         headers = dict(scope["headers"])
-        if self._authenticate is None or not _is_ambient(headers):
-            return await self.user(scope, {})
-        if self._origins.trust(headers) is not Trust.FULL:
+        if self._authenticate is not None and self._origins.trust(headers) is not Trust.FULL:
             return await self.user(_without_ambient(scope), {})
         user = await self.user(scope, {})
-        if user is not None and scope["method"] not in READS and not _is_ours(headers):
+        is_write = scope["method"] not in READS
+        if user is not None and is_write and _is_ambient(headers) and not _is_ours(headers):
             detail = "a write by a browser's cookie must say which page makes it: send Origin, or use a token"
             raise RequestRefused(detail, (), 403, "Forbidden")
         return user
@@ -110,8 +109,13 @@ def actions_of(request: Request, is_list: bool) -> tuple[str, ...]:
 
 
 def _is_ambient(headers: Mapping[bytes, bytes]) -> bool:
-    scheme = headers.get(b"authorization", b"").partition(b" ")[0].decode("latin-1").lower()
-    return scheme in _AMBIENT or (not scheme and b"cookie" in headers)
+    """Whether a browser may have sent by itself all that says whose this is."""
+    authorization = headers.get(b"authorization", b"")
+    return _is_remembered(authorization) or (not authorization and b"cookie" in headers)
+
+
+def _is_remembered(authorization: bytes) -> bool:
+    return authorization.partition(b" ")[0].decode("latin-1").lower() in _AMBIENT
 
 
 def _is_ours(headers: Mapping[bytes, bytes]) -> bool:
@@ -120,5 +124,9 @@ def _is_ours(headers: Mapping[bytes, bytes]) -> bool:
 
 
 def _without_ambient(scope: Scope) -> Scope:
-    kept = [(name, value) for name, value in scope["headers"] if name not in (b"cookie", b"authorization")]
+    kept = [
+        (name, value)
+        for name, value in scope["headers"]
+        if name != b"cookie" and not (name == b"authorization" and _is_remembered(value))
+    ]
     return {**scope, "headers": kept}
