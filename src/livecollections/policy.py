@@ -44,8 +44,8 @@ class Policy:
     @property
     def is_open(self) -> bool:
         """Whether everybody may do everything, sees all, and sets the same."""
-        rules = [*self._read_only.values(), *(self._allowed.get(action) for action in ACTIONS[:-1])]
-        return not self._hidden and all(rule is True for rule in [*rules, self._of("subscribe")])
+        rules = [self._of(action) for action in ACTIONS]
+        return not self._hidden and not self._read_only and all(rule is True for rule in rules)
 
     @property
     def hideable(self) -> frozenset[str]:

@@ -84,11 +84,13 @@ async def test_a_token_that_ends_is_followed_by_another(site: Served) -> None:
     def token() -> str:
         return tokens.pop() if tokens else "second"
 
-    site.users.by_token |= {"first": User(1, expires_at=now() + 1), "second": User(1)}
+    site.users.by_token |= {"first": User(1, expires_at=now() + 600), "second": User(1)}
     client = LiveClient(site.address, headers={"Authorization": "Bearer ann"}, token=token, timeout=10)
     site.users.by_connection = False
     async with client, client.collection(SHEETS) as sheets:
         first = next(iter(site.live.bayeux.sessions))
+        site.users.by_token["first"].expires_at = now() - 1
+        await site.live.recheck(User(1))
         await sheets.wait_until(lambda it: first not in site.live.bayeux.sessions and it.live == "live", 10)
         site.sql("INSERT INTO policy_sheet (title, owner) VALUES ('a', 1)")
         await sheets.wait_until(lambda it: titles(it) == ["a"], 10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -205,10 +204,17 @@ async def test_rights_are_asked_for_again_before_a_minute_has_passed(site: Site)
 
 
 async def test_a_session_ends_when_its_credential_does(site: Site) -> None:
-    site.users.by_token["ann"].expires_at = now() + 0.3
+    site.users.by_token["ann"].expires_at = now() + 30
     ann = await site.hear("ann")
     assert (await ann.subscribe("/api/sheets/~owner/1"))["successful"]
-    await asyncio.wait_for(ended(site, ann.id), 5)
+    exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
+    clock, wall = exchange.clock, site.live._clock
+    exchange.clock = lambda: clock() + 25
+    await rights.renew_due()
+    assert ann.id in site.live.bayeux.sessions
+    exchange.clock, site.live._clock = lambda: clock() + 31, lambda: wall() + 31
+    await rights.renew_due()
+    assert ann.id not in site.live.bayeux.sessions
     async with site.client("ann") as client:
         assert (await client.get(SHEETS)).status_code == 401
 

@@ -102,6 +102,14 @@ async def test_no_error_or_tag_tells_of_a_hidden_field(site: Site) -> None:
         assert "-5" not in answer.text
 
 
+async def test_what_is_read_only_for_all_by_a_rule_is_so_for_all(make: Make) -> None:
+    site = await make(lambda live: live.add_resource(SHEETS, Sheet, policy=True, read_only={"grade": True}))
+    site.sql("INSERT INTO policy_sheet (id, title) VALUES (1, 'a')")
+    async with site.client() as stranger:
+        assert (await stranger.patch(f"{SHEETS}/1", json={"grade": 1})).status_code == 422
+        assert (await stranger.patch(f"{SHEETS}/1", json={"title": "b"})).status_code == 200
+
+
 async def test_401_to_strangers_and_403_to_others(site: Site) -> None:
     async with site.client() as stranger, site.client("ann") as ann, site.client("boss") as boss:
         assert (await stranger.get(SHEETS)).status_code == 200

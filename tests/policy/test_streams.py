@@ -56,6 +56,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Served]:
     live = Live(f"sqlite:///{path}", synchronous="NORMAL", authenticate=users)
     live.add_resource(SHEETS, Sheet, partition="owner", by=lambda user: user.id)
     live.add_resource("/api/plans", Sheet, hidden={"secret": lambda user: not user.is_boss}, policy=is_known)
+    live.add_resource("/api/own", Sheet, partition="owner", by=lambda user: user.id, policy=True)
     live.add_resource("/api/quiet", Sheet, policy={"list": True, "read": True, "subscribe": False})
     async with served(live.app) as address:
         yield Served(live, address, path, users)
@@ -113,8 +114,9 @@ async def test_a_stream_needs_its_rights(site: Served) -> None:
     assert await site.status("ann", "/api/quiet/3") == 403
 
 
-async def test_a_stream_ends_with_its_user(site: Served) -> None:
-    async with site.listen("ann", SHEETS) as found:
+@pytest.mark.parametrize("path", [SHEETS, "/api/own"])
+async def test_a_stream_ends_with_its_user(site: Served, path: str) -> None:
+    async with site.listen("ann", path) as found:
         await following(found)
         site.live.disconnect(User(1))
         assert [block async for block in found] == []

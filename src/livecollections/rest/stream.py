@@ -73,7 +73,7 @@ async def open_stream(
         stream = await stack.enter_async_context(server.stream(resource.channel, since or None))
     except BayeuxError:
         raise StoreUnavailable(f"{resource.path} is not being published yet; try again") from None
-    if resource.rights is not ALL:
+    if request.user is not None or resource.rights is not ALL:
         stream.session.user = request.user
         caller.watch(stream.session, request.scope, {})
     names = {} if key is None else dict(zip(map(resource.name_of, resource.source.key), key, strict=True))
