@@ -121,11 +121,14 @@ class Rights:
 
     def _heard(self, session: Session, channel: str) -> Resource | None:
         """The view that a session's user may hear of what a channel is of."""
-        for views in self._views:
-            view = views.heard(session.user, channel)
-            if view is not None:
-                return view if "subscribe" in view.rights else None
-        return None
+        try:
+            found = (views.heard(session.user, channel) for views in self._views)
+            view = next((view for view in found if view is not None), None)
+        except Exception:
+            # A function of the application's: what can't be decided is refused.
+            logger.exception("what the user of session …%s sees could not be told", session.id[-6:])
+            return None
+        return view if view is not None and "subscribe" in view.rights else None
 
     # Asking again
 

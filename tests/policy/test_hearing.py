@@ -250,3 +250,24 @@ async def test_whoever_a_policy_of_ones_own_knows_stays_known(make: Make) -> Non
     assert guest.id in site.live.bayeux.sessions
     site.sql("INSERT INTO policy_sheet (owner) VALUES (7)")
     assert (await guest.next())["method"] == "POST"
+
+
+async def test_what_can_t_be_decided_is_refused_and_stops_nobody_else(make: Make) -> None:
+    broken: list[int] = []
+
+    def own(user: Any) -> int:
+        if user.id in broken:
+            raise RuntimeError("the application's own")
+        return int(user.id)
+
+    site = await make(lambda live: live.add_resource(SHEETS, Sheet, partition="owner", by=own))
+    ann, bob = await site.hear("ann"), await site.hear("bob")
+    await ann.subscribe("/api/sheets/~owner/1")
+    await bob.subscribe("/api/sheets/~owner/2")
+    broken.append(1)
+    exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
+    clock = exchange.clock
+    exchange.clock = lambda: clock() + 59
+    await rights.renew_due()
+    assert ann.id not in site.live.bayeux.sessions
+    assert bob.id in site.live.bayeux.sessions
