@@ -20,6 +20,8 @@ def filter_case(context: Any, case: Any) -> bool:
     quoted = all('"' in headers.get(name, '"') or headers[name] == "*" for name in TAGS)
     asked = {**query, **(case.body if isinstance(case.body, dict) else {})}
     makes_sense = not {"conditions", "after"} & asked.keys() and not _is_told_twice(asked)
+    # What the body must be then depends on the header.
+    makes_sense = makes_sense and "Update-Operator" not in headers
     return quoted and makes_sense and not _moves_into_itself(case.body)
 
 

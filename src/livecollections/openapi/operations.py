@@ -145,7 +145,12 @@ _JSON_PATCH: Schema = {
     },
     "examples": [[{"op": "test", "path": "", "value": {}}]],
 }
-_SEVERAL: Schema = {"type": "object", "properties": {"$in": {"type": "array"}}, "required": ["$in"]}
+_SEVERAL: Schema = {
+    "type": "object",
+    "properties": {"$in": {"type": "array"}},
+    "required": ["$in"],
+    "additionalProperties": False,
+}
 _OPERANDS: Schema = {
     "$pop": {"enum": [1, -1]},
     "$inc": {"type": "number"},
