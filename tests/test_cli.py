@@ -113,7 +113,11 @@ def test_openapi_prints_the_document_and_opens_nothing(here: Path) -> None:
     for target in ("notes:live", "notes:app"):
         run = finished("openapi", target, cwd=here)
         assert (run.returncode, run.stderr) == (0, "")
-        assert json.loads(run.stdout)["paths"].keys() == {"/api/notes", "/api/notes/{id}"}
+        assert json.loads(run.stdout)["paths"].keys() == {
+            "/api/notes",
+            "/api/notes/search",
+            "/api/notes/{id}",
+        }
     (here / "faulty.py").write_text(FAULTY)
     run = finished("openapi", "faulty:mounted", cwd=here)
     assert json.loads(run.stdout)["info"]["title"] == "FastAPI"

@@ -141,6 +141,8 @@ class Replay:
         self.receivers: dict[int, Receiver] = {}
         self.observer = Receiver(client)
         self.all: list[str] = []
+        self.pages: dict[str, str] = {}
+        """The server's URL for each of the stub's that leads to a next page."""
 
     async def run(self, transcript: Json) -> None:
         await self.observer.subscribe(CHANNEL, None)
@@ -166,7 +168,7 @@ class Replay:
         asked, expected = step["request"], step["answer"]
         answer = await self.client.request(
             asked["method"],
-            asked["url"],
+            self.pages.get(asked["url"], asked["url"]),
             headers=asked["headers"],
             json=shown(asked["body"]) if asked.get("body") is not None else None,
         )
@@ -177,6 +179,14 @@ class Replay:
             self.seqs.pair(expected["headers"]["Live-Seq"], answer.headers["Live-Seq"])
         if expected["status"] < 400 and expected.get("body") is not None:
             assert answer.json() == shown(expected["body"])
+        self._pair_next(expected["headers"].get("Link"), answer)
+
+    def _pair_next(self, stub: str | None, answer: httpx.Response) -> None:
+        real = answer.links.get("next")
+        assert (stub is None) == (real is None), (stub, answer.headers)
+        if stub is not None and real is not None:
+            url = stub.removeprefix("<").partition(">")[0]
+            self.pages[CHANNEL + url] = str(answer.url.join(real["url"]))
 
     async def write(self, step: Json) -> None:
         """Somebody else's, past every program of ours."""
@@ -230,10 +240,10 @@ class Replay:
 
 
 @asynccontextmanager
-async def started(path: Path) -> AsyncIterator[Replay]:
-    """A fresh server on a database of its own."""
+async def started(path: Path, limit: int | None) -> AsyncIterator[Replay]:
+    """A fresh server on a database of its own. limit: documents of a page."""
     live = Live(f"sqlite:///{path}", synchronous="NORMAL")
-    live.add_resource(CHANNEL, Todo)
+    live.add_resource(CHANNEL, Todo, sort="done,id", limit=limit)
     live.add_resource("/api/users", User)
     async with live:
         transport = httpx.ASGITransport(app=live.app)
@@ -264,7 +274,7 @@ async def test_the_stub_does_what_the_server_does(tmp_path: Path) -> None:
     running = asyncio.Semaphore(8)
 
     async def run(number: int, transcript: Json) -> None:
-        async with running, started(tmp_path / f"{number}.db") as replay:
+        async with running, started(tmp_path / f"{number}.db", transcript["limit"] or None) as replay:
             await replay.run(transcript)
 
     async with asyncio.TaskGroup() as group:

@@ -1,5 +1,6 @@
 // Writes what the stub server did in generated histories, one JSON object a line, to be replayed against the
-// real server: requests with their answers, others' writes, subscriptions with their replies and messages.
+// real server: requests with their answers, others' writes, subscriptions with their replies and messages, and how many
+// documents a page holds (0: all).
 //
 //   node transcripts.js --histories 200 --seed 1
 //
@@ -27,7 +28,7 @@ async function main() {
     }, { transcript: true });
     if (world.log.era > 1) throw new Error('a step went back in time: name it in ELSEWHERE');
     const all = world.log.messages(CHANNEL, 0, false).map(({ data }) => data);
-    lines.push(JSON.stringify({ steps: world.transcript, heard: world.heardByReceivers(), all }) + '\n');
+    lines.push(JSON.stringify({ limit: config.limit, steps: world.transcript, heard: world.heardByReceivers(), all }) + '\n');
   }
   process.stdout.write(lines.join(''), () => process.exit());
 }
