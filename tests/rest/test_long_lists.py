@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -26,6 +27,7 @@ from livecollections.errors import SchemaMismatch, StoreUnavailable
 from livecollections.query import Query
 from livecollections.stores import sqlite_list
 from livecollections.stores.base import Listing
+from livecollections.stores.spool import Rows, Spool
 from livecollections.stores.sql_query import Statement
 from livecollections.stores.sqlite import SQLiteStore
 from livecollections.stores.sqlite_connection import connect
@@ -203,17 +205,26 @@ async def test_texts_that_are_not_utf8_are_read_all_the_same(store: SQLiteStore)
     assert (await store.find(store._sources[0], Query())).rows == rows
 
 
-async def test_others_read_and_write_while_a_list_is_read(store: SQLiteStore) -> None:
+async def test_others_read_and_write_while_a_list_is_read(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is written meanwhile is not in it."""
+    begun, done, put = threading.Event(), threading.Event(), Spool.put
+
+    def waiting(spool: Spool, rows: Rows) -> None:
+        begun.set()
+        assert done.wait(20)
+        put(spool, rows)
+
+    monkeypatch.setattr(Spool, "put", waiting)
     source = store._sources[0]
     reading = asyncio.create_task(store.listing(source, Query()))
-    times = 0
-    while not reading.done():
-        times += 1
+    assert await asyncio.to_thread(begun.wait, 20)
+    for times in (1, 2, 3):
         assert (await store.get(source, (times,))).rows
         with closing(sqlite3.connect(store._path)) as shell, shell:
             shell.execute("UPDATE rest_todo SET title = ? WHERE id IN (1, 12345)", (f"at {times}",))
-    assert times > 1
+    done.set()
     listing = await reading
     rows = await all_of(listing)
     assert rows[0]["title"][6:] == rows[-1]["title"][6:] or rows[0]["title"] == rows[-1]["title"]

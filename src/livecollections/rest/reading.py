@@ -57,12 +57,17 @@ async def read_list(
         return Answer(200, orjson.dumps(values), identity.headers(asked, found))
     is_head = request.method == "HEAD"
     found = await store.listing(view.source, _window(asked.query, is_head))
-    if asked.is_whole and asked.query.limit and found.more and place_of(asked, found) is None:
-        asked = replace(asked, is_whole=False)  # what moves between pages by number is met by none of them
-    headers = identity.headers(asked, found)
-    total = await total_of(view, store, asked) if asked.is_paged else None
-    if links := of_list(request, asked, found, total):
-        headers.append((b"link", links))
+    try:
+        if asked.is_whole and asked.query.limit and found.more and place_of(asked, found) is None:
+            # What moves between pages by number is met by none of them.
+            asked = replace(asked, is_whole=False)
+        headers = identity.headers(asked, found)
+        total = await total_of(view, store, asked) if asked.is_paged else None
+        if links := of_list(request, asked, found, total):
+            headers.append((b"link", links))
+    except BaseException:
+        found.close()
+        raise
     if is_head:
         found.close()
         return Answer(200, None, headers, form.type)
