@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import io
 import logging
 import os
@@ -17,6 +18,8 @@ from statistics import median
 
 import pytest
 from rich.console import Console
+
+from livecollections.testing.simulation.loop import Loop
 
 from ..scale import commit, scaled
 from . import report
@@ -185,3 +188,9 @@ def test_shrinking_tells_how_far_it_is() -> None:
     screen = io.StringIO()
     assert shrunk(Console(width=100, file=screen, force_terminal=True, highlight=False), failure) == history
     assert "shrinking: 2 of 2 steps are left, 2 of at most 300 tries" in screen.getvalue()
+
+
+def test_a_history_leaves_nothing_behind() -> None:
+    run(draw(1))
+    gc.collect()
+    assert [one for one in gc.get_objects() if type(one) is Loop] == []

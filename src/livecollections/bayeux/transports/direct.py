@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -183,7 +182,7 @@ def _lends(transport: asyncio.Transport) -> bool:
     return kind.__module__ == "uvloop.loop" and kind.__name__ in ("TCPTransport", "UnixTransport")
 
 
-_KEEPALIVES: WeakKeyDictionary[ServerState, Keepalive] = WeakKeyDictionary()
+_KEPT = "livecollections.keepalive"
 _EXTENSIONS = [
     ServerPerMessageDeflateFactory(
         server_no_context_takeover=True,
@@ -196,9 +195,11 @@ _EXTENSIONS = [
 
 
 def _keepalive_of(state: ServerState, loop: asyncio.AbstractEventLoop) -> Keepalive:
-    found = _KEEPALIVES.get(state)
-    if found is None:
-        found = _KEEPALIVES[state] = Keepalive(loop)
+    """That of a server, kept with it: any table would hold on to the server, since the loop leads to it."""
+    kept = vars(state)
+    if _KEPT not in kept:
+        kept[_KEPT] = Keepalive(loop)
+    found: Keepalive = kept[_KEPT]
     return found
 
 
