@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from .errors import ConfigurationError
 from .hooks import STAGES, check_hooks
-from .policy import check_allowed, check_named
+from .policy import check_allowed, check_named, check_plain
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OPTIONS = (
@@ -56,6 +56,7 @@ def _check_option(option: str, value: Any) -> None:
     elif option == "by":
         if not callable(value):
             raise ConfigurationError(f"by: a function of the user is needed, not {value!r}")
+        check_plain(option, value)
     elif option == "partition":
         attributes_of(value)
     elif (

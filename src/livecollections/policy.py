@@ -10,6 +10,7 @@ as the partition is.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
@@ -84,7 +85,7 @@ class Policy:
         if isinstance(rule, bool):
             return rule
         try:
-            return bool(rule(user))
+            return bool(decided(rule(user)))
         except Exception:
             # Most often a rule that takes for granted that there is a user.
             level = logging.DEBUG if user is None or name in self._failed else logging.ERROR
@@ -115,8 +116,27 @@ def check_named(option: str, value: Any) -> None:
 
 
 def _check_rule(option: str, rule: Any) -> None:
-    if not isinstance(rule, bool) and not callable(rule):
+    if isinstance(rule, bool):
+        return
+    if not callable(rule):
         raise ConfigurationError(f"{option}: True, False or a function of the user is needed, not {rule!r}")
+    check_plain(option, rule)
+
+
+def check_plain(option: str, function: Any) -> None:
+    """Raise ConfigurationError for a coroutine function: nobody awaits what it gives, and that counts as true."""
+    for each in (function, type(function).__call__):
+        if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
+            raise ConfigurationError(f"{option}: a plain function is needed, not the async {function!r}")
+
+
+def decided(told: Any) -> Any:
+    """What a function of the user told. Raises TypeError for what has to be awaited, and ends that."""
+    if inspect.isawaitable(told) or inspect.isasyncgen(told):
+        if inspect.iscoroutine(told):
+            told.close()
+        raise TypeError("a plain function is needed: what this one gives has to be awaited")
+    return told
 
 
 def _rules(named: Named) -> dict[str, Rule]:

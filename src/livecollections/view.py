@@ -19,7 +19,7 @@ from .change import Change, Row
 from .errors import ConfigurationError, RequestRefused
 from .input import Input
 from .partition import VALUE, Segments
-from .policy import Policy
+from .policy import Policy, decided
 from .resource import Resource
 
 REMEMBERED = 4_096
@@ -107,7 +107,7 @@ class Views:
         if partition.by is None:
             return dict(nested)
         try:
-            told = partition.by(user)
+            told = decided(partition.by(user))
         except Exception as error:
             if user is not None:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from livecollections.bayeux.channel import is_name
 from livecollections.change import Change, Row
 from livecollections.outlets import Outlets
 from livecollections.partition import Partition
+from livecollections.policy import Policy
 from livecollections.resource import Resource
 from livecollections.view import Views
 from tests.models import Everything, Todo, resource_of
@@ -62,6 +64,15 @@ def test_a_users_text_is_the_columns_number() -> None:
     assert partition("text", "number").of_user("a") is None
 
 
+async def says_later(user: Any) -> bool:
+    return user is not None
+
+
+class SaysLater:
+    async def __call__(self, user: Any) -> bool:
+        return user is not None
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -77,12 +88,32 @@ def test_a_users_text_is_the_columns_number() -> None:
         ({"policy": {"list": 1}}, ["policy", "function"]),
         ({"policy": "all"}, ["policy", "function"]),
         ({"read_only": {"title": None}}, ["read_only", "function"]),
+        ({"policy": says_later}, ["policy", "plain function"]),
+        ({"policy": {"list": partial(says_later)}}, ["policy", "plain function"]),
+        ({"policy": SaysLater()}, ["policy", "plain function"]),
+        ({"hidden": {"title": says_later}}, ["hidden", "plain function"]),
+        ({"read_only": {"title": says_later}}, ["read_only", "plain function"]),
+        ({"partition": "title", "by": says_later}, ["by", "plain function"]),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(ConfigurationError) as error:
         resource_of(Todo, **options)
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_what_a_rule_gives_to_be_awaited_is_a_refusal(caplog: pytest.LogCaptureFixture) -> None:
+    policy = Policy(
+        lambda user: says_later(user), {"title": lambda user: says_later(user)}, {"title": lambda _: Later()}
+    )
+    assert policy.rights("ann") == frozenset()
+    assert policy.hidden("ann") == policy.read_only("ann") == {"title"}
+    assert "plain function is needed" in caplog.text
+
+
+class Later:
+    def __await__(self) -> Any:
+        yield
 
 
 def test_authenticate_must_be_a_function() -> None:
