@@ -519,6 +519,7 @@ class Pathed(BaseModel):
         (Todo, {"methods": "GET"}, ["methods", "list"]),
         (Todo, {"sort": "-wrong"}, ["sort", "'wrong'", "title"]),
         (Todo, {"sort": 5}, ["sort", "list"]),
+        (Todo, {"sort": "title,-title"}, ["sort", "once"]),
         (Todo, {"limit": 0}, ["limit", "positive"]),
         (Todo, {"limit": True}, ["limit"]),
         (Todo, {"tags": "one"}, ["tags", "list"]),

@@ -20,7 +20,7 @@ from .conditions import DEEPEST, field_at, read_conditions, refusal, value_of
 from .field import Field
 from .place import decode
 from .query import Condition, Equal, Order, Path, Query
-from .resource import Resource
+from .resource import MOST_STEPS, Resource
 from .selection import selected
 
 ASKED = ("conditions", "sort", "skip", "limit", "after")
@@ -225,13 +225,18 @@ def _equal(resource: Resource, name: str, text: str) -> Equal:
 
 
 def _sort(resource: Resource, text: Any) -> tuple[Order, ...]:
-    steps = []
+    steps: list[Order] = []
+    named: set[str] = set()
     for step in filter(None, re.split("[, ]", _text("sort", text))):
         field = resource.fields.get(step.removeprefix("-"))
         if field is None:
             raise refusal("sort", (), f"{resource.path} has no field {step.removeprefix('-')!r}")
+        if field.attribute in named:
+            raise refusal("sort", (), f"{field.name!r} is given twice")
+        if len(steps) == MOST_STEPS:
+            raise refusal("sort", (), f"a list is sorted by at most {MOST_STEPS} fields")
+        named.add(field.attribute)
         steps.append(Order(field.attribute, step.startswith("-")))
-    named = {step.field for step in steps}
     return (*steps, *(Order(attribute) for attribute in resource.source.key if attribute not in named))
 
 

@@ -32,6 +32,8 @@ from .partition import Partition, without_values
 from .policy import ALL, Policy, Rule
 from .source import Column, Source
 
+MOST_STEPS = 8
+"""Fields that a list may be sorted by."""
 _PATH = re.compile(r"(/(?!\.\.?(/|$))[^/{}?#\\\x00-\x1f\x7f]+)+")
 
 
@@ -267,12 +269,13 @@ def _check_names(resource: Resource, derived: type[BaseModel]) -> None:
         own = set() if entered is derived else entered.model_fields.keys() - columns.keys() - resource.exclude
         for attribute in sorted(own):
             raise ConfigurationError(f"{option}: {model} has no column for the field {attribute!r}")
-    for step in filter(None, resource.sort.split(",")):
-        if step.removeprefix("-") not in resource.fields:
+    sorted_by = [step.removeprefix("-") for step in resource.sort.split(",") if step]
+    if len(sorted_by) > MOST_STEPS or len(set(sorted_by)) < len(sorted_by):
+        raise ConfigurationError(f"sort: fields are needed, each once and at most {MOST_STEPS}")
+    for name in sorted_by:
+        if name not in resource.fields:
             accepted = ", ".join(resource.fields)
-            raise ConfigurationError(
-                f"sort: {model} has no field {step.removeprefix('-')!r}; it has {accepted}"
-            )
+            raise ConfigurationError(f"sort: {model} has no field {name!r}; it has {accepted}")
     if "POST" in resource.methods:
         _check_create(resource, resource.exclude if resource.create is derived else frozenset())
 

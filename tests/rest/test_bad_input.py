@@ -10,6 +10,8 @@ import httpx
 import orjson
 import pytest
 
+from livecollections.place import encode
+from livecollections.query import Order
 from tests.models import Everything, Todo
 from tests.rest.conftest import Api, is_problem
 from tests.scale import scaled
@@ -143,7 +145,7 @@ BAD_QUERIES = [
     "wrong=1", "limit=x", "limit=-1", "skip=x", "sort=wrong", "completed=maybe", "order=1.5", "order=" + "9" * 40,
     "%FF=1", "title=%FF", "title=a&title=b", "limit=1&limit=2", "select=wrong", "conditions={", "since=x",
     "order[$gt]=1", "conditions={\"order\":{\"$where\":1}}", "conditions[wrong]=1",
-    "&".join(["a=1"] * 200), "sort=" + "title," * 3 + "$where",
+    "&".join(["a=1"] * 200), "sort=" + "title," * 3 + "$where", "sort=title,-title",
 ]  # fmt: skip
 
 
@@ -154,6 +156,15 @@ async def test_bad_query_values(api: Api) -> None:
         is_problem(await api.client.get(f"/api/todos?{query}"), 400)
         assert (await api.client.head(f"/api/todos?{query}")).status_code == 400
     assert api.held() == before
+
+
+async def test_a_sort_is_bounded(api: Api) -> None:
+    names = ["id", "text", "number", "real", "flag", "moment", "day", "price", "token"]
+    assert (await api.client.get(f"/api/everything?sort={','.join(names[:8])}")).status_code == 200
+    is_problem(await api.client.get(f"/api/everything?sort={','.join(names)}"), 400)
+    # With a place each step costs as many comparisons as there are before it.
+    place = encode([Order("title")] * 300, ["x"] * 300)
+    is_problem(await api.client.post("/api/todos/search", json={"sort": "title," * 300, "after": place}), 400)
 
 
 @pytest.mark.parametrize(("method", "path"), [*METHODS, ("DELETE", "/api/todos/1"), ("GET", "/api/todos/1")])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ..parameters import ASKED, SHOWN
-from ..resource import Resource
+from ..resource import MOST_STEPS, Resource
 from .schemas import Schema, text_schema
 
 _TEXT: Schema = {"type": "string"}
@@ -67,7 +67,7 @@ def _known(resource: Resource) -> dict[str, tuple[Schema, str]]:
         "conditions": ({"type": "object"}, _FILTER),
         "sort": (
             {**_TEXT, "pattern": _sorted(resource.fields)},
-            f"Fields with commas between, and - before those that fall: {fields}.",
+            f"Fields with commas between, each once, and - before those that fall: {fields}.",
         ),
         "skip": (_COUNT, "How many to pass over."),
         "limit": (limit, "The most to show."),
@@ -97,7 +97,7 @@ def _filterable(resource: Resource) -> list[str]:
 
 def _sorted(names: Iterable[str]) -> str:
     step = f"-?({'|'.join(map(re.escape, names))})"
-    return f"^({step}([, ]{step})*)?$"
+    return f"^({step}([, ]{step}){{0,{MOST_STEPS - 1}}})?$"
 
 
 def query_parameter(name: str, schema: Schema, description: str) -> Schema:
