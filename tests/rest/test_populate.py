@@ -67,6 +67,24 @@ class Placed(Base):
     shelf: Mapped[Shelf | None] = relationship()
 
 
+class Team(Base):
+    __tablename__ = "populate_team"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    members: Mapped[list[Member]] = relationship(back_populates="team")
+    leaders: Mapped[list[Member]] = relationship(
+        primaryjoin="and_(Team.id == Member.team_id, Member.leads)", viewonly=True
+    )
+    later: Mapped[list[Member]] = relationship(primaryjoin="Team.id < foreign(Member.team_id)", viewonly=True)
+
+
+class Member(Base):
+    __tablename__ = "populate_member"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    leads: Mapped[bool] = mapped_column(default=False)
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("populate_team.id"))
+    team: Mapped[Team | None] = relationship(back_populates="members")
+
+
 class Unoffered(Base):
     __tablename__ = "populate_unoffered"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -284,6 +302,20 @@ async def test_a_model_that_nobody_offers_is_not_shown(tmp_path: Path) -> None:
     async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         problem = is_problem(await client.get("/api/unoffered?populate=writer_id"), 400)
         assert problem["detail"] == "populate: /api/unoffered has no relation 'writer_id'"
+
+
+async def test_what_is_joined_by_more_than_equal_columns_is_no_relation() -> None:
+    live = Live("sqlite://", synchronous="NORMAL")
+    live.add_resource("/api/teams", Team)
+    live.add_resource("/api/members", Member)
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        await client.post("/api/teams", json={})
+        await client.post("/api/members", json={"team_id": 1})
+        (team,) = (await client.get("/api/teams?populate=members")).json()
+        assert [each["id"] for each in team["members"]] == [1]
+        for name in ("leaders", "later"):
+            is_problem(await client.get(f"/api/teams?populate={name}"), 400)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Relations: what the rows of a mapped class refer to, and what refers to them, as its mapper tells.
 
 Two rules. A relationship is known by its name, a foreign key of one column by that of its attribute. What goes through
-a third table is none: that table is no resource, so nobody has said who may see it.
+a third table is none: that table is no resource, so nobody has said who may see it. Nor is what has a condition beside
+the columns that must be equal.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, RelationshipProperty
+from sqlalchemy.sql import operators
 
 from ..source import Relation
 
@@ -33,12 +35,27 @@ def _of_relationship(
     whole = [(here, far) for here, far in pairs if here is not None and far is not None]
     if relationship.secondary is not None or not whole or len(whole) < len(pairs):
         return None
+    if not _is_equality(relationship.primaryjoin, len(pairs)):
+        return None
     return Relation(
         relationship.key,
         relationship.mapper.class_,
         tuple(here for here, _ in whole),
         tuple(far for _, far in whole),
         many=bool(relationship.uselist),
+    )
+
+
+def _is_equality(condition: Any, pairs: int) -> bool:
+    """Whether a join says no more than that so many pairs of columns are equal."""
+    is_and = isinstance(condition, sa.BooleanClauseList) and condition.operator is operators.and_
+    parts = list(condition.clauses) if is_and else [condition]
+    return len(parts) == pairs and all(
+        isinstance(part, sa.BinaryExpression)
+        and part.operator is operators.eq
+        and isinstance(part.left, sa.Column)
+        and isinstance(part.right, sa.Column)
+        for part in parts
     )
 
 
