@@ -1,8 +1,8 @@
 """Versions: which resources each release of an API has, and which release a client means.
 
-Three rules. A client's range, as npm writes ranges, means the highest release in it; none means the newest. At each
-path a release has one resource at most, and a path that two releases have is in all between them. The newest release
-hears on the path's own channel, each resource of older ones on one below it.
+Three rules. A client's range, as npm writes ranges, means the highest release in it; none means the newest that
+is stable. At each path a release has one resource at most, and a path that two releases have is in all between them.
+That release hears on the path's own channel, each resource of others on one below it.
 
 This module knows no HTTP.
 """
@@ -34,14 +34,19 @@ class Releases:
                 raise ConfigurationError(f"releases: {one} is named twice")
         self.names = tuple(map(str, self._versions))
         """From the oldest to the newest."""
+        stable = [str(version) for version in self._versions if not version.prerelease]
+        self.default = ([""] + (stable or list(self.names)))[-1]
+        """The newest stable one; the newest of all where none is stable."""
 
     def __bool__(self) -> bool:
         return bool(self.names)
 
     def choose(self, asked: str | None) -> str:
-        """The highest release in a range; the newest where none is asked. Raises MalformedRequest."""
+        """The highest release in a range; the default where none is asked. Raises MalformedRequest."""
         if asked is None:
-            return self.names[-1]
+            return self.default
+        if asked in self.names:  # NpmSpec takes 1.0.0-a for 1.0.0 as well
+            return asked
         spec = _asked(asked)
         found = spec.select(self._versions) if spec else None
         if found is None:
@@ -51,11 +56,15 @@ class Releases:
 
     def having(self, resource: Resource) -> list[str]:
         """The releases that a resource is part of."""
+        if resource.versions == ALL:  # which as a range would leave out those before a release
+            return list(self.names)
+        if resource.versions in self.names:
+            return [resource.versions]
         spec = NpmSpec(resource.versions)
         return [str(version) for version in self._versions if version in spec]
 
     def assigned(self, resources: Sequence[Resource]) -> list[Resource]:
-        """The resources, those of older releases with channels of their own, the newest first.
+        """The resources, those of other releases with channels of their own, the newest first.
 
         Raises ConfigurationError for ranges that overlap, leave a gap or hold no release, and for an empty release.
         """
@@ -89,10 +98,10 @@ class Releases:
                 raise ConfigurationError(f"versions: {path}: release {self.names[place]} is in none")
 
     def _with_channel(self, resource: Resource) -> Resource:
-        last = self.having(resource)[-1]
-        if last == self.names[-1]:
+        having = self.having(resource)
+        if self.default in having:
             return resource
-        return replace(resource, channel=f"{resource.channel}/~version/{escape(last)}")
+        return replace(resource, channel=f"{resource.channel}/~version/{escape(having[-1])}")
 
 
 def check_range(option: str, value: object) -> None:

@@ -113,6 +113,33 @@ async def test_each_version_hears_its_own_documents(tmp_path: Path) -> None:
     assert bodies["3"] == {"id": 1, "title": "milk", "completed": False, "order": None}
 
 
+@pytest.mark.parametrize(
+    ("releases", "default"),
+    [
+        (["1.0.0", "2.0.0-beta.1"], "1.0.0"),
+        (["1.0.0-a", "1.0.0", "1.1.0", "2.0.0-rc"], "1.1.0"),
+        (["1.0.0-a", "1.0.0-b"], "1.0.0-b"),
+    ],
+)
+async def test_a_pre_release_answers_who_asks_for_it(releases: list[str], default: str) -> None:
+    live = Live("sqlite://", releases=releases, synchronous="NORMAL")
+    live.add_resource("/api/todos", Todo)
+    live.add_resource("/api/books", Book, versions=releases[-1])
+    live.add_resource("/api/old", Book, versions=releases[0])
+    async with (
+        live,
+        httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://test") as http,
+    ):
+        answer = await http.get("/api/todos")
+        assert (answer.status_code, answer.headers["api-version"]) == (200, default)
+        assert answer.headers["live-channel"] == "/api/todos"
+        for release in releases:
+            answer = await http.get("/api/todos", headers={"API-Version": release})
+            assert (answer.status_code, answer.headers["api-version"]) == (200, release)
+        described = (await http.get("/openapi.json")).json()["paths"]
+        assert ("/api/books" in described) == (default == releases[-1])
+
+
 async def test_without_releases_nothing_is_said_of_them() -> None:
     live = Live("sqlite://", synchronous="NORMAL")
     live.add_resource("/api/todos", Todo)
