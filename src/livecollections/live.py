@@ -37,7 +37,7 @@ from .identity import Identified
 from .lifespan import Wrapped
 from .listeners import Run as ListenerRun
 from .outlets import Outlets
-from .paths import ROUTE, BayeuxRoute, Paths, ReleasedPaths, paths_of, route_path
+from .paths import ROUTE, BayeuxRoute, Paths, ReleasedPaths, paths_of, peers_of, route_path
 from .query import Query
 from .resource import Resource
 from .rest.caller import Authenticate, Caller
@@ -246,7 +246,7 @@ class Live(LiveRouter):
         bayeux = self._prefix + self._faye
         resources = [one.resource for one in views]
         others = [BayeuxRoute(bayeux, self.bayeux), *status.routes(self._prefix, bayeux, resources, feed)]
-        peers = {one.resource.source.model: one for one in reversed(views) if "GET" in one.resource.methods}
+        peers = peers_of(self._releases, views)
         routes = partial(rest.routes, allowed_origins=self._allowed_origins, peers=peers)
         served = [(one.resource, routes(one, self._store, self.bayeux, self._caller)) for one in views]
         return paths_of(self._releases, served, others)
@@ -313,7 +313,7 @@ class Live(LiveRouter):
         return openapi.document(self._described(release))
 
     def _described(self, release: str | None = None) -> list[Resource]:
-        """The resources of a release; of the newest, if None."""
+        """The resources of a release; of the one that answers by default, if None."""
         started = self._started
         described = self._describe_all() if started is None else [one.resource for one in started.views]
         resources = [Views(one, one.policy).shown for one in described]

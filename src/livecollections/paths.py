@@ -19,6 +19,7 @@ from .errors import MalformedRequest
 from .resource import Resource
 from .rest import RELEASE
 from .versions import Releases
+from .view import Views
 
 ROUTE = "live.route"
 """Where a scope that matched bears its route."""
@@ -120,6 +121,15 @@ def paths_of(
         name: paths([one for one in served if name in releases.having(one[0])], ()) for name in releases.names
     }
     return ReleasedPaths(releases, by_release, Paths({}, {}, others))
+
+
+def peers_of(releases: Releases, views: Sequence[Views]) -> dict[str | None, dict[type, Views]]:
+    """What each release may populate documents from, by model; None: what an API without releases may."""
+    read = [one for one in reversed(views) if "GET" in one.resource.methods]
+    return {None: {one.resource.source.model: one for one in read}} | {
+        name: {one.resource.source.model: one for one in read if name in releases.having(one.resource)}
+        for name in releases.names
+    }
 
 
 def route_path(scope: Scope) -> str:

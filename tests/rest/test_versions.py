@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import BaseModel
+from sqlmodel import Field, SQLModel
 
 from livecollections import ConfigurationError, Live
 from tests.models import Book, Todo
@@ -111,6 +112,48 @@ async def test_each_version_hears_its_own_documents(tmp_path: Path) -> None:
         await wait_until(lambda: len(bodies) == 2)
     assert bodies["1.0.0"] == {"id": 1, "title": "milk"}
     assert bodies["3"] == {"id": 1, "title": "milk", "completed": False, "order": None}
+
+
+class Owner(SQLModel, table=True):
+    """Who has pets."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    phone: str = "555"
+
+
+class Pet(SQLModel, table=True):
+    """Whom a populated owner is shown in."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    owner_id: int | None = Field(default=None, foreign_key="owner.id")
+
+
+class OldOwner(BaseModel):
+    """An owner as the first release showed him."""
+
+    id: int
+    name: str
+
+
+async def test_populate_shows_what_the_release_itself_shows() -> None:
+    live = Live("sqlite://", releases=["1.0.0", "2.0.0", "3.0.0"], synchronous="NORMAL")
+    live.add_resource("/api/owners", Owner, versions="1", read=OldOwner)
+    live.add_resource("/api/owners", Owner, versions="2")
+    live.add_resource("/api/pets", Pet)
+    async with (
+        live,
+        httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://test") as http,
+    ):
+        await http.post("/api/owners", json={"name": "Ada"}, headers={"API-Version": "2"})
+        await http.post("/api/pets", json={"owner_id": 1})
+        for asked in ("1", "2"):
+            headers = {"API-Version": asked}
+            owner = (await http.get("/api/owners/1", headers=headers)).json()
+            for path in ("/api/pets", "/api/pets/1"):
+                found = (await http.get(f"{path}?populate=owner_id", headers=headers)).json()
+                assert (found[0] if isinstance(found, list) else found)["owner_id"] == owner
+        is_problem(await http.get("/api/pets?populate=owner_id", headers={"API-Version": "3"}), 400)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -28,7 +28,7 @@ from .hooks import Hooked
 from .links import of_document
 from .listing import LongAnswer
 from .patch import ACCEPTED, Change, read_change, read_replacement
-from .populate import Peers, plan, populate, read_populated, related_to, take_populate
+from .populate import Peers, Related, plan, populate, read_populated, related_to, take_populate
 from .portion import portion
 from .preconditions import Preconditions, document_tag
 from .preference import APPLIED, is_minimal
@@ -54,13 +54,13 @@ def routes(
     *,
     allowed_origins: Sequence[str] = (),
     body_limit: int = BODY_LIMIT,
-    peers: Peers | None = None,
+    peers: Mapping[str | None, Peers] | None = None,
 ) -> list[BaseRoute]:
     """The routes of a resource: its list, and each of its documents.
 
     server: streams the resource's channels.  caller: knows whose a request is.
     allowed_origins: of browsers; ``"*"`` is all, without cookies.  body_limit: in bytes.
-    peers: the resources that documents may be populated from.
+    peers: the resources that documents may be populated from, by release; None: of an API that has none.
     """
     path = views.resource.path
     cors = Cors(allowed_origins)
@@ -103,7 +103,7 @@ class Endpoint:
     """What both paths share: methods, errors, CORS. told: what has been logged of the table, until it can be read."""
 
     is_list = False
-    peers: Peers
+    peers: Mapping[str | None, Peers]
 
     def __init__(
         self, views: Views, handlers: dict[str, Handler], caller: Caller, cors: Cors, told: set[str]
@@ -149,6 +149,10 @@ class Endpoint:
             answer.headers = [*answer.headers, (b"vary", b"Authorization, Cookie")]
         answer.headers = [*answer.headers, *_release(release), *self._cors.headers(request)]
         await answer(scope, receive, send)
+
+    def _related(self, request: Request) -> Related:
+        """What documents may be populated from, in the release that is asked for."""
+        return related_to(self.peers.get(request.scope.get(RELEASE), {}), request.user)
 
     async def _admit(self, request: Request, scope: Scope) -> tuple[Resource, Any]:
         """The view and the user of a request. Raises RequestRefused."""
@@ -203,7 +207,7 @@ class Collection(Endpoint):
         self, request: Request, view: Resource, parameters: list[tuple[str, Any]], body: bytes = b""
     ) -> Answer | LongAnswer:
         tree, others = take_populate(parameters)
-        if populations := plan(view, tree, related_to(self.peers, request.user)):
+        if populations := plan(view, tree, self._related(request)):
             return await read_populated(request, view, self._store, others, populations)
         return await read_list(request, view, portion(self._store, view), others, body)
 
@@ -332,7 +336,7 @@ class Document(Endpoint):
         tree, parameters = take_populate(request.parameters())
         shown = shown_of(view, parameters)
         form = format_of(request.headers)
-        populations = plan(view, tree, related_to(self.peers, request.user))
+        populations = plan(view, tree, self._related(request))
         found = await self._found(request, view)
         if not found.rows:
             return problem(404, "Not Found", view.not_found().detail, headers=seq_headers(found))
