@@ -360,10 +360,10 @@ class Live(LiveRouter):
     ) -> tuple[list[dict[str, Any]], str]:
         """The documents of a model and the seq that they hold, for a page that is rendered with them for a user.
 
-        Raises ConfigurationError where no resource offers the model; RequestRefused where the user may not list it.
+        Raises ConfigurationError where no resource shows the model; RequestRefused where the user may not list it.
         """
         for views in self._require_start().views:
-            if views.resource.source.model is model:
+            if views.resource.source.model is model and "GET" in views.resource.methods:
                 view = views.of(user, {})
                 if "list" not in view.rights:
                     raise refused(user, f"you may not list {view.path}")

@@ -22,6 +22,8 @@ logger = logging.getLogger("livecollections.policy")
 
 ACTIONS = ("list", "read", "create", "update", "delete", "subscribe")
 ALL = frozenset(ACTIONS)
+OF_READERS = frozenset({"list", "read", "subscribe"})
+"""What nobody may do with a resource that has no GET."""
 
 Rule = bool | Callable[[Any], Any]
 """True: everybody; False: nobody; or a function of the user, who is None where nobody is known."""

@@ -29,7 +29,7 @@ from .hooks import Hooks
 from .input import Input
 from .options import METHODS, attributes_of, check_options
 from .partition import Partition, without_values
-from .policy import ALL, Policy, Rule
+from .policy import ALL, OF_READERS, Policy, Rule
 from .source import Column, Source
 
 MOST_STEPS = 8
@@ -48,7 +48,7 @@ class Resource(Editing):
     find_by: the attribute by which URLs name documents; None: the key.  locking: the one that counts their versions.
     policy: who may do what.  partition: the columns whose values are part of the channel.
     given, hidden, rights: of a view (``view.py``), the values that all its documents have, by attribute; the attributes
-    that it lacks; and what its user may do.
+    that it lacks; and what its user may do, which without GET is not to read.
     """
 
     path: str
@@ -103,7 +103,7 @@ class Resource(Editing):
         ``exclude`` they are in the log.
         policy: one rule, or one for each of list, read, create, update, delete, subscribe.
         partition: the attribute, or several, whose values ``by(user)`` gives: each user has the rows with his own.
-        methods: some of GET, POST, PUT, PATCH, DELETE.
+        methods: some of GET, POST, PUT, PATCH, DELETE; without GET nobody lists, reads or hears.
         sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
         filters: names of the fields that lists may be filtered by, or their operators by name; all if not given.
         limit: the most documents that one answer holds; or how many it holds if not asked, and the most.
@@ -228,6 +228,7 @@ def _build(
             read_only if isinstance(read_only, Mapping) else (),
         ),
         partition=cut,
+        rights=ALL if "GET" in offered else ALL - OF_READERS,
     )
     _check_names(resource, derived)
     return resource
@@ -276,6 +277,8 @@ def _check_names(resource: Resource, derived: type[BaseModel]) -> None:
         if name not in resource.fields:
             accepted = ", ".join(resource.fields)
             raise ConfigurationError(f"sort: {model} has no field {name!r}; it has {accepted}")
+    if resource.delete_all and "GET" not in resource.methods:
+        raise ConfigurationError("delete_all: it tells what a list holds, so GET must be one of the methods")
     if "POST" in resource.methods:
         _check_create(resource, resource.exclude if resource.create is derived else frozenset())
 

@@ -19,7 +19,7 @@ from .change import Change, Row
 from .errors import ConfigurationError, RequestRefused
 from .input import Input
 from .partition import VALUE, Segments
-from .policy import Policy, decided
+from .policy import ALL, Policy, decided
 from .resource import Resource
 
 REMEMBERED = 4_096
@@ -42,7 +42,7 @@ class Views:
         self.policy = policy
         self.partition = resource.partition
         self._channels = re.compile(re.escape(resource.channel).replace(re.escape(VALUE), "([^/]+)"))
-        self.is_open = policy.is_open and self.partition is None
+        self.is_open = policy.is_open and self.partition is None and resource.rights is ALL
         self._narrowed: dict[tuple[frozenset[str], frozenset[str], frozenset[str]], Resource] = {}
         self._hidden: dict[str, frozenset[str]] = {}
         self._suffixes: dict[frozenset[str], str] = {policy.always_hidden: ""}
@@ -211,7 +211,7 @@ class Views:
             sort=",".join(step for step in resource.sort.split(",") if step.removeprefix("-") in fields),
             document=_without(resource, names) if names else resource.document,
             hidden=hidden,
-            rights=rights,
+            rights=rights & resource.rights,
         )
 
 

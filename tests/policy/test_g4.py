@@ -18,6 +18,7 @@ import pytest
 
 from livecollections import Live
 from livecollections.policy import ACTIONS
+from livecollections.resource import METHODS
 from tests.scale import scaled
 from tests.serving import wait_until
 
@@ -71,6 +72,8 @@ class Story:
             {name: draw.choice((0, 1, 2)) for name in FIELDS if draw.random() < 0.6},
         )
         self.kind = draw.choice(("whole", "partition", "nested"))
+        # Of its own, so that the rest of a story is the same whatever is served.
+        self.methods = methods_of(Random(-1 - seed))
         self.site: Site
         self.readers: list[Reader] = []
         self.number = 0
@@ -81,6 +84,7 @@ class Story:
         options: dict[str, Any] = {
             "policy": {action: rules.may(action) for action in rules.least},
             "hidden": {name: rules.hides(name) for name in rules.hidden},
+            "methods": self.methods,
         }
         if self.kind == "partition":
             options |= {"partition": "owner", "by": lambda user: user.id}
@@ -189,9 +193,21 @@ class Story:
             shown, channel, _ = await self.get(reader)
             where = f"{self.kind}, {self.rules}, {reader.token} at {reader.path}"
             assert (channel is not None) == (reader.hearing is not None), where
-            if channel is not None:
+            if channel is None:
+                await self.check_deaf(reader, where)
+            else:
                 assert reader.documents == shown, where
                 assert reader.channel == channel, where
+
+    async def check_deaf(self, reader: Reader, where: str) -> None:
+        """Who may not GET hears on no channel that there is."""
+        hearing = await self.site.hear(reader.token)
+        for views in self.site.live._require_start().views:
+            own = views.segments({"owner": self.owner(reader) or 1}) or ()
+            base = views.resource.channel.format(*own)
+            for channel in (base, *(base + suffix for suffix in views._suffixes.values())):
+                assert not (await hearing.subscribe(channel))["successful"], where
+        await hearing.socket.cut()
 
     async def follow(self, reader: Reader) -> None:
         """Hear all that there is, coming back as often as it takes."""
@@ -259,7 +275,7 @@ class Story:
         async with self.site.client(reader.token) as client:
             answer = await client.get(reader.path)
         if answer.status_code != 200 or "live-channel" not in answer.headers:
-            assert answer.status_code in (200, 401, 403)
+            assert answer.status_code in (200, 401, 403) or "GET" not in self.methods
             return {}, None, ""
         user = self.site.users.by_token.get(reader.token or "")
         for document in answer.json():
@@ -268,6 +284,11 @@ class Story:
             )
         documents = {document["id"]: document for document in answer.json()}
         return documents, answer.headers["live-channel"], answer.headers["live-seq"]
+
+
+def methods_of(draw: Random) -> list[str]:
+    """All, or some: now and then GET is not among them."""
+    return [verb for verb in METHODS if draw.random() < 0.8] or ["POST"]
 
 
 async def tell(seed: int) -> Story:

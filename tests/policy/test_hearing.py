@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from livecollections import Live
+from livecollections import ConfigurationError, Live
 from livecollections.bayeux import Server
 from tests.bayeux.wire import Open, jsonp, request
 from tests.serving import wait_until
@@ -108,6 +108,31 @@ async def test_nobody_hears_by_another_name(make: Make, channel: str) -> None:
     reply = await ann.subscribe(channel)
     assert not reply["successful"]
     assert reply["error"].startswith("403:")
+
+
+@pytest.mark.parametrize("policy", [True, {"create": True, "update": True, "list": True, "read": True}])
+async def test_what_has_no_get_is_neither_heard_nor_shown(make: Make, policy: Any) -> None:
+    def inbox(live: Live) -> None:
+        live.add_resource("/api/inbox", Sheet, methods=["POST", "PATCH"], policy=policy)
+
+    site = await make(inbox, bayeux=Server(policy=Open()))
+    ann = await site.hear("ann")
+    for channel in ("/api/inbox", "/api/*", "/api/**", "/**"):
+        reply = await ann.subscribe(channel)
+        assert not reply["successful"], channel
+        assert reply["error"].startswith("403:"), channel
+    streams = {"accept": "text/event-stream"}
+    async with site.client("ann") as client:
+        assert (await client.post("/api/inbox", json=[{"title": "a"}, {"title": "b"}])).status_code == 201
+        for path in ("/api/inbox", "/api/inbox/1"):
+            assert (await client.get(path)).status_code == 405
+            assert (await client.get(path, headers=streams)).status_code == 405
+        answer = await client.patch("/api/inbox/1", json={"title": "c"})
+        assert (answer.status_code, answer.content) == (204, b"")
+    with pytest.raises(ConfigurationError):
+        await site.live.snapshot(Sheet)
+    await site.settled()
+    assert ann.taken() == []
 
 
 async def test_nobody_publishes_where_only_the_feed_does(make: Make) -> None:

@@ -88,6 +88,7 @@ class SaysLater:
         ({"policy": {"list": 1}}, ["policy", "function"]),
         ({"policy": "all"}, ["policy", "function"]),
         ({"read_only": {"title": None}}, ["read_only", "function"]),
+        ({"delete_all": True, "methods": ["POST", "DELETE"]}, ["delete_all", "GET"]),
         ({"policy": says_later}, ["policy", "plain function"]),
         ({"policy": {"list": partial(says_later)}}, ["policy", "plain function"]),
         ({"policy": SaysLater()}, ["policy", "plain function"]),
