@@ -266,7 +266,7 @@
       if (settle) _.invoke(waiting, settle, refused || collection);
     }
     // A tombstone is kept while an answer may come that knows less, or the stream may tell again what was before it.
-    bury(key, seq) { if (seq != null && !older(seq, (this.tombs.get(key) || {}).version)) this.tombs.set(key, {version: seq, stamp: ++clock}); }
+    bury(key, version, doubt) { if (version != null && !older(version, (this.tombs.get(key) || {}).version)) this.tombs.set(key, {version, stamp: ++clock, doubt}); }
     buried(key, seq, {version: last} = this.tombs.get(key) || {}) { return !!last && !older(last, seq) && (!seq || sameLog(last, seq)); }
     forgetTombs() {
       const first = this.held.size || this.waiting.length ? 0 : Math.min(..._.pluck([...this.requests], 'stamp'));
@@ -644,7 +644,7 @@
       return counts ? null : 'old';
     }
     // While a destroy is unanswered its document stays hidden, whatever comes. If it fails, the document is put back;
-    // so it is if it has been made again since. Where it has gone meanwhile, it stays away.
+    // so it is if it has been made again since. Where it has gone meanwhile, it stays away; what is in doubt stays so.
     hide(request, {wait}) {
       const {model} = request, hide = (home) => home.hidden.set(String(model.id), {model, at: home.collection.indexOf(model)});
       Object.assign(request, {homes: homesOf(model), version: versionOf(model)});
@@ -652,10 +652,11 @@
     }
     destroy(request, resp, {wait}, proceed) {
       const {model, seq, failed, homes, label} = request, version = versionOf(model), key = String(request.id);
-      const gone = !failed || failed === 404, counts = this.counts(request, seq);
-      const newer = counts ? label ? older(label, version) : version !== request.version : !stateOf(model).doubt;
+      const gone = !failed || failed === 404, counts = this.counts(request, seq), {doubt} = stateOf(model);
+      const newer = counts ? label ? older(label, version) : version !== request.version : !doubt;
       const again = !gone || version != null && newer;
-      for (const home of gone && counts ? _.union(homes, homesOf(model)) : []) home.bury(key, label || request.version);
+      const last = counts ? [label || request.version] : [older(version, label) ? label : version, doubt];
+      for (const home of gone && (counts || !again) ? _.union(homes, homesOf(model)) : []) home.bury(key, ...last);
       for (const home of homes) {
         const hidden = !wait && home.hidden.get(key);
         if (!wait) home.hidden.delete(key);

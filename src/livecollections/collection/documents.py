@@ -121,11 +121,11 @@ class Documents:
 
     # Tombstones
 
-    def bury(self, key: str, seq: str | None) -> None:
-        """Remember up to where it is known that a document has gone."""
+    def bury(self, key: str, seq: str | None, doubt: int | None = None) -> None:
+        """Remember up to where it is known that a document has gone. doubt: since when that is in doubt."""
         before = self._tombs.get(key)
         if seq is not None and not (before and is_older(seq, before.version)):
-            self._tombs[key] = Tombstone(seq, self.stamp())
+            self._tombs[key] = Tombstone(seq, self.stamp(), doubt)
 
     def is_buried(self, key: str, seq: str | None) -> bool:
         """Whether a state of this seq is of a document that has gone since."""

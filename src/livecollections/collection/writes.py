@@ -217,6 +217,9 @@ class Writes:
         is_newer = is_older(label, state.version) if label else state.version != write.version
         is_back = is_newer if counts else state.doubt is None
         if state.version is None or not is_back:
+            if not counts:
+                # What is known of it goes on to keep out what is older, and is in doubt as it was.
+                documents.bury(key, label if is_older(state.version, label) else state.version, state.doubt)
             documents.drop(state, label, own=True)
 
     def _created(self, write: Write, body: Document, seq: str | None) -> bool:
