@@ -17,7 +17,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from .conditions import DEEPEST, field_at, read_conditions, refusal, value_of
-from .field import Field
+from .field import ORDER, Field, filters_of
 from .place import decode
 from .query import Condition, Equal, Order, Path, Query
 from .resource import MOST_STEPS, Resource
@@ -59,7 +59,7 @@ def parse(resource: Resource, parameters: Iterable[tuple[str, Any]]) -> Query:
         sort=sort,
         skip=_count("skip", skip),
         limit=None if limit is None else _limit(resource, limit),
-        after=_after(sort, after) if after else None,
+        after=_after(resource, sort, after) if after else None,
     )
 
 
@@ -69,7 +69,7 @@ class Asked:
 
     query: its limit is the resource's where none was asked for.  shown: the resource, with the fields that documents
     are to show.  is_whole: what is shown is the whole of the channel, or the first of pages that are, which follow each
-    other by place.  has_places: pages can, since documents show what they are sorted by.  is_paged: pages are asked for
+    other by place.  has_places: pages can, of this sort.  is_paged: pages are asked for
     by number.
     count: how many documents there are, instead of them.  distinct: the values of this field, instead of them, or those
     at a path in it.
@@ -103,9 +103,7 @@ def asked_of(resource: Resource, parameters: Iterable[tuple[str, Any]]) -> Asked
     is_summary = count or distinct is not None
     limit = query.limit if query.limit is not None or is_summary else resource.page
     names = {name for name, _ in rest}
-    sorted_by = {order.field for order in query.sort}
-    fields = {field.attribute for field in resource.fields.values()}
-    has_places = sorted_by <= (fields if resource.is_bare else fields & set(resource.source.key))
+    has_places = _has_places(resource, query.sort)
     is_asked_whole = query.is_whole and not is_summary and shown is resource
     return Asked(
         query=replace(query, limit=limit),
@@ -240,7 +238,28 @@ def _sort(resource: Resource, text: Any) -> tuple[Order, ...]:
     return (*steps, *(Order(attribute) for attribute in resource.source.key if attribute not in named))
 
 
-def _after(sort: tuple[Order, ...], text: Any) -> tuple[Any, ...]:
+def _has_places(resource: Resource, sort: tuple[Order, ...]) -> bool:
+    """Whether pages go on by place. A place compares with its fields: so documents show these as they are stored, and
+    where their operators were cut down it is for the key, and for what the resource itself is sorted by."""
+    key = set(resource.source.key)
+    shown = {field.attribute: field for field in resource.fields.values()}
+    own = key | {order.field for order in _sort(resource, resource.sort)}
+    return all(
+        order.field in shown
+        and (resource.is_bare or order.field in key)
+        and (order.field in own or _is_compared(shown[order.field]))
+        for order in sort
+    )
+
+
+def _is_compared(field: Field) -> bool:
+    """Whether a field may be asked for all of the order that its type has."""
+    return filters_of(field.type, field.parse is not None) & {"$eq", *ORDER} <= field.filters
+
+
+def _after(resource: Resource, sort: tuple[Order, ...], text: Any) -> tuple[Any, ...]:
+    if not _has_places(resource, sort):
+        raise refusal("after", (), "a list that is sorted so has pages by number: skip and limit")
     try:
         return decode(sort, _text("after", text))
     except ValueError:

@@ -11,10 +11,12 @@ import httpx
 import pytest
 
 from livecollections import Live
+from livecollections.place import encode
+from livecollections.query import Order
 from livecollections.resource import Resource
 from livecollections.rest import reading
 from tests.models import Book, Everything, Person, Todo
-from tests.rest.conftest import ORIGIN, Api, is_problem
+from tests.rest.conftest import ORIGIN, Api, connected, is_problem
 
 TITLES = ["a", "b", "b", "c", "d", "e", "e"]
 
@@ -185,6 +187,29 @@ async def test_what_is_shown_masked_is_told_masked(todos: Api) -> None:
     answer = await todos.client.get("/api/people?sort=seen&limit=1&after=")
     assert "after=" not in links(answer)["next"], "a place would tell what is not shown"
     assert "after=" in links(await todos.client.get("/api/people?limit=1&after="))["next"]
+
+
+async def test_a_place_of_ones_own_making_is_no_filter(todos: Api, tmp_path: Path) -> None:
+    assert (await todos.client.post("/api/people", json={"name": "ann"})).status_code == 201
+    forged = {"sort": "seen", "after": encode((Order("seen"), Order("id")), ("2020", 0))}
+    told = is_problem(await todos.client.get("/api/people", params=forged), 400)
+    assert told["errors"][0]["parameter"] == "after", "what a serializer masks is compared with nothing"
+    live = Live(f"sqlite:///{tmp_path}/allowed.db")
+    live.add_resource("/api/todos", Todo, filters={"title": ["$eq"], "completed": ["$eq"]}, sort="completed")
+    async with connected(live, tmp_path / "allowed.db", [Todo]) as allowed:
+        for title in "ab":
+            assert (await allowed.client.post("/api/todos", json={"title": title})).status_code == 201
+        for sort in ("title", "order", "-completed,order"):
+            steps = tuple(Order(name.removeprefix("-"), name[0] == "-") for name in f"{sort},id".split(","))
+            forged = {"sort": sort, "after": encode(steps, [0] * len(steps))}
+            told = is_problem(await allowed.client.get("/api/todos", params=forged), 400)
+            assert told["errors"][0]["parameter"] == "after"
+            answer = await allowed.client.get(f"/api/todos?sort={sort}&limit=1&after=")
+            assert "after=" not in links(answer)["next"]
+        for query in ("", "&sort=id", "&sort=-completed"):
+            answer = await allowed.client.get(f"/api/todos?limit=1&after={query}")
+            assert "after=" in links(answer)["next"], "by the key, and in the resource's own order"
+            assert len((await allowed.client.get(f"/api/todos{links(answer)['next']}")).json()) == 1
 
 
 async def test_too_many_values_are_refused(todos: Api, monkeypatch: pytest.MonkeyPatch) -> None:
