@@ -95,11 +95,12 @@ class Serving:
 
     def __init__(self, database: str, port: int, options: dict[str, Any]) -> None:
         limits = Limits(**options.pop("limits", {}))
+        settings = uvicorn_settings() | options.pop("uvicorn", {})
         self.live = Live(f"sqlite:///{database}", bayeux=Server(limits=limits, **options))
         self.live.resource("/api/items")(Item)
         self._watched = Watched(self.live.app)
         self._server = uvicorn.Server(
-            uvicorn.Config(self._watched, port=port, log_level="warning", **uvicorn_settings())
+            uvicorn.Config(self._watched, port=port, log_level="warning", **settings)
         )
         self._serving: asyncio.Task[None] | None = None
         self._began = 0.0, 0.0

@@ -123,11 +123,14 @@ async def kill(seed: int) -> None:
 
 async def crowds(seed: int) -> None:
     """Readers that stop, beside some that read: their memory is bounded, and they end with the right collection."""
+    from .. import serving
     from ..crowds import test_stopped_readers as suite
     from ..crowds.scene import scene
 
+    # Straight to the sockets nothing waits in a transport, whatever its bound.
+    options = {**suite.PATIENT, "uvicorn": {"ws": serving.ASGI}}
     with tempfile.TemporaryDirectory(prefix="live-crowd-") as folder:
-        async with scene(Path(folder), suite.TEXT, **suite.PATIENT) as (server, load, writer):
+        async with scene(Path(folder), suite.TEXT, **options) as (server, load, writer):
             await load.ask("join", count=10)
             known = await suite.stop_whole(server, load, writer)
             suite.bounded(await server.ask("measure"))
