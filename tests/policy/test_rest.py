@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
 
 from livecollections import ConfigurationError, Live
+from livecollections.rest.caller import told_apart
 
 from .conftest import Line, Make, Sheet, Site, User
 
@@ -219,13 +221,49 @@ async def test_who_is_in_one_partition_sees_and_writes_no_other(make: Make) -> N
 
 
 async def test_an_idempotency_key_of_another_is_ones_own(make: Make) -> None:
-    site = await make(partitioned)
+    def rooms(live: Live) -> None:
+        live.add_resource("/api/lines", Line, partition=Line.room, by=lambda user: str(user.id))
+
+    site = await make(rooms)
     async with site.client("ann") as ann, site.client("bob") as bob:
-        key = {"Idempotency-Key": "k"}
-        assert (await ann.post(SHEETS, json={"title": "same"}, headers=key)).json()["owner"] == 1
-        answer = await bob.post(SHEETS, json={"title": "same"}, headers=key)
-        assert answer.status_code == 422
-        assert "hers" not in answer.text
+        sent: dict[str, Any] = {"json": {"text": "same"}, "headers": {"Idempotency-Key": "k"}}
+        answers = [(await one.post("/api/lines", **sent)).json() for one in (ann, bob, bob)]
+        assert [answer["room"] for answer in answers] == ["1", "2", "2"]
+    assert site.sql("SELECT room FROM policy_line ORDER BY id") == [("1",), ("2",)]
+
+
+async def test_users_of_one_list_have_their_keys_apart(make: Make) -> None:
+    site = await make(lambda live: live.add_resource("/api/lines", Line, policy=True))
+    async with site.client("ann") as ann, site.client("bob") as bob:
+        sent: dict[str, Any] = {"json": {"room": "a"}, "headers": {"Idempotency-Key": "k"}}
+        assert [(await one.post("/api/lines", **sent)).json()["id"] for one in (ann, bob, ann)] == [1, 2, 1]
+        site.users.by_token["ann"] = User(1, rooms=("hall",), expires_at=1e10)
+        assert (await ann.post("/api/lines", **sent)).json()["id"] == 1, "it is she, with another credential"
+
+
+class Named(str):
+    __slots__ = ()
+
+
+class Level(Enum):
+    ONE = 1
+    TWO = 2
+
+
+class Thing:
+    def __init__(self, name: str, expires_at: int) -> None:
+        self.name, self.expires_at = name, expires_at
+
+
+def test_what_users_are_told_apart_by() -> None:
+    others = [
+        None, "1", 1, Named("1"), Level.ONE, Level.TWO, ("1",), {"id": 1}, {"id": 2}, {"sub": "a"}, {"sub": "b"},
+        {"sub": "a", "iss": "x"}, frozenset("ab"), Thing("a", 1), Thing("b", 1), User(1), User(2),
+    ]  # fmt: skip
+    assert len({told_apart(each) for each in others}) == len(others)
+    assert told_apart({"sub": "a", "exp": 1, "iat": 1}) == told_apart({"sub": "a", "exp": 2, "iat": 2})
+    assert told_apart(Thing("a", 1)) == told_apart(Thing("a", 2))
+    assert told_apart(User(1, is_boss=True, expires_at=1.0)) == told_apart(User(1))
 
 
 async def test_a_nested_resource_is_cut_by_its_url(make: Make) -> None:

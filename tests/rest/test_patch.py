@@ -155,7 +155,14 @@ async def test_a_repeated_patch_is_done_once(api: Api) -> None:
     assert first.json()["order"] == again.json()["order"] == 2
     assert first.headers["live-seq"] == again.headers["live-seq"]
     is_problem(await api.client.patch("/api/todos/1", json={"$inc": {"order": 2}}, headers=headers), 422)
+    for other in ({"Content-Type": "application/merge-patch+json"}, {"If-Match": first.headers["etag"]}):
+        is_problem(await api.client.patch("/api/todos/1", json=update, headers={**headers, **other}), 422)
     assert api.held() == held
+    key = {"Idempotency-Key": "other"}
+    for operator, status in (("$inc", 200), ("$set", 422)):
+        named = {**key, "Update-Operator": operator}
+        answer = await api.client.patch("/api/todos/1", json={"order": 1}, headers=named)
+        assert (answer.status_code, "Idempotency-Key" in answer.text) == (status, status == 422)
 
 
 async def test_of_many_writers_on_one_row_no_update_is_lost(api: Api) -> None:

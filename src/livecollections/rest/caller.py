@@ -10,7 +10,9 @@ It knows no session; whom a handshake's message names, ``identity.py`` asks.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Set
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -38,6 +40,9 @@ _OF_DOCUMENTS = {
 _OF_LISTS = {**dict.fromkeys(READS, ("list",)), "POST": ("create",), "DELETE": ("list", "delete")}
 _AMBIENT = ("basic", "digest", "negotiate", "ntlm")
 """Schemes whose credentials browsers remember and send by themselves."""
+_DEEPEST_USER = 8
+_PASSING = ("exp", "expires_at", "_sa_instance_state")
+"""Attributes that are other ones for the same user."""
 
 
 class Caller:
@@ -101,6 +106,32 @@ async def view_of(
         detail = f"you may not {' and '.join(actions) or scope['method']} here"
         raise refused(user, detail, knows_users=caller.knows_users)
     return view, user
+
+
+def told_apart(user: Any) -> str:
+    """What a user is told apart by, the same in each process: by ``iss`` and ``sub`` as a JWT's claims have them, else
+    by what he consists of, but for when his credential ends."""
+    if isinstance(user, Mapping) and "sub" in user:
+        user = (user.get("iss"), user["sub"])
+    return _consists(user, _DEEPEST_USER)
+
+
+def _consists(value: Any, depth: int) -> str:
+    kind = type(value).__qualname__
+    if not depth or isinstance(value, str | bytes | int | float | Enum):
+        return f"{kind}:{value!r}"
+    if isinstance(value, Set):
+        return f"{kind}:{sorted(_consists(each, depth - 1) for each in value)}"
+    if isinstance(value, list | tuple):
+        return f"{kind}:{[_consists(each, depth - 1) for each in value]}"
+    if is_dataclass(value):
+        held = {each.name: getattr(value, each.name) for each in fields(value) if each.compare}
+    else:
+        held = dict(value) if isinstance(value, Mapping) else dict(getattr(value, "__dict__", {}))
+    if not held:
+        return f"{kind}:{value!r}"
+    parts = {name: _consists(each, depth - 1) for name, each in held.items() if name not in _PASSING}
+    return f"{kind}:{sorted((str(name), part) for name, part in parts.items())}"
 
 
 def actions_of(request: Request, is_list: bool) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ MERGE_PATCH = "application/merge-patch+json"
 _ORIGIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _CACHE_BUSTER = "_"
+_DECIDING = ("update-operator", "if-match", "if-none-match")
+"""Headers that make another request of the same body."""
 
 
 class ClientGone(Exception):
@@ -97,8 +99,10 @@ class Request:
             if name != _CACHE_BUSTER:
                 raise MalformedRequest(f"{name}: {self.method} takes no such parameter here")
 
-    def idempotency(self, body: bytes, channel: str) -> Idempotency | None:
-        """What ``Idempotency-Key`` says. channel: of the view, so that nobody is answered what another asked for.
+    def idempotency(self, body: bytes, channel: str, user: str) -> Idempotency | None:
+        """What ``Idempotency-Key`` says: one space of keys for each user and path.
+
+        channel: of the view, since another one is answered otherwise.  user: what he is told apart by.
 
         Raises MalformedRequest.
         """
@@ -107,8 +111,12 @@ class Request:
             return None
         if not _IDEMPOTENCY_KEY.fullmatch(key):
             raise MalformedRequest("Idempotency-Key: 1 to 255 printable ASCII characters are needed")
-        asked = b"\0".join((self.method.encode(), self.path.encode(), channel.encode(), body))
-        return Idempotency(key, hashlib.sha256(asked).hexdigest())
+        named = [f"{name}:{self.headers[name]}" for name in _DECIDING if name in self.headers]
+        asked = "\0".join((self.method, channel, self.media_type, *named)).encode("utf-8", "replace")
+        space = "\0".join((self.path, user)).encode("utf-8", "replace")
+        return Idempotency(
+            f"{hashlib.sha256(space).hexdigest()} {key}", hashlib.sha256(asked + b"\0" + body).hexdigest()
+        )
 
     @property
     def media_type(self) -> str:

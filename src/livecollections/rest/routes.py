@@ -17,11 +17,11 @@ from ..hooks import Operation
 from ..parameters import of_body, parse, shown_of
 from ..query import Equal, Query
 from ..resource import Resource
-from ..stores.base import Snapshot, Store, Write, Written
+from ..stores.base import Idempotency, Snapshot, Store, Write, Written
 from ..view import Views
 from .answer import Answer, Header, problem, problem_of
 from .bulk import create_all, delete_all
-from .caller import Caller, actions_of, view_of
+from .caller import Caller, actions_of, told_apart, view_of
 from .cors import Cors
 from .formats import JSON, Format, format_of
 from .hooks import Hooked
@@ -133,7 +133,7 @@ class Endpoint:
             if request.method in self._handlers and request.method != "OPTIONS":
                 if not self._views.is_open:
                     view, request.user = await self._admit(request, scope)
-                elif view.hooks or request.method == "QUERY" or b"populate" in scope["query_string"]:
+                elif view.hooks or request.method == "QUERY" or _names_user(request):
                     request.user = await self._caller.user_of(scope)
             answer = await self._answer(request, view)
         except ClientGone:
@@ -221,7 +221,7 @@ class Collection(Endpoint):
             return await self._create_all(request, view, sent, body)
         hooked = Hooked(view.hooks, Operation("POST", view.path, request.user))
         values = view.create_values(as_document(await hooked.before_validate(sent)))
-        write = Write(view.source, None, lambda row: values, origin, request.idempotency(body, view.channel))
+        write = Write(view.source, None, lambda row: values, origin, _idempotency(request, view, body))
         written = await hooked.write(portion(self._store, view), write)
         location = f"{request.path}/{view.format_address(written.row)}".encode("latin-1")
         return _written(request, view, written, 201, [(b"location", location)])
@@ -233,7 +233,7 @@ class Collection(Endpoint):
             request.user,
             sent,
             request.origin,
-            request.idempotency(body, view.channel),
+            _idempotency(request, view, body),
         )
         headers = [NO_CACHE, *seq_headers(written[0])]
         if is_minimal(request.headers):
@@ -377,7 +377,7 @@ class Document(Endpoint):
         format_of(request.headers)  # before anything is written
         origin, conditions = request.origin, _conditions(request, view)
         body = await request.body(self._body_limit)
-        key, idempotency = await self._key(request, view), request.idempotency(body, view.channel)
+        key, idempotency = await self._key(request, view), _idempotency(request, view, body)
         hooked = Hooked(view.hooks, Operation(request.method, view.path, request.user, key))
         wanted = read(request, await hooked.before_validate(read_json(body)))
 
@@ -418,6 +418,15 @@ def _check_named(request: Request, view: Resource, row: Row) -> None:
     """Raise DocumentNotFound if a row is not, or no longer, the one that the URL names."""
     if view.find_by is not None and _address(request, view) != (row[view.find_by],):
         raise view.not_found()
+
+
+def _names_user(request: Request) -> bool:
+    """Whether it makes a difference whose a request is even where everybody may do everything."""
+    return b"populate" in request.query or "idempotency-key" in request.headers
+
+
+def _idempotency(request: Request, view: Resource, body: bytes) -> Idempotency | None:
+    return request.idempotency(body, view.channel, told_apart(request.user))
 
 
 def _conditions(request: Request, view: Resource) -> Preconditions:
