@@ -2,8 +2,8 @@
 
 Three rules. A webhook is a durable listener: one process at a time posts, one message after another, each at least
 once, from a cursor in the store. A message that is not taken is tried again, ever more rarely; what is given up is kept
-as a dead letter, and the next one follows. What is posted is the message that subscribers hear, whose ``prev`` tells
-what was sent before.
+as a dead letter, and the next one follows. What is posted is the message that subscribers hear, whose ``prev`` names
+the one before, which a mark in the store remembers: the cursor goes on past what is not posted.
 
 It knows the port of the stores and no HTTP.
 """
@@ -147,6 +147,9 @@ class Delivery:
         visible = seen(self._resource, change)
         if visible is None:
             return
+        marks = await self._store.letters.read(self.durable, ["told"])
+        if marks and marks[-1].seq == change.seq:
+            return  # A process ended after the mark, before it moved the cursor.
         found = await self._store.letters.read(self.name, ("failing", "ended", "resumed"))
         standing = {letter.state: letter for letter in found}
         if "ended" in standing:
@@ -155,21 +158,34 @@ class Delivery:
         if letter is None or letter.seq != change.seq:
             # What was not posted while the webhook had ended is told as a reset, which stands for this change too.
             told: Change = replace(change, method="RESET") if "resumed" in standing else visible
-            letter = Letter(self.name, change.seq, await self._body(told))
+            before = marks[-1].seq if marks else await self._store.cursor(self.durable)
+            letter = Letter(self.name, change.seq, self._body(told, before))
+        await self._settle(letter, standing.values())
+        await self._mark(change.seq, marks)
+
+    async def _settle(self, letter: Letter, standing: Iterable[Letter]) -> None:
+        """Post a letter until it is taken, and what stood before has been answered by it; or until it is given up."""
         while letter.state == "failing":
             await self._sleep_until(letter.due)
             reply = await self._post(letter)
             if reply.is_taken:
                 logger.debug("posted", extra=self._told(letter.seq))
-                for old in {letter.seq, *(other.seq for other in standing.values())}:
+                for old in {letter.seq, *(other.seq for other in standing)}:
                     if letter.attempts or old != letter.seq:
                         await self._store.letters.drop(self.name, old)
                 return
             letter = self._failed(letter, reply)
             await self._keep(letter)
 
-    async def _body(self, change: Change) -> bytes:
-        data = message(self._resource, change, await self._store.cursor(self.durable))
+    async def _mark(self, seq: str, marks: Iterable[Letter]) -> None:
+        """Remember what was taken or given up last, in the place of older marks."""
+        await self._store.letters.keep(Letter(self.durable, seq, b"", "told"), KEPT)
+        for old in marks:
+            if old.seq != seq:
+                await self._store.letters.drop(self.durable, old.seq)
+
+    def _body(self, change: Change, before: str | None) -> bytes:
+        data = message(self._resource, change, before)
         named = ".".join(part for part in self._resource.path.strip("/").split("/") if "{" not in part)
         return orjson.dumps(
             {

@@ -82,4 +82,6 @@ async def test_kill_9_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
             await wait_until(lambda: set(receiver.texts(receiver.taken)) == set(written), within=40)
     seqs = [message["data"]["seq"] for message in receiver.taken]
     assert all(one <= other for one, other in pairwise(seqs)), "perhaps again, but never out of order"
+    prevs = [message["data"]["prev"] for message in receiver.taken]
+    assert all(prev <= before for prev, before in zip(prevs[1:], seqs, strict=False)), "and no loss is told"
     assert list(dict.fromkeys(receiver.texts(receiver.taken))) == written

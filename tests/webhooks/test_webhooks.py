@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ def refusing(*texts: str, status: int = 500) -> Any:
         return Answer(status if message["data"].get("body", {}).get("text") in texts else 204)
 
     return answer
+
+
+async def at_the_head(live: Live, name: str) -> bool:
+    """Whether a webhook has passed all that the log holds."""
+    return await live._store.cursor(f"webhook:{name}") == await live._store.head()
 
 
 async def test_changes_are_posted_in_order_as_subscribers_hear_them(tmp_path: Path) -> None:
@@ -88,6 +94,55 @@ async def test_only_what_is_asked_for_is_posted(tmp_path: Path) -> None:
             await session.commit()
         await wait_until(lambda: receiver.taken)
     assert [message["type"] for message in receiver.heard] == ["api.orders.deleted"]
+
+
+async def test_prev_is_the_message_before_whatever_else_the_cursor_has_passed(tmp_path: Path) -> None:
+    def shop(url: str) -> Live:
+        live = Live(f"sqlite:///{tmp_path / 'shop.db'}")
+        hooks = [
+            Webhook(f"{url}/{name}", SECRET, name, events, allow_private=True)
+            for name, events in (("all", ()), ("creates", ("create",)))
+        ]
+        live.add_resource(PATH, Order, hidden={"secret": lambda user: user is None}, webhooks=hooks)
+        return live
+
+    async def write(live: Live, text: str, heard: int) -> None:
+        await order(live, text)
+        for attribute in ("text", "secret"):
+            async with live.session() as session:
+                setattr(await session.get(Order, 1), attribute, f"{attribute} of {text}")
+                await session.commit()
+        await wait_until(lambda: len(receiver.taken) == heard)
+        for name in ("all", "creates"):
+            await wait_until(partial(at_the_head, live, name))
+
+    async with receiving() as (receiver, url):
+        async with shop(url) as live:
+            await write(live, "a", heard=3)
+            await write(live, "b", heard=6)
+        async with shop(url) as live:
+            await write(live, "c", heard=9)
+    for name, count in (("all", 6), ("creates", 3)):
+        told = [
+            each["data"] for each, path in zip(receiver.heard, receiver.paths, strict=True) if name in path
+        ]
+        assert len(told) == count
+        assert [each["prev"] for each in told[1:]] == [each["seq"] for each in told[:-1]]
+
+
+async def test_what_was_given_up_before_the_cursor_moved_is_not_begun_again(tmp_path: Path) -> None:
+    async with receiving() as (receiver, url), selling(tmp_path, url, give_up=0.01) as live:
+        receiver.answer = refusing("bad")
+        start = await live._store.head()
+        await order(live, "a", "bad")
+        await wait_until(lambda: at_the_head(live, NAME))
+        [letter] = await live.webhooks.dead_letters(NAME)
+        bad = (await live._store.read(start, 9, Order.__tablename__)).changes[-1]
+        heard = len(receiver.heard)
+        await live.webhooks._deliveries[NAME].deliver(bad)
+        assert len(receiver.heard) == heard
+        marks = await live._store.letters.read(f"webhook:{NAME}", ["told"])
+        assert [mark.seq for mark in marks] == [letter.seq], "older ones are gone"
 
 
 async def test_each_of_several_secrets_verifies(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ class Batch:
     size: int = 0
 
 
-LetterState = Literal["failing", "dead", "ended", "resumed"]
+LetterState = Literal["failing", "dead", "ended", "resumed", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class Letter:
 
     webhook: its name.  seq: of the change.  body: what is posted.
     state: "failing", it is tried again; "dead", it was given up; "ended", it was given up, and the webhook with it;
-    "resumed", that webhook goes on.
+    "resumed", that webhook goes on; "told", a mark without a body: nothing after it was taken or given up.
     attempts: so far.  reason: why the last one failed.
     since: the time of the first.  due: of the next; both in seconds since 1970.
     """
