@@ -304,6 +304,22 @@ async def test_a_model_that_nobody_offers_is_not_shown(tmp_path: Path) -> None:
         assert problem["detail"] == "populate: /api/unoffered has no relation 'writer_id'"
 
 
+@pytest.mark.parametrize("options", [{"hidden": ["books"]}, {"hidden": {"books": lambda user: True}}])
+async def test_a_hidden_relationship_is_no_relation(options: dict[str, Any]) -> None:
+    live = Live("sqlite://", synchronous="NORMAL")
+    live.add_resource("/api/writers", Writer, policy=True, **options)
+    live.add_resource("/api/volumes", Volume, policy=True)
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        await client.post("/api/writers", json={"id": 1, "name": "Ada"})
+        for path in ("writers?populate=books", "writers/1?populate=books", "volumes?populate=writer.books"):
+            problem = is_problem(await client.get(f"/api/{path}"), 400)
+            assert problem["detail"] == "populate: /api/writers has no relation 'books'"
+        told = (await client.get("/openapi.json")).json()["components"]["schemas"]
+        is_for_all = not isinstance(options.get("hidden"), dict)
+        assert ("books" not in told["Writer"]["properties"]) == is_for_all
+
+
 async def test_what_is_joined_by_more_than_equal_columns_is_no_relation() -> None:
     live = Live("sqlite://", synchronous="NORMAL")
     live.add_resource("/api/teams", Team)

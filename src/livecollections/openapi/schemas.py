@@ -76,7 +76,9 @@ def relationships(resource: Resource, models: Collection[type]) -> list[Relation
     return [
         relation
         for relation in resource.source.relations
-        if relation.model in models and resource.field_of(relation.name) is None
+        if relation.model in models
+        and resource.field_of(relation.name) is None
+        and relation.name not in resource.hidden
     ]
 
 
