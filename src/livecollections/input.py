@@ -33,11 +33,15 @@ class Input:
     """A Pydantic class seen from the wire.
 
     model: the class.  hidden: attributes that it has, but that no body may name.
+    is_partial: some of these have values that whoever sends the body does not see.
     """
 
-    def __init__(self, model: type[BaseModel], hidden: Collection[str] = ()) -> None:
+    def __init__(
+        self, model: type[BaseModel], hidden: Collection[str] = (), *, is_partial: bool = False
+    ) -> None:
         self.model = model
         self.hidden = frozenset(hidden)
+        self._is_partial = is_partial
         self._validator = model.__pydantic_validator__
         self._names = {attribute: names_read(model, attribute) for attribute in model.model_fields}
         self._attributes = {
@@ -111,9 +115,14 @@ class Input:
         return validated
 
     def _fault(self, error: Any, body: Mapping[str, Any]) -> Fault:
-        """What Pydantic found; of a field that a body may not name it says nothing but that."""
+        """What Pydantic found; of a field that a body may not name it says nothing but that.
+
+        What is said of a whole document may be said of what is hidden in it.
+        """
         at = error["loc"][0] if error["loc"] else None
-        if any(at == attribute or at in self._names.get(attribute, ()) for attribute in self.hidden):
+        if (at is None and self._is_partial) or any(
+            at == attribute or at in self._names.get(attribute, ()) for attribute in self.hidden
+        ):
             return {"pointer": "", "detail": "this is not accepted"}
         return _fault(error, body)
 

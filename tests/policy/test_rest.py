@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, model_validator
 
 from livecollections import ConfigurationError, Live
 from livecollections.rest.caller import told_apart
@@ -102,6 +103,36 @@ async def test_no_error_or_tag_tells_of_a_hidden_field(site: Site) -> None:
         answer = await ann.patch(f"{SHEETS}/1", json={"title": "more"})
         assert "secret" not in answer.text
         assert "-5" not in answer.text
+
+
+class Raise(BaseModel):
+    """A sheet whose grade stays below its secret."""
+
+    title: str = ""
+    secret: int = 0
+    grade: int = 0
+    owner: int | None = 1
+
+    @model_validator(mode="after")
+    def stay_below(self) -> Raise:
+        if self.grade >= self.secret:
+            raise ValueError(f"the grade must be below {self.secret}")
+        return self
+
+
+async def test_a_validator_of_the_whole_tells_of_it_to_those_who_see_it(make: Make) -> None:
+    def declare(live: Live) -> None:
+        live.add_resource(SHEETS, Sheet, update=Raise, hidden={"secret": is_not_boss})
+
+    site = await make(declare)
+    site.sql("INSERT INTO policy_sheet (title, secret) VALUES ('plan', 4711)")
+    async with site.client("ann") as ann, site.client("boss") as boss:
+        answer = await ann.patch(f"{SHEETS}/1", json={"grade": 9999})
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [{"pointer": "", "detail": "this is not accepted"}]
+        assert "4711" not in answer.text
+        answer = await boss.patch(f"{SHEETS}/1", json={"grade": 9999})
+        assert answer.json()["errors"] == [{"pointer": "", "detail": "the grade must be below 4711"}]
 
 
 async def test_what_is_read_only_for_all_by_a_rule_is_so_for_all(make: Make) -> None:
