@@ -88,8 +88,15 @@ class Editing(Addressed):
         return self._patched(row, body, _merged)
 
     def set_values(self, row: Row, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The same, for values that take the place of the stored ones as a whole."""
-        return self._patched(row, values, lambda stored, value: value)
+        """The same, for values of ``structured``, changed: what these do not show stays as it is stored."""
+        seen = self.structured(row)
+        whole = {
+            name: _carried(row.get(self.fields[name].attribute), seen.get(name), value)
+            if name in self.fields and isinstance(value, dict) and not same(value, seen.get(name))
+            else value
+            for name, value in values.items()
+        }
+        return self._patched(row, whole, lambda stored, value: value)
 
     def _patched(
         self, row: Row, body: Mapping[str, Any], combine: Callable[[Any, Any], Any]
@@ -106,18 +113,25 @@ class Editing(Addressed):
         return self._changed(row, kept, patched, faults)
 
     def structured(self, row: Row) -> dict[str, Any]:
-        """The document with its arrays and objects as they are stored, to be changed in part."""
+        """The document to be changed in part: arrays and objects that it shows whole are as they are stored."""
         shown = dict(self.document(row))
         for name, known in self.fields.items():
             stored = row.get(known.attribute)
-            if isinstance(stored, dict | list) and not is_deeper(stored, DEEPEST) and name in shown:
+            is_whole = name in shown and same(shown[name], portable(stored))
+            if is_whole and isinstance(stored, dict | list) and not is_deeper(stored, DEEPEST):
                 shown[name] = stored
         return shown
 
     def numbers(self, row: Row) -> dict[str, Any]:
         """The numbers of a row as they are stored, by the fields that show them."""
-        stored = {name: row.get(field.attribute) for name, field in self.fields.items()}
-        return {name: value for name, value in stored.items() if isinstance(value, int | float | Decimal)}
+        shown = self.document(row)
+        stored = {name: row.get(field.attribute) for name, field in self.fields.items() if name in shown}
+        return {
+            name: value
+            for name, value in stored.items()
+            if isinstance(value, int | float | Decimal)
+            and self.fields[name].equals(shown[name], portable(value))
+        }
 
     def _sent(
         self, row: Row, body: Mapping[str, Any], whole: bool
@@ -212,6 +226,17 @@ def _is_like(value: Any, stored: Any) -> bool:
     """Whether a stored value may be replaced by what a validator makes of it: one of another type is of a stranger's
     making, and none of this request's business."""
     return value is None or stored is None or type(value) is type(stored)
+
+
+def _carried(stored: Any, seen: Any, value: Any) -> Any:
+    """A value that was made of what was seen, with what is stored and was not seen."""
+    if not isinstance(stored, dict) or not isinstance(seen, dict) or not isinstance(value, dict):
+        return stored if seen is not None and same(seen, value) else value
+    unseen = {name: each for name, each in stored.items() if name not in seen}
+    return {
+        **unseen,
+        **{name: _carried(stored.get(name), seen.get(name), each) for name, each in value.items()},
+    }
 
 
 def _merged(target: Any, patch: Any) -> Any:

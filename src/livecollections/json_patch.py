@@ -18,6 +18,8 @@ from .portable import SAFE_INTEGER
 MOST_STEPS = 1_000
 MOST_COPIED = 100_000
 """Values that all ``copy`` steps of a patch may make."""
+READING = ("test", "copy", "move")
+"""Operations that tell, or make visible, what is in a document."""
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 _ESCAPE = re.compile(r"~(?![01])")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import Enum
 from typing import Any
 
@@ -166,6 +167,16 @@ async def test_who_may_change_but_not_read_is_told_nothing(make: Make) -> None:
         changed = await stranger.patch(f"{SHEETS}/1", json={"title": "new"})
         assert (changed.status_code, changed.content, "etag" in changed.headers) == (204, b"", False)
         assert (await stranger.post(SHEETS, json={"title": "own"})).json()["title"] == "own"
+        for step in (
+            {"op": "test", "path": "/secret", "value": 7},
+            {"op": "test", "path": "/secret", "value": 8},
+            {"op": "copy", "from": "/secret", "path": "/grade"},
+            {"op": "move", "from": "/secret", "path": "/grade"},
+        ):
+            kind = {"Content-Type": "application/json-patch+json"}
+            refused = await stranger.patch(f"{SHEETS}/1", content=json.dumps([step]), headers=kind)
+            assert refused.status_code == 403
+    assert site.sql("SELECT secret, grade FROM policy_sheet WHERE id = 1") == [(7, 0)]
 
 
 async def test_bulk_writes_stay_in_ones_own_partition(make: Make) -> None:

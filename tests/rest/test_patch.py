@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import BaseModel, field_serializer
 
-from tests.rest.conftest import Api, is_problem
+from livecollections import Live
+from tests.models import Everything
+from tests.rest.conftest import Api, connected, is_problem
 from tests.scale import scaled
 
 WRITERS = scaled(100, 1_000)
@@ -133,6 +138,46 @@ async def test_what_operators_make_is_judged_by_the_model(api: Api) -> None:
     problem = is_problem(await api.client.patch("/api/everything/1", json=update, headers=merge), 422)
     assert problem["errors"][0]["pointer"] == "/$set", "there, it would be the name of a field"
     assert api.held() == before
+
+
+class Shown(BaseModel):
+    """Of a structure one member."""
+
+    colour: str = "none"
+
+
+class Masked(BaseModel):
+    """A document that shows less than is stored."""
+
+    id: int
+    text: str
+    meta: Shown
+    number: int
+
+    @field_serializer("number")
+    def _masked(self, value: int) -> str:
+        return "***"
+
+
+async def test_a_change_of_parts_sees_what_is_shown_and_keeps_what_is_not(tmp_path: Path) -> None:
+    live = Live(f"sqlite:///{tmp_path}/masked.db")
+    live.add_resource("/api/everything", Everything, read=Masked)
+    async with connected(live, tmp_path / "masked.db", [Everything]) as api:
+        stored = {"colour": "red", "secret": {"n": 2**60}}
+        await everything(api, meta=stored, number=5)
+        for steps in (
+            [{"op": "test", "path": "/meta/secret/n", "value": 2**60}],
+            [{"op": "copy", "from": "/meta/secret/n", "path": "/text"}],
+            [{"op": "move", "from": "/meta/secret", "path": "/meta/colour"}],
+        ):
+            assert "there is no 'secret'" in is_problem(await patch(api, steps), 409)["detail"]
+        path = "/api/everything/1"
+        assert (await api.client.patch(path, json={"$inc": {"number": 1}})).status_code == 409
+        steps = [{"op": "replace", "path": "/meta/colour", "value": "blue"}]
+        assert (await patch(api, steps)).json()["meta"] == {"colour": "blue"}
+        assert (await api.client.patch(path, json={"$set": {"meta.colour": "green"}})).status_code == 200
+        [(kept,)] = api.sql("SELECT meta FROM rest_everything")
+        assert json.loads(kept) == {**stored, "colour": "green"}
 
 
 async def test_what_patch_takes_is_told(api: Api) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..change import Row
-from ..errors import InvalidDocument
-from ..json_patch import apply_patch, read_patch
+from ..errors import InvalidDocument, RequestRefused
+from ..json_patch import READING, apply_patch, read_patch
 from ..operators import apply_update, is_update, read_update
 from ..portable import is_deeper, same
 from ..resource import Resource
@@ -69,6 +69,9 @@ def _stepped(body: Any) -> Change:
     steps = read_patch(body)
 
     def change(view: Resource, row: Row) -> dict[str, Any]:
+        if "read" not in view.rights and any(step.operation in READING for step in steps):
+            detail = f"you may not read here, as {', '.join(READING)} do"
+            raise RequestRefused(detail, (), 403, "Forbidden")
         before = view.structured(row)
         after = apply_patch(steps, before)
         removed = {name: None for name in before if name not in after}
