@@ -358,3 +358,31 @@ async def test_rights_and_hidden_fields_and_partitions_hold(
             assert is_problem(answer, 400)["detail"] == "populate: /api/volumes has no relation 'writer'"
         else:
             assert [(each["writer"] or {}).get("name") for each in answer.json()] == shown
+
+
+def varies(answer: httpx.Response) -> set[str]:
+    """What an answer says that it depends on."""
+    return {name.strip() for each in answer.headers.get_list("vary") for name in each.split(",")}
+
+
+async def test_vary_names_whose_an_answer_is_and_its_format(tmp_path: Path) -> None:
+    live = library(tmp_path / "library.db", policy=lambda user: user == "ada")
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        fill(tmp_path / "library.db")
+        by_user = {"Authorization", "Cookie", "Origin", "Accept"}
+        for path in ("/api/volumes", "/api/volumes/1"):
+            for headers in ({}, {"X-User": "ada"}):
+                assert varies(await client.get(f"{path}?populate=writer", headers=headers)) >= by_user
+                asked = {"populate": "writer"}
+                assert (
+                    varies(await client.post("/api/volumes/search", json=asked, headers=headers)) >= by_user
+                )
+            assert varies(await client.get(path)) == {"Accept"}
+            answer = await client.get(path, headers={"Accept": "image/png"})
+            assert (answer.status_code, varies(answer)) == (406, {"Accept"})
+        missing = await client.get("/api/volumes/99")
+        assert (missing.status_code, varies(missing)) == (404, {"Accept"})
+        refused = await client.post("/api/volumes", json={"title": "x"}, headers={"Accept": "image/png"})
+        assert (refused.status_code, varies(refused)) == (406, {"Accept"})
+        assert varies(await client.get("/api/writers")) >= by_user

@@ -193,7 +193,7 @@ async def read_populated(
         found.close()
     documents = asked.shown.documents(rows)
     await populate(store, rows, documents, populations)
-    headers = [NO_CACHE, (b"vary", b"Accept"), *seq_headers(found)]
+    headers = [NO_CACHE, *seq_headers(found)]
     if "subscribe" in view.rights:
         headers.append((b"live-signal", view.channel.encode()))
     total = await total_of(view, part, asked) if asked.is_paged else None

@@ -140,7 +140,7 @@ class Identity:
 
     def headers(self, asked: Asked, found: Listing | Count) -> list[Header]:
         """What an answer bears, whether it is sent or not."""
-        headers = [NO_CACHE, (b"vary", b"Accept"), *seq_headers(found)]
+        headers = [NO_CACHE, *seq_headers(found)]
         if "subscribe" in self.view.rights:
             kind = b"live-channel" if asked.is_whole else b"live-signal"
             headers.append((kind, self.view.channel.encode()))

@@ -40,6 +40,10 @@ BODY_LIMIT = 1024 * 1024
 """Bytes that a body may have."""
 
 ACCEPT_PATCH: Header = (b"accept-patch", ACCEPTED)
+BY_FORMAT: Header = (b"vary", b"Accept")
+BY_USER: Header = (b"vary", b"Authorization, Cookie, Origin")
+"""Whose an answer is; of a foreign page's request the cookies count for nothing."""
+READS = ("GET", "HEAD", "QUERY")
 RELEASE = "live.release"
 """Where a scope bears the release of the API that is asked for, or what is wrong with that."""
 
@@ -127,6 +131,8 @@ class Endpoint:
         request = Request(scope, receive)
         view = self.resource
         release: str | MalformedRequest | None = scope.get(RELEASE)
+        # What others show of themselves in it is by user too, though this one is open to all.
+        by_user = not self._views.is_open
         try:
             if isinstance(release, MalformedRequest):
                 raise release
@@ -134,6 +140,7 @@ class Endpoint:
                 if not self._views.is_open:
                     view, request.user = await self._admit(request, scope)
                 elif view.hooks or request.method == "QUERY" or _names_user(request):
+                    by_user = self._caller.knows_users
                     request.user = await self._caller.user_of(scope)
             answer = await self._answer(request, view)
         except ClientGone:
@@ -145,9 +152,10 @@ class Endpoint:
         else:
             if request.method == "GET" and not isinstance(answer, EventStream):
                 self._told.clear()
-        if not self._views.is_open:
-            answer.headers = [*answer.headers, (b"vary", b"Authorization, Cookie")]
-        answer.headers = [*answer.headers, *_release(release), *self._cors.headers(request)]
+        vary = [BY_FORMAT] if request.method in READS or getattr(answer, "status", 0) == 406 else []
+        if by_user:
+            vary.append(BY_USER)
+        answer.headers = [*answer.headers, *vary, *_release(release), *self._cors.headers(request)]
         await answer(scope, receive, send)
 
     def _related(self, request: Request) -> Related:
@@ -344,7 +352,7 @@ class Document(Endpoint):
         await populate(self._store, found.rows, documents, populations)
         body, tag = _represented(documents[0], form)
         links = (b"link", of_document(request.path))
-        headers = [NO_CACHE, (b"vary", b"Accept"), (b"etag", tag), links, *seq_headers(found)]
+        headers = [NO_CACHE, (b"etag", tag), links, *seq_headers(found)]
         if Preconditions(request.headers).are_unchanged(tag):
             return Answer(304, headers=headers)
         return Answer(200, body, headers, form.type)
