@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import Field, SQLModel
 
 from livecollections import ConfigurationError, InvalidDocument, Live, Operation
 from livecollections.rest.bulk import MOST, MOST_TOLD
@@ -132,6 +133,28 @@ async def test_deleting_all_deletes_none_if_one_is_needed(api: Api) -> None:
     problem = is_problem(await api.client.delete("/api/shelf?sort=isbn"), 409)
     assert "refer" in problem["detail"]
     assert api.held() == before
+
+
+class Reply(SQLModel, table=True):
+    __tablename__ = "rest_reply"
+    id: int | None = Field(default=None, primary_key=True)
+    to: int | None = Field(default=None, foreign_key="rest_reply.id", ondelete="CASCADE")
+
+
+async def test_deleting_all_counts_what_an_earlier_one_takes_along(tmp_path: Path) -> None:
+    told: list[Any] = []
+    live = Live(f"sqlite:///{tmp_path / 'replies.db'}", synchronous="NORMAL")
+    live.add_resource(
+        "/api/replies", Reply, delete_all=True, after_commit=lambda done: told.append(done.before)
+    )
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        await client.post("/api/replies", json=[{}, {"to": 1}, {"to": 2}, {}])
+        told.clear()
+        answer = await client.delete("/api/replies")
+        assert (answer.status_code, answer.json()) == (200, 4)
+        assert (await client.get("/api/replies")).json() == []
+    assert [(row["id"], row["to"]) for row in told] == [(1, None), (2, 1), (3, 2), (4, None)]
 
 
 async def test_a_client_may_want_no_document_back(api: Api) -> None:

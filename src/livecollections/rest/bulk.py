@@ -64,7 +64,10 @@ async def delete_all(
     sweep = Sweep(view.source, query, lambda row: None, origin, around if view.hooks else None)
     written = await store.write_all(sweep)
     for done in written if hooked else ():
-        await hooked[view.source.key_of(done.row)].after_commit(done)
+        each = hooked[view.source.key_of(done.row)]
+        if each.operation.before is None:  # another one has taken it along
+            each.operation.before = each.operation.after = done.row
+        await each.after_commit(done)
     return written
 
 

@@ -38,6 +38,10 @@ class _Spoilt(Exception):
     """The transaction that several writes share can't stand."""
 
 
+class _Absent(DocumentNotFound):
+    """The row that a write is of is not there, which no hook has said."""
+
+
 class _NotBegun(_Spoilt):
     """There was no transaction to be had, and for one write alone there would be none either."""
 
@@ -157,7 +161,10 @@ class Writer:
     def _done(self, job: Job) -> Outcome:
         if isinstance(job, Write):
             return self._do(job)
-        return self._do_all(Bulk(self._swept(job)) if isinstance(job, Sweep) else job)
+        if isinstance(job, Sweep):
+            rows, writes = self._swept(job)
+            return self._do_all(Bulk(writes), rows)
+        return self._do_all(job)
 
     def _named(self, write: Write, error: Exception) -> Exception:
         if not isinstance(error, ConstraintViolated):
@@ -208,7 +215,7 @@ class Writer:
         key = shape.source.encode_key(write.key)
         before = shape.found(self._connection.execute(shape.select, key).fetchone())
         if before is None:
-            raise DocumentNotFound("there is no such document")
+            raise _Absent("there is no such document")
         wanted = write.change(before.row)
         if wanted is None:
             self._connection.execute(shape.delete, key)
@@ -233,10 +240,11 @@ class Writer:
 
     # --- several writes -------------------------------------------------------------------------------------
 
-    def _do_all(self, bulk: Bulk) -> list[Written]:
+    def _do_all(self, bulk: Bulk, swept: Sequence[Row] = ()) -> list[Written]:
+        """Do several writes. swept: the rows that they are of, if these were looked for."""
         if bulk.idempotency and (found := self._remembered(bulk.idempotency, bulk.writes[0].source, True)):
             return found
-        steps = [self._placed(place, write) for place, write in enumerate(bulk.writes)]
+        steps = [self._placed(place, write, swept) for place, write in enumerate(bulk.writes)]
         # A later one may have changed an earlier one's row: by a trigger, or because it is the same.
         left = [self._left(place, write, *steps[place]) for place, write in enumerate(bulk.writes)]
         seq = self._log.head(self._connection)
@@ -247,10 +255,15 @@ class Writer:
                 self._remember(shape, bulk.idempotency, name, key, written[place])
         return written
 
-    def _placed(self, place: int, write: Write) -> tuple[Shape, list[Any], Found]:
+    def _placed(self, place: int, write: Write, swept: Sequence[Row]) -> tuple[Shape, list[Any], Found]:
         try:
             return self._step(write)
         except Exception as error:
+            if isinstance(error, _Absent) and swept and write.key is not None:
+                # It was there when they were looked for: an earlier one has taken it along.
+                source = table_source(write.source)
+                key = source.encode_key(write.key)
+                return self._shape(source, self._connection), key, Found("", swept[place])
             if is_broken_text(error):
                 raise
             raise BulkRefused(place, self._named(write, translated(error))) from error
@@ -261,15 +274,17 @@ class Writer:
             raise BulkRefused(place, Conflict("a rule of the database took the document away"))
         return shape.found(row) or found
 
-    def _swept(self, sweep: Sweep) -> list[Write]:
+    def _swept(self, sweep: Sweep) -> tuple[list[Row], list[Write]]:
         source = table_source(sweep.source)
-        rows = self._connection.run(select_rows(source, sweep.query, self._dialect)).fetchall()
-        keys = [source.key_of(decode_row(source.shown, row)) for row in rows]
+        stored = self._connection.run(select_rows(source, sweep.query, self._dialect)).fetchall()
+        rows = [decode_row(source.shown, row) for row in stored]
         writes = [
-            Write(source, key, sweep.change, f"{sweep.origin}.{place}" if sweep.origin else None)
-            for place, key in enumerate(keys)
+            Write(
+                source, source.key_of(row), sweep.change, f"{sweep.origin}.{place}" if sweep.origin else None
+            )
+            for place, row in enumerate(rows)
         ]
-        return writes if sweep.around is None else list(map(sweep.around, writes))
+        return rows, writes if sweep.around is None else list(map(sweep.around, writes))
 
     # --- repeated requests ----------------------------------------------------------------------------------
 
