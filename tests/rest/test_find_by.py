@@ -115,3 +115,16 @@ def test_what_names_documents(attribute: str) -> None:
 def test_the_option_is_checked(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         resource_of(Article, **options)
+
+
+async def test_a_repeated_patch_that_changed_the_name_is_answered_as_before(api: Api) -> None:
+    await api.client.post("/api/articles", json=article(1, "old"))
+    sent: dict[str, Any] = {"json": {"slug": "new"}, "headers": {"Idempotency-Key": "k", "Live-Origin": "me"}}
+    first = await api.client.patch("/api/articles/old", **sent)
+    held = api.held()
+    again = await api.client.patch("/api/articles/old", **sent)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert again.headers["live-seq"] == first.headers["live-seq"]
+    sent["headers"]["Idempotency-Key"] = "other"
+    is_problem(await api.client.patch("/api/articles/old", **sent), 404)
+    assert api.held() == held

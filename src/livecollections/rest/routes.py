@@ -385,12 +385,19 @@ class Document(Endpoint):
         format_of(request.headers)  # before anything is written
         origin, conditions = request.origin, _conditions(request, view)
         body = await request.body(self._body_limit)
-        key, idempotency = await self._key(request, view), _idempotency(request, view, body)
+        idempotency = _idempotency(request, view, body)
+        try:
+            key = await self._key(request, view)
+        except DocumentNotFound:
+            if idempotency is None:
+                raise
+            key = None  # it may have been this very request that gave the document another name
         hooked = Hooked(view.hooks, Operation(request.method, view.path, request.user, key))
         wanted = read(request, await hooked.before_validate(read_json(body)))
 
         def change(row: Row | None) -> dict[str, Any]:
-            assert row is not None, "a store finds the row before it asks what to change"
+            if row is None:
+                raise view.not_found()
             _check_named(request, view, row)
             conditions.check(view, row)
             return wanted(view, row)
