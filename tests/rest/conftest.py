@@ -67,6 +67,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
     live = Live(f"sqlite:///{path}", allowed_origins=[ORIGIN], synchronous="NORMAL")
     live.add_resource("/api/todos", Todo, tags=["todos"])
     live.add_resource("/api/few", Todo, limit=2, methods=["get"])
+    live.add_resource("/api/two", Todo, limit=2, delete_all=True)
     live.add_resource("/api/careful", Todo, require_if_match=True)
     live.add_resource("/api/cleared", Todo, delete_all=True)
     live.add_resource("/api/everything", Everything)

@@ -135,6 +135,13 @@ async def test_deleting_all_deletes_none_if_one_is_needed(api: Api) -> None:
     assert api.held() == before
 
 
+async def test_deleting_all_deletes_the_page_that_is_shown(api: Api) -> None:
+    await api.client.post("/api/todos", json=titled("a", "b", "c"))
+    shown = (await api.client.get("/api/two")).json()
+    assert (await api.client.delete("/api/two")).json() == len(shown) == 2
+    assert [each["title"] for each in (await api.client.get("/api/todos")).json()] == ["c"]
+
+
 class Reply(SQLModel, table=True):
     __tablename__ = "rest_reply"
     id: int | None = Field(default=None, primary_key=True)

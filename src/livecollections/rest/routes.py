@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -251,6 +252,8 @@ class Collection(Endpoint):
 
     async def _delete_all(self, request: Request, view: Resource) -> Answer:
         query, origin = parse(view, request.parameters()), request.origin
+        if query.limit is None:  # as GET shows it
+            query = replace(query, limit=view.page)
         if (conditions := _conditions(request, view)) and conditions.are_unchanged(b'W/""'):
             raise PreconditionFailed("there is a list, and If-None-Match forbids that")
         written = await delete_all(view, portion(self._store, view), request.user, query, origin)
