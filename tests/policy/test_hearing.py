@@ -263,6 +263,16 @@ async def test_a_cookies_user_of_a_foreign_page_is_nobody(make: Make) -> None:
     assert (await heard.subscribe("/api/sheets/~owner/1"))["successful"]
 
 
+@pytest.mark.parametrize(
+    ("told", "user"), [("cross-site", None), ("same-site", None), ("same-origin", User(1))]
+)
+async def test_a_stream_that_a_foreign_page_embeds_is_nobodys(site: Site, told: str, user: Any) -> None:
+    shake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+    headers = [("cookie", "user=ann"), ("sec-fetch-site", told), ("sec-fetch-mode", "no-cors")]
+    (reply,) = (await request(site.live.bayeux, [shake], headers=headers)).messages
+    assert site.live.bayeux.sessions[reply["clientId"]].user == user
+
+
 async def test_whoever_a_policy_of_ones_own_knows_stays_known(make: Make) -> None:
     class Doorman(Open):
         async def identify(self, connection: Any) -> Any:

@@ -352,6 +352,32 @@ async def test_a_cookies_user_writes_from_pages_of_ours_only(make: Make) -> None
         assert (await ann.post(SHEETS, json={"title": "by token"}, headers=token)).status_code == 201
 
 
+@pytest.mark.parametrize(
+    ("site_", "mode", "destination", "status"),
+    [
+        ("cross-site", "no-cors", "image", 401),
+        ("same-site", "no-cors", "script", 401),
+        ("cross-site", "navigate", "iframe", 401),
+        ("cross-site", "navigate", "document", 200),
+        ("same-site", "navigate", "document", 200),
+        ("same-origin", "cors", "empty", 200),
+        ("same-origin", "no-cors", "image", 200),
+        ("none", "navigate", "document", 200),
+    ],
+)
+async def test_a_cookies_user_reads_by_no_foreign_page(
+    make: Make, site_: str, mode: str, destination: str, status: int
+) -> None:
+    site = await make(partitioned, allowed_origins=["https://app.example"])
+    told = {"Sec-Fetch-Site": site_, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": destination}
+    async with site.client(cookies={"user": "ann"}) as ann:
+        assert (await ann.get(SHEETS, headers=told)).status_code == status
+        allowed = {**told, "Origin": "https://app.example"}
+        assert (await ann.get(SHEETS, headers=allowed)).status_code == 200
+        token = {**told, "Authorization": "Bearer bob"}
+        assert (await ann.get(SHEETS, headers=token)).status_code == 200
+
+
 async def test_a_snapshot_is_a_users_own(make: Make) -> None:
     site = await make(partitioned)
     async with site.client("ann") as ann:

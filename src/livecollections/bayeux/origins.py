@@ -4,7 +4,7 @@ Four rules. A page gets in because it is of the server's own host, or because ``
 header is ever reflected, and no Referer is looked at. ``"*"`` lets every page in, but without the cookies that
 its browser sends along: not only does no browser hear that they are wanted, they are not seen. A page that
 brings no Origin at all, a script's, is nobody's: it is let in from elsewhere only if somebody else is, and never
-with cookies. What is no browser is not asked.
+with cookies; nor are they seen where ``Sec-Fetch-Site`` tells of such a page. What is no browser is not asked.
 
 This module knows headers, and no request.
 """
@@ -59,7 +59,7 @@ class Origins:
     def trust(self, headers: Mapping[bytes, bytes]) -> Trust:
         """How far to trust a request with these headers."""
         if b"origin" not in headers:
-            return Trust.FULL
+            return Trust.ANONYMOUS if _is_embedded(headers) else Trust.FULL
         origin = headers[b"origin"].decode("latin-1").lower()
         # Pages can't set X-Forwarded-Host on a WebSocket, nor on a request without asking first.
         hosts = {headers[name].decode("latin-1").lower() for name in _HOSTS if headers.get(name)}
@@ -91,6 +91,14 @@ class Origins:
         """What the answer to OPTIONS bears."""
         told = self.headers(headers)
         return told + _PREFLIGHT if len(told) > 1 else told
+
+
+def _is_embedded(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser says that a foreign page fetches this for itself; a link that is followed leads to us."""
+    is_followed = (
+        headers.get(b"sec-fetch-mode") == b"navigate" and headers.get(b"sec-fetch-dest") == b"document"
+    )
+    return headers.get(b"sec-fetch-site", b"none") not in _OURS and not is_followed
 
 
 def _host(origin: str) -> str | None:
