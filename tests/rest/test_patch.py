@@ -184,10 +184,10 @@ async def test_what_patch_takes_is_told(api: Api) -> None:
     accepted = "application/json, application/merge-patch+json, application/json-patch+json"
     assert (await api.client.options("/api/todos/1")).headers["accept-patch"] == accepted
     assert "accept-patch" not in (await api.client.options("/api/todos")).headers
-    headers = {"Content-Type": "text/plain"}
-    answer = await api.client.patch("/api/todos/1", content=b"x", headers=headers)
-    is_problem(answer, 415)
-    assert answer.headers["accept-patch"] == accepted
+    for kind in ("text/plain", "application/vnd.foo+json"):
+        answer = await api.client.patch("/api/todos/1", content=b"{}", headers={"Content-Type": kind})
+        is_problem(answer, 415)
+        assert answer.headers["accept-patch"] == accepted
 
 
 async def test_a_repeated_patch_is_done_once(api: Api) -> None:

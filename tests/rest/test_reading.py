@@ -439,6 +439,10 @@ async def test_a_search_has_a_tag_of_its_body(todos: Api) -> None:
         headers={"If-None-Match": one.headers["etag"]},
     )
     assert again.status_code == 304
+    url, sent = "/api/todos/search", {"conditions": {"title": "a"}}
+    tag = (await todos.client.post(url, json=sent)).headers["etag"]
+    is_problem(await todos.client.post(url, json=sent, headers={"If-None-Match": tag}), 412)
+    assert (await todos.client.post(url, json=sent, headers={"If-None-Match": '"x"'})).status_code == 200
 
 
 @pytest.mark.parametrize(

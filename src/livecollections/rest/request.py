@@ -127,7 +127,8 @@ class Request:
     def _check_type(self) -> None:
         kind = self.media_type
         is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
-        if not is_json or (kind == JSON_PATCH and self.method != "PATCH"):
+        is_patch = kind in ("application/json", MERGE_PATCH, JSON_PATCH)
+        if not (is_patch if self.method == "PATCH" else is_json and kind != JSON_PATCH):
             raise UnsupportedMediaType("the body's type must be application/json")
         parameters = self.headers["content-type"].partition(";")[2]
         name, _, charset = parameters.partition(";")[0].strip().lower().partition("=")

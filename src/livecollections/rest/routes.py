@@ -48,6 +48,9 @@ READS = ("GET", "HEAD", "QUERY")
 RELEASE = "live.release"
 """Where a scope bears the release of the API that is asked for, or what is wrong with that."""
 
+ALLOW = "live.allow"
+"""Where the scope of what is asked at ``/search`` bears the methods that there are."""
+
 _VALUE = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -171,12 +174,14 @@ class Endpoint:
         return await self._handlers.get(request.method, self._refuse)(request, view)
 
     async def _options(self, request: Request, view: Resource) -> Answer:
-        allow = [(b"allow", self._allow), *([ACCEPT_PATCH] if "PATCH" in self._handlers else [])]
-        return Answer(204, headers=[*allow, *self._cors.preflight(request, self._allow)])
+        methods = request.scope.get(ALLOW, self._allow)
+        allow = [(b"allow", methods), *([ACCEPT_PATCH] if "PATCH" in self._handlers else [])]
+        return Answer(204, headers=[*allow, *self._cors.preflight(request, methods)])
 
     async def _refuse(self, request: Request, view: Resource) -> Answer:
         detail = f"{view.path} has no {request.method} here"
-        return problem(405, "Method Not Allowed", detail, headers=[(b"allow", self._allow)])
+        allow = request.scope.get(ALLOW, self._allow)
+        return problem(405, "Method Not Allowed", detail, headers=[(b"allow", allow)])
 
 
 class Collection(Endpoint):
@@ -210,7 +215,10 @@ class Collection(Endpoint):
     async def _search(self, request: Request, view: Resource) -> Answer | LongAnswer:
         body = await request.body(self._body_limit)
         parameters = of_body(as_document(read_json(body)), request.parameters())
-        return await self._listed(request, view, parameters, body)
+        answer = await self._listed(request, view, parameters, body)
+        if ALLOW in request.scope and isinstance(answer, Answer) and answer.status == 304:
+            raise PreconditionFailed("the list is as If-None-Match forbids")
+        return answer
 
     async def _listed(
         self, request: Request, view: Resource, parameters: list[tuple[str, Any]], body: bytes = b""
@@ -271,7 +279,8 @@ class DocumentOrSearch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint: ASGIApp = self._document
-        if scope["path_params"]["key"] == "search":
+        if scope["path_params"]["key"] == "search" and "QUERY" in self._collection._handlers:
+            scope = {**scope, ALLOW: self._document._allow + b", POST"}
             request = Request(scope, receive)
             if request.method == "POST":
                 scope, endpoint = {**scope, "method": "QUERY"}, self._collection
