@@ -14,6 +14,7 @@ import inspect
 import logging
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from math import inf, isnan
 from typing import Any
 
 from .errors import ConfigurationError
@@ -147,11 +148,30 @@ def _rules(named: Named) -> dict[str, Rule]:
 
 def expiry(user: Any) -> float | None:
     """When a user's credential ends, in seconds since 1970: its ``expires_at``, or ``exp`` of a mapping (as a JWT's
-    claims have it), which are seconds or a datetime; None: it does not say."""
+    claims have it), which are seconds or a datetime, or a text of one; None: it does not say. What can't be read has
+    ended."""
     told = user.get("exp") if isinstance(user, Mapping) else getattr(user, "expires_at", None)
+    if told is None:
+        return None
+    try:
+        ends = _seconds(told)
+    except (ValueError, TypeError, OverflowError):
+        return -inf
+    return -inf if isnan(ends) else ends
+
+
+def _seconds(told: Any) -> float:
+    """Raises ValueError, TypeError, OverflowError."""
+    if isinstance(told, str):
+        try:
+            told = float(told)
+        except ValueError:
+            told = datetime.fromisoformat(told.strip())
     if isinstance(told, datetime):
         return (told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp()
-    return float(told) if isinstance(told, int | float) and not isinstance(told, bool) else None
+    if isinstance(told, bool):
+        raise TypeError("this is no time")
+    return float(told)
 
 
 def has_expired(user: Any, now: float) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from functools import partial
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -14,12 +17,12 @@ from livecollections.bayeux.channel import is_name
 from livecollections.change import Change, Row
 from livecollections.outlets import Outlets
 from livecollections.partition import Partition
-from livecollections.policy import Policy
+from livecollections.policy import Policy, expiry, has_expired
 from livecollections.resource import Resource
 from livecollections.view import Views
 from tests.models import Everything, Todo, resource_of
 
-from .conftest import Sheet
+from .conftest import Sheet, User
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 VALUES = {
@@ -115,6 +118,31 @@ def test_what_a_rule_gives_to_be_awaited_is_a_refusal(caplog: pytest.LogCaptureF
 class Later:
     def __await__(self) -> Any:
         yield
+
+
+@pytest.mark.parametrize(
+    ("told", "ends"),
+    [
+        (None, None),
+        (1_700_000_000, 1.7e9),
+        (Decimal("1700000000.5"), 1_700_000_000.5),
+        (inf, inf),
+        (datetime(2023, 11, 14, 22, 13, 20), 1.7e9),
+        (datetime(2023, 11, 14, 23, 13, 20, tzinfo=timezone(timedelta(hours=1))), 1.7e9),
+        ("1700000000", 1.7e9),
+        (" 1700000000.5 ", 1_700_000_000.5),
+        ("2023-11-14T22:13:20Z", 1.7e9),
+        ("2023-11-14T23:13:20+01:00", 1.7e9),
+        ("2023-11-14 22:13:20", 1.7e9),
+        *((each, -inf) for each in ("", "never", "nan", nan, "14.11.2023", True, False, [], {}, object())),
+    ],
+)
+def test_when_a_credential_ends(told: Any, ends: float | None) -> None:
+    user = User(1)
+    user.expires_at = told
+    for each in (user, {"exp": told}):
+        assert expiry(each) == ends
+        assert has_expired(each, 1.8e9) == (ends is not None and ends < inf)
 
 
 def test_authenticate_must_be_a_function() -> None:

@@ -378,6 +378,15 @@ async def test_a_cookies_user_reads_by_no_foreign_page(
         assert (await ann.get(SHEETS, headers=token)).status_code == 200
 
 
+async def test_who_is_false_is_nobody(make: Make) -> None:
+    def known(live: Live) -> None:
+        live.add_resource(SHEETS, Sheet, policy=is_known)
+
+    site = await make(known, authenticate=lambda connection, ext: False)
+    async with site.client("ann") as ann:
+        assert (await ann.get(SHEETS)).status_code == 401
+
+
 async def test_a_snapshot_is_a_users_own(make: Make) -> None:
     site = await make(partitioned)
     async with site.client("ann") as ann:

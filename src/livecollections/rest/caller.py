@@ -78,7 +78,7 @@ class Caller:
             if error.status_code not in (401, 403):
                 raise
             return None
-        return None if has_expired(user, self._clock()) else user
+        return None if user is False or has_expired(user, self._clock()) else user
 
     async def user_of(self, scope: Scope) -> Any:
         """The user of a request. Raises RequestRefused for a write that a foreign page may have made by his browser."""
