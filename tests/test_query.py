@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from livecollections.errors import MalformedRequest
 from livecollections.parameters import parse
-from livecollections.query import Equal, Order, Query, matches
+from livecollections.query import Equal, In, Order, Query, equal, holds, matches, meets
 from tests.models import Colour, Everything, Person, Seat, Todo, resource_of
 
 TODOS = resource_of(Todo)
@@ -148,3 +148,30 @@ def test_a_row_meets_a_query(stored: Any, value: Any, holds: bool) -> None:
     assert matches({"field": stored, "other": 1}, query) is holds
     assert not matches({"field": stored, "other": 2}, query)
     assert matches({"field": stored}, Query())
+
+
+def test_many_values_are_looked_up_and_not_gone_through() -> None:
+    class Counted(str):
+        """A text that counts how often it is compared."""
+
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    among = In("words", tuple(Counted(number) for number in range(1_000)), ("a",))
+    assert not meets({"words": {"a": [Counted(-1 - number) for number in range(1_000)]}}, among)
+    assert Counted.compared < 5_000, "a million of them take seconds for each row"
+
+
+def test_values_that_are_looked_up_are_as_equal_as_others() -> None:
+    noon = datetime(2020, 1, 1, 12, tzinfo=UTC)
+    values: list[Any] = [0, 1, 1.0, True, False, "1", None, Decimal("1.0"), [1], {"a": [1.0]}, b"1", noon]
+    values += [noon.replace(tzinfo=None), noon.astimezone(timezone(timedelta(hours=2))), 2**60, float(2**60)]
+    for value in values:
+        for each in values:
+            assert In("a", ("x", each)).has(value) == equal(value, each), (value, each)
+            assert holds(In("a", ("x", each)), value) == holds(Equal("a", each), value), (value, each)

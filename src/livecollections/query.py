@@ -13,6 +13,7 @@ model's own types.
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,19 @@ class In:
     field: str
     values: tuple[Any, ...]
     path: Path = ()
+    _scalars: frozenset[Any] = dataclasses.field(init=False, repr=False, compare=False)
+    _others: tuple[Any, ...] = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        scalars = [each for each in self.values if _is_hashable(each)]
+        object.__setattr__(self, "_scalars", frozenset(map(_identity, scalars)))
+        object.__setattr__(self, "_others", tuple(each for each in self.values if not _is_hashable(each)))
+
+    def has(self, value: Any) -> bool:
+        """Whether a value is equal to one of these."""
+        if _is_hashable(value):
+            return _identity(value) in self._scalars
+        return any(equal(value, each) for each in self._others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +183,10 @@ def _column_holds(condition: Leaf, value: Any) -> bool:
     if isinstance(condition, Equal):
         return equal(_number(value), _number(condition.value))
     if isinstance(condition, In):
-        return any(equal(_number(value), _number(each)) for each in condition.values)
+        number = _number(value)
+        return condition.has(number) or (
+            kind(number) == "number" and number in (0, 1) and condition.has(number == 1)
+        )
     return _TESTS[type(condition)](condition, _number(value))
 
 
@@ -198,6 +215,19 @@ def equal(one: Any, other: Any) -> bool:
     if type(one) is list:
         return len(one) == len(other) and all(map(equal, one, other))
     return bool(instant(one) == instant(other))
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _identity(value: Any) -> Any:
+    """What is the same of values that are ``equal``, and hashable."""
+    return kind(value), instant(value)
 
 
 def kind(value: Any) -> Any:
@@ -248,7 +278,7 @@ def _equals(condition: Equal, value: Any) -> bool:
 
 
 def _is_in(condition: In, value: Any) -> bool:
-    return any(equal(value, each) for each in condition.values)
+    return condition.has(value)
 
 
 def _compares(condition: Compare, value: Any) -> bool:

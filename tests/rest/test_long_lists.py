@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import socket
@@ -254,6 +255,21 @@ async def test_a_statement_that_takes_too_long_by_itself_is_given_up(
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0"
     with pytest.raises(StoreUnavailable, match="ask for a part of it"):
         await asyncio.wait_for(store._lists.read("things", Statement(endless), []), 10)
+
+
+async def test_a_filter_that_python_judges_is_given_up_too(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_list, "INSTRUCTIONS", 10**9)
+    asked = itertools.count()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE live_holds(0, i)"
+    monkeypatch.setattr(store._lists, "_worked", Clock(0.1))
+    statement = Statement(endless, predicates=[lambda stored: next(asked) < 0])
+    with pytest.raises(StoreUnavailable, match="ask for a part of it"):
+        await asyncio.wait_for(store._lists.read("things", statement, []), 10)
+    assert 0 < next(asked) < 30, "its time is looked at before each row"
+    monkeypatch.undo()
+    assert len(await all_of(await store.listing(store._sources[0], Query()))) == 12_345
 
 
 class Clock:

@@ -74,14 +74,25 @@ class FileConnection(sqlite3.Connection):
 
     _until = inf
     _predicates: Sequence[Predicate] = ()
+    _is_past: Callable[[], bool] | None = None
+    was_stopped = False
+    """Whether ``live_holds`` has ended a statement whose time was past."""
 
     def run(self, statement: Statement) -> sqlite3.Cursor:
         """Execute a statement; until the next one, ``live_holds`` calls its predicates."""
         self._predicates = statement.predicates
         return self.execute(statement.text, statement.values)
 
+    def bound(self, is_past: Callable[[], bool] | None, instructions: int = 0) -> None:
+        """End statements once their time is past. instructions: of SQLite's machine, between two looks."""
+        self._is_past, self.was_stopped = is_past, False
+        self.set_progress_handler(is_past, instructions)
+
     def holds(self, number: int, stored: Any) -> bool:
-        """SQL's ``live_holds``."""
+        """SQL's ``live_holds``: SQLite's machine looks at no clock while Python judges."""
+        if self._is_past is not None and self._is_past():
+            self.was_stopped = True
+            raise TimeoutError
         return self._predicates[number](stored)
 
     def hasten(self) -> None:

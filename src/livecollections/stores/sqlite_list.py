@@ -134,9 +134,7 @@ class Lists:
 
     def _snapshot(self, source: str, statement: Statement, spool: Spool, limit: int | None) -> Cut:
         work, deadline = self._worked() + SNAPSHOT, self._clock() + LONGEST
-        self._connection.set_progress_handler(
-            lambda: self._worked() > work or self._clock() > deadline, INSTRUCTIONS
-        )
+        self._connection.bound(lambda: self._worked() > work or self._clock() > deadline, INSTRUCTIONS)
         try:
             with transaction(self._connection) as connection:
                 cut = Cut(self._head(connection), self._version(connection, source))
@@ -148,13 +146,13 @@ class Lists:
                         spool.put(kept)
             return cut
         except Exception as error:
-            if not _is_interrupt(error.__cause__):
+            if not self._connection.was_stopped and not _is_interrupt(error.__cause__):
                 raise
             raise StoreUnavailable(
                 f"this list takes more than {SNAPSHOT:g} s to read: ask for a part of it, with limit and skip"
             ) from error
         finally:
-            self._connection.set_progress_handler(None, 0)
+            self._connection.bound(None)
 
 
 @dataclass(slots=True)
