@@ -142,3 +142,19 @@ async def test_each_format_has_its_tag_and_each_tag_serves_a_writer(api: Api) ->
         body, headers = {"order": number}, {"If-Match": seen.headers["etag"]}
         assert (await api.client.patch("/api/todos/1", json=body, headers=headers)).status_code == 200
         is_problem(await api.client.patch("/api/todos/1", json=body, headers=headers), 412)
+
+
+async def test_a_number_and_values_are_json_and_tagged_as_such(api: Api) -> None:
+    await api.todo()
+    for query in ("count=true", "distinct=title"):
+        plain = await api.client.get(f"/api/todos?{query}")
+        answer = await api.client.get(f"/api/todos?{query}", headers=CSV)
+        assert answer.headers["content-type"] == "application/json"
+        assert (answer.content, answer.headers["etag"]) == (plain.content, plain.headers["etag"])
+
+
+async def test_a_text_that_looks_like_a_formula_is_what_it_is(api: Api) -> None:
+    titles = ["=1+1", "+1", "-1", "@x", "\tx", "\rx"]
+    await api.client.post("/api/todos", json=[{"title": title} for title in titles])
+    table = await api.client.get("/api/todos", headers=CSV)
+    assert [row["title"] for row in rows(table.content)] == titles

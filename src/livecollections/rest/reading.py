@@ -21,7 +21,7 @@ from ..query import Path, Query, values_at
 from ..resource import Resource
 from ..stores.base import Count, Listing, Snapshot, Store, Written
 from .answer import Answer, Header
-from .formats import Format, format_of
+from .formats import JSON, Format, format_of
 from .links import of_list, place_of
 from .listing import TURN, LongAnswer, answer_of
 from .portion import Portion
@@ -43,6 +43,8 @@ async def read_list(
     """Answer what the parameters of a list ask for. body: that they came in."""
     asked = asked_of(view, parameters)
     form = format_of(request.headers)
+    if asked.count or asked.distinct is not None:
+        form = JSON  # whatever is wanted of documents
     identity = Identity(view, request.query + b"\0" + body if body else request.query, form)
     conditions = Preconditions(request.headers)
     if conditions:
