@@ -387,6 +387,32 @@ async def test_who_is_false_is_nobody(make: Make) -> None:
         assert (await ann.get(SHEETS)).status_code == 401
 
 
+@pytest.mark.parametrize("preference", [{}, {"Prefer": "return=minimal"}])
+async def test_what_a_trigger_hands_to_another_is_not_shown(make: Make, preference: dict[str, str]) -> None:
+    site = await make(partitioned)
+    for event in ("INSERT", "UPDATE"):
+        site.sql(
+            f"CREATE TRIGGER hand_{event} AFTER {event} ON policy_sheet WHEN new.grade = 666 AND new.owner = 1"
+            " BEGIN UPDATE policy_sheet SET owner = 2, title = 'bob''s ' || id WHERE id = new.id; END"
+        )
+    given = {"title": "given", "grade": 666}
+    async with site.client("ann") as ann, site.client("bob") as bob:
+        await ann.post(SHEETS, json=[{"title": "one"}, {"title": "two"}])
+        ann.headers.update(preference)
+        for method, path, sent in (
+            ("PATCH", f"{SHEETS}/1", given),
+            ("PUT", f"{SHEETS}/2", given),
+            ("POST", SHEETS, given),
+            ("POST", SHEETS, [{"title": "hers"}, given]),
+        ):
+            answer = await ann.request(method, path, json=sent)
+            assert (answer.status_code, answer.content) == (204, b""), answer.text
+            assert answer.headers["live-seq"]
+            assert not {"etag", "location", "content-location"} & answer.headers.keys()
+        assert [each["title"] for each in (await ann.get(SHEETS)).json()] == ["hers"]
+        assert [each["id"] for each in (await bob.get(SHEETS)).json()] == [1, 2, 3, 5]
+
+
 async def test_a_snapshot_is_a_users_own(make: Make) -> None:
     site = await make(partitioned)
     async with site.client("ann") as ann:

@@ -217,6 +217,9 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
         return {"summary": summary, "operationId": identity, **tags, **more, "responses": {**answers, **told}}
 
     listed = {"description": "Documents.", "headers": _LIST_HEADERS, "content": _list_content(shown)}
+    # A trigger may make what was created somebody else's.
+    done = {"204": {"description": "Done, and not shown.", "headers": _SEQ_HEADER}}
+    given_away = done if resource.partition is not None else {}
     collection = {
         "GET": operation(
             f"List {resource.path}",
@@ -233,7 +236,8 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
                     **whole,
                     "headers": {**marked, **_LOCATION},
                     "content": _formats(_one_or_several(shown)),
-                }
+                },
+                **given_away,
             },
             (400, 406, 409, 413, 415, 422, 503),
             parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER],

@@ -253,6 +253,8 @@ class Collection(Endpoint):
             _idempotency(request, view, body),
         )
         headers = [NO_CACHE, *seq_headers(written[0])]
+        if not all(view.holds(each.row) for each in written):
+            return Answer(204, headers=headers)
         if is_minimal(request.headers):
             return Answer(201, headers=[*headers, APPLIED])
         form = format_of(request.headers)
@@ -470,8 +472,8 @@ def _written(
     form = format_of(request.headers)
     body, tag = _represented(view.document(written.row), form)
     tagged = [NO_CACHE, (b"etag", tag), *seq_headers(written), *headers]
-    # Who may not read it is told of what he created, and of nothing else.
-    is_shown = status == 201 or "read" in view.rights
+    # Who may not read it is told of what he created, and of nothing else; a trigger may have made it somebody else's.
+    is_shown = view.holds(written.row) and (status == 201 or "read" in view.rights)
     if is_shown and not is_minimal(request.headers):
         return Answer(status, body, tagged, form.type)
     if not is_shown:
