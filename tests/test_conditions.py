@@ -13,7 +13,7 @@ import pytest
 from livecollections.conditions import DEEPEST, MOST_CONDITIONS, MOST_VALUES, read_conditions
 from livecollections.errors import ConfigurationError, MalformedRequest
 from livecollections.parameters import parse
-from livecollections.query import And, Compare, Equal, In, Not, Or, Order, Size, Some, Text
+from livecollections.query import And, Compare, Equal, In, Not, Or, Order, Size, Some, Text, meets
 from tests.models import Colour, Everything, Person, Todo, resource_of
 
 TODOS = resource_of(Todo)
@@ -308,3 +308,17 @@ def test_names_are_those_of_documents_and_no_others() -> None:
             read_conditions(people, {name: {"$regex": "^a"}})
         refusals.add(str(raised.value))
     assert len(refusals) == 1, "what is hidden is refused as what is not there"
+
+
+def test_a_big_integer_in_a_structure_is_found_as_documents_show_it() -> None:
+    big, row = str(2**53 + 1), {"meta": {"n": 2**53 + 1, "all": [-(2**60)], "text": str(2**53 + 1)}}
+    found: list[Any] = [
+        {"meta.n": big}, {"meta.text": big}, {"meta.n": {"$in": ["a", big]}}, {"meta.all": {"$all": [str(-(2**60))]}},
+    ]  # fmt: skip
+    for tree in found:
+        assert all(meets(row, each) for each in read_conditions(EVERYTHING, tree)), tree
+    others: list[Any] = [{"meta.n": {"$ne": big}}, {"meta.n": {"$nin": [big]}}, {"meta.n": str(2**53 + 2)}]
+    for tree in others:
+        assert not any(meets(row, each) for each in read_conditions(EVERYTHING, tree)), tree
+    assert read_conditions(EVERYTHING, {"text": big}) == (Equal("text", big),)
+    assert read_conditions(EVERYTHING, {"meta.n": "5"}) == (Equal("meta", "5", ("n",)),)

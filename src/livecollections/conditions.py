@@ -21,6 +21,7 @@ from typing import Any
 from .errors import MalformedRequest
 from .field import FILTERS, LARGEST_INTEGER, ORDER, Field, is_json
 from .input import pointer
+from .portable import SAFE_INTEGER
 from .query import ORDERED, And, Compare, Condition, Equal, In, Not, Or, Path, Size, Some, Text, kind
 from .resource import Resource
 
@@ -37,6 +38,7 @@ LONGEST_VALUE = 500
 
 _LOGIC = ("$and", "$or", "$nor")
 _META = frozenset(".^$*+?()[]{}|\\")
+_SHOWN_INTEGER = re.compile(r"-?[1-9][0-9]{15,40}")
 _STEP = re.compile(r"[^$\x00][^\x00]{0,99}")
 
 
@@ -126,10 +128,11 @@ class _Reader:
             raise self._refusal(at, f"a filter has at most {MOST_CONDITIONS} conditions")
         attribute = field.attribute
         if name in ("$eq", "$ne"):
-            equal = Equal(attribute, self._value(field, path, operand, at), path)
+            equal = _equal(field, self._value(field, path, operand, at), path)
             return equal if name == "$eq" else Not(equal)
         if name in ("$in", "$nin"):
-            among = In(attribute, self._list(field, path, operand, at), path)
+            values = self._list(field, path, operand, at)
+            among = In(attribute, tuple(each for value in values for each in _meant(field, value)), path)
             return among if name == "$in" else Not(among)
         if name in ORDER:
             return Compare(attribute, ORDER[name], self._ordered(field, path, operand, at), path)
@@ -142,7 +145,7 @@ class _Reader:
             return Not(And(tuple(self._asked(field, path, operand, at, depth + 1))))
         if name == "$all":
             values = self._list(field, path, operand, at)
-            return And(tuple(Equal(attribute, value, path) for value in values)) if values else Or(())
+            return And(tuple(_equal(field, value, path) for value in values)) if values else Or(())
         if name == "$size":
             return Size(attribute, self._size(operand, at), path)
         return Some(attribute, And(tuple(self._of_element(field, operand, at, depth + 1))), path)
@@ -245,6 +248,17 @@ def _checked(field: Field, path: Path) -> Path:
     if len(path) > LONGEST_PATH or not all(map(_STEP.fullmatch, path)):
         raise ValueError(f"this is no path of at most {LONGEST_PATH} steps")
     return path
+
+
+def _equal(field: Field, value: Any, path: Path) -> Equal | In:
+    meant = _meant(field, value)
+    return Equal(field.attribute, value, path) if len(meant) == 1 else In(field.attribute, meant, path)
+
+
+def _meant(field: Field, value: Any) -> tuple[Any, ...]:
+    """What a value in a structure may mean: documents show big integers as texts."""
+    is_shown = is_json(field.type) and type(value) is str and _SHOWN_INTEGER.fullmatch(value)
+    return (value, int(value)) if is_shown and abs(int(value)) > SAFE_INTEGER else (value,)
 
 
 def value_of(field: Field, value: Any) -> Any:
