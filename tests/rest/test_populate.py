@@ -358,6 +358,8 @@ async def test_rights_and_hidden_fields_and_partitions_hold(
             assert is_problem(answer, 400)["detail"] == "populate: /api/volumes has no relation 'writer'"
         else:
             assert [(each["writer"] or {}).get("name") for each in answer.json()] == shown
+        escaped = await client.get("/api/volumes?%70opulate=writer", headers=headers)
+        assert (escaped.status_code, escaped.content) == (answer.status_code, answer.content)
 
 
 def varies(answer: httpx.Response) -> set[str]:
