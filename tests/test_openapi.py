@@ -113,7 +113,9 @@ def test_a_resource_has_its_methods_and_answers(resources: list[Resource]) -> No
     (limit,) = (each for each in listed["parameters"] if each["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 0, "maximum": 50, "default": 50}
     created = paths["/api/todos"]["post"]
-    assert created["responses"]["201"]["headers"].keys() == {"Live-Seq", "ETag", "Location"}
+    assert created["responses"]["201"]["headers"].keys() == {
+        "Live-Seq", "ETag", "Location", "Preference-Applied",
+    }  # fmt: skip
     assert {each["name"] for each in created["parameters"]} == {"Live-Origin", "Idempotency-Key", "Prefer"}
     assert {"400", "409", "413", "415", "422", "503"} <= created["responses"].keys()
     problem = created["responses"]["422"]["content"]["application/problem+json"]["schema"]
@@ -123,6 +125,24 @@ def test_a_resource_has_its_methods_and_answers(resources: list[Resource]) -> No
         "application/json", "application/merge-patch+json", "application/json-patch+json",
     }  # fmt: skip
     assert "content" not in paths["/api/todos/{id}"]["delete"]["responses"]["204"]
+
+
+def test_it_tells_what_streams_preconditions_and_refusals_bear(resources: list[Resource]) -> None:
+    paths = document(resources, release="2.0.0")["paths"]
+    check(document(resources, release="2.0.0"))
+    for path in ("/api/todos", "/api/todos/{id}"):
+        read = paths[path]["get"]
+        assert {"since", "Last-Event-ID", "If-Match"} <= {each["name"] for each in read["parameters"]}
+        assert "text/event-stream" in read["responses"]["200"]["content"]
+        assert "Allow" in read["responses"]["405"]["headers"]
+        assert "Retry-After" in read["responses"]["503"]["headers"]
+        (release,) = (each for each in paths[path]["parameters"] if each["name"] == "API-Version")
+        assert release["schema"] == {"enum": ["2.0.0"]}
+        for answer in read["responses"].values():
+            assert "API-Version" in answer["headers"]
+    replaced = paths["/api/todos/{id}"]["put"]["responses"]
+    assert "Content-Location" in replaced["200"]["headers"]
+    assert "Preference-Applied" in replaced["204"]["headers"]
 
 
 def test_schemas_are_those_of_documents_and_bodies(resources: list[Resource]) -> None:

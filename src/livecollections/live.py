@@ -301,7 +301,7 @@ class Live(LiveRouter):
         app.router.lifespan_context = chained
         if hasattr(app, "openapi"):
             described = app.openapi
-            app.openapi = lambda: openapi.merge(described(), self._described())
+            app.openapi = lambda: openapi.merge(described(), self._described(), self._releases.default)
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """Go around any other ASGI application: our paths are ours, everything else is passed on to it."""
@@ -310,7 +310,7 @@ class Live(LiveRouter):
         return Wrapped(app, LiveRoute(self), self)
 
     def _openapi(self, release: str | None = None) -> dict[str, Any]:
-        return openapi.document(self._described(release))
+        return openapi.document(self._described(release), release=self._releases.choose(release))
 
     def _described(self, release: str | None = None) -> list[Resource]:
         """The resources of a release; of the one that answers by default, if None."""

@@ -36,14 +36,14 @@ class Releases:
         """From the oldest to the newest."""
         stable = [str(version) for version in self._versions if not version.prerelease]
         self.default = ([""] + (stable or list(self.names)))[-1]
-        """The newest stable one; the newest of all where none is stable."""
+        """The newest stable one; the newest of all where none is stable; empty where there is none at all."""
 
     def __bool__(self) -> bool:
         return bool(self.names)
 
     def choose(self, asked: str | None) -> str:
         """The highest release in a range; the default where none is asked. Raises MalformedRequest."""
-        if asked is None:
+        if asked is None or not self:
             return self.default
         if asked in self.names:  # NpmSpec takes 1.0.0-a for 1.0.0 as well
             return asked

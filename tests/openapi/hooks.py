@@ -14,14 +14,14 @@ TAGS = ("If-Match", "If-None-Match")
 def filter_case(context: Any, case: Any) -> bool:
     """Leave out what is well-formed by itself and makes no sense together.
 
-    Headers whose quotes it has lost on the way from their schema; filters, which are a language of their own; places,
-    which only links know; values of a field and something else; sorts by a field twice; and moves of a part of a
-    document into itself.
+    Headers whose quotes it has lost on the way from their schema; beginnings, which only streams have; filters, which
+    are a language of their own; places, which only links know; values of a field and something else; sorts by a field
+    twice; and moves of a part of a document into itself.
     """
     headers, query = case.headers or {}, case.query or {}
     quoted = all('"' in headers.get(name, '"') or headers[name] == "*" for name in TAGS)
     asked = {**query, **(case.body if isinstance(case.body, dict) else {})}
-    makes_sense = not {"conditions", "after"} & asked.keys() and not _is_told_twice(asked)
+    makes_sense = not {"conditions", "after", "since"} & asked.keys() and not _is_told_twice(asked)
     makes_sense = makes_sense and not _is_sorted_twice(asked.get("sort"))
     # What the body must be then depends on the header.
     makes_sense = makes_sense and "Update-Operator" not in headers

@@ -12,6 +12,7 @@ from typing import Any
 from ..resource import Resource
 from ..version import __version__
 from .operations import paths as paths_of
+from .operations import released
 from .schemas import Schemas
 
 _DESCRIPTION = (
@@ -21,14 +22,17 @@ _DESCRIPTION = (
 
 
 def document(
-    resources: Iterable[Resource], title: str = "livecollections", version: str = __version__
+    resources: Iterable[Resource],
+    title: str = "livecollections",
+    version: str = __version__,
+    release: str = "",
 ) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of some resources."""
+    """The OpenAPI 3.1 document of some resources. release: of the API, that they are."""
     empty = {"openapi": "3.1.0", "info": {"title": title, "version": version, "description": _DESCRIPTION}}
-    return merge({**empty, "paths": {}}, resources)
+    return merge({**empty, "paths": {}}, resources, release)
 
 
-def merge(host: dict[str, Any], resources: Iterable[Resource]) -> dict[str, Any]:
+def merge(host: dict[str, Any], resources: Iterable[Resource], release: str = "") -> dict[str, Any]:
     """A host's document with the resources in it; the host's is left as it is, and what it names keeps its name."""
     merged = deepcopy(host)
     schemas = Schemas(merged.setdefault("components", {}).setdefault("schemas", {}))
@@ -37,6 +41,8 @@ def merge(host: dict[str, Any], resources: Iterable[Resource]) -> dict[str, Any]
     models = {resource.source.model for resource in offered if "GET" in resource.methods}
     for resource in offered:
         for path, operations in paths_of(resource, schemas, models).items():
+            if release:
+                operations = released(operations, release)
             paths[path] = {**operations, **paths.get(path, {})}
     return merged
 

@@ -42,7 +42,20 @@ _LIST_HEADERS: Schema = {
         "schema": {"type": "string"},
     },
 }
-_LOCATION: Schema = {"Location": {"description": "Where the document is.", "schema": {"type": "string"}}}
+
+
+def _header(name: str, description: str) -> Schema:
+    return {name: {"description": description, "schema": {"type": "string"}}}
+
+
+_LOCATION = _header("Location", "Where the document is.")
+_CONTENT_LOCATION = _header("Content-Location", "Whose state the body is.")
+_APPLIED = _header("Preference-Applied", "return=minimal, where that was preferred.")
+_PROBLEM_HEADERS = {
+    401: _header("WWW-Authenticate", "How to say who one is."),
+    405: _header("Allow", "The methods that there are."),
+    503: _header("Retry-After", "After how many seconds to try again."),
+}
 _ORIGIN = {
     "name": "Live-Origin",
     "in": "header",
@@ -78,6 +91,11 @@ _PREFER = {
     "description": "return=minimal: without the document.",
     "schema": {"type": "string"},
 }
+_SINCE = query_parameter(
+    "since",
+    {"type": "string"},
+    "Streams only, where the header Last-Event-ID says the same: begin after this seq.",
+)
 _UPDATE_OPERATOR = {
     "name": "Update-Operator",
     "in": "header",
@@ -171,6 +189,7 @@ _PROBLEMS = {
     401: "Nobody is known, and somebody has to be.",
     403: "Who is known may not do this.",
     404: "There is no such document.",
+    405: "There is no such method here.",
     406: "The client takes none of the formats that there are.",
     409: "This contradicts what is stored, or what was asked under the same Idempotency-Key.",
     412: "The document is another than the condition says.",
@@ -199,6 +218,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
     update_operators = schemas.add("UpdateOperators", _UPDATE_OPERATORS)
     marked = {**_SEQ_HEADER, **_TAG_HEADER}
     whole = {"description": "The document.", "headers": marked, "content": _formats(shown)}
+    preferred = {"description": "Done, as preferred.", "headers": {**_SEQ_HEADER, **_APPLIED}}
     unchanged = {"304": {"description": "It is as it was.", "headers": marked}}
     refusals = () if resource.policy.is_open and resource.partition is None else (401, 403)
     if_match = [{**_IF_MATCH, "required": True}] if resource.require_if_match else [_IF_MATCH]
@@ -208,15 +228,23 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
         told = {
             str(status): {
                 "description": _PROBLEMS[status],
+                **({"headers": _PROBLEM_HEADERS[status]} if status in _PROBLEM_HEADERS else {}),
                 "content": {"application/problem+json": {"schema": problem}},
             }
-            for status in sorted([*problems, *refusals])
+            for status in sorted([*problems, *refusals, 405])
         }
         identity = re.sub(r"\W+", "_", f"{verb}{resource.path}").strip("_")
         tags = {"tags": list(resource.tags)} if resource.tags else {}
         return {"summary": summary, "operationId": identity, **tags, **more, "responses": {**answers, **told}}
 
-    listed = {"description": "Documents.", "headers": _LIST_HEADERS, "content": _list_content(shown)}
+    queried = list_parameters(resource)
+    since = [] if "since" in {each["name"] for each in queried} else [_SINCE]
+    one = {"anyOf": [shown, _PART]}
+    listed = {
+        "description": "Documents.",
+        "headers": _LIST_HEADERS,
+        "content": {**_formats(listed_schema(shown)), **_streamed(shown)},
+    }
     # A trigger may make what was created somebody else's.
     done = {"204": {"description": "Done, and not shown.", "headers": _SEQ_HEADER}}
     given_away = done if resource.partition is not None else {}
@@ -226,7 +254,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             "list",
             {"200": listed, **unchanged},
             (400, 406, 412, 503),
-            parameters=[*populate, *list_parameters(resource), _IF_NONE_MATCH, _LAST_EVENT_ID],
+            parameters=[*populate, *queried, *since, _IF_MATCH, _IF_NONE_MATCH, _LAST_EVENT_ID],
         ),
         "POST": operation(
             f"Create a {name}, or several",
@@ -234,7 +262,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             {
                 "201": {
                     **whole,
-                    "headers": {**marked, **_LOCATION},
+                    "headers": {**marked, **_LOCATION, **_APPLIED},
                     "content": _formats(_one_or_several(shown)),
                 },
                 **given_away,
@@ -261,14 +289,21 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
         "GET": operation(
             f"Read a {name}",
             "read",
-            {"200": {**whole, "content": _formats({"anyOf": [shown, _PART]})}, **unchanged},
+            {"200": {**whole, "content": {**_formats(one), **_streamed(shown)}}, **unchanged},
             (400, 404, 406, 412, 503),
-            parameters=[*populate, select_parameter(resource), _IF_NONE_MATCH],
+            parameters=[
+                *populate,
+                select_parameter(resource),
+                _SINCE,
+                _IF_MATCH,
+                _IF_NONE_MATCH,
+                _LAST_EVENT_ID,
+            ],
         ),
         "PUT": operation(
             f"Replace a {name}",
             "replace",
-            {"200": whole, "204": {"description": "Done, as preferred.", "headers": _SEQ_HEADER}},
+            {"200": {**whole, "headers": {**marked, **_CONTENT_LOCATION}}, "204": preferred},
             (400, 404, 406, 409, *conditional, 413, 415, 422, 503),
             parameters=[_ORIGIN, _PREFER, _UPDATE_OPERATOR, *if_match],
             requestBody={"required": True, "content": _json(update)},
@@ -276,7 +311,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
         "PATCH": operation(
             f"Change a {name} (merge patch, JSON Patch, or update operators)",
             "patch",
-            {"200": whole, "204": {"description": "Done, as preferred.", "headers": _SEQ_HEADER}},
+            {"200": whole, "204": preferred},
             (400, 404, 406, 409, *conditional, 413, 415, 422, 503),
             parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER, _UPDATE_OPERATOR, *if_match],
             requestBody={
@@ -305,7 +340,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             "search",
             {"200": {**listed, "content": _formats(listed_schema(shown))}, **unchanged},
             (400, 406, 412, 413, 415, 422, 503),
-            parameters=[_IF_NONE_MATCH],
+            parameters=[_IF_MATCH, _IF_NONE_MATCH],
             requestBody={"required": True, "content": _json(search_body(resource))},
         )
     }
@@ -318,6 +353,21 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
         f"{resource.path}/{{{key}}}": {**_offered(resource, of_one), "parameters": [*values, parameter]},
     }
     return {path: operations for path, operations in paths.items() if operations.keys() - {"parameters"}}
+
+
+def released(operations: dict[str, Any], release: str) -> dict[str, Any]:
+    """The operations of a path as those of one release of the API, which is asked for by a header."""
+    asked = {
+        "name": "API-Version",
+        "in": "header",
+        "description": "A range of releases, of which the highest answers: this is told of this one.",
+        "schema": {"enum": [release]},
+    }
+    told = _header("API-Version", "The release that answers.")
+    for verb in operations.keys() - {"parameters"}:
+        for answer in operations[verb]["responses"].values():
+            answer["headers"] = {**answer.get("headers", {}), **told}
+    return {**operations, "parameters": [*operations.get("parameters", ()), asked]}
 
 
 def _offered(resource: Resource, operations: dict[str, Schema]) -> Schema:
@@ -337,7 +387,8 @@ def _formats(schema: Schema) -> Schema:
     return {**_json(schema), "application/x-ndjson": {"schema": _TEXT}, "text/csv": {"schema": _TEXT}}
 
 
-def _list_content(shown: Schema) -> Schema:
+def _streamed(shown: Schema) -> Schema:
+    """Changes as a stream. shown: the schema of a document."""
     message = {
         "type": "object",
         "description": "The data of each event; its id is the seq.",
@@ -350,10 +401,7 @@ def _list_content(shown: Schema) -> Schema:
         },
         "required": ["method", "seq"],
     }
-    return {
-        **_formats(listed_schema(shown)),
-        "text/event-stream": {"schema": {"type": "string", "contentSchema": message}},
-    }
+    return {"text/event-stream": {"schema": {"type": "string", "contentSchema": message}}}
 
 
 def _populate(resource: Resource, models: Collection[type]) -> list[Schema]:
