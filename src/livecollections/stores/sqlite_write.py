@@ -38,10 +38,6 @@ class _Spoilt(Exception):
     """The transaction that several writes share can't stand."""
 
 
-class _Absent(DocumentNotFound):
-    """The row that a write is of is not there, which no hook has said."""
-
-
 class _NotBegun(_Spoilt):
     """There was no transaction to be had, and for one write alone there would be none either."""
 
@@ -215,7 +211,7 @@ class Writer:
         key = shape.source.encode_key(write.key)
         before = shape.found(self._connection.execute(shape.select, key).fetchone())
         if before is None:
-            raise _Absent("there is no such document")
+            raise DocumentNotFound("there is no such document")
         wanted = write.change(before.row)
         if wanted is None:
             self._connection.execute(shape.delete, key)
@@ -259,11 +255,12 @@ class Writer:
         try:
             return self._step(write)
         except Exception as error:
-            if isinstance(error, _Absent) and swept and write.key is not None:
-                # It was there when they were looked for: an earlier one has taken it along.
+            if isinstance(error, DocumentNotFound) and swept and write.key is not None:
                 source = table_source(write.source)
-                key = source.encode_key(write.key)
-                return self._shape(source, self._connection), key, Found("", swept[place])
+                shape, key = self._shape(source, self._connection), source.encode_key(write.key)
+                if self._connection.execute(shape.select, key).fetchone() is None:
+                    # It was there when they were looked for: an earlier one has taken it along.
+                    return shape, key, Found("", swept[place])
             if is_broken_text(error):
                 raise
             raise BulkRefused(place, self._named(write, translated(error))) from error
