@@ -107,7 +107,7 @@ class Input:
                 if not _is_storable(value)
             ]
         if faults:
-            raise InvalidDocument(_sentence(faults), faults)
+            raise InvalidDocument(sentence(faults), faults)
         for attribute in self._structures & validated.keys():
             validated[attribute] = to_jsonable_python(
                 validated[attribute], by_alias=True, bytes_mode="base64"
@@ -198,7 +198,8 @@ def _has(body: Any, step: Any) -> bool:
     return step in body if isinstance(body, Mapping) else isinstance(step, int) and step < len(body)
 
 
-def _sentence(faults: list[Fault]) -> str:
+def sentence(faults: list[Fault]) -> str:
+    """What is wrong, in words: the first fault, and how many there are besides."""
     first = faults[0]
     where = f"{first['pointer']}: " if first["pointer"] else ""
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""

@@ -29,6 +29,8 @@ logger = logging.getLogger("livecollections.rest")
 
 Header = tuple[bytes, bytes]
 
+NO_CACHE: Header = (b"cache-control", b"no-cache")
+
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 
@@ -77,7 +79,7 @@ def problem(
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     if errors:
         body["errors"] = list(errors)
-    return Answer(status, orjson.dumps(body), [(b"cache-control", b"no-cache"), *headers], PROBLEM)
+    return Answer(status, orjson.dumps(body), [NO_CACHE, *headers], PROBLEM)
 
 
 def problem_of(error: Exception, resource: Resource, method: str, told: set[str]) -> Answer:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import InvalidDocument, TooLarge
 from ..hooks import Operation
+from ..input import sentence
 from ..query import Query
 from ..resource import Resource
 from ..stores.base import Bulk, Idempotency, Store, Sweep, Write, Written
@@ -80,9 +81,7 @@ def _creations(view: Resource, bodies: Sequence[Any], origin: str | None) -> lis
         except InvalidDocument as error:
             faults += placed(error, place).errors
     if faults:
-        first = f"{faults[0]['pointer']}: {faults[0]['detail']}"
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise InvalidDocument(first + more, faults[:MOST_TOLD])
+        raise InvalidDocument(sentence(faults), faults[:MOST_TOLD])
     return writes
 
 

@@ -10,25 +10,24 @@ import orjson
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from .answer import Answer, problem
+from .answer import NO_CACHE, Answer, problem
 
 _FILES = {
     "/docs": ("index.html", b"text/html; charset=utf-8"),
     "/docs/docs.js": ("docs.js", b"text/javascript; charset=utf-8"),
     "/docs/docs.css": ("docs.css", b"text/css; charset=utf-8"),
 }
-_HEADERS = [(b"cache-control", b"no-cache")]
 
 
 def pages(describe: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
     """The routes ``/openapi.json`` and ``/docs``. describe: gives the OpenAPI document as it is now."""
 
     def described() -> Answer:
-        return Answer(200, orjson.dumps(describe()), _HEADERS)
+        return Answer(200, orjson.dumps(describe()), [NO_CACHE])
 
     def shown(name: str, kind: bytes) -> Callable[[], Answer]:
         body = files(__package__).joinpath("docs", name).read_bytes()
-        return lambda: Answer(200, body, _HEADERS, kind)
+        return lambda: Answer(200, body, [NO_CACHE], kind)
 
     return [
         Route("/openapi.json", Page(described), include_in_schema=False),

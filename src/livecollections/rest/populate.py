@@ -24,12 +24,12 @@ from ..resource import Resource
 from ..source import Relation
 from ..stores.base import Store
 from ..view import Views
-from .answer import Answer
+from .answer import NO_CACHE, Answer
 from .formats import format_of
 from .links import of_list
 from .portion import portion
 from .preconditions import Preconditions, document_tag
-from .reading import NO_CACHE, seq_headers, total_of
+from .reading import seq_headers, total_of
 from .request import Request
 
 DEEPEST = 3

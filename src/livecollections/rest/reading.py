@@ -20,7 +20,7 @@ from ..portable import portable
 from ..query import Path, Query, values_at
 from ..resource import Resource
 from ..stores.base import Count, Listing, Snapshot, Store, Written
-from .answer import Answer, Header
+from .answer import NO_CACHE, Answer, Header
 from .formats import JSON, Format, format_of
 from .links import of_list, place_of
 from .listing import TURN, LongAnswer, answer_of
@@ -28,7 +28,6 @@ from .portion import Portion
 from .preconditions import Preconditions, list_tag
 from .request import Request
 
-NO_CACHE: Header = (b"cache-control", b"no-cache")
 MOST_VALUES = 10_000
 """Values that one answer to ``distinct`` holds."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,9 +22,9 @@ from ..query import Equal, Query
 from ..resource import Resource
 from ..stores.base import Idempotency, Snapshot, Store, Write, Written
 from ..view import Views
-from .answer import Answer, Header, problem, problem_of
+from .answer import NO_CACHE, Answer, Header, problem, problem_of
 from .bulk import create_all, delete_all
-from .caller import Caller, actions_of, told_apart, view_of
+from .caller import READS, Caller, actions_of, told_apart, view_of
 from .cors import Cors
 from .formats import JSON, Format, format_of
 from .hooks import Hooked
@@ -34,7 +35,7 @@ from .populate import Peers, Related, plan, populate, read_populated, related_to
 from .portion import portion
 from .preconditions import Preconditions, document_tag
 from .preference import APPLIED, is_minimal
-from .reading import NO_CACHE, read_list, seq_headers
+from .reading import read_list, seq_headers
 from .request import ClientGone, Request, as_document, read_json
 from .stream import EventStream, is_asked_for, open_stream
 
@@ -45,7 +46,6 @@ ACCEPT_PATCH: Header = (b"accept-patch", ACCEPTED)
 BY_FORMAT: Header = (b"vary", b"Accept")
 BY_USER: Header = (b"vary", b"Authorization, Cookie, Origin")
 """Whose an answer is; of a foreign page's request the cookies count for nothing."""
-READS = ("GET", "HEAD", "QUERY")
 RELEASE = "live.release"
 """Where a scope bears the release of the API that is asked for, or what is wrong with that."""
 
@@ -73,10 +73,8 @@ def routes(
     """
     path = views.resource.path
     cors = Cors(allowed_origins)
-    told: set[str] = set()
-    collection = Collection(views, store, server, caller, cors, body_limit, told)
-    document = Document(views, store, server, caller, cors, body_limit, told)
-    collection.peers = document.peers = peers or {}
+    shared = views, store, server, caller, cors, body_limit, set[str](), peers or {}
+    collection, document = Collection(*shared), Document(*shared)
     below = DocumentOrSearch(collection, document, cors)
     name = re.sub(r"\W+", "_", path.strip("/"))
     pattern = _VALUE.sub(r"(?P<\1>[^/]+)", re.escape(path))
@@ -108,29 +106,44 @@ Handler = Callable[[Request, Resource], Awaitable[Answer | LongAnswer | EventStr
 """Answers a request; the resource is the *view* that its user has: what a handler shows and takes is of that one."""
 
 
-class Endpoint:
+class Endpoint(ABC):
     """What both paths share: methods, errors, CORS. told: what has been logged of the table, until it can be read."""
 
     is_list = False
-    peers: Mapping[str | None, Peers]
 
     def __init__(
-        self, views: Views, handlers: dict[str, Handler], caller: Caller, cors: Cors, told: set[str]
+        self,
+        views: Views,
+        store: Store,
+        server: Server,
+        caller: Caller,
+        cors: Cors,
+        body_limit: int,
+        told: set[str],
+        peers: Mapping[str | None, Peers],
     ) -> None:
         resource = self.resource = views.resource
         self._views = views
+        self._store = store
+        self._server = server
         self._caller = caller
-        self._told = told
         self._cors = cors
+        self._body_limit = body_limit
+        self._told = told
+        self._peers = peers
         self._handlers = {
             verb: handler
-            for verb, handler in handlers.items()
+            for verb, handler in self._offered().items()
             if ("GET" if verb == "QUERY" else verb) in resource.methods
         }
         if "GET" in self._handlers:
             self._handlers["HEAD"] = self._handlers["GET"]
         self._handlers["OPTIONS"] = self._options
         self._allow = ", ".join(self._handlers).encode()
+
+    @abstractmethod
+    def _offered(self) -> dict[str, Handler]:
+        """What answers each method, where the resource has it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -165,7 +178,7 @@ class Endpoint:
 
     def _related(self, request: Request) -> Related:
         """What documents may be populated from, in the release that is asked for."""
-        return related_to(self.peers.get(request.scope.get(RELEASE), {}), request.user)
+        return related_to(self._peers.get(request.scope.get(RELEASE), {}), request.user)
 
     async def _admit(self, request: Request, scope: Scope) -> tuple[Resource, Any]:
         """The view and the user of a request. Raises RequestRefused."""
@@ -190,23 +203,9 @@ class Collection(Endpoint):
 
     is_list = True
 
-    def __init__(
-        self,
-        views: Views,
-        store: Store,
-        server: Server,
-        caller: Caller,
-        cors: Cors,
-        body_limit: int,
-        told: set[str],
-    ) -> None:
+    def _offered(self) -> dict[str, Handler]:
         handlers: dict[str, Handler] = {"GET": self._list, "POST": self._create, "QUERY": self._search}
-        if views.resource.delete_all:
-            handlers["DELETE"] = self._delete_all
-        super().__init__(views, handlers, caller, cors, told)
-        self._store = store
-        self._server = server
-        self._body_limit = body_limit
+        return handlers | {"DELETE": self._delete_all} if self.resource.delete_all else handlers
 
     async def _list(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
         if is_asked_for(request):
@@ -300,26 +299,8 @@ class DocumentOrSearch:
 class Document(Endpoint):
     """One document: GET (also as a stream), PUT, PATCH, DELETE."""
 
-    def __init__(
-        self,
-        views: Views,
-        store: Store,
-        server: Server,
-        caller: Caller,
-        cors: Cors,
-        body_limit: int,
-        told: set[str],
-    ) -> None:
-        handlers: dict[str, Handler] = {
-            "GET": self._read,
-            "PUT": self._replace,
-            "PATCH": self._patch,
-            "DELETE": self._delete,
-        }
-        super().__init__(views, handlers, caller, cors, told)
-        self._store = store
-        self._server = server
-        self._body_limit = body_limit
+    def _offered(self) -> dict[str, Handler]:
+        return {"GET": self._read, "PUT": self._replace, "PATCH": self._patch, "DELETE": self._delete}
 
     async def _answer(self, request: Request, view: Resource) -> Answer | LongAnswer | EventStream:
         try:
@@ -470,15 +451,14 @@ def _conditions(request: Request, view: Resource) -> Preconditions:
 def _written(
     request: Request, view: Resource, written: Written, status: int, headers: Sequence[Header] = ()
 ) -> Answer:
+    # Who may not read it is told of what he created, and of nothing else; a trigger may have made it somebody else's.
+    if not (view.holds(written.row) and (status == 201 or "read" in view.rights)):
+        return Answer(204, headers=[NO_CACHE, *seq_headers(written)])
     form = format_of(request.headers)
     body, tag = _represented(view.document(written.row), form)
     tagged = [NO_CACHE, (b"etag", tag), *seq_headers(written), *headers]
-    # Who may not read it is told of what he created, and of nothing else; a trigger may have made it somebody else's.
-    is_shown = view.holds(written.row) and (status == 201 or "read" in view.rights)
-    if is_shown and not is_minimal(request.headers):
+    if not is_minimal(request.headers):
         return Answer(status, body, tagged, form.type)
-    if not is_shown:
-        return Answer(204, headers=[NO_CACHE, *seq_headers(written)])
     if request.method == "PUT":  # it knows what it has sent, and not what was made of it
         del tagged[1]
     return Answer(204 if status == 200 else status, headers=[*tagged, APPLIED])
