@@ -3,6 +3,7 @@
 Three rules: a suite that fails, skips, runs no test or goes over its budget fails the run; a test file in no
 suite, or in two, fails it before anything starts; whatever a suite leaves running is ended with it. Only
 the output of suites that failed, or that print figures, is shown; the last line is ``N passed, N failed``.
+What Python compiles is kept for all processes of a run, also where the environment says that it is not to be.
 
 It knows pytest and Node's test runner by their closing lines, and nothing of what the suites test.
 """
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ from .scale import FULL
 ROOT = Path(__file__).parent.parent
 BUDGET = ROOT / "tests" / "budget.toml"
 SIDE_BY_SIDE = 2
+COMPILING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""The environment of suites."""
 TAIL = 150
 """Lines shown of the output of a suite that failed."""
 GRACE = 10.0
@@ -63,6 +66,12 @@ class Suite:
     seconds: float
     alone: bool = False
     show: bool = False
+    waits: bool = False
+
+    @property
+    def share(self) -> float:
+        """How many of those that run side by side it counts for."""
+        return SIDE_BY_SIDE if self.alone else 0.5 if self.waits else 1
 
     def command(self) -> list[str]:
         """What to run, from the root of the checkout."""
@@ -88,10 +97,11 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a suite ended."""
+    """How a suite ended. worked: the seconds of processor that it took."""
 
     suite: Suite
     seconds: float
+    worked: float
     passed: int
     failed: int
     fault: str
@@ -114,8 +124,8 @@ def load(text: str, full: bool = FULL) -> tuple[list[Suite], float]:
     suites = []
     for name, entry in data["suites"].items():
         runner = "pytest" if "pytest" in entry else "node"
-        paths, alone, show = tuple(entry[runner]), entry.get("alone", False), entry.get("show", False)
-        suites.append(Suite(name, runner, paths, entry[which], alone, show))
+        marks = (entry.get(mark, False) for mark in ("alone", "show", "waits"))
+        suites.append(Suite(name, runner, tuple(entry[runner]), entry[which], *marks))
     return suites, data["total"][which]
 
 
@@ -159,11 +169,12 @@ class Running:
         # Of its own, or it would tidy up after all others, perhaps for longer than it runs.
         self.folder = tempfile.TemporaryDirectory(prefix="live-", ignore_cleanup_errors=True)
         self.started = time.monotonic()
+        self.worked = 0.0
         self.asked: float | None = None
         self.process = subprocess.Popen(
             suite.command(),
             cwd=ROOT,
-            env={**os.environ, "TMPDIR": self.folder.name},
+            env={**COMPILING, "TMPDIR": self.folder.name},
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=subprocess.STDOUT,
@@ -176,11 +187,14 @@ class Running:
 
     def ended(self) -> bool:
         """Whether it has ended; one over its budget is asked to report, and then ended."""
-        if self.process.poll() is not None:
+        process, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+        if process:
+            self.process.returncode = os.waitstatus_to_exitcode(status)
+            self.worked = usage.ru_utime + usage.ru_stime
             return True
         if self.seconds > self.suite.seconds and self.asked is None:
             self.asked = time.monotonic()
-            self.process.send_signal(signal.SIGINT)
+            os.kill(self.process.pid, signal.SIGINT)
         if self.asked is not None and time.monotonic() - self.asked > GRACE:
             self.kill()
         return False
@@ -207,7 +221,7 @@ class Running:
         elif counts["failed"] or counts["skipped"] or not counts["passed"]:
             fault = f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped"
         failed = max(counts["failed"], 1) if fault else 0
-        result = Result(self.suite, seconds, counts["passed"], failed, fault)
+        result = Result(self.suite, seconds, self.worked, counts["passed"], failed, fault)
         return result, "\n".join(output.splitlines()[-TAIL:])
 
 
@@ -247,10 +261,11 @@ def run(suites: Sequence[Suite], board: Board) -> list[Result]:
     results: list[Result] = []
     try:
         while waiting or running:
-            while waiting and len(running) < SIDE_BY_SIDE and not (running and waiting[0].alone):
-                if any(each.suite.alone for each in running):
-                    break
-                running.append(Running(waiting.pop(0)))
+            while fitting := next(
+                (one for one in waiting if fits(one, [each.suite for each in running])), None
+            ):
+                waiting.remove(fitting)
+                running.append(Running(fitting))
             time.sleep(0.1)
             for each in list(running):
                 board.show(each)
@@ -265,10 +280,15 @@ def run(suites: Sequence[Suite], board: Board) -> list[Result]:
     return results
 
 
+def fits(suite: Suite, others: Iterable[Suite]) -> bool:
+    """Whether a suite can run beside others."""
+    return sum(other.share for other in others) + suite.share <= SIDE_BY_SIDE
+
+
 def summary(results: Sequence[Result], total: float) -> Table:
     """The table at the end."""
     table = Table(title=f"{total:.0f} s")
-    for column in ("suite", "passed", "failed", "seconds", "budget"):
+    for column in ("suite", "passed", "failed", "seconds", "processor", "budget"):
         table.add_column(column, justify="left" if column == "suite" else "right")
     for result in sorted(results, key=lambda each: -each.seconds):
         style = "red" if result.fault else ""
@@ -276,6 +296,7 @@ def summary(results: Sequence[Result], total: float) -> Table:
             str(result.passed),
             str(result.failed),
             f"{result.seconds:.1f}",
+            f"{result.worked:.1f}",
             f"{result.suite.seconds:.0f}",
         )
         table.add_row(result.suite.name, *cells, style=style)

@@ -76,6 +76,22 @@ def test_what_a_suite_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Path
     assert not Path(file.read_text()).exists()
 
 
+def test_two_that_wait_count_as_one_and_one_that_is_alone_as_all() -> None:
+    works, waits, alone = (
+        runner.Suite(name, "pytest", (), 1, **marks)
+        for name, marks in (("works", {}), ("waits", {"waits": True}), ("alone", {"alone": True}))
+    )
+    for suite, others in ((works, [works]), (waits, [works, waits]), (waits, [waits] * 3), (alone, [])):
+        assert runner.fits(suite, others)
+        assert not runner.fits(suite, [*others, works])
+        assert not runner.fits(alone, [*others, suite])
+
+
+def test_what_python_compiles_is_kept(tmp_path: Path) -> None:
+    result, _ = run_one(tmp_path, "import sys\n\ndef test_a():\n    assert not sys.dont_write_bytecode\n")
+    assert not result.fault
+
+
 def test_every_test_file_is_in_one_suite() -> None:
     suites, _ = runner.load(runner.BUDGET.read_text("utf-8"))
     assert runner.unassigned(suites) == []
