@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 
+from livecollections.testing.served import Uvicorn
 from livecollections.testing.waiting import wait_until as wait_until
 
 ASGI = "websockets-sansio"
@@ -21,27 +22,10 @@ PROTOCOL = DIRECT
 async def served(app: Any, **options: Any) -> AsyncIterator[str]:
     """Serve an ASGI application; gives its address, ``http://127.0.0.1:<port>``."""
     options = {"ws": PROTOCOL, **options}
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", **options)
-    server = uvicorn.Server(config)
-    server.capture_signals = _no_signals  # type: ignore[method-assign, assignment]
-    task = asyncio.create_task(server.serve())
-    await wait_until(lambda: server.started or task.done())
-    if task.done():
-        await task
-        raise AssertionError("the server did not start")
+    server = Uvicorn(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", **options))
+    await server.begin()
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.should_exit = True
-        await asyncio.wait_for(task, 10)
-
-
-class _NoSignals:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-
-def _no_signals() -> _NoSignals:
-    return _NoSignals()
+        await asyncio.wait_for(server.end(), 10)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 import uvicorn
@@ -21,6 +23,7 @@ from ..errors import ConfigurationError
 from ..lifespan import HostLifespan
 from ..live import Live
 from .parts import Part
+from .waiting import wait_until
 
 KEEP = 10 * 365 * 86_400
 """Seconds for which idle connections are kept: no jump of the clock takes a test's HTTP client its connection away."""
@@ -41,8 +44,7 @@ class Served:
         self._listening = listening
         self._state: dict[str, Any] = {}
         self._lifespan: HostLifespan | None = None
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server: Uvicorn | None = None
 
     async def start(self) -> None:
         """Start the application, then serve it. Raises ConfigurationError; then nothing is left running."""
@@ -82,13 +84,8 @@ class Served:
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=KEEP,
         )
-        self._server = _Server(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listening]))
-        began = asyncio.create_task(self._server.began.wait())
-        await asyncio.wait({began, self._serving}, return_when=asyncio.FIRST_COMPLETED)
-        if not began.done():
-            began.cancel()
-            await self._serving
+        server = self._server = Uvicorn(config)
+        await server.begin(self._listening)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._state:
@@ -102,9 +99,8 @@ class Served:
                 await part._end()
             else:
                 await part.close()
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
-            await asyncio.wait({self._serving})
+        if self._server is not None:
+            await self._server.end()
         self._listening.close()
         if self._lifespan is not None:
             answer = await self._lifespan.tell({"type": "lifespan.shutdown"})
@@ -114,13 +110,58 @@ class Served:
                 raise ConfigurationError(f"the application fails at its end: {error!r}") from error
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which says when it listens."""
+class Uvicorn(uvicorn.Server):
+    """uvicorn on the loop that it is started on, whose signals are not its own.
+
+    It says when it listens, and stops as soon as nothing runs any more: as it is, that takes it a quarter of a second.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.began = asyncio.Event()
+        self._listens = asyncio.Event()
+        self._is_told = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+
+    async def begin(self, *sockets: socket.socket) -> None:
+        """Serve, on sockets that are bound or where the configuration says. Raises what keeps it from that."""
+        self._serving = asyncio.create_task(self.serve(sockets=[*sockets] or None))
+        listens = asyncio.create_task(self._listens.wait())
+        await asyncio.wait({listens, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        if not listens.done():
+            listens.cancel()
+            await self._serving
+
+    async def end(self) -> None:
+        """Stop serving: requests that run end first."""
+        self._is_told.set()
+        if self._serving is not None:
+            await asyncio.wait({self._serving})
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.began.set()
+        self._listens.set()
+
+    async def main_loop(self) -> None:
+        ticking = asyncio.create_task(super().main_loop())
+        await self._is_told.wait()
+        ticking.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state = self.server_state
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in [*state.connections]:
+            connection.shutdown()
+        try:
+            grace = self.config.timeout_graceful_shutdown
+            await wait_until(
+                lambda: not state.connections and not state.tasks, inf if grace is None else grace
+            )
+        except AssertionError:
+            for task in state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()

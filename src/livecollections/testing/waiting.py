@@ -20,6 +20,8 @@ WITHIN = 10.0
 """Seconds after which a wait fails."""
 STEP = 0.005
 """Seconds between two looks."""
+TURNS = 10
+"""Looks in as many turns of the loop before it waits at all: what runs on that loop is often done by then."""
 
 
 @overload
@@ -52,7 +54,7 @@ async def wait_until(condition: Callable[[], Any], within: float = WITHIN) -> An
             if value:
                 return value
             look.gave(value)
-        await asyncio.sleep(STEP)
+        await asyncio.sleep(STEP if look.count > TURNS else 0)
 
 
 def wait_until_sync(condition: Callable[[], T], within: float = WITHIN) -> T:
@@ -72,18 +74,21 @@ def wait_until_sync(condition: Callable[[], T], within: float = WITHIN) -> T:
 
 
 class _Look:
-    """The deadline of a wait."""
+    """The deadline of a wait, and how often it has looked."""
 
     def __init__(self, within: float) -> None:
+        self.count = 0
         self._within = within
         self._deadline = time.monotonic() + within
 
     def gave(self, value: Any) -> None:
         """It is not true yet."""
+        self.count += 1
         if time.monotonic() >= self._deadline:
             raise AssertionError(f"not within {self._within:g} s: the condition gave {value!r} last")
 
     def failed(self, error: AssertionError) -> None:
         """It asserts what is not so yet."""
+        self.count += 1
         if time.monotonic() >= self._deadline:
             raise AssertionError(f"not within {self._within:g} s: {error}") from error
