@@ -1,4 +1,7 @@
-"""Both ways to write to a WebSocket: over ASGI, and straight to its transport. What one does the other does."""
+"""Both ways to write to a WebSocket: over ASGI, and straight to its transport. What one does the other does.
+
+A test that can come to a WebSocket runs both ways. One that can't runs once, and fails if it comes to one after all.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,17 @@ import uvloop
 
 from .. import serving
 from . import wire
+from .reach import reaches_socket
 
 WAYS = {"asgi": serving.ASGI, "direct": serving.DIRECT}
-_SOCKETS = ("Socket(", "served(", "served_to(")
-_IN_TURN = ("test_interleavings", "test_kept_interleavings", "test_turn", "test_direct")
+_IN_TURN = (
+    "test_interleavings",
+    "test_kept_interleavings",
+    "test_turn",
+    "test_direct",
+    "test_costs",
+    "test_talk",
+)
 """These choose themselves."""
 
 
@@ -27,17 +37,33 @@ def pytest_asyncio_loop_factories(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run twice what has a WebSocket in its file."""
+    """Run twice what can come to a WebSocket."""
     file = Path(str(metafunc.module.__file__))
-    text = file.read_text("utf-8")
-    is_socket = file.stem not in _IN_TURN and any(name in text for name in _SOCKETS)
-    metafunc.parametrize("way", WAYS if is_socket else ["asgi"], indirect=True)
+    if file.stem in _IN_TURN:
+        metafunc.parametrize("way", ["asgi"], indirect=True)
+    elif reaches_socket(file, metafunc.function.__name__):
+        metafunc.parametrize("way", WAYS, indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the second way of what a client that polls does: it is the first."""
+    items[:] = [item for item in items if drawn(item) != ("long-polling", "direct")]
+
+
+def drawn(item: pytest.Item) -> tuple[object, object]:
+    """The transport and the way of a test."""
+    chosen = getattr(item, "callspec", None)
+    return (None, None) if chosen is None else (chosen.params.get("transport"), chosen.params.get("way"))
 
 
 @pytest.fixture(autouse=True)
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | None:
     """How frames get to the sockets of this test."""
-    name = str(request.param)
-    monkeypatch.setattr(serving, "PROTOCOL", WAYS[name])
-    monkeypatch.setattr(wire.Socket, "is_direct", name == "direct")
+    name: str | None = getattr(request, "param", None)
+    if name is None:
+        monkeypatch.delattr(serving, "PROTOCOL")
+        monkeypatch.delattr(wire.Socket, "is_direct")
+    else:
+        monkeypatch.setattr(serving, "PROTOCOL", WAYS[name])
+        monkeypatch.setattr(wire.Socket, "is_direct", name == "direct")
     return name

@@ -496,6 +496,7 @@ async def test_messages_that_are_taken_over_while_a_hook_runs_go_to_the_new_link
             await next(calls).wait()
         return message
 
+    server._exchange.ping_answered = 0.01
     client_id = await joined(server)
     async with Socket(server) as first, Socket(server) as second:
         await first.reply(connect(client_id, "websocket"))

@@ -180,7 +180,7 @@ class Maltreated:
 
     def __init__(self) -> None:
         self.server = Server(timeout=30, policy=Open(), limits=LIMITS)
-        self.server._exchange.ping_answered = 0.01
+        self.server._exchange.ping_answered = 0.001
         self.log = Log(self.server)
         self.decent = self.mine = ""
         self.socket: Socket | None = None
@@ -211,7 +211,7 @@ class Maltreated:
             else request(self.server, form if carrier == "form" else raw, gone=gone)
         )
         answering = asyncio.create_task(asked)
-        done, _ = await asyncio.wait([answering], timeout=0.05)
+        done, _ = await asyncio.wait([answering], timeout=0.02)
         if not done:
             # A connect is held, if nothing else is.
             session = self.server._exchange.sessions[self.mine]
