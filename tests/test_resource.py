@@ -204,6 +204,12 @@ def test_what_is_no_key_is_the_key_of_nothing(model: type, text: str) -> None:
 # POST
 
 
+def test_a_table_at_several_paths_is_read_into_one_class_unless_they_exclude_differently() -> None:
+    one, other = resource_of(Todo), resource_of(Todo, "/api/others")
+    assert one.read is one.create is other.read
+    assert resource_of(Todo, "/api/few", exclude=["order"]).read is not one.read
+
+
 def test_create_gives_the_models_defaults() -> None:
     todos = resource_of(Todo)
     assert todos.create_values({"title": "milk"}) == {"title": "milk", "completed": False}
@@ -548,6 +554,12 @@ def test_a_wrong_path_is_named(path: str) -> None:
 def test_correctness_25_the_channel_is_the_path_in_bayeux_characters() -> None:
     assert resource_of(Todo, "/api/todos").channel == "/api/todos"
     assert resource_of(Todo, "/api/order.items \u00e9").channel == "/api/order~2Eitems~20~C3~A9"
+
+
+@pytest.mark.parametrize("limit", [0, -1, (0, 5), (5, 2), (1, 2, 3), "5", (True, 5), 1.5])
+def test_a_wrong_limit_is_an_error_that_names_it(limit: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^limit: "):
+        Resource.check_options({"limit": limit})
 
 
 def test_options_that_say_nothing_say_nothing() -> None:

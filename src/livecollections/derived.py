@@ -11,6 +11,7 @@ import types
 from collections.abc import Collection, Iterator
 from copy import copy
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, create_model
@@ -43,7 +44,7 @@ def derive(source: Source, exclude: Collection[str]) -> type[BaseModel]:
     """Build the class. exclude: attributes that no document shows and no body may name."""
     if is_table(source.model):
         optional = {column.attribute for column in source.columns if column.is_filled}
-        return _untabled(source.model, optional | set(exclude), exclude)
+        return _untabled(source.model, frozenset(optional | set(exclude)), frozenset(exclude))
     return create_model(
         source.model.__name__,
         __config__=CONFIG,
@@ -63,7 +64,9 @@ def _field(column: Column) -> Any:
     return annotation, Field(**limit)
 
 
-def _untabled(model: type[BaseModel], optional: Collection[str], exclude: Collection[str]) -> type[BaseModel]:
+@lru_cache(maxsize=256)
+def _untabled(model: type[BaseModel], optional: frozenset[str], exclude: frozenset[str]) -> type[BaseModel]:
+    # Pydantic takes milliseconds for each, and a table is often offered at several paths.
     bases = tuple(_untabled(base, optional, exclude) if is_table(base) else base for base in model.__bases__)
     body: dict[str, Any] = {
         "__module__": model.__module__,
