@@ -25,23 +25,22 @@ class Api:
         self.live = live
         self.path = path
         self._tables = tables
-        self._outside: sqlite3.Connection | None = None
+        # One for the whole test: opening one reads all triggers, which takes longer than what is asked of it.
+        self._outside = sqlite3.connect(path)
+        self._dump: list[str] = []
         transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
     def sql(self, statement: str, *parameters: Any) -> list[Any]:
         """Run a statement as a stranger would."""
-        with closing(sqlite3.connect(self.path)) as connection, connection:
-            return connection.execute(statement, parameters).fetchall()
+        with self._outside:
+            return self._outside.execute(statement, parameters).fetchall()
 
     def held(self) -> list[Any]:
         """Every row of every table, the log, and the answers remembered, byte for byte."""
-        if self._outside is None:
-            self._outside = sqlite3.connect(self.path)
-            self._dump = [
-                self._select(name)
-                for name in (*map(table_of, self._tables), "live_changes", "live_idempotency")
-            ]
+        if not self._dump:
+            tables = (*map(table_of, self._tables), "live_changes", "live_idempotency")
+            self._dump = [self._select(name) for name in tables]
         return [self._outside.execute(statement).fetchall() for statement in self._dump]
 
     def _select(self, table: str) -> str:
@@ -50,8 +49,7 @@ class Api:
 
     def close(self) -> None:
         """Let go of the database."""
-        if self._outside is not None:
-            self._outside.close()
+        self._outside.close()
 
     async def todo(self, **values: Any) -> dict[str, Any]:
         """Create a todo."""
@@ -87,10 +85,9 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 async def connected(live: Live, path: Path, tables: Sequence[type[Any]] = TABLES) -> AsyncIterator[Api]:
     """Start a Live, and ask it. path: of its database.  tables: its models."""
     async with live:
-        found = Api(live, path, tables)
-        async with found.client:
-            yield found
-        found.close()
+        with closing(Api(live, path, tables)) as found:
+            async with found.client:
+                yield found
 
 
 def table_of(model: type[Any]) -> str:

@@ -168,13 +168,11 @@ async def test_a_sort_is_bounded(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [*METHODS, ("DELETE", "/api/todos/1"), ("GET", "/api/todos/1")])
-@pytest.mark.parametrize("query", ["limit=0", "wrong=1", "select=%2Bx", "count=true"])
-async def test_nothing_is_written_where_a_parameter_is_wrong(
-    api: Api, method: str, path: str, query: str
-) -> None:
+async def test_nothing_is_written_where_a_parameter_is_wrong(api: Api, method: str, path: str) -> None:
     await api.todo()
     body = {"json": {"title": "y"}} if method in ("POST", "PUT", "PATCH") else {}
-    assert (await attempt(api, method, f"{path}?{query}", **body)).status_code == 400
+    for query in ("limit=0", "wrong=1", "select=%2Bx", "count=true"):
+        assert (await attempt(api, method, f"{path}?{query}", **body)).status_code == 400, query
 
 
 async def test_all_faults_are_told_at_once(api: Api) -> None:
