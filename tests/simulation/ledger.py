@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,7 +245,7 @@ class Ledger:
     def after(self, seq: str) -> Iterator[Entry]:
         """The entries after a seq."""
         number = number_of(seq[EPOCH:])
-        return (entry for entry in self.entries if entry.number > number)
+        return iter(self.entries[bisect_right(self.entries, number, key=lambda entry: entry.number) :])
 
     def is_alive(self, origin: str) -> bool:
         """Whether what a create with this origin has made is there, as far as the log tells."""
