@@ -44,6 +44,8 @@ function control(port, publish) {
     socket.on('error', () => {});
     readline.createInterface({ input: socket }).on('line', (line) => {
       const [name, ...values] = line.split(' ');
+      // Whoever else tries this port is no reason to end: what was measured so far would be lost.
+      if (!Object.hasOwn(commands, name)) return socket.destroy(console.error(`not of the load generator: ${line}`));
       commands[name](socket, ...values.map(Number));
     });
   }).listen(port, '127.0.0.1');

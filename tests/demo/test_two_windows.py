@@ -196,6 +196,7 @@ def test_a_list_that_a_browser_has_is_not_sent_again_and_says_up_to_which_seq_it
     window = open_window()
     window.add("buy milk")
     window.expect_rows("buy milk")
+    wait_until(lambda: truth(server) == ["buy milk"])
     read = "() => fetch('/api/todos').then(a => a.text().then(t => [t, a.status, a.headers.get('Live-Seq')]))"
     first = window.page.evaluate(read)
     server.shell(
