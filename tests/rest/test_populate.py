@@ -388,3 +388,11 @@ async def test_vary_names_whose_an_answer_is_and_its_format(tmp_path: Path) -> N
         refused = await client.post("/api/volumes", json={"title": "x"}, headers={"Accept": "image/png"})
         assert (refused.status_code, varies(refused)) == (406, {"Accept"})
         assert varies(await client.get("/api/writers")) >= by_user
+
+
+async def test_nobody_is_asked_who_he_is_by_a_value_that_is_called_so(tmp_path: Path) -> None:
+    live = library(tmp_path / "library.db", policy=True)
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert "Cookie" in varies(await client.get("/api/volumes?populate%5Bpath%5D=writer"))
+        assert varies(await client.get("/api/volumes?title=populate")) == {"Accept"}

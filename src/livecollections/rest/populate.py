@@ -24,12 +24,12 @@ from ..resource import Resource
 from ..source import Relation
 from ..stores.base import Store
 from ..view import Views
-from .answer import NO_CACHE, Answer
+from .answer import Answer
 from .formats import format_of
 from .links import of_list
 from .portion import portion
 from .preconditions import Preconditions, document_tag
-from .reading import seq_headers, total_of
+from .reading import list_headers, total_of
 from .request import Request
 
 DEEPEST = 3
@@ -193,15 +193,12 @@ async def read_populated(
         found.close()
     documents = asked.shown.documents(rows)
     await populate(store, rows, documents, populations)
-    headers = [NO_CACHE, *seq_headers(found)]
-    if "subscribe" in view.rights:
-        headers.append((b"live-signal", view.channel.encode()))
-    total = await total_of(view, part, asked) if asked.is_paged else None
-    headers.append((b"link", of_list(request, asked, found, total)))
     names = [*asked.shown.fields, *sorted(asked.shown.computed), *(each.name for each in populations)]
     body = form.start(names) + form.part(documents, names) + form.end
     tag = document_tag(body)
-    headers.append((b"etag", tag))
+    headers = list_headers(asked, found, tag, view)
+    total = await total_of(view, part, asked) if asked.is_paged else None
+    headers.append((b"link", of_list(request, asked, found, total)))
     if Preconditions(request.headers).are_unchanged(tag):
         return Answer(304, headers=headers)
     return Answer(200, body, headers, form.type)

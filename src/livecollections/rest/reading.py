@@ -131,6 +131,20 @@ def seq_headers(result: Snapshot | Listing | Written | Count) -> list[Header]:
     return headers
 
 
+def list_headers(
+    asked: Asked, found: Listing | Count, tag: bytes | None, view: Resource, beside: Iterable[Resource] = ()
+) -> list[Header]:
+    """What an answer about a list of a view bears. beside: others on which it depends what the list shows."""
+    headers = [NO_CACHE, *seq_headers(found)]
+    if "subscribe" in view.rights:
+        kind = b"live-channel" if asked.is_whole else b"live-signal"
+        heard = dict.fromkeys(each.channel for each in (view, *beside) if "subscribe" in each.rights)
+        headers.append((kind, ", ".join(heard).encode()))
+    if tag:
+        headers.append((b"etag", tag))
+    return headers
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What tells one answer about a list from another: whose it is, what was asked, and in which form."""
@@ -141,13 +155,7 @@ class Identity:
 
     def headers(self, asked: Asked, found: Listing | Count) -> list[Header]:
         """What an answer bears, whether it is sent or not."""
-        headers = [NO_CACHE, *seq_headers(found)]
-        if "subscribe" in self.view.rights:
-            kind = b"live-channel" if asked.is_whole else b"live-signal"
-            headers.append((kind, self.view.channel.encode()))
-        if tag := self.tag(found):
-            headers.append((b"etag", tag))
-        return headers
+        return list_headers(asked, found, self.tag(found), self.view)
 
     def tag(self, found: Listing | Count) -> bytes | None:
         """The entity tag, where the store can tell one state from another."""

@@ -46,11 +46,12 @@ def origin_of(headers: Mapping[str, str]) -> str | None:
 class Request:
     """One request. ``headers`` are by lower-case name.  user: whose it is, once somebody has asked."""
 
-    __slots__ = ("_receive", "_scope", "headers", "method", "user")
+    __slots__ = ("_parameters", "_receive", "_scope", "headers", "method", "user")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._scope = scope
         self._receive = receive
+        self._parameters: list[tuple[str, str]] | None = None
         self.method: str = scope["method"]
         self.user: Any = None
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
@@ -84,14 +85,18 @@ class Request:
         return query
 
     def parameters(self) -> list[tuple[str, str]]:
-        """The query string. Raises MalformedRequest."""
-        text = self.query.decode("latin-1")
-        if not text:
-            return []
-        try:
-            return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
-        except ValueError:
-            raise MalformedRequest("the query string is not UTF-8, or has more than 100 parameters") from None
+        """The query string, read once. Raises MalformedRequest."""
+        if self._parameters is None:
+            text = self.query.decode("latin-1")
+            try:
+                self._parameters = (
+                    parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100) if text else []
+                )
+            except ValueError:
+                raise MalformedRequest(
+                    "the query string is not UTF-8, or has more than 100 parameters"
+                ) from None
+        return self._parameters
 
     def refuse_parameters(self, others: Sequence[tuple[str, str]] | None = None) -> None:
         """Raise MalformedRequest for any parameter, or any of ``others``: this request takes none."""

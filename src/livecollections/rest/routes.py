@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import orjson
 from starlette.routing import BaseRoute, Match, Route
@@ -433,7 +432,8 @@ def _check_named(request: Request, view: Resource, row: Row) -> None:
 
 def _names_user(request: Request) -> bool:
     """Whether it makes a difference whose a request is even where everybody may do everything."""
-    return b"populate" in unquote_to_bytes(request.query) or "idempotency-key" in request.headers
+    asks_of_others = any(name.partition("[")[0] == "populate" for name, _ in request.parameters())
+    return asks_of_others or "idempotency-key" in request.headers
 
 
 def _idempotency(request: Request, view: Resource, body: bytes) -> Idempotency | None:

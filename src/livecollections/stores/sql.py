@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapper
 
 from ..change import Key, Row
 from ..errors import ConfigurationError, InvalidDocument
+from ..input import pointer
 from ..source import Column, Source
 from .relations import relations_of
 
@@ -256,8 +257,7 @@ def _encoder(attribute: str, process: Codec | None) -> Codec:
 
 def refused(attribute: str, reason: str) -> InvalidDocument:
     """The refusal of one attribute's value."""
-    pointer = "/" + attribute.replace("~", "~0").replace("/", "~1")
-    return InvalidDocument(f"{attribute} {reason}", [{"pointer": pointer, "detail": reason}])
+    return InvalidDocument(f"{attribute} {reason}", [{"pointer": pointer((attribute,)), "detail": reason}])
 
 
 # --- defaults -----------------------------------------------------------------------------------------------
