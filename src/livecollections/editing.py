@@ -1,7 +1,8 @@
 """Editing: what a body makes of a document: the values that a POST sets, and those that PUT and PATCH change in a row.
 
-Three rules. A name that the model does not know, and a field that a client may not set, is refused. What a client sends
-back as GET shows it is left as it is stored. The model judges the document as it would be, whatever of it was sent.
+Four rules. A name that the model does not know, and a field that a client may not set, is refused. What a client sends
+back as GET shows it is left as it is stored. The model judges the document as it would be, whatever of it was sent. Who
+may not read is answered alike whatever is stored.
 
 It is the part of a resource that reads input, and knows no database and no HTTP.
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 from .address import UNREACHABLE, Addressed
 from .change import Row
-from .errors import Conflict, InvalidDocument
+from .errors import Conflict, InvalidDocument, RequestRefused
 from .input import Input, pointer
 from .portable import DEEPEST, is_deeper, portable, same
 
@@ -29,6 +30,17 @@ class Editing(Addressed):
     read_only: frozenset[str]
     document: Callable[[Row], dict[str, Any]]
     locking: str | None
+    rights: frozenset[str]
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether who has this view may not read what he changes."""
+        return "read" not in self.rights
+
+    def refuse_blind(self, what: str) -> None:
+        """Raise RequestRefused, where this is blind, for what only a reader may do. what: such as "$inc does"."""
+        if self.is_blind:
+            raise RequestRefused(f"you may not read here, as {what}", (), 403, "Forbidden")
 
     # Creating and changing
 
@@ -144,9 +156,10 @@ class Editing(Addressed):
         for name, value in body.items():
             attribute = self.updates.attribute(name)
             field = self.fields.get(name)
-            is_unchanged = name in shown and same(value, shown[name])
+            is_unchanged = not self.is_blind and name in shown and same(value, shown[name])
             if field and field.attribute in self.source.key:
-                if not is_unchanged and not field.equals(value, row[field.attribute]):
+                is_known = self.find_by is None or not self.is_blind
+                if not is_unchanged and not (is_known and field.equals(value, row[field.attribute])):
                     faults.append(_fault(name, "this is not the key in the URL, and a key can't be changed"))
             elif attribute in self._untouchable or (attribute is None and name in shown):
                 if not is_unchanged and not whole:
@@ -164,7 +177,8 @@ class Editing(Addressed):
     ) -> dict[str, Any]:
         """What differs from the row once the model has seen the whole."""
         changed = {}
-        for attribute, value in self.updates.validate(sent, faults, kept).items():
+        validated = self.updates.validate(sent, faults, kept, is_blind=self.is_blind)
+        for attribute, value in validated.items():
             if attribute in self._untouchable:
                 continue
             if attribute not in row:
@@ -185,7 +199,8 @@ class Editing(Addressed):
     def unlocked(self, row: Row, body: Mapping[str, Any], *, needed: bool) -> Mapping[str, Any]:
         """A body without the version that its sender saw, which is the row's.
 
-        needed: it has to be there. Raises Conflict if it is another, InvalidDocument if it is not there.
+        needed: it has to be there. Raises Conflict if it is another, InvalidDocument if it is not there, RequestRefused
+        where it can't have been seen.
         """
         if self.locking is None:
             return body
@@ -196,6 +211,7 @@ class Editing(Addressed):
                 detail = "the version that was seen is needed, or If-Match"
                 raise InvalidDocument(f"/{name}: {detail}", [_fault(name, detail)])
             return body
+        self.refuse_blind("a version tells")
         if not same(body[name], portable(self._version(row))):
             detail = "this is not, or no longer, the version of the document"
             raise Conflict(f"/{name}: {detail}", [_fault(name, detail)])

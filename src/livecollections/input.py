@@ -74,11 +74,17 @@ class Input:
         return info is None or (info.default is None and info.default_factory is None)
 
     def validate(
-        self, sent: Mapping[str, Any], faults: list[Fault], kept: Mapping[str, Any] | None = None
+        self,
+        sent: Mapping[str, Any],
+        faults: list[Fault],
+        kept: Mapping[str, Any] | None = None,
+        *,
+        is_blind: bool = False,
     ) -> dict[str, Any]:
         """The validated attributes.
 
         sent: values of JSON, by attribute.  faults: those already found.  kept: values of the row beside them.
+        is_blind: whoever sends the body sees nothing of these.
         Raises InvalidDocument with all faults.
         """
         body = {
@@ -96,7 +102,12 @@ class Input:
         try:
             validated = dict(vars(self._validator.validate_python(body)))
         except ValidationError as error:
-            faults = faults + [self._fault(each, body) for each in error.errors(include_url=False)]
+            unseen = self.hidden.union(kept or ()) if is_blind else self.hidden
+            is_partial = self._is_partial or is_blind
+            faults = faults + [
+                self._fault(each, body, unseen, is_partial=is_partial)
+                for each in error.errors(include_url=False)
+            ]
         else:
             faults = faults + [
                 {
@@ -114,14 +125,16 @@ class Input:
             )
         return validated
 
-    def _fault(self, error: Any, body: Mapping[str, Any]) -> Fault:
-        """What Pydantic found; of a field that a body may not name it says nothing but that.
+    def _fault(
+        self, error: Any, body: Mapping[str, Any], unseen: Collection[str], *, is_partial: bool
+    ) -> Fault:
+        """What Pydantic found; of an attribute that whoever sends the body does not see it says nothing but that.
 
         What is said of a whole document may be said of what is hidden in it.
         """
         at = error["loc"][0] if error["loc"] else None
-        if (at is None and self._is_partial) or any(
-            at == attribute or at in self._names.get(attribute, ()) for attribute in self.hidden
+        if (at is None and is_partial) or any(
+            at == attribute or at in self._names.get(attribute, ()) for attribute in unseen
         ):
             return {"pointer": "", "detail": "this is not accepted"}
         return _fault(error, body)

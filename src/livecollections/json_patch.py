@@ -18,8 +18,6 @@ from .portable import SAFE_INTEGER
 MOST_STEPS = 1_000
 MOST_COPIED = 100_000
 """Values that all ``copy`` steps of a patch may make."""
-READING = ("test", "copy", "move")
-"""Operations that tell, or make visible, what is in a document."""
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 _ESCAPE = re.compile(r"~(?![01])")
@@ -38,6 +36,11 @@ class Step:
     path: Pointer
     value: Any = None
     source: Pointer = ()
+
+    @property
+    def reads(self) -> bool:
+        """Whether it tells, or makes visible, what is in a document, or can be done by what is there alone."""
+        return self.operation in ("test", "copy", "move") or len(self.path) != 1
 
 
 def read_patch(body: Any) -> list[Step]:

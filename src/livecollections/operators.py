@@ -39,6 +39,11 @@ class Step:
         """Where it stands in the body."""
         return pointer((self.operator, ".".join(self.path)))
 
+    @property
+    def reads(self) -> bool:
+        """Whether what comes of it, or whether it can be done, hangs on what is stored."""
+        return self.operator not in ("$set", "$unset") or len(self.path) > 1
+
 
 def is_update(body: Mapping[str, Any]) -> bool:
     """Whether a body speaks of operators, rather than of fields."""

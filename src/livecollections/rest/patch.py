@@ -2,18 +2,20 @@
 
 Merge patch (RFC 7396), JSON Patch (RFC 6902), and update operators: those of MongoDB in ``application/json``, or one of
 them named by ``Update-Operator`` as baucis has it. What a body says is read before any row is; what that means for the
-row is found out in the transaction that writes it, and is for the model to judge, whatever the way.
+row is found out in the transaction that writes it, and is for the model to judge, whatever the way. Who may not read
+sets whole fields, and is told nothing of what they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..change import Row
-from ..errors import InvalidDocument, RequestRefused
-from ..json_patch import READING, apply_patch, read_patch
+from ..errors import InvalidDocument
+from ..json_patch import apply_patch, read_patch
 from ..operators import apply_update, is_update, read_update
+from ..input import pointer
 from ..portable import is_deeper, same
 from ..resource import Resource
 from .request import DEEPEST_BODY, JSON_PATCH, MERGE_PATCH, Request, as_document
@@ -60,6 +62,7 @@ def _operated(body: Mapping[str, Any]) -> Change:
     steps = read_update(body)
 
     def change(view: Resource, row: Row) -> dict[str, Any]:
+        _check_reading(view, (step.operator for step in steps if step.reads))
         return _set(view, row, apply_update(steps, view.structured(row), view.numbers(row)))
 
     return change
@@ -69,11 +72,11 @@ def _stepped(body: Any) -> Change:
     steps = read_patch(body)
 
     def change(view: Resource, row: Row) -> dict[str, Any]:
-        if "read" not in view.rights and any(step.operation in READING for step in steps):
-            detail = f"you may not read here, as {', '.join(READING)} do"
-            raise RequestRefused(detail, (), 403, "Forbidden")
+        _check_reading(view, (f"{step.operation} of {pointer(step.path)!r}" for step in steps if step.reads))
         before = view.structured(row)
         after = apply_patch(steps, before)
+        if view.is_blind:
+            return _set(view, row, {step.path[0]: after.get(step.path[0]) for step in steps})
         removed = {name: None for name in before if name not in after}
         changed = {
             name: value
@@ -83,6 +86,11 @@ def _stepped(body: Any) -> Change:
         return _set(view, row, {**removed, **changed})
 
     return change
+
+
+def _check_reading(view: Resource, steps: Iterable[str]) -> None:
+    if (step := next(iter(steps), None)) is not None:
+        view.refuse_blind(f"{step} does")
 
 
 def _set(view: Resource, row: Row, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,11 @@ class Preconditions:
         if self.are_unchanged(*(document_tag(body, form) for form in FORMATS.values())):
             raise PreconditionFailed("the document is as If-None-Match forbids")
 
+    @property
+    def names_states(self) -> bool:
+        """Whether they name states, rather than any that there is."""
+        return bool({*(self._match or ()), *(self._none_match or ())} - {"*"})
+
     def require_match(self) -> None:
         """Raise PreconditionRequired where a write does not say which state it is based on."""
         if self._match is None:

@@ -378,7 +378,7 @@ class Document(Endpoint):
     ) -> Answer:
         request.refuse_parameters()
         format_of(request.headers)  # before anything is written
-        origin, conditions = request.origin, _conditions(request, view)
+        origin, conditions = request.origin, _conditions_of_one(request, view)
         body = await request.body(self._body_limit)
         idempotency = _idempotency(request, view, body)
         try:
@@ -404,7 +404,7 @@ class Document(Endpoint):
 
     async def _delete(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
-        conditions = _conditions(request, view)
+        conditions = _conditions_of_one(request, view)
 
         def change(row: Row | None) -> None:
             assert row is not None, "a store finds the row before it asks what to change"
@@ -445,6 +445,14 @@ def _conditions(request: Request, view: Resource) -> Preconditions:
     conditions = Preconditions(request.headers)
     if view.require_if_match:
         conditions.require_match()
+    return conditions
+
+
+def _conditions_of_one(request: Request, view: Resource) -> Preconditions:
+    """The same of a document. Raises RequestRefused for who would be told by the answer what it is."""
+    conditions = _conditions(request, view)
+    if conditions.names_states:
+        view.refuse_blind("entity tags tell")
     return conditions
 
 
