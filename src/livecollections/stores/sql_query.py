@@ -14,7 +14,11 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from ..query import Order, Query
 from .sql import Field, TableSource
-from .sql_conditions import Conditions, Predicate
+from .sql_conditions import Clause, Conditions, Predicate
+
+PARTED = 2
+"""Fields of a sort by which what follows a place is parted. Each part is a search in an index, or a reading of the
+table where there is none: so there are not more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,10 @@ class Statement:
 def select_rows(source: TableSource, query: Query, dialect: Dialect) -> Statement:
     """The rows of a query. Raises MalformedRequest for a field that the source does not show."""
     conditions = Conditions(source)
-    shown = (found.column for found in source.shown)
-    return _compiled(_selected(shown, source, query, conditions), conditions, dialect)
+    shown = [found.column for found in source.shown]
+    if query.after is None:
+        return _compiled(_selected(shown, source, query, conditions), conditions, dialect)
+    return _compiled(_following(shown, source, query, query.after, conditions), conditions, dialect)
 
 
 def select_count(source: TableSource, query: Query, dialect: Dialect) -> Statement:
@@ -47,10 +53,10 @@ def select_distinct(source: TableSource, attribute: str, query: Query, dialect: 
     return _compiled(sa.select(*rows.columns).distinct(), conditions, dialect)
 
 
-def _selected(
-    columns: Iterable[sa.ColumnElement[Any]], source: TableSource, query: Query, conditions: Conditions
-) -> sa.Select[Any]:
-    statement = _met(sa.select(*columns).select_from(source.table), source, query, conditions)
+def _selected(columns: Iterable[Clause], source: TableSource, query: Query, conditions: Conditions) -> Any:
+    after = [] if query.after is None else _after(sorted_by(source, query), query.after, source, conditions)
+    statement = sa.select(*columns).select_from(source.table).where(*_wanted(source, query, conditions))
+    statement = statement.where(sa.or_(*after)) if after else statement
     if query.sort or query.skip or query.limit is not None:
         for order in sorted_by(source, query):
             column = conditions.field(order.field).column
@@ -58,18 +64,32 @@ def _selected(
     return _cut(statement, query)
 
 
+def _following(
+    columns: Sequence[Clause], source: TableSource, query: Query, place: Sequence[Any], conditions: Conditions
+) -> Any:
+    """The rows of a query from its place on: in parts, of which each begins where an index leads, merged in order."""
+    sort, wanted = sorted_by(source, query), _wanted(source, query, conditions)
+    parts = [
+        sa.select(*columns).select_from(source.table).where(part, *wanted)
+        for part in _after(sort, place, source, conditions)
+    ]
+    attributes = [found.attribute for found in source.shown]
+    whole: Any = sa.union_all(*parts)
+    for order in sort:
+        column: Clause = sa.literal_column(str(attributes.index(order.field) + 1))
+        whole = whole.order_by(column.desc() if order.descending else column.asc())
+    return _cut(whole, query)
+
+
 def _unsorted(query: Query) -> Query:
     """A sort costs, and says nothing where no part is cut out."""
     is_cut = query.skip or query.limit is not None
-    return query if is_cut else replace(query, sort=())
+    return query if is_cut or query.after is not None else replace(query, sort=())
 
 
-def _met(
-    statement: sa.Select[Any], source: TableSource, query: Query, conditions: Conditions
-) -> sa.Select[Any]:
-    keyed = (found.column.is_not(None) for found in _nullable_keys(source))
-    after = [] if query.after is None else [_after(sorted_by(source, query), query.after, conditions)]
-    return statement.where(*keyed, *map(conditions.compile, query.where), *after)
+def _wanted(source: TableSource, query: Query, conditions: Conditions) -> list[Clause]:
+    keyed = [found.column.is_not(None) for found in _nullable_keys(source)]
+    return [*keyed, *map(conditions.compile, query.where)]
 
 
 def sorted_by(source: TableSource, query: Query) -> tuple[Order, ...]:
@@ -78,36 +98,39 @@ def sorted_by(source: TableSource, query: Query) -> tuple[Order, ...]:
     return (*query.sort, *(Order(attribute) for attribute in source.key if attribute not in named))
 
 
-def _after(sort: Sequence[Order], place: Sequence[Any], conditions: Conditions) -> sa.ColumnElement[Any]:
-    """Rows that come after a place, as the database orders what is stored, with the collations of its columns."""
-    clauses: list[sa.ColumnElement[Any]] = []
-    alike: list[sa.ColumnElement[Any]] = []
-    first: list[sa.ColumnElement[Any]] = []
-    for order, value in zip(sort, place, strict=True):
-        column = sa.type_coerce(conditions.field(order.field).column, sa.types.NullType())
-        bound = sa.bindparam(None, value, type_=sa.types.NullType(), unique=True)
-        null = column.is_(None)
-        beyond: sa.ColumnElement[Any]
-        if value is None:  # before all others
-            beyond = sa.false() if order.descending else ~null
-        elif order.descending:
-            beyond = sa.or_(column.op("<", is_comparison=True)(bound), null)
-        else:
-            beyond = column.op(">", is_comparison=True)(bound)
-            if not clauses:
-                first = [column.op(">=", is_comparison=True)(bound)]  # by which an index begins there
-        clauses.append(sa.and_(*alike, beyond))
-        alike.append(column.op("IS", is_comparison=True)(bound))
-    return sa.and_(*first, sa.or_(*clauses))
+def _after(
+    sort: Sequence[Order],
+    place: Sequence[Any],
+    source: TableSource,
+    conditions: Conditions,
+    levels: int = PARTED,
+) -> list[Clause]:
+    """Rows that come after a place, as the database orders what is stored, with the collations of its columns: in
+    parts that have no row in common, one at least."""
+    (order, *others), (value, *places) = sort, place
+    column = sa.type_coerce(conditions.field(order.field).column, sa.types.NullType())
+    bound = sa.bindparam(None, value, type_=sa.types.NullType(), unique=True)
+    null = column.is_(None)
+    if value is None:  # before all others
+        alike, beyond = null, [] if order.descending else [column.is_not(None)]
+    else:
+        alike = column.op("=", is_comparison=True)(bound)
+        beyond = [column.op("<" if order.descending else ">", is_comparison=True)(bound)]
+        if order.descending and order.field not in source.key:
+            beyond.append(null)
+    further = _after(others, places, source, conditions, levels - 1) if others else []
+    if levels <= 1 and further:
+        further = [sa.or_(*further)]
+    return [*(sa.and_(alike, each) for each in further), *beyond] or [sa.false()]
 
 
-def _cut(statement: sa.Select[Any], query: Query) -> sa.Select[Any]:
+def _cut(statement: Any, query: Query) -> Any:
     if query.skip:
         statement = statement.offset(query.skip)
     return statement if query.limit is None else statement.limit(query.limit)
 
 
-def _compiled(statement: sa.Select[Any], conditions: Conditions, dialect: Dialect) -> Statement:
+def _compiled(statement: Any, conditions: Conditions, dialect: Dialect) -> Statement:
     compiled = statement.compile(dialect=dialect)
     values = [compiled.params[name] for name in compiled.positiontup or ()]
     return Statement(str(compiled), values, tuple(conditions.predicates))
