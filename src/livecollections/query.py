@@ -122,6 +122,8 @@ class Not:
 
 Leaf = Equal | In | Compare | Text | Size | Some
 Condition = Leaf | And | Or | Not
+Look = Callable[[], None]
+"""Raises what ends a judgement that takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,24 +158,32 @@ def matches(row: Row, query: Query) -> bool:
     return all(meets(row, condition) for condition in query.where)
 
 
-def meets(row: Row, condition: Condition) -> bool:
-    """Whether a row meets a condition."""
+def meets(row: Row, condition: Condition, look: Look | None = None) -> bool:
+    """Whether a row meets a condition. look: as of ``holds``."""
     if isinstance(condition, And):
-        return all(meets(row, each) for each in condition.conditions)
+        return all(meets(row, each, look) for each in condition.conditions)
     if isinstance(condition, Or):
-        return any(meets(row, each) for each in condition.conditions)
+        return any(meets(row, each, look) for each in condition.conditions)
     if isinstance(condition, Not):
-        return not meets(row, condition.condition)
-    return holds(condition, row.get(condition.field))
+        return not meets(row, condition.condition, look)
+    if look is not None:
+        look()
+    return holds(condition, row.get(condition.field), look)
 
 
-def holds(condition: Leaf, value: Any) -> bool:
-    """Whether a condition holds for a field with this value."""
+def holds(condition: Leaf, value: Any, look: Look | None = None) -> bool:
+    """Whether a condition holds for a field with this value.
+
+    look: called before each condition on an element, of which there may be as many as the value has times those of the
+    filter; what it raises ends this.
+    """
     if not condition.path and type(value) is not list:
         return _column_holds(condition, value)
     test = _TESTS[type(condition)]
     found = values_at(value, condition.path)
-    if isinstance(condition, Size | Some):
+    if isinstance(condition, Some):
+        return any(_has_some(condition, each, look) for each in found)
+    if isinstance(condition, Size):
         return any(test(condition, each) for each in found)
     return any(test(condition, each) for one in found for each in _itself_and_elements(one))
 
@@ -304,8 +314,8 @@ def _has_size(condition: Size, value: Any) -> bool:
     return type(value) is list and len(value) == condition.count
 
 
-def _has_some(condition: Some, value: Any) -> bool:
-    return type(value) is list and any(meets({"": each}, condition.condition) for each in value)
+def _has_some(condition: Some, value: Any, look: Look | None = None) -> bool:
+    return type(value) is list and any(meets({"": each}, condition.condition, look) for each in value)
 
 
 _TESTS: dict[type, Callable[[Any, Any], bool]] = {

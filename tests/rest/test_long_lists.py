@@ -26,13 +26,14 @@ import sqlalchemy as sa
 from livecollections import Live
 from livecollections.errors import SchemaMismatch, StoreUnavailable
 from livecollections.query import Query
-from livecollections.stores import sqlite_list
+from livecollections.stores import sqlite_limit
 from livecollections.stores.base import Listing
 from livecollections.stores.spool import Rows, Spool
 from livecollections.stores.sql_query import Statement
 from livecollections.stores.sqlite import SQLiteStore
 from livecollections.stores.sqlite_connection import connect
-from livecollections.stores.sqlite_list import PIECE, SNAPSHOT
+from livecollections.stores.sqlite_limit import SNAPSHOT
+from livecollections.stores.sqlite_list import PIECE
 from tests.models import Todo
 from tests.serving import wait_until
 
@@ -236,12 +237,12 @@ async def test_others_read_and_write_while_a_list_is_read(
 async def test_a_list_that_takes_too_long_is_given_up_and_its_snapshot_let_go(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_list, "SNAPSHOT", -1.0)
-    monkeypatch.setattr(sqlite_list, "INSTRUCTIONS", 1_000)
+    monkeypatch.setattr(sqlite_limit, "SNAPSHOT", -1.0)
+    monkeypatch.setattr(sqlite_limit, "INSTRUCTIONS", 1_000)
     for _ in range(3):
         with pytest.raises(StoreUnavailable, match="ask for a part of it"):
             await store.listing(store._sources[0], Query(sort=()))
-    monkeypatch.setattr(sqlite_list, "SNAPSHOT", SNAPSHOT)
+    monkeypatch.setattr(sqlite_limit, "SNAPSHOT", SNAPSHOT)
     with closing(connect(store._path)) as shell:
         assert shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
     assert len(await all_of(await store.listing(store._sources[0], Query()))) == 12_345
@@ -251,7 +252,7 @@ async def test_a_statement_that_takes_too_long_by_itself_is_given_up(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No row has come yet, so no step has ended: a sort without an index, a filter that nothing meets."""
-    monkeypatch.setattr(sqlite_list, "SNAPSHOT", 0.05)
+    monkeypatch.setattr(sqlite_limit, "SNAPSHOT", 0.05)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0"
     with pytest.raises(StoreUnavailable, match="ask for a part of it"):
         await asyncio.wait_for(store._lists.read("things", Statement(endless), []), 10)
@@ -260,16 +261,53 @@ async def test_a_statement_that_takes_too_long_by_itself_is_given_up(
 async def test_a_filter_that_python_judges_is_given_up_too(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_list, "INSTRUCTIONS", 10**9)
+    monkeypatch.setattr(sqlite_limit, "INSTRUCTIONS", 10**9)
     asked = itertools.count()
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE live_holds(0, i)"
-    monkeypatch.setattr(store._lists, "_worked", Clock(0.1))
-    statement = Statement(endless, predicates=[lambda stored: next(asked) < 0])
+    monkeypatch.setattr(store._lists._limit, "_worked", Clock(0.1))
+    statement = Statement(endless, predicates=[lambda stored, look: next(asked) < 0])
     with pytest.raises(StoreUnavailable, match="ask for a part of it"):
         await asyncio.wait_for(store._lists.read("things", statement, []), 10)
     assert 0 < next(asked) < 30, "its time is looked at before each row"
     monkeypatch.undo()
     assert len(await all_of(await store.listing(store._sources[0], Query()))) == 12_345
+
+
+async def test_one_huge_document_is_given_up_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one row, of which Python asks each condition of each element."""
+    monkeypatch.setattr(sqlite_limit, "INSTRUCTIONS", 10**9)
+    created = await api.client.post("/api/everything", json={"text": "", "meta": {"a": list(range(2_000))}})
+    assert created.status_code == 201
+    asked = {"meta.a": {"$elemMatch": {"$not": {"$gte": 0}, "$lt": 0}}}
+    query = {"conditions": json.dumps(asked)}
+    assert (await api.client.get("/api/everything", params=query)).json() == []
+    looks = Clock(0.1)
+    monkeypatch.setattr(api.live._store._lists._limit, "_worked", looks)  # type: ignore[attr-defined]
+    is_problem(await api.client.get("/api/everything", params=query), 503)
+    assert looks() < 5, "it is given up when its time is past"
+
+
+async def test_what_is_to_be_deleted_is_looked_for_no_longer_than_a_list(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(api.path, 12_345)
+    before = api.held()
+    writer = api.live._store._writer  # type: ignore[attr-defined]
+    monkeypatch.setattr(sqlite_limit, "INSTRUCTIONS", 1_000)
+    monkeypatch.setattr(writer._limit, "_worked", Clock(0.1))
+    problem = is_problem(await api.client.delete("/api/cleared?title=nothing"), 503)
+    assert "takes more than 2 s" in problem["detail"]
+    assert api.held() == before
+    together = asyncio.gather(
+        api.client.delete("/api/cleared?title=nothing"), *(api.todo(order=number) for number in range(5))
+    )
+    refused, *created = await together
+    is_problem(refused, 503)
+    assert [each["order"] for each in created] == list(range(5)), (
+        "whoever shares its transaction is not undone"
+    )
+    monkeypatch.undo()
+    assert (await api.client.delete("/api/cleared?order=3")).json() == 1
 
 
 class Clock:
@@ -286,15 +324,15 @@ class Clock:
 async def test_a_list_may_wait_for_a_processor_but_not_for_ever(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_list, "INSTRUCTIONS", 20_000)
+    monkeypatch.setattr(sqlite_limit, "INSTRUCTIONS", 20_000)
     looks = Clock(1)
-    monkeypatch.setattr(store._lists, "_worked", looks)
+    monkeypatch.setattr(store._lists._limit, "_worked", looks)
     with pytest.raises(StoreUnavailable, match="ask for a part of it"):
         await store.listing(store._sources[0], Query())
-    monkeypatch.setattr(store._lists, "_worked", Clock(0))
-    monkeypatch.setattr(store._lists, "_clock", Clock(0.4))
+    monkeypatch.setattr(store._lists._limit, "_worked", Clock(0))
+    monkeypatch.setattr(store._lists._limit, "_clock", Clock(0.4))
     assert len(await all_of(await store.listing(store._sources[0], Query()))) == 12_345
-    monkeypatch.setattr(store._lists, "_clock", Clock(4))
+    monkeypatch.setattr(store._lists._limit, "_clock", Clock(4))
     with pytest.raises(StoreUnavailable, match="ask for a part of it"):
         await store.listing(store._sources[0], Query())
 
@@ -302,7 +340,7 @@ async def test_a_list_may_wait_for_a_processor_but_not_for_ever(
 async def test_another_error_is_told_as_what_it_is_however_late(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store._lists, "_clock", Clock(100))
+    monkeypatch.setattr(store._lists._limit, "_clock", Clock(100))
     with pytest.raises(SchemaMismatch, match="no table nowhere"):
         await store._lists.read("nowhere", Statement("SELECT * FROM nowhere"), [])
 
@@ -330,7 +368,7 @@ async def test_a_long_list_over_http_is_503_if_it_takes_too_long(
     page = await api.client.get("/api/todos?limit=5000&skip=10")
     assert [document["id"] for document in page.json()] == list(range(11, 5_011))
     assert page.links["next"]["url"] == "?limit=5000&skip=5010"
-    monkeypatch.setattr(sqlite_list, "SNAPSHOT", -1.0)
+    monkeypatch.setattr(sqlite_limit, "SNAPSHOT", -1.0)
     problem = is_problem(await api.client.get("/api/todos"), 503)
     assert "limit and skip" in problem["detail"]
 

@@ -20,10 +20,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..errors import InvalidDocument, MalformedRequest
-from ..query import And, Compare, Condition, Equal, In, Leaf, Not, Or, Text, equal, holds, instant, kind
+from ..query import And, Compare, Condition, Equal, In, Leaf, Look, Not, Or, Text, equal, holds, instant, kind
 from .sql import Field, TableSource
 
-Predicate = Callable[[Any], bool]
+Predicate = Callable[[Any, Look], bool]
 Clause = sa.ColumnElement[Any]
 
 LARGEST_INTEGER = 2**63 - 1
@@ -64,7 +64,7 @@ class Conditions:
     def asked(self, found: Field, condition: Leaf) -> Clause:
         """A condition that Python judges, by what the column is decoded to."""
         decode = found.decode
-        self.predicates.append(lambda stored: holds(condition, decode(stored)))
+        self.predicates.append(lambda stored, look: holds(condition, decode(stored), look))
         number: Clause = sa.literal_column(str(len(self.predicates) - 1))
         return sa.func.live_holds(number, found.column, type_=sa.Boolean()) == sa.literal_column("1")
 

@@ -90,10 +90,13 @@ class FileConnection(sqlite3.Connection):
 
     def holds(self, number: int, stored: Any) -> bool:
         """SQL's ``live_holds``: SQLite's machine looks at no clock while Python judges."""
+        self._look()
+        return self._predicates[number](stored, self._look)
+
+    def _look(self) -> None:
         if self._is_past is not None and self._is_past():
             self.was_stopped = True
             raise TimeoutError
-        return self._predicates[number](stored)
 
     def hasten(self) -> None:
         """Wait half a second more at most."""

@@ -1,15 +1,12 @@
 """Lists: rows of one snapshot, put aside before anybody reads them.
 
 Three rules. A list is read on a connection and in a lane of its own, in one transaction, which ends before the list is
-given out. That takes two seconds of a processor at most, and ten by the clock where others have it: who needs longer
-is refused, since what is not let go keeps the file's write-ahead log from being cleared. Of the rows no more than a
-pile is in memory. It knows no HTTP.
+given out. That takes no longer than ``Limit`` says. Of the rows no more than a pile is in memory. It knows no HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,20 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..change import Row
-from ..errors import StoreUnavailable
 from ..query import Query
 from .base import Count, Listing, Run
 from .spool import Spool
 from .sql import Field, TableSource, decode_row
 from .sql_query import Statement, select_count, select_distinct, select_rows, sorted_by
 from .sqlite_connection import FileConnection, is_broken_text, lenient, transaction
+from .sqlite_limit import Limit
 
-SNAPSHOT = 2.0
-"""Seconds of its thread's processor that a list may be read for."""
-LONGEST = 10.0
-"""Seconds by the clock, on a machine that has no processor for it, or waits for its disk."""
-INSTRUCTIONS = 50_000
-"""Of SQLite's machine, between two looks at the clocks."""
 PILE = 100
 """Rows that are read at a time, however wide they are."""
 PIECE = 256 * 1024
@@ -52,16 +43,14 @@ class Lists:
         version: Callable[[FileConnection, str], str],
         run: Run,
         dialect: Dialect,
-        clock: Callable[[], float] = lambda: time.monotonic(),
-        worked: Callable[[], float] = lambda: time.thread_time(),
+        limit: Limit | None = None,
     ) -> None:
         self._connection = connection
         self._head = head
         self._version = version
         self._run = run
         self._dialect = dialect
-        self._clock = clock
-        self._worked = worked
+        self._limit = limit or Limit()
 
     async def rows(self, source: TableSource, query: Query) -> Listing:
         """The rows of a query. Raises StoreUnavailable."""
@@ -133,26 +122,15 @@ class Lists:
             return self._snapshot(source, statement, spool, limit)
 
     def _snapshot(self, source: str, statement: Statement, spool: Spool, limit: int | None) -> Cut:
-        work, deadline = self._worked() + SNAPSHOT, self._clock() + LONGEST
-        self._connection.bound(lambda: self._worked() > work or self._clock() > deadline, INSTRUCTIONS)
-        try:
-            with transaction(self._connection) as connection:
-                cut = Cut(self._head(connection), self._version(connection, source))
-                cursor = connection.run(statement)
-                while rows := cursor.fetchmany(PILE):
-                    cut.more = limit is not None and spool.count + len(rows) > limit
-                    if kept := rows[: limit - spool.count] if limit is not None and cut.more else rows:
-                        cut.last = kept[-1]
-                        spool.put(kept)
-            return cut
-        except Exception as error:
-            if not self._connection.was_stopped and not _is_interrupt(error.__cause__):
-                raise
-            raise StoreUnavailable(
-                f"this list takes more than {SNAPSHOT:g} s to read: ask for a part of it, with limit and skip"
-            ) from error
-        finally:
-            self._connection.bound(None)
+        with self._limit.on(self._connection), transaction(self._connection) as connection:
+            cut = Cut(self._head(connection), self._version(connection, source))
+            cursor = connection.run(statement)
+            while rows := cursor.fetchmany(PILE):
+                cut.more = limit is not None and spool.count + len(rows) > limit
+                if kept := rows[: limit - spool.count] if limit is not None and cut.more else rows:
+                    cut.last = kept[-1]
+                    spool.put(kept)
+        return cut
 
 
 @dataclass(slots=True)
@@ -194,10 +172,6 @@ class SpooledList(Listing):
 
     def close(self) -> None:
         self._spool.close()
-
-
-def _is_interrupt(error: BaseException | None) -> bool:
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT"
 
 
 def _abandon(reading: asyncio.Future[SpooledList]) -> None:

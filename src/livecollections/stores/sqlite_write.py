@@ -2,7 +2,8 @@
 
 Three rules. The answer is the row re-read by its key after the last trigger, and the highest seq then, before the
 next writer's savepoint. What one write does wrong undoes that one alone. A transaction that can't stand as a whole
-is undone, and each of its writes gets one of its own; so ``Write.change`` may run twice.
+is undone, and each of its writes gets one of its own; so ``Write.change`` may run twice. A query whose rows are to be
+written is read no longer than a list.
 This module blocks; it knows no thread and no event loop.
 """
 
@@ -23,6 +24,7 @@ from .base import Bulk, Idempotency, Sweep, Write, Written
 from .sql import Expression, TableSource, decode_row, encode_values, table_source
 from .sql_query import select_rows
 from .sqlite_connection import FileConnection, is_broken_text, lenient, translated
+from .sqlite_limit import Limit
 from .sqlite_log import ChangeLog, Images, Undecodable, layouts, place_of
 from .sqlite_schema import Table, quote
 from .sqlite_triggers import fields, image, of
@@ -83,6 +85,7 @@ class Writer:
         shape: Callable[[TableSource, sqlite3.Connection], Shape],
         dialect: Dialect,
         clock: Callable[[], float] = lambda: time.time(),
+        limit: Limit | None = None,
     ) -> None:
         self._connection = connection
         self._log = log
@@ -90,6 +93,7 @@ class Writer:
         self._shape = shape
         self._dialect = dialect
         self._clock = clock
+        self._limit = limit or Limit()
 
     def perform(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Do the jobs in order; the answer has one outcome for each, in that order."""
@@ -273,7 +277,8 @@ class Writer:
 
     def _swept(self, sweep: Sweep) -> tuple[list[Row], list[Write]]:
         source = table_source(sweep.source)
-        stored = self._connection.run(select_rows(source, sweep.query, self._dialect)).fetchall()
+        with self._limit.on(self._connection):
+            stored = self._connection.run(select_rows(source, sweep.query, self._dialect)).fetchall()
         rows = [decode_row(source.shown, row) for row in stored]
         writes = [
             Write(
