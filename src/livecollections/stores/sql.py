@@ -1,7 +1,7 @@
 """What SQL stores share: reading mapped classes, codecs, and defaults.
 
 Two rules. One decoding serves SELECTs and the log's images, so that GET equals push; it never raises: what a
-type can't convert is given as stored. Encoding refuses with InvalidDocument what a column can't take.
+type can't convert is given as stored. Encoding refuses with InvalidDocument what a column can't take, or would alter.
 This module knows SQLAlchemy's tables and types, and no connection.
 """
 
@@ -12,6 +12,7 @@ import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -190,13 +191,13 @@ def _python_type(column: sa.Column[Any]) -> Any:
 def _field(attribute: str, column: sa.Column[Any], dialect: Dialect) -> Field:
     implementation = column.type.dialect_impl(dialect)
     process = implementation.result_processor(dialect, None)
-    return Field(
-        attribute,
-        column,
-        _decoder(process, _python_type(column) is bytes, isinstance(column.type, sa.JSON)),
-        _encoder(attribute, _without_offset(implementation, implementation.bind_processor(dialect), dialect)),
-        process is None,
+    decode = _decoder(process, _python_type(column) is bytes, isinstance(column.type, sa.JSON))
+    encode = _encoder(
+        attribute, _without_offset(implementation, implementation.bind_processor(dialect), dialect)
     )
+    if isinstance(column.type, sa.Numeric) and process is not None:
+        encode = _exactly(attribute, encode, decode)
+    return Field(attribute, column, decode, encode, process is None)
 
 
 def _without_offset(implementation: Any, process: Codec | None, dialect: Dialect) -> Codec | None:
@@ -211,6 +212,18 @@ def _without_offset(implementation: Any, process: Codec | None, dialect: Dialect
         return process(value) if process else value
 
     return encode
+
+
+def _exactly(attribute: str, encode: Codec, decode: Codec) -> Codec:
+    """A number for a column that keeps a double, and shows so many digits of it: no other one may come back."""
+
+    def exact(value: Any) -> Any:
+        stored = encode(value)
+        if isinstance(value, Decimal | int) and decode(stored) != value:
+            raise refused(attribute, "has more digits than this column keeps exactly")
+        return stored
+
+    return exact
 
 
 class Misfit(str):
