@@ -30,6 +30,14 @@ def selected(resource: Resource, text: str) -> Resource:
     return _showing(resource, frozenset((only | key if only else set(known)) - without))
 
 
+def addressed(resource: Resource) -> Resource:
+    """A resource whose documents show what they are told apart and named by, and no more."""
+    named = {*resource.source.key, *resource.address}
+    return _showing(
+        resource, frozenset(n for n, field in resource.fields.items() if field.attribute in named)
+    )
+
+
 def _showing(resource: Resource, names: frozenset[str]) -> Resource:
     whole = resource.document
 

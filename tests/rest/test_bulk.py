@@ -170,7 +170,7 @@ async def test_a_client_may_want_no_document_back(api: Api) -> None:
     assert created.headers["location"] == "/api/todos/1"
     assert created.headers["content-length"] == "0"
     several = await api.client.post("/api/todos", json=titled("b", "c"), headers=MINIMAL)
-    assert (several.status_code, several.content) == (201, b"")
+    assert (several.status_code, several.json()) == (201, [{"id": 2}, {"id": 3}])
     put = await api.client.put("/api/todos/1", json={"title": "b"}, headers=MINIMAL)
     patched = await api.client.patch("/api/todos/1", json={"title": "c"}, headers=MINIMAL)
     for answer in (put, patched):
@@ -182,6 +182,18 @@ async def test_a_client_may_want_no_document_back(api: Api) -> None:
     assert created.headers["etag"]
     assert patched.headers["etag"] == (await api.client.get("/api/todos/1")).headers["etag"]
     assert "etag" not in put.headers, "it would be taken for that of what was sent"
+
+
+async def test_several_are_told_what_they_are_named_by_in_any_format(api: Api) -> None:
+    body = [{"isbn": "1", "title": "a"}, {"isbn": "2", "title": "b/c"}]
+    answer = await api.client.post("/api/titles", json=body, headers={**MINIMAL, "Accept": "text/csv"})
+    assert answer.text.split() == ["isbn,title", "1,a", "2,b/c"]
+    seats = [{"row": "a", "place": 1}, {"row": "b", "place": 2}]
+    assert (await api.client.post("/api/seats", json=seats, headers=MINIMAL)).json() == seats
+    repeated = {**MINIMAL, "Idempotency-Key": "k"}
+    first = await api.client.post("/api/todos", json=titled("a", "b"), headers=repeated)
+    again = await api.client.post("/api/todos", json=titled("a", "b"), headers=repeated)
+    assert first.json() == again.json() == [{"id": 1}, {"id": 2}]
 
 
 async def test_which_preference_counts(api: Api) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..operators import OPERATORS
 from ..resource import Resource
+from ..selection import addressed
 from .examples import exemplified
 from .schemas import Schema, Schemas, input_schema, read_schema, relationships, text_schema
 from .searches import (
@@ -88,7 +89,7 @@ _IF_MATCH = {
 _PREFER = {
     "name": "Prefer",
     "in": "header",
-    "description": "return=minimal: without the document.",
+    "description": "return=minimal: without the document; of several, with what they are named by alone.",
     "schema": {"type": "string"},
 }
 _SINCE = query_parameter(
@@ -263,7 +264,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
                 "201": {
                     **whole,
                     "headers": {**marked, **_LOCATION, **_APPLIED},
-                    "content": _formats(_one_or_several(shown)),
+                    "content": _formats(_one_or_several(shown, _named(resource))),
                 },
                 **given_away,
             },
@@ -374,8 +375,20 @@ def _offered(resource: Resource, operations: dict[str, Schema]) -> Schema:
     return {verb.lower(): each for verb, each in operations.items() if verb in resource.methods}
 
 
-def _one_or_several(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
+def _one_or_several(one: Schema, *each: Schema) -> Schema:
+    several = [{"type": "array", "items": schema, "minItems": 1} for schema in (one, *each)]
+    return {"anyOf": [one, *several]}
+
+
+def _named(resource: Resource) -> Schema:
+    """What a document is named by, without the rest."""
+    names = addressed(resource).fields
+    return {
+        "type": "object",
+        "description": "With return=minimal.",
+        "required": [*names],
+        "maxProperties": len(names),
+    }
 
 
 def _json(schema: Schema) -> Schema:

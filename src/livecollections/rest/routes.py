@@ -19,6 +19,7 @@ from ..hooks import Operation
 from ..parameters import of_body, parse, shown_of
 from ..query import Equal, Query
 from ..resource import Resource
+from ..selection import addressed
 from ..stores.base import Idempotency, Snapshot, Store, Write, Written
 from ..view import Views
 from .answer import NO_CACHE, Answer, Header, problem, problem_of
@@ -254,10 +255,10 @@ class Collection(Endpoint):
         headers = [NO_CACHE, *seq_headers(written[0])]
         if not all(view.holds(each.row) for each in written):
             return Answer(204, headers=headers)
-        if is_minimal(request.headers):
-            return Answer(201, headers=[*headers, APPLIED])
-        form = format_of(request.headers)
-        return Answer(201, form.whole(view.documents(each.row for each in written)), headers, form.type)
+        shown, form = view, format_of(request.headers)
+        if is_minimal(request.headers):  # one Location can't name several
+            shown, headers = addressed(view), [*headers, APPLIED]
+        return Answer(201, form.whole(shown.documents(each.row for each in written)), headers, form.type)
 
     async def _delete_all(self, request: Request, view: Resource) -> Answer:
         query, origin = parse(view, request.parameters()), request.origin
