@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 from starlette.routing import BaseRoute, Match, Route
 
 from livecollections.paths import ROUTE, Paths
-from livecollections.rest.routes import ResourceRoute
+from livecollections.rest.route import ResourceRoute
 
 RESOURCES = ("/api/todos", "/api", "/api/todos/old", "/api/x/y", "/weird (1)/[a]")
 
@@ -18,10 +17,9 @@ async def nowhere(scope: Any, receive: Any, send: Any) -> None: ...
 
 
 def pair(path: str) -> tuple[BaseRoute, BaseRoute]:
-    found = re.escape(path)
     return (
-        ResourceRoute(path, nowhere, rf"^{found}/?\Z", path),
-        ResourceRoute(f"{path}/{{key}}", nowhere, rf"(?s)^{found}/(?P<key>.+)\Z", f"{path} key"),
+        ResourceRoute(path, nowhere, path, is_list=True),
+        ResourceRoute(f"{path}/{{key}}", nowhere, f"{path} key", is_list=False),
     )
 
 
@@ -65,6 +63,38 @@ def test_the_route_that_is_looked_up_is_the_first_that_serves_the_path(asked: di
     match, child = paths.match(asked)
     assert child.get(ROUTE) is (wanted or partial)
     assert match is (Match.FULL if wanted else Match.PARTIAL if partial else Match.NONE)
+
+
+ROOM = "/api/r-{room}/lines"
+SLASHED = {"room": "a/b", "key": "c/d"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "values"),
+    [
+        (scope("/api/r-hall/lines/7"), {"room": "hall", "key": "7"}),
+        (scope("/api/r-a b/lines/7//", raw="/api/r-a%20b/lines/7//"), {"room": "a b", "key": "7"}),
+        (scope("/api/r-a/b/lines/c/d", raw="/api/r-a%2Fb/lines/c%2fd"), SLASHED),
+        (scope("/api/r-a/b/lines/c/d", raw="/%61pi/r-a%2Fb/lines/c%2Fd?x=%2F"), SLASHED),
+        (scope("/in/api/r-a/b/lines/c/d", "/in", "/in/api/r-a%2Fb/lines/c%2Fd"), SLASHED),
+        (scope("/in/api/r-a/b/lines/c/d", "/in", "/api/r-a%2Fb/lines/c%2Fd"), SLASHED),
+        (scope("/api/r-x/lines/7", raw="/old/r-a%2Fb/7"), {"room": "x", "key": "7"}),
+        (scope("/api/r-\n/lines//", raw="/api/r-%0A/lines/%2F"), {"room": "\n", "key": "/"}),
+        (scope("/api/r-/lines/7"), None),
+        (scope("/api/r-a/b/lines/7"), None),
+        (scope("/api/r-a/lines/c/d"), None),
+        (scope("/api/r-a/lines/"), None),
+        (scope("/api/r-a/lines//7"), None),
+        (scope("/api/r-a/lines/7", raw="/api%2Fr-a/lines/7"), None),
+    ],
+)
+def test_a_slash_that_is_percent_encoded_is_part_of_a_value(
+    asked: dict[str, Any], values: dict[str, str] | None
+) -> None:
+    _, document = pair(ROOM)
+    match, child = document.matches(asked)
+    assert child.get("path_params") == values
+    assert (match is Match.FULL) == (values is not None)
 
 
 @pytest.mark.parametrize("path", ["/api/r{last}", "/api/r{last}/7", "/live", "/nothing"])

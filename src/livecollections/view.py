@@ -65,7 +65,7 @@ class Views:
     def of(self, user: Any, texts: Mapping[str, str]) -> Resource:
         """What a user has.
 
-        texts: the values in the URL, percent-encoded.
+        texts: the values in the URL.
         Raises DocumentNotFound, and RequestRefused for one who has no partition.
         """
         whole = self._of(user)

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from livecollections import Live, LiveClient, LiveCollection
+from livecollections.collection.client import _channel as channel_of
 from livecollections.errors import RequestRefused
 from tests.node import Node, running
 from tests.serving import served, wait_until
 
-from .conftest import Sheet, User, Users, now, sql
+from .conftest import Line, Sheet, User, Users, now, sql
 
 PROGRAM = Path(__file__).parent / "two_users.js"
 SHEETS, PLANS = "/api/sheets", "/api/plans"
@@ -38,6 +39,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Served]:
     path, users = tmp_path / "collections.db", Users()
     live = Live(f"sqlite:///{path}", synchronous="NORMAL", authenticate=users)
     live.add_resource(SHEETS, Sheet, partition="owner", by=lambda user: user.id)
+    live.add_resource("/api/rooms/{room}/lines", Line, by=lambda user: user.rooms)
     live.add_resource(PLANS, Sheet, hidden={"secret": lambda user: not user.is_boss})
     async with served(live.app) as address:
         yield Served(live, address, path, users)
@@ -45,6 +47,28 @@ async def site(tmp_path: Path) -> AsyncIterator[Served]:
 
 def titles(collection: LiveCollection[Any]) -> list[str]:
     return [document["title"] for document in collection]
+
+
+def test_the_channel_of_a_url_is_its_path_in_bayeux_characters() -> None:
+    urls = {
+        "/api/todos": "/api/todos",
+        "/s.t/ü%20x": "/s~2Et/~C3~BC~20x",
+        "/a/~b!(c)$@-_": "/a/~b!(c)$@-_",
+        "/rooms/a%2Fb/lines": "/rooms/a~2Fb/lines",
+        "/rooms/a%2F": "/rooms/a~2F",
+    }
+    assert {url: channel_of(url) for url in urls} == urls
+
+
+async def test_a_nested_value_with_a_slash_is_collected(site: Served) -> None:
+    site.users.by_token["ann"].rooms = ("a/b",)
+    async with site.client("ann") as ann, ann.collection("/api/rooms/a%2Fb/lines") as lines:
+        assert lines._replica.channel == "/api/rooms/a~2Fb/lines"
+        site.sql("INSERT INTO policy_line (id, room, text) VALUES (1, 'a/b', 'one'), (2, 'a', 'other')")
+        await wait_until(lambda: len(lines) == 1)
+        made = await lines.create({"text": "two"})
+        await lines.update(made["id"], text="three")
+        assert [document["text"] for document in lines] == ["one", "three"]
 
 
 @pytest.mark.parametrize("transport", ["websocket", "long-polling"])

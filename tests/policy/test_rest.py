@@ -326,6 +326,34 @@ async def test_a_nested_resource_is_cut_by_its_url(make: Make) -> None:
         assert (await ann.get("/api/rooms/cellar/lines")).status_code == 403
 
 
+async def test_a_nested_value_may_have_a_slash_in_it(make: Make) -> None:
+    site = await make(nested)
+    site.users.by_token["ann"].rooms = ("a/b", "a")
+    async with site.client("ann") as ann:
+        url = "/api/rooms/a%2Fb/lines"
+        made = await ann.post(url, json={"text": "hi"})
+        assert made.json() == {"id": 1, "room": "a/b", "text": "hi"}
+        assert made.headers["location"] == f"{url}/1"
+        listed = await ann.get(f"{url}?limit=1")
+        assert listed.json() == [made.json()]
+        assert listed.links["search"]["url"] == url
+        assert listed.headers["live-signal"] == "/api/rooms/a~2Fb/lines"
+        assert (await ann.get(url)).headers["live-channel"] == "/api/rooms/a~2Fb/lines"
+        one = await ann.get(f"{url}/1")
+        assert (one.json(), one.links["collection"]["url"], one.links["self"]["url"]) == (
+            made.json(), url, f"{url}/1"
+        )  # fmt: skip
+        put = await ann.put(f"{url}/1", json={"text": "ho"})
+        assert put.headers["content-location"] == f"{url}/1"
+        assert (await ann.get("/api/rooms/a/b/lines")).status_code == 404
+        assert (await ann.get("/api/rooms/a/lines")).json() == []
+        assert (await ann.delete(f"{url}/1")).status_code == 204
+        hers = await site.hear("ann")
+        assert (await hers.subscribe("/api/rooms/a~2Fb/lines"))["successful"]
+        site.sql("INSERT INTO policy_line (room, text) VALUES ('a/b', 'by a shell')")
+        assert (await hers.next())["body"]["text"] == "by a shell"
+
+
 async def test_a_cookies_user_writes_from_pages_of_ours_only(make: Make) -> None:
     site = await make(partitioned, allowed_origins=["https://app.example"])
     async with site.client(cookies={"user": "ann"}) as ann:

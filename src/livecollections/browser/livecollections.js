@@ -919,10 +919,10 @@
     if (!url) return null;
     let path = String(url).replace(/[?#].*$/, '').replace(/^([a-z][a-z0-9+.-]*:)?\/\/[^\/]*/i, '');
     if (path[0] !== '/') path = root.location && root.location.href ? new URL(path, root.location.href).pathname : `/${path}`;
-    path = attempt(() => decodeURIComponent(path)) || path;
     const hex = (byte) => `~${byte.toString(16).toUpperCase().padStart(2, '0')}`;
     const coded = (character) => [...new TextEncoder().encode(character)].map(hex).join('');
-    return path.replace(/\/+$/, '').replace(/[^A-Za-z0-9\-_!~()$@\/]/gu, coded);
+    const part = (text) => (attempt(() => decodeURIComponent(text)) || text).replace(/[^A-Za-z0-9\-_!~()$@]/gu, coded);
+    return path.replace(/\/+$/, '').split('/').map(part).join('/');
   };
 
   // ## LiveCollection

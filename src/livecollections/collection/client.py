@@ -63,7 +63,7 @@ class LiveClient:
         if not isinstance(faye, str) or not (faye.startswith("/") or "://" in faye):
             raise ConfigurationError(f"faye: a path such as '/faye', or a URL, is expected, not {faye!r}")
         self._url = url.rstrip("/")
-        self._prefix = unquote(parts.path.rstrip("/"))
+        self._prefix = parts.path.rstrip("/")
         self._headers = headers or {}
         self._timeout = timeout
         self._patience = patience
@@ -177,7 +177,7 @@ class LiveClient:
             bare,
             self._bayeux,
             Rest(self._http, bare, wanted, self._headers),
-            Replica(escape(self._prefix + unquote(bare)), form.keys, is_signal=bool(wanted)),
+            Replica(_channel(self._prefix + bare), form.keys, is_signal=bool(wanted)),
             form,
             optimistic=optimistic,
             timeout=self._timeout,
@@ -185,3 +185,8 @@ class LiveClient:
         )
         self._collections[made] = None
         return made
+
+
+def _channel(path: str) -> str:
+    """The channel of a URL's path, until the server names it. What is percent-encoded is part of its segment."""
+    return "/".join(escape(unquote(each) + "x")[:-1].replace("/", "~2F") for each in path.split("/"))

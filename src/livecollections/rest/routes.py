@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..bayeux.asgi import Server
@@ -37,6 +37,7 @@ from .preconditions import Preconditions, document_tag
 from .preference import APPLIED, is_minimal
 from .reading import read_list, seq_headers
 from .request import ClientGone, Request, as_document, read_json
+from .route import ResourceRoute
 from .stream import EventStream, is_asked_for, open_stream
 
 BODY_LIMIT = 1024 * 1024
@@ -51,8 +52,6 @@ RELEASE = "live.release"
 
 ALLOW = "live.allow"
 """Where the scope of what is asked at ``/search`` bears the methods that there are."""
-
-_VALUE = re.compile(r"\\\{(\w+)\\\}")
 
 
 def routes(
@@ -77,29 +76,10 @@ def routes(
     collection, document = Collection(*shared), Document(*shared)
     below = DocumentOrSearch(collection, document, cors)
     name = re.sub(r"\W+", "_", path.strip("/"))
-    pattern = _VALUE.sub(r"(?P<\1>[^/]+)", re.escape(path))
     return [
-        ResourceRoute(path, collection, rf"^{pattern}/?\Z", name),
-        ResourceRoute(f"{path}/{{key}}", below, rf"(?s)^{pattern}/(?P<key>.+)\Z", f"{name}_key"),
+        ResourceRoute(path, collection, name, is_list=True),
+        ResourceRoute(f"{path}/{{key}}", below, f"{name}_key", is_list=False),
     ]
-
-
-class ResourceRoute(Route):
-    """A path that tolerates a trailing slash, and a key with a slash in it if that is percent-encoded."""
-
-    def __init__(self, path: str, endpoint: ASGIApp, pattern: str, name: str) -> None:
-        super().__init__(path, endpoint, name=name, include_in_schema=False)
-        self.path_regex = re.compile(pattern)
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """As any route; a path with more segments, or with an empty one for the key, is somebody else's."""
-        match, child = super().matches(scope)
-        key = child.get("path_params", {}).get("key", "")
-        if match is Match.FULL and "/" in key:
-            raw = scope.get("raw_path", b"").partition(b"?")[0]
-            if raw.rstrip(b"/").count(b"/") != scope["path"].count("/") - key.count("/"):
-                return Match.NONE, {}
-        return match, child
 
 
 Handler = Callable[[Request, Resource], Awaitable[Answer | LongAnswer | EventStream]]

@@ -91,7 +91,8 @@ it('withCredentials goes with the requests', async () => {
 it('the channel of a URL is its path, in Bayeux’ characters', async () => {
   const urls = {
     '/api/todos/': '/api/todos', 'http://host:80/a/b?c=d#e': '/a/b', 'rows': '/rows',
-    '/s.t/ü%20x': '/s~2Et/~C3~BC~20x', '/a/~b!(c)$@-_': '/a/~b!(c)$@-_'
+    '/s.t/ü%20x': '/s~2Et/~C3~BC~20x', '/a/~b!(c)$@-_': '/a/~b!(c)$@-_',
+    '/rooms/a%2Fb/lines': '/rooms/a~2Fb/lines', '/rooms/a%2F/': '/rooms/a~2F'
   };
   for (const [url, channel] of Object.entries(urls)) {
     const client = fake();
