@@ -1,12 +1,15 @@
 """Formats: documents as JSON, as NDJSON (one on each line), as CSV (RFC 4180, with a line of names).
 
 A list is made part by part, whatever its format. In CSV null is an empty cell, and what is no text is written as JSON.
+A text that a spreadsheet would take for a formula has an apostrophe before it, as has one that begins with an
+apostrophe, so that whoever reads the cell by a program gets the text back.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +18,10 @@ import orjson
 
 from ..errors import NotAcceptable
 from .accept import best
+
+_FORMULA = re.compile("['=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""What formulas begin with, in their wide forms too, and what stands before a text that does."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 Documents = Sequence[Mapping[str, Any]]
 Names = Collection[str]
@@ -58,7 +65,9 @@ def _csv(rows: Sequence[Names]) -> bytes:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    if not isinstance(value, str):
+        return orjson.dumps(value).decode()
+    return f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
 
 
 JSON = Format(
