@@ -223,6 +223,22 @@ async def test_a_list_is_sent_again_when_what_it_refers_to_has_changed(books: Li
     assert (answer.status_code, answer.json()[0]["writer"]["name"]) == (200, "Eve")
 
 
+@pytest.mark.parametrize("path", ["/api/volumes", "/api/volumes?limit=1", "/api/volumes/1"])
+async def test_head_reads_nothing_of_what_is_referred_to(books: Library, path: str) -> None:
+    asked = {"populate": "writer.country"}
+    whole = await books.client.get(path, params={**httpx.URL(path).params, **asked})
+    books.statements.clear()
+    head = await books.client.head(path, params={**httpx.URL(path).params, **asked})
+    assert (head.status_code, head.content) == (200, b"")
+    assert [each for each in books.reads if "populate_volume" not in each] == []
+    same = ("live-seq", "live-signal", "link", "content-type", "vary", "cache-control")
+    assert {name: head.headers.get(name) for name in same} == {name: whole.headers.get(name) for name in same}
+    assert "etag" not in head.headers
+    known = {"If-None-Match": whole.headers["etag"]}
+    again = await books.client.head(path, params={**httpx.URL(path).params, **asked}, headers=known)
+    assert (again.status_code, again.headers["etag"]) == (304, whole.headers["etag"])
+
+
 async def test_a_list_says_that_it_is_no_whole_and_where_it_goes_on(
     books: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:

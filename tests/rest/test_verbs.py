@@ -19,6 +19,8 @@ from starlette.routing import Mount
 from livecollections import Live
 from livecollections.resource import Resource
 from livecollections.rest import answer
+from livecollections.rest.formats import Format
+from livecollections.stores.sqlite_list import Lists
 from tests.models import Todo
 from tests.rest.conftest import Api, is_problem
 from tests.serving import wait_until
@@ -122,9 +124,35 @@ async def test_head_is_get_without_a_body(api: Api) -> None:
         got, head = await api.client.get(f"/api/todos{path}"), await api.client.head(f"/api/todos{path}")
         assert head.status_code == 200
         assert head.content == b""
-        # The length of a list is known only to who makes it.
-        made = {} if path == "/1" else {"content-length": got.headers["content-length"]}
-        assert {**head.headers, **made} == dict(got.headers)
+        # The length is known only to who makes it.
+        assert {**head.headers, "content-length": got.headers["content-length"]} == dict(got.headers)
+
+
+async def test_head_makes_no_form_of_a_document(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await api.todo()
+    csv = {"Accept": "text/csv"}
+    tag = (await api.client.get("/api/todos/1", headers=csv)).headers["etag"]
+    monkeypatch.delattr(Format, "whole")
+    head = await api.client.head("/api/todos/1", headers=csv)
+    assert (head.status_code, head.headers["etag"]) == (200, tag)
+    assert head.headers["content-type"].startswith("text/csv")
+    assert (await api.client.get("/api/todos/1", headers=csv)).status_code == 500
+
+
+@pytest.mark.parametrize("query", ["distinct=title", "count=true", "distinct=title&title=milk"])
+async def test_head_reads_neither_values_nor_a_number(
+    api: Api, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    await api.todo()
+    url = f"/api/todos?{query}"
+    got = await api.client.get(url)
+    for read in ("distinct", "count"):
+        monkeypatch.setattr(Lists, read, None)
+    head = await api.client.head(url)
+    assert (head.status_code, head.content) == (200, b"")
+    assert {**head.headers, "content-length": got.headers["content-length"]} == dict(got.headers)
+    assert (await api.client.head(url, headers={"If-None-Match": got.headers["etag"]})).status_code == 304
+    assert (await api.client.get(url)).status_code == 500
 
 
 async def test_head_shows_no_row_of_a_list(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

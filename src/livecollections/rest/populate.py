@@ -22,14 +22,14 @@ from ..parameters import asked_of
 from ..query import And, Condition, Equal, In, Or, Order, Query
 from ..resource import Resource
 from ..source import Relation
-from ..stores.base import Store
+from ..stores.base import Listing, Store
 from ..view import Views
 from .answer import Answer
-from .formats import format_of
+from .formats import Format, format_of
 from .links import of_list
 from .portion import portion
 from .preconditions import Preconditions, document_tag
-from .reading import list_headers, total_of
+from .reading import list_headers, total_of, window
 from .request import Request
 
 DEEPEST = 3
@@ -175,7 +175,8 @@ async def read_populated(
 ) -> Answer:
     """The answer that is a list of populated documents. parameters: the others. Raises MalformedRequest.
 
-    It is no whole, and its tag is one of what it shows: what is referred to changes unheard of by this table.
+    It is no whole, and its tag is one of what it shows (so HEAD, for which that is not read, has none): what is referred
+    to changes unheard of by this table.
     """
     form, asked = format_of(request.headers), asked_of(view, parameters)
     if asked.count or asked.distinct is not None:
@@ -183,25 +184,32 @@ async def read_populated(
     query = asked.query
     most = AT_ONCE if query.limit is None else min(query.limit, AT_ONCE)
     asked = replace(asked, query=replace(query, limit=most), is_whole=False)
-    part = portion(store, view)
-    found = await part.listing(view.source, asked.query)
-    rows: list[Row] = []
+    part, conditions = portion(store, view), Preconditions(request.headers)
+    is_head = request.method == "HEAD" and not conditions
+    found = await part.listing(view.source, window(asked.query) if is_head else asked.query)
     try:
-        while piece := await found.piece():
-            rows += piece
+        body = None if is_head else await _body(asked.shown, store, found, populations, form)
     finally:
         found.close()
-    documents = asked.shown.documents(rows)
-    await populate(store, rows, documents, populations)
-    names = [*asked.shown.fields, *sorted(asked.shown.computed), *(each.name for each in populations)]
-    body = form.start(names) + form.part(documents, names) + form.end
-    tag = document_tag(body)
+    tag = None if body is None else document_tag(body)
     headers = list_headers(asked, found, tag, view)
     total = await total_of(view, part, asked) if asked.is_paged else None
     headers.append((b"link", of_list(request, asked, found, total)))
-    if Preconditions(request.headers).are_unchanged(tag):
+    if tag is not None and conditions.are_unchanged(tag):
         return Answer(304, headers=headers)
     return Answer(200, body, headers, form.type)
+
+
+async def _body(
+    shown: Resource, store: Store, found: Listing, populations: Sequence[Population], form: Format
+) -> bytes:
+    rows: list[Row] = []
+    while piece := await found.piece():
+        rows += piece
+    documents = shown.documents(rows)
+    await populate(store, rows, documents, populations)
+    names = [*shown.fields, *sorted(shown.computed), *(each.name for each in populations)]
+    return form.start(names) + form.part(documents, names) + form.end
 
 
 async def populate(

@@ -45,19 +45,22 @@ async def read_list(
     if asked.count or asked.distinct is not None:
         form = JSON  # whatever is wanted of documents
     identity = Identity(view, request.query + b"\0" + body if body else request.query, form)
-    conditions = Preconditions(request.headers)
-    if conditions:
+    conditions, is_head = Preconditions(request.headers), request.method == "HEAD"
+    is_summary = asked.count or asked.distinct is not None
+    if conditions or (is_head and is_summary):
         state = await store.listing(view.source, Query(limit=0))
+        headers = identity.headers(asked, state)
         if (tag := identity.tag(state)) and conditions.are_unchanged(tag):
-            return Answer(304, headers=identity.headers(asked, state))
+            return Answer(304, headers=headers)
+        if is_head and is_summary:
+            return Answer(200, None, headers, form.type)
     if asked.count:
         counted = await store.count(view.source, asked.query)
         return Answer(200, str(counted.number).encode(), identity.headers(asked, counted))
     if asked.distinct is not None:
         found, values = await _values(view, store, asked.query, *asked.distinct)
         return Answer(200, orjson.dumps(values), identity.headers(asked, found))
-    is_head = request.method == "HEAD"
-    found = await store.listing(view.source, _window(asked.query, is_head))
+    found = await store.listing(view.source, window(asked.query) if is_head else asked.query)
     try:
         if asked.is_whole and asked.query.limit and found.more and place_of(asked, found) is None:
             # What moves between pages by number is met by none of them.
@@ -116,10 +119,10 @@ def _elements(whole: Any, path: Path) -> Iterator[Any]:
             yield value
 
 
-def _window(query: Query, is_head: bool) -> Query:
-    """What is read of a list: HEAD needs only the last of the page, and whether there is more."""
-    if not is_head or not query.limit:
-        return replace(query, limit=0) if is_head else query
+def window(query: Query) -> Query:
+    """What is read of a list for HEAD: the last of the page, and whether there is more."""
+    if not query.limit:
+        return replace(query, limit=0)
     return replace(query, skip=query.skip + query.limit - 1, limit=1)
 
 

@@ -324,13 +324,17 @@ class Document(Endpoint):
         found = await self._found(request, view)
         if not found.rows:
             return problem(404, "Not Found", view.not_found().detail, headers=seq_headers(found))
+        headers = [NO_CACHE, (b"link", of_document(request.path)), *seq_headers(found)]
+        conditions, is_head = Preconditions(request.headers), request.method == "HEAD"
+        if is_head and populations and not conditions:  # its tag is one of what would have to be read
+            return Answer(200, None, headers, form.type)
         documents = shown.documents(found.rows)
         await populate(self._store, found.rows, documents, populations)
-        body, tag = _represented(documents[0], form)
-        links = (b"link", of_document(request.path))
-        headers = [NO_CACHE, (b"etag", tag), links, *seq_headers(found)]
-        if Preconditions(request.headers).are_unchanged(tag):
+        whole = orjson.dumps(documents[0])
+        headers.append((b"etag", tag := document_tag(whole, form)))
+        if conditions.are_unchanged(tag):
             return Answer(304, headers=headers)
+        body = None if is_head else whole if form is JSON else form.whole(documents)
         return Answer(200, body, headers, form.type)
 
     async def _stream(self, request: Request, view: Resource) -> EventStream:
