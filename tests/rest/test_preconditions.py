@@ -67,7 +67,7 @@ async def test_a_list_has_another_tag_after_each_change_of_its_table(api: Api) -
     api.sql("INSERT INTO rest_todo (title, completed) VALUES ('a stranger', 0)")
     tags.append(await tag_of(api, "/api/todos"))
     assert len(set(tags)) == len(tags)
-    assert all(tag.startswith('W/"') for tag in tags)
+    assert all(tag.startswith('"') for tag in tags)
     await api.client.post("/api/books", json={"isbn": "1", "title": "x"})
     assert await tag_of(api, "/api/todos") == tags[-1], "another table is another matter"
     assert await tag_of(api, "/api/todos?sort=title") != tags[-1]
@@ -132,6 +132,40 @@ async def test_a_write_that_has_missed_something_is_refused(
         assert api.held() == before
     seen = {"If-Match": f'"other", {await tag_of(api, "/api/todos/1")}', "If-None-Match": tag}
     assert (await api.client.request(method, "/api/todos/1", json=body, headers=seen)).is_success
+
+
+async def test_a_list_is_deleted_only_as_it_was_seen(api: Api) -> None:
+    url = "/api/cleared?order=1"
+    for order in (1, 1, 2):
+        await api.todo(order=order)
+    tag, other = await tag_of(api, url), await tag_of(api, "/api/cleared")
+    assert (await api.client.get(url, headers={"If-Match": tag})).status_code == 200
+    api.sql("INSERT INTO rest_todo (title, completed) VALUES ('a stranger''s', 0)")
+    before = api.held()
+    now = await tag_of(api, url)
+    for headers in (
+        {"If-Match": tag},
+        {"If-Match": other},
+        {"If-Match": await tag_of(api, "/api/cleared")},
+        {"If-Match": f"W/{now}"},
+        {"If-None-Match": now},
+        {"If-None-Match": "*"},
+    ):
+        is_problem(await api.client.delete(url, headers=headers), 412)
+        assert api.held() == before
+    is_problem(await api.client.get(url, headers={"If-Match": tag}), 412)
+    table = await api.client.get(url, headers={"Accept": "text/csv"})
+    seen = {"If-Match": f'"x", {table.headers["etag"]}', "If-None-Match": tag}
+    assert (await api.client.delete(url, headers=seen)).json() == 2
+    is_problem(await api.client.delete(url, headers=seen), 412)
+
+
+async def test_of_those_who_saw_the_same_list_one_deletes(api: Api) -> None:
+    for _ in range(3):
+        await api.todo()
+    seen = {"If-Match": await tag_of(api, "/api/cleared")}
+    answers = await asyncio.gather(*(api.client.delete("/api/cleared", headers=seen) for _ in range(5)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 412: 4}
 
 
 async def test_what_is_not_there_is_404_whatever_is_demanded(api: Api) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidDocument, TooLarge
 from ..hooks import Operation
 from ..input import sentence
-from ..query import Query
 from ..resource import Resource
 from ..stores.base import Bulk, Idempotency, Store, Sweep, Write, Written
 from .answer import placed
@@ -50,10 +50,8 @@ async def create_all(
     return written
 
 
-async def delete_all(
-    view: Resource, store: Store | Portion, user: Any, query: Query, origin: str | None
-) -> list[Written]:
-    """Delete what a query finds. Raises what a store does."""
+async def delete_all(view: Resource, store: Store | Portion, user: Any, sweep: Sweep) -> list[Written]:
+    """Delete what a sweep finds. Raises what a store does."""
     await Hooked(view.hooks, Operation("DELETE", view.path, user)).before_validate()
     hooked: dict[Any, Hooked] = {}
     loop = asyncio.get_running_loop()
@@ -62,8 +60,7 @@ async def delete_all(
         each = hooked[write.key] = Hooked(view.hooks, Operation("DELETE", view.path, user, write.key))
         return each.around(write, loop)
 
-    sweep = Sweep(view.source, query, lambda row: None, origin, around if view.hooks else None)
-    written = await store.write_all(sweep)
+    written = await store.write_all(replace(sweep, around=around) if view.hooks else sweep)
     for done in written if hooked else ():
         each = hooked[view.source.key_of(done.row)]
         if each.operation.before is None:  # another one has taken it along

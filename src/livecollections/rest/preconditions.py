@@ -1,9 +1,8 @@
 """Preconditions: the state that a request says it has seen, and what follows if there is another (RFC 9110, 13).
 
 Three rules. A document's tag is a digest of what its caller is shown, so what he may not see does not move it. A list's
-is drawn from the last change of its table, so that nobody reads a list to say that it is as it was; it is weak, since
-another version of the application may show the same rows otherwise. What a write depends on is compared within its
-transaction.
+is drawn from the last change of its table and from what is shown of a row, so that nobody reads a list to say that it
+is as it was. What a write depends on is compared within its transaction.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import orjson
 from ..change import Row
 from ..errors import MalformedRequest, PreconditionFailed, PreconditionRequired
 from ..resource import Resource
+from ..version import __version__
 from .formats import FORMATS, JSON, Format
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -43,7 +43,7 @@ class Preconditions:
         """Whether the caller of a read has this state already. tags: of the state. Raises PreconditionFailed."""
         shown = {tag.decode() for tag in tags}
         if self._match is not None and not _is_among(self._match, shown):
-            raise PreconditionFailed("the document is not, or no longer, as If-Match says")
+            raise PreconditionFailed("this is not, or no longer, as If-Match says")
         # Weakly: for a reader, one that says the same will do.
         return self._none_match is not None and _is_among(_weakly(self._none_match), _weakly(shown))
 
@@ -55,6 +55,14 @@ class Preconditions:
         # Whatever the format was in which it was seen.
         if self.are_unchanged(*(document_tag(body, form) for form in FORMATS.values())):
             raise PreconditionFailed("the document is as If-None-Match forbids")
+
+    def check_list(self, resource: Resource, version: str | None, query: bytes) -> None:
+        """The same for a write of a list. version, query: as of ``list_tag``; None: nobody can tell."""
+        tags = (
+            [] if version is None else [list_tag(resource, version, query, form) for form in FORMATS.values()]
+        )
+        if self and self.are_unchanged(*tags):
+            raise PreconditionFailed("the list is as If-None-Match forbids")
 
     @property
     def names_states(self) -> bool:
@@ -76,9 +84,10 @@ def document_tag(body: bytes, form: Format = JSON) -> bytes:
 
 def list_tag(resource: Resource, version: str, query: bytes, form: Format) -> bytes:
     """The entity tag of a list. version: of its source.  query: what it was asked for, as the URL says it."""
-    what = "\0".join((version, resource.channel, *resource.fields)).encode()
+    shown = (__version__, resource.read.__qualname__, *resource.fields, *sorted(resource.computed))
+    what = "\0".join((version, resource.channel, *shown)).encode()
     digest = blake2b(what + b"\0\0" + query, digest_size=_WIDTH).hexdigest().encode()
-    return b'W/"%s%s"' % (digest, form.suffix)
+    return b'"%s%s"' % (digest, form.suffix)
 
 
 def _tags(name: str, header: str | None) -> set[str] | None:

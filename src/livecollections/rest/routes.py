@@ -20,7 +20,7 @@ from ..parameters import of_body, parse, shown_of
 from ..query import Equal, Query
 from ..resource import Resource
 from ..selection import addressed
-from ..stores.base import Idempotency, Snapshot, Store, Write, Written
+from ..stores.base import Idempotency, Snapshot, Store, Sweep, Write, Written
 from ..view import Views
 from .answer import NO_CACHE, Answer, Header, problem, problem_of
 from .bulk import create_all, delete_all
@@ -244,9 +244,15 @@ class Collection(Endpoint):
         query, origin = parse(view, request.parameters()), request.origin
         if query.limit is None:  # as GET shows it
             query = replace(query, limit=view.page)
-        if (conditions := _conditions(request, view)) and conditions.are_unchanged(b'W/""'):
-            raise PreconditionFailed("there is a list, and If-None-Match forbids that")
-        written = await delete_all(view, portion(self._store, view), request.user, query, origin)
+        conditions = _conditions(request, view)
+        sweep = Sweep(
+            view.source,
+            query,
+            lambda row: None,
+            origin,
+            check=lambda version: conditions.check_list(view, version, request.query),
+        )
+        written = await delete_all(view, portion(self._store, view), request.user, sweep)
         headers = seq_headers(written[0]) if written else [(b"live-seq", (await self._store.head()).encode())]
         return Answer(200, str(len(written)).encode(), [NO_CACHE, *headers])
 

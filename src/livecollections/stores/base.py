@@ -160,6 +160,8 @@ class Sweep:
 
     change: as of a Write; it is given each row.  origin: ``<origin>.0`` is stamped for the first, and so on.
     around: makes of each write the one that is done.
+    check: given the version of the source, as of a Listing, in the transaction and before a row is looked for; what it
+    raises undoes this alone.
     """
 
     source: Source
@@ -167,6 +169,7 @@ class Sweep:
     change: Callable[[Row | None], dict[str, Any] | None]
     origin: str | None = None
     around: Callable[[Write], Write] | None = None
+    check: Callable[[str | None], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,6 +277,8 @@ class Writer:
 
     def _swept(self, sweep: Sweep) -> tuple[list[Row], list[Write]]:
         source = table_source(sweep.source)
+        if sweep.check:
+            sweep.check(self._log.version(self._connection, source.name))
         with self._limit.on(self._connection):
             stored = self._connection.run(select_rows(source, sweep.query, self._dialect)).fetchall()
         rows = [decode_row(source.shown, row) for row in stored]

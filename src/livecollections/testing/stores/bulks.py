@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ...change import Row
-from ...errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound, InvalidDocument, KeyReused
+from ...errors import (
+    BulkRefused,
+    Conflict,
+    ConstraintViolated,
+    DocumentNotFound,
+    InvalidDocument,
+    KeyReused,
+    PreconditionFailed,
+)
 from ...query import Equal, Order, Query
 from ...stores.base import Bulk, Idempotency, Sweep, Write
 from .models import Tag, Todo
@@ -33,6 +42,25 @@ def creations(rig: StoreRig, titles: str, origin: str | None = None) -> list[Wri
 @conforming
 class Bulks:
     """Several writes are one: all are done, or none."""
+
+    async def test_what_is_swept_may_depend_on_the_version_of_its_source(self, rig: StoreRig) -> None:
+        source = rig.sources[Todo]
+        await rig.store.write_all(Bulk(creations(rig, "ab")))
+        seen = await rig.store.listing(source, Query(limit=0))
+        found: list[str | None] = []
+
+        def check(version: str | None) -> None:
+            found.append(version)
+            if version != seen.version:
+                raise PreconditionFailed("another one")
+
+        sweep = Sweep(source, Query((Equal("title", "a"),)), lambda row: None, check=check)
+        assert [done.row["title"] for done in await rig.store.write_all(sweep)] == ["a"]
+        assert found[-1] == seen.version
+        if seen.version is not None:
+            with pytest.raises(PreconditionFailed):
+                await rig.store.write_all(replace(sweep, query=Query()))
+            assert [row["title"] for row in await rows(rig, Todo)] == ["b"]
 
     async def test_several_are_done_in_order_and_answered_as_all_have_left_them(self, rig: StoreRig) -> None:
         before = (await create(rig, Todo, {"title": "z"})).seq or ""
