@@ -169,7 +169,9 @@ IMPURE = {
     "asyncio", "concurrent", "http.client", "http.server", "multiprocessing", "os", "queue", "random", "secrets",
     "select", "selectors", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time",
 }  # fmt: skip
-PURE_OUTSIDERS = {"orjson", "pydantic", "pydantic_core", "semantic_version", "typing_extensions"}
+PURE_OUTSIDERS = {
+    "jsonpatch", "jsonpointer", "orjson", "pydantic", "pydantic_core", "semantic_version", "typing_extensions",
+}  # fmt: skip
 DRIVERS = {"aiosqlite", "alembic", "asyncpg", "greenlet", "pymongo", "sqlalchemy", "sqlite3", "sqlmodel"}
 FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 
