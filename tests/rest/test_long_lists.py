@@ -290,7 +290,7 @@ async def test_one_huge_document_is_given_up_too(api: Api, monkeypatch: pytest.M
 async def test_what_is_to_be_deleted_is_looked_for_no_longer_than_a_list(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(api.path, 12_345)
+    fill(api.path, 5_000)
     before = api.held()
     writer = api.live._store._writer  # type: ignore[attr-defined]
     monkeypatch.setattr(sqlite_limit, "INSTRUCTIONS", 1_000)

@@ -13,9 +13,9 @@ from typing import Any
 
 from ..change import Row
 from ..errors import InvalidDocument
+from ..input import pointer
 from ..json_patch import apply_patch, read_patch
 from ..operators import apply_update, is_update, read_update
-from ..input import pointer
 from ..portable import is_deeper, same
 from ..resource import Resource
 from .request import DEEPEST_BODY, JSON_PATCH, MERGE_PATCH, Request, as_document

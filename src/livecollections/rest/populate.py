@@ -175,8 +175,8 @@ async def read_populated(
 ) -> Answer:
     """The answer that is a list of populated documents. parameters: the others. Raises MalformedRequest.
 
-    It is no whole, and its tag is one of what it shows (so HEAD, for which that is not read, has none): what is referred
-    to changes unheard of by this table.
+    It is no whole, and its tag is one of what it shows (so HEAD, for which that is not read, has none): what is
+    referred to changes unheard of by this table.
     """
     form, asked = format_of(request.headers), asked_of(view, parameters)
     if asked.count or asked.distinct is not None:

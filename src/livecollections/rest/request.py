@@ -90,7 +90,9 @@ class Request:
             text = self.query.decode("latin-1")
             try:
                 self._parameters = (
-                    parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100) if text else []
+                    parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
+                    if text
+                    else []
                 )
             except ValueError:
                 raise MalformedRequest(
