@@ -1,6 +1,6 @@
 """Alembic beside livecollections: keeps autogenerate off our tables, and takes capture off and on round a migration.
 
-Why: SQLite refuses to drop a column that a trigger names, and batch mode drops all triggers of a table silently.
+Why: batch mode drops all triggers of a table silently; so they come back with the migration, and not some time after.
 In ``env.py``::
 
     from livecollections.alembic import capture_off, include_name

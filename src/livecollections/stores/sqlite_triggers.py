@@ -2,7 +2,8 @@
 
 Three rules. A trigger logs the row re-read by its key, not NEW: the user's own triggers may have changed it.
 Rows that REPLACE evicts fire no trigger: BEFORE notes the rows that share a unique key, AFTER logs those gone. No
-statement here can fail a write that would succeed without it: built-in functions only, any value, no constraint.
+statement here can fail a write that would succeed without it: built-in functions only, any value, no constraint. Nor
+can it fail a migration: a column that has been dropped is NULL to it.
 
 An image is ``<layout>:`` and one field for each column, each ended by ``;`` and begun by its storage type: n, i
 (integer), r (real, 20 digits), t (text, with ``%`` and ``;`` as %25 and %3b), b (blob as hex), o (too large to
@@ -69,6 +70,18 @@ def image(refer: Refer, columns: Sequence[str]) -> str:
     return f"{literal(layout_of(columns) + ':')} || {fields(refer, columns)}"
 
 
+def image_in(row: str, columns: Sequence[str], key: Sequence[str], origin: str = "") -> str:
+    """The image of a row as a value, which may be OLD, or the alias of a table in ``origin`` (``FROM …``).
+
+    SQLite refuses to drop a column that a trigger names, unless the name still means something: of a name that the row
+    has no more, the scope around it decides, and there a row of the same name has nothing but NULLs. The columns of the
+    key can't be dropped.
+    """
+    others = [f"NULL AS {quote(column)}" for column in columns if column not in key]
+    inner = f"SELECT {image(of(row), columns)}{origin}"
+    return f"(SELECT ({inner}) FROM (SELECT {', '.join(others)}) AS {row})" if others else f"({inner})"
+
+
 class Triggers:
     """The statements for one table, whose log keeps ``columns``."""
 
@@ -132,8 +145,8 @@ class Triggers:
         exact = "" if self._table.rowid_key else f" AND {self._key('r')} = s.key"
         states = (
             f"SELECT s.old AS old, s.key AS key, "
-            f"CASE WHEN s.old THEN {image(of('OLD'), self._columns)} ELSE {noted} END AS b, "
-            f"(SELECT {image(of('r'), self._columns)} FROM {self._name} AS r WHERE {same}{exact}) AS a "
+            f"CASE WHEN s.old THEN {self._image('OLD')} ELSE {noted} END AS b, "
+            f"{self._image('r', f' FROM {self._name} AS r WHERE {same}{exact}')} AS a "
             f"FROM ({sides}) AS s LIMIT 2"
         )
         log = self._log(
@@ -146,7 +159,7 @@ class Triggers:
     def _after_delete(self) -> tuple[str, list[str]]:
         log = self._log(
             f"CASE WHEN a IS NULL THEN 'DELETE' ELSE 'PUT' END, {self._key('OLD')}, b, a",
-            f"(SELECT {self._reread('OLD')} AS a, {image(of('OLD'), self._columns)} AS b LIMIT 1) "
+            f"(SELECT {self._reread('OLD')} AS a, {self._image('OLD')} AS b LIMIT 1) "
             f"WHERE {self._has_key('OLD')}",
         )
         return "", [log, self._forget("OLD")]
@@ -180,7 +193,10 @@ class Triggers:
         return " AND ".join([*values, f"{self._key('r')} = n.key"])
 
     def _reread(self, row: str) -> str:
-        return f"(SELECT {image(of('r'), self._columns)} FROM {self._name} AS r WHERE {self._same('r', row)})"
+        return self._image("r", f" FROM {self._name} AS r WHERE {self._same('r', row)}")
+
+    def _image(self, row: str, origin: str = "") -> str:
+        return image_in(row, self._columns, self._table.key, origin)
 
     def _is_stepped_before(self) -> str:
         # A BEFORE UPDATE trigger of the user's may change the row after OLD was read: then OLD = row says nothing.
@@ -214,12 +230,12 @@ class Triggers:
         found = " UNION ".join(f"SELECT {key} FROM {self._name} WHERE {match}" for match in matches)
         same = " AND ".join(f"r.{quote(column)} = f.{quote(column)}" for column in self._table.key)
         rows = f"FROM ({found}) AS f CROSS JOIN {self._name} AS r ON {same}"
-        name = self._key("r")
+        name, again = self._key("r"), f" FROM {self._name} AS q WHERE {self._same('q', 'r')}"
         return [
             f"DELETE FROM {self._notes} WHERE id <= (SELECT max(id) FROM {self._notes}) - {NOTES}",
             f"DELETE FROM {self._notes} WHERE source = {self._source} AND key IN (SELECT {name} {rows})",
             f"INSERT INTO {self._notes} (source, key, image{places}) "
-            f"SELECT {self._source}, {name}, {image(of('r'), self._columns)}{values} {rows}",
+            f"SELECT {self._source}, {name}, {self._image('q', again)}{values} {rows}",
         ]
 
     def _shares(self, unique: UniqueKey) -> str:
@@ -232,12 +248,18 @@ class Triggers:
 
     def _new_value(self, term: Term, where: str | None) -> str:
         if term.column is None:
-            row = ", ".join(f"NEW.{quote(column)} AS {quote(column)}" for column in self._table.columns)
+            row = ", ".join(f"NEW.{quote(column)} AS {quote(column)}" for column in self._named(term, where))
             value = f"CASE WHEN {where} THEN {term.sql} END" if where else term.sql
             return f"(SELECT {value} FROM (SELECT {row}))"
         value = f"NEW.{quote(term.column)}"
         default = self._table.defaults.get(term.column)
         return f"coalesce({value}, ({default}))" if default is not None else value
+
+    def _named(self, term: Term, where: str | None) -> Sequence[str]:
+        """The columns that an expression may name: those of an index can't be dropped."""
+        told = f"{where or ''} {term.sql}".lower()
+        found = [column for column in self._table.columns if quote(column)[1:-1].lower() in told]
+        return found or self._table.columns
 
     def _changes_key(self, unique: UniqueKey) -> str:
         if unique.columns is None:
