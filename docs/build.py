@@ -34,6 +34,7 @@ PAGES = (
     "from-fastcrud",
     "from-baucis",
     "topics/baucis",
+    "howto/serve",
     "deploy",
     "capture",
     "topics/security",

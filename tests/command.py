@@ -21,7 +21,12 @@ class Command:
     """A running program; ``lines`` are those of its stdout and stderr so far."""
 
     def __init__(
-        self, arguments: tuple[str, ...], cwd: Path, env: Mapping[str, str] | None, program: Path
+        self,
+        arguments: tuple[str, ...],
+        cwd: Path,
+        env: Mapping[str, str] | None,
+        program: Path,
+        answer: str = "",
     ) -> None:
         self.lines: list[str] = []
         self._fresh: queue.Queue[str | None] = queue.Queue()
@@ -29,12 +34,15 @@ class Command:
             [str(program), *arguments],
             cwd=cwd,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
+        assert self.process.stdin
+        with self.process.stdin as typed:
+            typed.write(answer)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -65,7 +73,8 @@ class Command:
 
     def address(self) -> str:
         """The address that it prints once it serves, without the closing slash."""
-        return self.wait_line("http://").rstrip("/")
+        line = self.wait_line("http://")
+        return line[line.index("http://") :].rstrip("/")
 
     def stop(self, number: int = signal.SIGTERM, within: float = 10) -> float:
         """Ask it to stop; the answer is the seconds that it took."""
@@ -77,10 +86,14 @@ class Command:
 
 @contextmanager
 def command(
-    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, program: Path = PROGRAM
+    *arguments: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    program: Path = PROGRAM,
+    answer: str = "",
 ) -> Iterator[Command]:
-    """Run the command line, and end it and its children at the end."""
-    running = Command(arguments, cwd, env, program)
+    """Run the command line, and end it and its children at the end. answer: what is typed."""
+    running = Command(arguments, cwd, env, program, answer)
     try:
         yield running
     finally:

@@ -122,6 +122,57 @@ def run(
         serve(app, host, port, access_log=True)
 
 
+@cli.command("serve")
+def serve_database(
+    database_url: DatabaseURL,
+    table: Annotated[list[str] | None, typer.Option(help="A table to serve (may be repeated).")] = None,
+    all_tables: Annotated[bool, typer.Option("--all-tables", help="Serve all that can be.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Let documents be written, too.")] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE.COLUMN", help="Show a column that is named like a secret (may be repeated)."
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="TABLE.COLUMN", help="Leave a column out (may be repeated).")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Install what is missing, and do not ask.")
+    ] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token: Annotated[
+        str | None, typer.Option(envvar="LIVECOLLECTIONS_TOKEN", help="Asked of whoever comes in.")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Let others in without a token, beyond loopback.")
+    ] = False,
+) -> None:
+    """Serve tables of a database that exists, with no code: REST, push, /docs and /live."""
+    from .gate import Gate, Token, is_loopback
+    from .live import open_store
+    from .sidecar import Sidecar
+    from .stores.administrations import administration_of
+    from .survey import Survey, Wishes, told
+
+    if bool(table) == all_tables:
+        fail("name what is to be served: --table NAME, which may be repeated, or --all-tables")
+    is_local = token is None and not public
+    if is_local and not is_loopback(host):
+        fail(f"{host} is beyond loopback: say who may come in, by --token or by --public")
+    asked = None if token is None else Token(token)
+    administration = administration_of(database_url)
+    survey = Survey(administration, open_store(database_url))
+    wishes = Wishes(table or (), include or (), exclude or (), write)
+    choice = asyncio.run(survey.choose(wishes))
+    print(*told(administration.database, choice), sep="\n", flush=True)
+    if choice.plan.additions and not yes:
+        agree("Install that?", "nothing was installed: --yes says that it may be")
+    sidecar = Sidecar(database_url, administration, survey, choice, wishes, asked)
+    serve(Gate(sidecar, asked, is_local), host, port)
+
+
 @cli.command()
 def install(
     database_url: DatabaseURL,
@@ -135,11 +186,12 @@ def install(
     ] = None,
 ) -> None:
     """Install the change log and its triggers."""
-    from .stores import sqlite_install
+    from .stores.administrations import administration_of
 
+    administration = administration_of(database_url)
     if sql:
-        print(sqlite_install.install_sql(database_url, table or [], exclude or []))
-    elif sqlite_install.install(database_url, table or [], exclude or []):
+        print(asyncio.run(administration.plan(table or [], exclude or [])).script)
+    elif asyncio.run(administration.install(table or [], exclude or [])):
         print("installed")
     else:
         print("nothing to do: it is installed already")
@@ -151,20 +203,35 @@ def uninstall(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove every trace of livecollections from a database: triggers, and the log with all its changes."""
-    from .stores import sqlite_install
+    from .stores.administrations import administration_of
 
+    administration = administration_of(database_url)
     if not yes:
-        typer.confirm(f"Remove the change log and all triggers from {database_url}?", abort=True)
-    sqlite_install.uninstall(database_url)
+        question = f"Remove the change log and all triggers from {administration.database}?"
+        agree(question, "nothing was removed: --yes says that it may be")
+    asyncio.run(administration.uninstall())
     print("removed")
 
 
 @cli.command()
 def new_epoch(database_url: DatabaseURL) -> None:
     """Begin a new epoch of the log, after a restore from a backup: every receiver then reads again."""
-    from .stores import sqlite_install
+    from .stores.administrations import administration_of
 
-    print(sqlite_install.new_epoch(database_url))
+    print(asyncio.run(administration_of(database_url).new_epoch()))
+
+
+def agree(question: str, otherwise: str) -> None:
+    """Ask; without a yes say what that means, and leave with status 1."""
+    try:
+        is_agreed = typer.confirm(question)
+    except typer.Abort:
+        # Nobody is there who could answer.
+        is_agreed = False
+        print(file=sys.stderr)
+    if not is_agreed:
+        print(f"livecollections: {otherwise}", file=sys.stderr)
+        raise SystemExit(1)
 
 
 @cli.command()
@@ -418,5 +485,7 @@ def warn_if_open(host: str, app: Any) -> None:
             return
     except ValueError:
         pass
-    sentence = f"listening beyond loopback without authentication: whoever reaches {host} may read and write"
+    sentence = (
+        f"listening beyond loopback without authentication: whoever reaches {host} may do all that it offers"
+    )
     print(f"livecollections: {sentence}", file=sys.stderr)

@@ -56,12 +56,14 @@ def derive(source: Source, exclude: Collection[str]) -> type[BaseModel]:
 
 def _field(column: Column) -> Any:
     annotation = column.type | None if column.nullable else column.type
-    limit: Any = {} if column.length is None else {"max_length": column.length}
+    more: Any = {} if column.length is None else {"max_length": column.length}
+    if column.alias is not None:
+        more["alias"] = column.alias
     if column.default is not None:
-        return annotation, Field(default_factory=column.default, **limit)
+        return annotation, Field(default_factory=column.default, **more)
     if column.nullable or column.is_filled:
-        return annotation, Field(default=None, **limit)
-    return annotation, Field(**limit)
+        return annotation, Field(default=None, **more)
+    return annotation, Field(**more)
 
 
 @lru_cache(maxsize=256)

@@ -24,10 +24,10 @@ M = TypeVar("M", bound=type)
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A model to be offered at a path; read at start."""
+    """A model to be offered at a path, or a table by its name; read at start."""
 
     path: str
-    model: type
+    model: type | str
     options: dict[str, Any]
 
 
@@ -62,11 +62,24 @@ class LiveRouter:
 
     def add_resource(self, path: str, model: type, **options: Any) -> None:
         """Offer a model at ``path``: what the decorator ``resource`` does, for a class that exists."""
+        check_model(model)
+        self._declare(path, model, options)
+
+    def add_table(self, path: str, table: str, **options: Any) -> None:
+        """Offer a table that exists at ``path``, with no model: its columns are read at start.
+
+        table: its name, with its schema where that is not the usual one.  options: as of ``resource``; attributes are
+        named like columns.  Raises ConfigurationError; and at start, where the table is not there or can't be live.
+        """
+        if not isinstance(table, str) or not table:
+            raise ConfigurationError(f"table: a name is needed, not {table!r}")
+        self._declare(path, table, options)
+
+    def _declare(self, path: str, model: type | str, options: dict[str, Any]) -> None:
         self._check_open("path")
         if not path:
             raise ConfigurationError("path: is empty")
         check_path("path", without_values(path) if isinstance(path, str) else path)
-        check_model(model)
         whole = self._own_prefix + path
         Resource.check_options(options)
         check_webhooks(options.get("webhooks", ()))

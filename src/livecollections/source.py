@@ -20,6 +20,7 @@ class Column:
     generated: the database makes the value (an autoincrement key, a computed column).
     has_default: a write may leave it out.  default: makes the value that it then has, where Python knows it.
     length: the most characters that a text may have.  unique: no two rows have the same value.
+    alias: its name in documents, where that is not the attribute's.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Column:
     default: Callable[[], Any] | None = None
     length: int | None = None
     unique: bool = False
+    alias: str | None = None
 
     @property
     def is_filled(self) -> bool:

@@ -1,5 +1,5 @@
-"""What a Live says of itself: ``/live`` lists what it offers, ``/live/health`` whether it works, and
-``/live/livecollections.js`` is the browser's side.
+"""What a Live says of itself: ``/live`` lists what it offers, ``/live/try`` shows one list as it changes,
+``/live/health`` says whether it works, and ``/live/livecollections.js`` is the browser's side.
 """
 
 from __future__ import annotations
@@ -7,9 +7,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from html import escape
 from importlib.resources import files
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -22,12 +23,20 @@ from .feed import Feed
 from .resource import Resource
 from .version import __version__
 
-SCRIPTS = {
-    "livecollections.js": "text/javascript",
-    "livecollections.mjs": "text/javascript",
-    "livecollections.d.ts": "text/plain",
+FILES = {
+    "livecollections.js": ("browser/livecollections.js", "text/javascript"),
+    "livecollections.mjs": ("browser/livecollections.mjs", "text/javascript"),
+    "livecollections.d.ts": ("browser/livecollections.d.ts", "text/plain"),
+    "try": ("trial/index.html", "text/html"),
+    "try/try.js": ("trial/try.js", "text/javascript"),
+    "try/try.css": ("trial/try.css", "text/css"),
 }
-HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+"""What is served as it is, by its path below ``/live``: where it is in the package, and its type."""
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'self'; img-src data:",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ def routes(prefix: str, faye: str, resources: Sequence[Resource], feed: Feed) ->
     return [
         Route(f"{prefix}/live", Reading(listing)),
         Route(f"{prefix}/live/health", Reading(health)),
-        *(Route(f"{prefix}/live/{name}", Reading(script(name))) for name in SCRIPTS),
+        *(Route(f"{prefix}/live/{name}", Reading(file(*told))) for name, told in FILES.items()),
     ]
 
 
@@ -78,35 +87,46 @@ class Reading:
 
 
 @cache
-def read_script(name: str) -> tuple[bytes, str]:
-    """A file of ``browser/`` and its ETag."""
-    text = files("livecollections").joinpath("browser", name).read_bytes()
+def read_file(name: str) -> tuple[bytes, str]:
+    """A file of the package and its ETag."""
+    text = files("livecollections").joinpath(name).read_bytes()
     return text, f'"{hashlib.sha256(text).hexdigest()[:32]}"'
 
 
-def script(name: str) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that gives one file of ``browser/`` as it is, revalidated at each use."""
+def file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that gives a file of the package as it is, revalidated at each use."""
 
     async def endpoint(request: Request) -> Response:
-        text, etag = read_script(name)
+        text, etag = read_file(name)
         headers = {**HEADERS, "ETag": etag}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
-        return Response(text, media_type=SCRIPTS[name], headers=headers)
+        return Response(text, media_type=kind, headers=headers)
 
     return endpoint
 
 
 def page(root: str, faye: str, resources: Sequence[Resource]) -> str:
     """The list as HTML, without a script or a style, so that any policy allows it."""
-    rows = "".join(
-        f"<li><a href='{escape(root + resource.path)}'>{escape(resource.path)}</a>"
-        f" — channel <code>{escape(resource.channel)}</code>:"
-        f" <code>curl -N -H 'Accept: text/event-stream' …{escape(root + resource.path)}</code></li>"
-        for resource in resources
-    )
+    rows = "".join(map(partial(entry, root), resources))
     return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>livecollections</title>"
+        "<!doctype html><html lang='en'><meta charset='utf-8'><link rel='icon' href='data:,'>"
+        "<title>livecollections</title>"
         f"<h1>livecollections {__version__}</h1><ul>{rows}</ul>"
         f"<p>Bayeux at <code>{escape(root + faye)}</code>.</p></html>"
+    )
+
+
+def entry(root: str, resource: Resource) -> str:
+    """What is said of one resource. One of many lists, ``/rooms/{room}``, can't be tried without knowing a room."""
+    path = quote(resource.path)
+    link = escape(root + path)
+    known = "{" not in resource.path and "GET" in resource.methods
+    keys = [("key", resource.name_of(attribute)) for attribute in resource.source.key]
+    asked = escape(urlencode([("path", path), *keys]))
+    name = escape(resource.path)
+    shown = f"<a href='{link}'>{name}</a>, <a href='live/try?{asked}'>as it changes</a>" if known else name
+    return (
+        f"<li>{shown}: {' '.join(resource.methods)} — channel <code>{escape(resource.channel)}</code>:"
+        f" <code>curl -N -H 'Accept: text/event-stream' …{link}</code></li>"
     )

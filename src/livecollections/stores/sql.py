@@ -28,6 +28,8 @@ from .relations import relations_of
 Codec = Callable[[Any], Any]
 
 LARGEST_INTEGER = 2**63 - 1
+DOCUMENT_NAME = "livecollections.name"
+"""Where a column's ``info`` bears its name in documents, if its attribute has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Field:
     @property
     def name(self) -> str:
         """The column's name in the database."""
-        return self.column.name
+        # A reflected one is of a kind of its own, which JSON takes for no text.
+        return str(self.column.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def describe(model: type, exclude: Collection[str], dialect: Dialect) -> TableSo
         if attribute not in exclude
     )
     relations = relations_of(mapper, attribute_of)
-    return TableSource(table.name, columns, key, model, table=table, fields=fields, relations=relations)
+    return TableSource(str(table.name), columns, key, model, table=table, fields=fields, relations=relations)
 
 
 def _mapper(model: type) -> Mapper[Any]:
@@ -141,7 +144,7 @@ def _column(found: Field, annotation: Any) -> Column:
     generated = column.computed is not None or column.identity is not None or makes_key
     nullable = bool(column.nullable) and not column.primary_key
     return Column(
-        name=column.name,
+        name=found.name,
         attribute=found.attribute,
         type=annotation,
         nullable=nullable,
@@ -150,6 +153,7 @@ def _column(found: Field, annotation: Any) -> Column:
         default=None if generated else _known_default(column, nullable),
         length=column.type.length if annotation is str and isinstance(column.type, sa.String) else None,
         unique=_is_unique(column),
+        alias=column.info.get(DOCUMENT_NAME),
     )
 
 

@@ -6,9 +6,11 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from ..errors import ConfigurationError, StoreUnavailable
 from . import sqlite_log
+from .administration import Plan
 from .base import Log
 from .sqlite_capture import Capture, earlier_journal, has_log, remove
 from .sqlite_connection import FileConnection, connect, database_path, transaction
@@ -16,36 +18,56 @@ from .sqlite_log import TABLES, Names
 from .sqlite_schema import read_table, table_names
 
 
-def install_sql(
-    url: str, tables: Sequence[str] = (), exclude: Sequence[str] = (), log: Log | None = None
-) -> str:
-    """The script that installs what is missing, for a DBA to run.
+def plan(url: Any, tables: Sequence[str] = (), exclude: Sequence[str] = (), log: Log | None = None) -> Plan:
+    """What is missing.
 
     tables: those to capture; all if none is named.  exclude: columns that the log must not keep, ``todo.secret``.
     Raises ConfigurationError, StoreUnavailable.
     """
-    with _opened(url) as connection:
-        plan = _capture(connection, tables, exclude, log or Log()).plan(connection, time.time())
-    if not plan:
-        return "-- nothing is missing"
-    return "\n".join(f"{statement};" for statement in ("BEGIN IMMEDIATE", *plan, "COMMIT"))
+    log, now = log or Log(), time.time()
+    with opened(url) as connection, transaction(connection):
+        capture = _capture(connection, tables, exclude, log)
+        statements, stale = capture.plan(connection, now), capture.stale(connection, now)
+        (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+        fresh = not has_log(connection, log)
+    if not statements:
+        return Plan((), "-- nothing is missing")
+    names = ", ".join(f"{log.prefix}{name}" for name in TABLES)
+    additions = [
+        *([f"the change log: tables {names}"] if fresh else []),
+        *(f"triggers on {name}" for name in stale),
+        *(
+            [f"a write-ahead log beside the file (journal_mode {journal} until now)"]
+            if journal != "wal"
+            else []
+        ),
+    ]
+    script = "\n".join(f"{statement};" for statement in ("BEGIN IMMEDIATE", *statements, "COMMIT"))
+    return Plan(tuple(additions), script)
+
+
+def install_sql(
+    url: Any, tables: Sequence[str] = (), exclude: Sequence[str] = (), log: Log | None = None
+) -> str:
+    """The script that installs what is missing, for a DBA to run."""
+    return plan(url, tables, exclude, log).script
 
 
 def install(
-    url: str, tables: Sequence[str] = (), exclude: Sequence[str] = (), log: Log | None = None
+    url: Any, tables: Sequence[str] = (), exclude: Sequence[str] = (), log: Log | None = None
 ) -> bool:
-    """Install what is missing, as ``install_sql`` prints it; whether anything was."""
-    with _opened(url) as connection, transaction(connection, writes=True):
+    """Install what is missing, as ``plan`` tells it; whether anything was."""
+    with opened(url) as connection, transaction(connection, writes=True):
         return _capture(connection, tables, exclude, log or Log()).install(connection, time.time())
 
 
-def uninstall(url: str, log: Log | None = None) -> list[str]:
+def uninstall(url: Any, log: Log | None = None) -> list[str]:
     """Remove every trace of livecollections; the answer names what was dropped.
 
     Raises ConfigurationError, and StoreUnavailable while others use the database; then nothing was removed.
     """
     log = log or Log()
-    with _opened(url) as connection:
+    with opened(url) as connection:
         with transaction(connection):
             journal = earlier_journal(connection, log)
         if journal is not None:
@@ -58,11 +80,11 @@ def uninstall(url: str, log: Log | None = None) -> list[str]:
             return remove(connection, log)
 
 
-def new_epoch(url: str, log: Log | None = None) -> str:
+def new_epoch(url: Any, log: Log | None = None) -> str:
     """Begin a new epoch of the log: every receiver then reads again. The answer is the epoch."""
     log = log or Log()
     epoch = sqlite_log.new_epoch()
-    with _opened(url) as connection, transaction(connection, writes=True):
+    with opened(url) as connection, transaction(connection, writes=True):
         if not has_log(connection, log):
             raise ConfigurationError(f"{database_path(url)} has no change log")
         meta = Names(log.prefix).meta
@@ -71,7 +93,8 @@ def new_epoch(url: str, log: Log | None = None) -> str:
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[FileConnection]:
+def opened(url: Any) -> Iterator[FileConnection]:
+    """A connection to a file that is there. Raises ConfigurationError, StoreUnavailable."""
     path = database_path(url)
     if path is None:
         raise ConfigurationError("database: one in memory has nothing to install or remove")

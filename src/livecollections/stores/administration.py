@@ -1,0 +1,83 @@
+"""The port of administration: what is done to a database beside serving it.
+
+Three rules. Each method opens the database, does its work in one transaction where the database has such, and closes
+it. Nothing is said of a database that holds its password. What others made is read as it is, and never altered.
+
+It is for the command line, and for tables that are offered by their names; its methods may block the loop for as long
+as the database takes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A table, a view or a collection as it was found.
+
+    name: as a source has it, with its schema where that is not the usual one.
+    model: a class that the store of this database describes; None where it can't be live.
+    reason: then, why; it completes "left out: ".
+    """
+
+    name: str
+    model: type | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What capture lacks. additions: each a line for people, nothing if it lacks nothing.  script: adds it all."""
+
+    additions: tuple[str, ...]
+    script: str
+
+
+class Administration(ABC):
+    """One database, by its URL."""
+
+    @property
+    @abstractmethod
+    def database(self) -> str:
+        """The database's URL, or its file, as people may be told it."""
+
+    @abstractmethod
+    async def reflect(self, names: Collection[str] = ()) -> list[Found]:
+        """What there is, in the order of the names; a log of ours is not.
+
+        names: these alone. The models of one call know one another by their foreign keys.
+        Raises ConfigurationError for a name that the database lacks, StoreUnavailable.
+        """
+
+    @abstractmethod
+    async def shape(self) -> str:
+        """Another one whenever a table or a column may have changed. Raises StoreUnavailable."""
+
+    @abstractmethod
+    async def plan(self, tables: Sequence[str] = (), exclude: Sequence[str] = ()) -> Plan:
+        """What ``install`` would add.
+
+        tables: those to capture; all if none is named.  exclude: columns that the log must not keep, ``todo.secret``.
+        Raises ConfigurationError, StoreUnavailable.
+        """
+
+    @abstractmethod
+    async def install(self, tables: Sequence[str] = (), exclude: Sequence[str] = ()) -> bool:
+        """Add what is missing, as ``plan`` tells it; whether anything was. Raises as that does."""
+
+    @abstractmethod
+    async def uninstall(self) -> list[str]:
+        """Remove every trace of livecollections; the answer names what was dropped.
+
+        Raises ConfigurationError, and StoreUnavailable; then nothing was removed.
+        """
+
+    @abstractmethod
+    async def new_epoch(self) -> str:
+        """Begin a new epoch of the log: every receiver then reads again. The answer is the epoch.
+
+        Raises ConfigurationError where there is no log, StoreUnavailable.
+        """

@@ -1,0 +1,102 @@
+"""Administration of a SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import base as sqlite_base
+
+from . import sqlite_install
+from .administration import Administration, Found, Plan
+from .base import Log
+from .sql_reflection import reflect
+from .sqlite_connection import database_path, translated
+from .sqlite_install import opened
+from .sqlite_log import TABLES
+from .sqlite_schema import Connection, described, quote
+
+UNCAPTURED = {"virtual": "it is a virtual table", "shadow": "it belongs to a virtual table"}
+"""Kinds of tables on which SQLite takes no trigger."""
+
+
+class SQLiteAdministration(Administration):
+    """That of one file, by its URL or its engine. What it is asked raises ConfigurationError for one in memory."""
+
+    def __init__(self, url: Any, log: Log | None = None) -> None:
+        self._url = url
+        self._log = log or Log()
+        self._path = database_path(url)
+
+    @property
+    def database(self) -> str:
+        return self._path or "a database in memory"
+
+    async def reflect(self, names: Collection[str] = ()) -> list[Found]:
+        ours = {f"{self._log.prefix}{name}" for name in TABLES}
+        with opened(self._url) as connection:
+            engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.pool.StaticPool)
+            try:
+                # Its end is that of the transaction, too.
+                with engine.connect() as reading:
+                    connection.execute("BEGIN")
+                    return reflect(reading, names, ours.__contains__, Check(connection))
+            except sa.exc.DBAPIError as error:
+                raise translated(cast(Exception, error.orig), f"the database {self._path}") from error
+
+    async def shape(self) -> str:
+        with opened(self._url) as connection:
+            (version,) = connection.execute("PRAGMA schema_version").fetchone()
+        return str(version)
+
+    async def plan(self, tables: Sequence[str] = (), exclude: Sequence[str] = ()) -> Plan:
+        return sqlite_install.plan(self._url, tables, exclude, self._log)
+
+    async def install(self, tables: Sequence[str] = (), exclude: Sequence[str] = ()) -> bool:
+        return sqlite_install.install(self._url, tables, exclude, self._log)
+
+    async def uninstall(self) -> list[str]:
+        return sqlite_install.uninstall(self._url, self._log)
+
+    async def new_epoch(self) -> str:
+        return sqlite_install.new_epoch(self._url, self._log)
+
+
+class Check:
+    """What SQLite knows of a table, and SQLAlchemy does not read."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        # Older versions do not tell.
+        rows = connection.execute("PRAGMA table_list").fetchall()
+        self._kinds = {name: kind for schema, name, kind, *_ in rows if schema == "main"}
+
+    def __call__(self, table: sa.Table) -> str:
+        """Why a table can't be captured; else its types and its key are put right."""
+        if reason := UNCAPTURED.get(self._kinds.get(table.name, "")):
+            return reason
+        rows = self._connection.execute(f"PRAGMA table_xinfo({quote(table.name)})").fetchall()
+        for name, declared in ((row[1], row[2]) for row in rows if row[1] in table.columns):
+            column = table.columns[name]
+            if not isinstance(column.type, sa.Numeric):
+                continue
+            if not _is_known(declared):
+                # Read as a number, it would be refused where it is a word.
+                column.type = sa.String()
+            elif column.type.scale is None:
+                # As SQLite has it, rather than with ten digits behind the point.
+                column.type = sa.Float()
+        if not described(self._connection, table.name).rowid_key:
+            # Only a row number is made by SQLite; any other integer is NULL where an insert leaves it out.
+            for column in table.primary_key.columns:
+                column.autoincrement = False
+        return ""
+
+
+def _is_known(declared: str) -> bool:
+    """Whether a column's declared type is one of which SQLAlchemy knows the values."""
+    return declared.partition("(")[0].strip().upper() in sqlite_base.ischema_names
+
+
+__all__ = ["SQLiteAdministration"]

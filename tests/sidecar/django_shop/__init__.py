@@ -1,0 +1,1 @@
+"""A Django application in two releases, which knows nothing of livecollections."""
