@@ -24,8 +24,8 @@ PUBLIC = {
     "Webhook",
 }  # fmt: skip
 LIVE = {
-    "resource", "add_resource", "include_router", "on", "app", "mount", "wrap", "router", "lifespan", "session",
-    "snapshot", "bayeux", "statistics", "webhooks", "disconnect", "recheck",
+    "resource", "add_resource", "add_table", "include_router", "on", "app", "mount", "wrap", "router", "lifespan",
+    "session", "snapshot", "bayeux", "statistics", "webhooks", "disconnect", "recheck",
 }  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_a_wrong_name_is_an_attribute_error() -> None:
     [
         (lambda: livecollections.Live("sqlite://"), LIVE),
         (lambda: livecollections.LiveClient("http://x"), {"collection", "bayeux", "close"}),
-        (livecollections.LiveRouter, {"resource", "add_resource", "include_router", "on"}),
+        (livecollections.LiveRouter, {"resource", "add_resource", "add_table", "include_router", "on"}),
     ],
     ids=["Live", "LiveClient", "LiveRouter"],
 )

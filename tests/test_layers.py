@@ -141,6 +141,7 @@ LAYERS = {
     ),
     "roof": (
         "",
+        "application",
         "cli",
         "demo",
         "demo.*",

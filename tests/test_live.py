@@ -543,6 +543,10 @@ async def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
         (lambda: Live("sqlite://", synchronous="HALF"), "synchronous"),  # type: ignore[arg-type]
         (lambda: Live("sqlite://", allowed_origins=["example.org"]), "allowed_origins"),
         (lambda: Live("sqlite://", allowed_origins="https://example.org"), "allowed_origins"),
+        (lambda: make().add_table("/orders", Task), "table"),  # type: ignore[arg-type]
+        (lambda: make().add_table("/orders", ""), "table"),
+        (lambda: make().add_table("orders", "shop_order"), "path"),
+        (lambda: make().add_table("/orders", "shop_order", colour="red"), "colour"),
         (lambda: make().add_resource("api", Task), "path"),
         (lambda: make().add_resource("", Task), "path"),
         (lambda: make().add_resource("/api/tasks", Tag), "declared already"),

@@ -338,8 +338,9 @@ def rehearse(app: Any, workers: int) -> None:
 
 def lives_of(app: Any) -> Iterator[Live]:
     """Each Live that an application serves."""
+    from .application import LiveRoute
     from .lifespan import Wrapped
-    from .live import Live, LiveRoute
+    from .live import Live
 
     for part in (app, *getattr(app, "routes", ())):
         if isinstance(part, LiveRoute | Wrapped) and isinstance(part.live, Live):

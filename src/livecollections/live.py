@@ -16,7 +16,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Literal
 
@@ -24,10 +23,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, NoMatchFound
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Scope
 
 from . import openapi, rest, status
+from .application import NOT_STARTED, LiveApp, LiveRoute, refuse
 from .bayeux import Server
 from .bayeux.origins import Origins
 from .bayeux.signals import Signals
@@ -45,17 +45,13 @@ from .rights import Rights
 from .router import Declaration, LiveRouter, check_path
 from .sessions import SessionContext
 from .source import Source
+from .stores.administrations import administration_of
 from .stores.base import Log, Store
 from .versions import Releases
 from .view import Views, check_apart, refused
 from .webhooks import Webhooks
 
 logger = logging.getLogger("livecollections.live")
-
-NOT_STARTED = (
-    "livecollections has not been started: run the application under a server that sends lifespan events, "
-    "or start it by hand with `async with live:`"
-)
 
 
 @dataclass(slots=True)
@@ -120,6 +116,8 @@ class Live(LiveRouter):
         self._owns_bayeux = bayeux is None
         self._allowed_origins = tuple(allowed_origins)
         self._releases = Releases(releases)
+        self._administer = partial(administration_of, database, log or Log())
+        self._tables: dict[str, type] = {}
         self._open_store = partial(
             open_store,
             database,
@@ -164,6 +162,8 @@ class Live(LiveRouter):
 
     async def _open(self) -> tuple[list[Resource], dict[type, Source]]:
         """Start the store; the answer has the resources, and the sources that listeners hear by model."""
+        names = {one.model for one in self._all_declarations() if isinstance(one.model, str)}
+        self._tables = await self._administer().models(names) if names else {}
         described = self._describe_all()
         sources = {resource.source.name: resource.source for resource in described}
         heard = {
@@ -228,17 +228,21 @@ class Live(LiveRouter):
 
     def _describe_all(self) -> list[Resource]:
         ranges: dict[str, bool] = {}
-        for declared in self._all_declarations():
-            has_range = "versions" in declared.options
-            is_taken = declared.path in ranges and not (has_range and ranges[declared.path])
-            if is_taken or declared.path in (self._faye, "/live"):
-                raise ConfigurationError(f"path: {declared.path} is taken already")
-            ranges[declared.path] = has_range
-        return self._releases.assigned([self._describe(declared) for declared in self._all_declarations()])
+        declared = self._all_declarations()
+        for one in declared:
+            has_range = "versions" in one.options
+            is_taken = one.path in ranges and not (has_range and ranges[one.path])
+            if is_taken or one.path in (self._faye, "/live"):
+                raise ConfigurationError(f"path: {one.path} is taken already")
+            ranges[one.path] = has_range
+        # Of a table that is offered by its name nothing is known before the start.
+        known = [one for one in declared if not isinstance(one.model, str) or one.model in self._tables]
+        return self._releases.assigned([self._describe(one) for one in known])
 
     def _describe(self, declared: Declaration) -> Resource:
-        exclude = Resource.excluded(declared.model, declared.options.get("exclude", ()))
-        source = self._store.describe(declared.model, exclude)
+        model = self._tables[declared.model] if isinstance(declared.model, str) else declared.model
+        exclude = Resource.excluded(model, declared.options.get("exclude", ()))
+        source = self._store.describe(model, exclude)
         default = {"policy": lambda user: user is not None} if self._caller.knows_users else {}
         return Resource.build(self._prefix + declared.path, source, **{**default, **declared.options})
 
@@ -413,53 +417,8 @@ class Live(LiveRouter):
         return any(path == ours or path.startswith(ours + "/") for ours in (self._prefix + p for p in paths))
 
 
-class LiveApp(Starlette):
-    """A Starlette whose first route is ours: what is ours goes there at once, unless middleware was added."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = self.router.routes[0]
-        if isinstance(ours, LiveRoute) and not self.user_middleware:
-            match, child = ours.matches(scope)
-            if match is Match.FULL:
-                await ours.handle({**scope, **child, "app": self}, receive, send)
-                return
-        await super().__call__(scope, receive, send)
-
-
-class LiveRoute(BaseRoute):
-    """All paths of a Live as one route: it follows declarations that come after it was added."""
-
-    def __init__(self, live: Live) -> None:
-        self.live = live
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] not in ("http", "websocket"):
-            return Match.NONE, {}
-        return self.live._match(scope)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route: BaseRoute | None = scope[ROUTE]
-        if route is not None:
-            await route.handle(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1012, "reason": "not started"})
-        else:
-            await rest.problem(503, "Service Unavailable", NOT_STARTED)(scope, receive, send)
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
-        raise NoMatchFound(name, path_params)
-
-
 # FastAPI tells a dependency that cleans up from one that doesn't by what it unwraps to.
 Live.session.__wrapped__ = Live._sessions  # type: ignore[attr-defined]
-
-
-async def refuse(request: Request, error: Exception) -> Any:
-    """What is nobody's path is a problem document too, where the whole application is ours."""
-    assert isinstance(error, HTTPException), "it is the handler of these"
-    headers = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
-    title = HTTPStatus(error.status_code).phrase
-    return rest.problem(error.status_code, title, f"{request.url.path}: {title.lower()}", headers=headers)
 
 
 async def rehearse(live: Live, workers: int) -> None:

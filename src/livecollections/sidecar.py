@@ -29,7 +29,7 @@ from .survey import Choice, Survey, Wishes
 
 logger = logging.getLogger("livecollections.sidecar")
 
-LOOK = 1.0
+LOOK = 2.0
 """Seconds between two looks at the tables' shape; for so long they must have been still."""
 
 

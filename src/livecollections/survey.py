@@ -107,7 +107,7 @@ class Survey:
             raise ConfigurationError("it is named like a secret: name it with --table")
         if not found.name.isprintable() or set(found.name) & set("/{}?#\\") or found.name in (".", ".."):
             raise ConfigurationError("its name can't be part of a path")
-        source = self._store.describe(found.model)
+        source = self._store.describe(found.model, found.unshown)
         withheld = [each for each in source.columns if _is_withheld(found.name, each.name, wishes)]
         for column in withheld:
             if column.attribute in source.key:
@@ -116,14 +116,14 @@ class Survey:
                 is_asked = named in wishes.exclude
                 raise ConfigurationError(f"{named} is its key{'' if is_asked else secret}")
         # What nobody can say all of can't be made.
-        is_lacking = any(not column.has_default for column in withheld)
+        is_lacking = any((*(not column.has_default for column in withheld), *found.unshown.values()))
         writes = (verb for verb in METHODS if verb != "POST" or not is_lacking)
         return Offer(
             found.name,
             found.model,
             tuple(column.name for column in source.columns if column not in withheld),
-            tuple(column.name for column in withheld),
-            frozenset(column.attribute for column in withheld),
+            (*(column.name for column in withheld), *found.unshown),
+            frozenset((*(column.attribute for column in withheld), *found.unshown)),
             tuple(writes) if wishes.writes else ("GET",),
         )
 

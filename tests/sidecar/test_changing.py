@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from livecollections import LiveClient
-from livecollections.sidecar import Sidecar
-from livecollections.stores.sqlite import SQLiteStore
-from livecollections.stores.sqlite_administration import SQLiteAdministration
-from livecollections.survey import Survey, Wishes
-from tests.serving import served, wait_until
+from livecollections.survey import Wishes
+from tests.serving import wait_until
 
 from . import shop
-
-Serve = Callable[[Wishes], AbstractAsyncContextManager[httpx.AsyncClient]]
+from .in_process import serving
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     shop.make(tmp_path / "shop.db")
     return tmp_path / "shop.db"
-
-
-@pytest.fixture
-def serve(path: Path) -> Serve:
-    @asynccontextmanager
-    async def serve(wishes: Wishes) -> AsyncIterator[httpx.AsyncClient]:
-        url = f"sqlite:///{path}"
-        administration = SQLiteAdministration(url)
-        survey = Survey(administration, SQLiteStore(url))
-        choice = await survey.choose(wishes)
-        sidecar = Sidecar(url, administration, survey, choice, wishes, look=0.02)
-        async with served(sidecar) as address, httpx.AsyncClient(base_url=address) as client:
-            yield client
-
-    return serve
 
 
 async def shown(client: httpx.AsyncClient, path: str) -> set[str]:
@@ -54,9 +33,9 @@ async def has(client: httpx.AsyncClient, path: str, name: str) -> bool:
     return name in await shown(client, path)
 
 
-async def test_columns_come_and_go(path: Path, serve: Serve) -> None:
+async def test_columns_come_and_go(path: Path) -> None:
     async with (
-        serve(Wishes(("customer", "purchase"))) as client,
+        serving(path, Wishes(("customer", "purchase"))) as client,
         LiveClient(str(client.base_url)) as live,
         live.collection("/api/customer") as customers,
         live.collection("/api/purchase", key=("shop", "number")) as purchases,
@@ -74,8 +53,8 @@ async def test_columns_come_and_go(path: Path, serve: Serve) -> None:
         await customers.wait_until(lambda held: {each["called"] for each in held} == {"Eve"}, timeout=10)
 
 
-async def test_tables_come_and_go(path: Path, serve: Serve) -> None:
-    async with serve(Wishes()) as client:
+async def test_tables_come_and_go(path: Path) -> None:
+    async with serving(path, Wishes()) as client:
         shop.run(
             path, "create table fresh (id integer primary key, t text); insert into fresh values (1, 'x')"
         )
@@ -90,9 +69,9 @@ async def test_tables_come_and_go(path: Path, serve: Serve) -> None:
 
 
 async def test_a_table_that_was_named_and_is_gone_is_waited_for(
-    path: Path, serve: Serve, caplog: pytest.LogCaptureFixture
+    path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serve(Wishes(("customer", "country"))) as client:
+    async with serving(path, Wishes(("customer", "country"))) as client:
         shop.run(path, "alter table country rename to land")
         await wait_until(lambda: "the database has no table country" in caplog.text)
         assert (await client.get("/api/country")).status_code == 503
@@ -102,10 +81,10 @@ async def test_a_table_that_was_named_and_is_gone_is_waited_for(
 
 
 async def test_what_is_no_change_of_what_is_served_changes_nothing(
-    path: Path, serve: Serve, caplog: pytest.LogCaptureFixture
+    path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "livecollections.sidecar")
-    async with serve(Wishes(("customer",))) as client:
+    async with serving(path, Wishes(("customer",))) as client:
         await wait_until(lambda: caplog.text.count("looked at") == 1)
         shop.run(path, "create index by_email on customer (email); alter table customer add column pin text")
         await wait_until(lambda: caplog.text.count("looked at") == 2)

@@ -92,14 +92,14 @@ def test_a_browser_asks_for_the_token_once(browser: Browser, here: Path) -> None
         context.close()
 
 
-@pytest.mark.parametrize("path", ["", "//elsewhere.example/api", "https://elsewhere.example", "api/customer"])
-def test_it_asks_nobody_else(browser: Browser, here: Path, path: str) -> None:
+def test_it_asks_nobody_else(browser: Browser, here: Path) -> None:
     with command(*ARGUMENTS, "0", cwd=here) as serving:
         address = serving.address()
         page = browser.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{address}/live/try?path={path}&key=id")
-        expect(page.locator("#state")).to_have_text("no list is named")
+        for path in ("", "//elsewhere.example/api", "https://elsewhere.example", "api/customer"):
+            page.goto(f"{address}/live/try?path={path}&key=id")
+            expect(page.locator("#state")).to_have_text("no list is named")
         assert [url for url in asked if "/live/try" not in url and not url.startswith("data:")] == []
         page.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,14 @@ import httpx
 import pytest
 
 from livecollections import LiveClient
+from livecollections.cli import main
+from livecollections.stores.sqlite import SQLiteStore
+from livecollections.stores.sqlite_administration import SQLiteAdministration
+from livecollections.survey import Survey, Wishes
 from tests.command import Command, command, finished
 
 from . import shop
+from .in_process import serving as serving_in_process
 
 TOKEN = "a token of some length"
 
@@ -128,38 +135,31 @@ def test_the_documentation_tells_of_it_and_loads_nothing_from_elsewhere(
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", answer.text)
 
 
-async def test_what_other_programs_write_is_heard(here: Path) -> None:
-    arguments = ("serve", URL, "--table", "customer", "--yes", "--port", "0", "--token", TOKEN)
-    with command(*arguments, cwd=here) as serving:
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        async with (
-            LiveClient(serving.address(), token=TOKEN, headers=headers) as client,
-            client.collection("/api/customer") as customers,
-        ):
-            shop.run(
-                here / "shop.db",
-                "insert into customer (name) values ('Cid'); delete from customer where id = 1",
-            )
-            await customers.wait_until(
-                lambda held: [each["name"] for each in held] == ["Bob", "Cid"], timeout=10
-            )
-
-
-def test_nothing_is_installed_without_a_yes(here: Path) -> None:
+@pytest.mark.parametrize("answer", ["n\n", ""])
+def test_nothing_is_installed_without_a_yes(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str
+) -> None:
     before = shop.schema(here / "shop.db")
-    for answer in ("n\n", ""):
-        run = finished("serve", URL, "--table", "customer", cwd=here, stdin=answer)
-        assert (run.returncode, run.stderr.splitlines()[-1]) == (
-            1,
-            "livecollections: nothing was installed: --yes says that it may be",
-        )
-        assert "Install that?" in run.stdout
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    assert said(monkeypatch, here, "--table", "customer") == 1
+    told = capsys.readouterr()
+    assert "Install that?" in told.out
+    assert told.err.endswith("livecollections: nothing was installed: --yes says that it may be\n")
     assert shop.schema(here / "shop.db") == before
+
+
+def test_a_yes_may_be_typed(here: Path) -> None:
     with command("serve", URL, "--table", "customer", "--port", "0", cwd=here, answer="y\n") as serving:
         assert httpx.get(f"{serving.address()}/api/customer").status_code == 200
-    with command("serve", URL, "--table", "customer", "--port", "0", cwd=here) as serving:
-        assert serving.address()
-        assert "to be installed:" not in serving.lines
+
+
+def said(monkeypatch: pytest.MonkeyPatch, here: Path, *arguments: str) -> object:
+    """The status with which the command leaves, where it serves nothing."""
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "argv", ["livecollections", "serve", URL, *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return left.value.code
 
 
 def test_uninstall_leaves_the_database_as_it_was(here: Path) -> None:
@@ -172,14 +172,14 @@ def test_uninstall_leaves_the_database_as_it_was(here: Path) -> None:
     assert shop.schema(here / "shop.db") == before
 
 
-def test_what_a_dba_has_installed_is_all_that_is_needed(here: Path) -> None:
-    left_out = ("--exclude", "customer.password_hash", "--exclude", "customer.apiKey")
-    printed = finished("install", URL, "--sql", "--table", "customer", *left_out, cwd=here)
-    shop.run(here / "shop.db", printed.stdout.replace("BEGIN IMMEDIATE;", "").replace("COMMIT;", ""))
+async def test_what_a_dba_has_installed_is_all_that_is_needed(here: Path) -> None:
+    url = f"sqlite:///{here / 'shop.db'}"
+    administration = SQLiteAdministration(url)
+    printed = await administration.plan(["customer"], ["customer.password_hash", "customer.apiKey"])
+    shop.run(here / "shop.db", printed.script.replace("BEGIN IMMEDIATE;", "").replace("COMMIT;", ""))
     shop.rows(here / "shop.db", "pragma journal_mode = wal")
-    with command("serve", URL, "--table", "customer", "--port", "0", cwd=here) as serving:
-        serving.address()
-        assert "to be installed:" not in serving.lines
+    choice = await Survey(administration, SQLiteStore(url)).choose(Wishes(("customer",)))
+    assert choice.plan.additions == ()
 
 
 @pytest.mark.parametrize(
@@ -200,47 +200,57 @@ def test_what_a_dba_has_installed_is_all_that_is_needed(here: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_is_wrong_is_one_line_and_status_2(here: Path, arguments: tuple[str, ...], says: str) -> None:
+def test_what_is_wrong_is_one_line_and_status_2(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    says: str,
+) -> None:
     before = shop.schema(here / "shop.db")
-    run = finished("serve", URL, *arguments, "--yes", cwd=here)
-    assert (run.returncode, run.stdout) == (2, "")
-    assert says in run.stderr
-    assert run.stderr.count("\n") == 1
+    assert said(monkeypatch, here, *arguments, "--yes") == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert says in told.err
     assert shop.schema(here / "shop.db") == before
 
 
-def test_a_database_with_nothing_to_serve_is_told_why(tmp_path: Path) -> None:
+def test_a_database_with_nothing_to_serve_is_told_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shop.run(tmp_path / "shop.db", "create table plain (line text)")
-    run = finished("serve", URL, "--all-tables", cwd=tmp_path)
-    assert run.returncode == 2
-    assert "plain: it has no primary key" in run.stderr
+    assert said(monkeypatch, tmp_path, "--all-tables") == 2
+    assert "plain: it has no primary key" in capsys.readouterr().err
 
 
-def test_secrets_are_shown_where_they_are_named(here: Path) -> None:
-    named = (
-        "--include",
-        "customer.password_hash",
-        "--include",
-        "session.session_key",
-        "--exclude",
-        "customer.email",
+async def test_secrets_are_shown_where_they_are_named(here: Path) -> None:
+    wishes = Wishes(
+        ("customer", "session", "access_tokens"),
+        include=("customer.password_hash", "session.session_key"),
+        exclude=("customer.email",),
     )
-    tables = ("--table", "customer", "--table", "session", "--table", "access_tokens")
-    with command("serve", URL, *tables, *named, "--yes", "--port", "0", cwd=here) as serving:
-        address = serving.address()
-        assert httpx.get(f"{address}/api/customer/1").json() == {"id": 1, "name": "Ann", "password_hash": "x"}
-        assert httpx.get(f"{address}/api/session").json() == []
-        assert httpx.get(f"{address}/api/access_tokens").json() == []
+    async with serving_in_process(here / "shop.db", wishes) as client:
+        customer = (await client.get("/api/customer/1")).json()
+        assert customer == {"id": 1, "name": "Ann", "password_hash": "x"}
+        for path in ("/api/session", "/api/access_tokens"):
+            assert (await client.get(path)).json() == []
     kept = shop.rows(here / "shop.db", "select value from live_meta where name = 'source:customer'")
     assert "email" not in str(kept)
     assert "password_hash" in str(kept)
 
 
-@pytest.fixture
-def guarded(here: Path) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    here = tmp_path_factory.mktemp("guarded")
+    shop.make(here / "shop.db")
+    return here
+
+
+@pytest.fixture(scope="module")
+def guarded(behind: Path) -> Iterator[httpx.Client]:
     arguments = ("serve", URL, "--table", "customer", "--write", "--yes", "--host", "0.0.0.0", "--port", "0")
     with (
-        command(*arguments, cwd=here, env={"LIVECOLLECTIONS_TOKEN": TOKEN}) as serving,
+        command(*arguments, cwd=behind, env={"LIVECOLLECTIONS_TOKEN": TOKEN}) as serving,
         httpx.Client(base_url=serving.address()) as client,
     ):
         yield client
@@ -300,18 +310,16 @@ def test_with_the_token_everything_is_open(guarded: httpx.Client) -> None:
     assert remembered.status_code == 403
 
 
-def test_on_loopback_only_this_machine_may_be_named(here: Path) -> None:
-    with command("serve", URL, "--table", "customer", "--yes", "--port", "0", cwd=here) as serving:
-        address = serving.address()
-        for host in ("localhost", "127.0.0.1:99", "[::1]:8000", "LOCALHOST"):
-            assert httpx.get(f"{address}/api/customer", headers={"Host": host}).status_code == 200
-        for host in ("shop.example", "127.0.0.1.shop.example", "192.168.0.1"):
-            assert httpx.get(f"{address}/api/customer", headers={"Host": host}).status_code == 421
-
-
-def test_public_lets_others_in_and_says_so(here: Path) -> None:
-    public = ("--host", "0.0.0.0", "--public")
-    with command("serve", URL, "--table", "customer", "--yes", "--port", "0", *public, cwd=here) as serving:
-        answer = httpx.get(f"{serving.address()}/api/customer", headers={"Host": "shop.example"})
-        assert answer.status_code == 200
-    assert [line for line in serving.said() if "without authentication" in line]
+async def test_a_client_with_the_token_hears_what_other_programs_write(
+    behind: Path, guarded: httpx.Client
+) -> None:
+    async with (
+        LiveClient(
+            str(guarded.base_url), token=TOKEN, headers={"Authorization": f"Bearer {TOKEN}"}
+        ) as client,
+        client.collection("/api/customer") as customers,
+    ):
+        script = "update customer set email = 'all'; delete from customer where id = 1"
+        shop.run(behind / "shop.db", script)
+        await customers.wait_until(lambda held: {each["email"] for each in held} == {"all"}, timeout=10)
+        assert "1" not in customers

@@ -10,8 +10,10 @@ as the database takes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,13 @@ class Found:
     name: as a source has it, with its schema where that is not the usual one.
     model: a class that the store of this database describes; None where it can't be live.
     reason: then, why; it completes "left out: ".
+    unshown: attributes that no document can show, and whether each insert must name them.
     """
 
     name: str
     model: type | None
     reason: str = ""
+    unshown: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,15 @@ class Administration(ABC):
         names: these alone. The models of one call know one another by their foreign keys.
         Raises ConfigurationError for a name that the database lacks, StoreUnavailable.
         """
+
+    async def models(self, names: Collection[str]) -> dict[str, type]:
+        """The models of tables, by their names. Raises as ``reflect``, and so for what can't be live."""
+        models = {}
+        for found in await self.reflect(names):
+            if found.model is None:
+                raise ConfigurationError(f"table: {found.name} can't be live: {found.reason}")
+            models[found.name] = found.model
+        return models
 
     @abstractmethod
     async def shape(self) -> str:
@@ -81,3 +94,21 @@ class Administration(ABC):
 
         Raises ConfigurationError where there is no log, StoreUnavailable.
         """
+
+
+def without(
+    columns: Mapping[str, Sequence[str]], keys: Mapping[str, Collection[str]], exclude: Iterable[str]
+) -> dict[str, list[str]]:
+    """The columns of tables without some, which are named as ``todo.secret``.
+
+    Raises ConfigurationError for one that is not there, or of the key.
+    """
+    left = {table: list(names) for table, names in columns.items()}
+    for named in exclude:
+        table, _, column = named.rpartition(".")
+        if column not in left.get(table, ()):
+            raise ConfigurationError(f"exclude: there is no column {named} to capture")
+        if column in keys[table]:
+            raise ConfigurationError(f"exclude: {named} belongs to the key, which the log needs")
+        left[table].remove(column)
+    return left

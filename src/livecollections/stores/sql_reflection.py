@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -25,6 +26,9 @@ from .sql import DOCUMENT_NAME
 
 VIEW = "it is a view: serve the tables behind it"
 KEYLESS = "it has no primary key"
+
+UNSHOWN = "livecollections.unshown"
+"""Where the ``info`` of a column says that no document can show it."""
 
 Check = Callable[[sa.Table], str]
 """What a database in particular says against a table, or puts right in it; "" is nothing."""
@@ -39,13 +43,13 @@ def reflect(
     Raises ConfigurationError for a name that the database lacks.
     """
     inspector = sa.inspect(connection)
-    schemas = {schema for name in names if (schema := name.rpartition(".")[0])}
-    there = {
-        name: (schema, table, is_view)
-        for schema in (None, *sorted(schemas.intersection(inspector.get_schema_names())))
-        for table, is_view in _named(inspector, schema)
-        if not ours(name := f"{schema}.{table}" if schema else table)
-    }
+    schemas = {name.rpartition(".")[0] for name in names} & set(inspector.get_schema_names())
+    there: dict[str, tuple[str | None, str, bool]] = {}
+    for schema in (None, *sorted(schemas)):
+        for table, is_view in _named(inspector, schema):
+            name = f"{schema}.{table}" if schema else table
+            if not ours(name):
+                there[name] = schema, table, is_view
     if missing := set(names) - there.keys():
         raise ConfigurationError(f"the database has no table {', '.join(sorted(missing))}")
     metadata = sa.MetaData()
@@ -74,8 +78,17 @@ def _named(inspector: sa.Inspector, schema: str | None) -> Iterator[tuple[str, b
 def _found(shared: registry, name: str, table: sa.Table | None, check: Check) -> Found:
     if table is None:
         return Found(name, None, "it can't be read")
-    reason = check(table) or _fault(table)
-    return Found(name, None if reason else _model(shared, table), reason)
+    if reason := check(table) or _fault(table):
+        return Found(name, None, reason)
+    columns = {
+        attribute: table.columns[column] for column, attribute in _attributes(list(table.columns.keys()))
+    }
+    unshown = {
+        attribute: not column.nullable and column.server_default is None
+        for attribute, column in columns.items()
+        if column.info.get(UNSHOWN)
+    }
+    return Found(name, _model(shared, table, columns), unshown=unshown)
 
 
 def _fault(table: sa.Table) -> str:
@@ -86,21 +99,19 @@ def _fault(table: sa.Table) -> str:
     return f"its key, {', '.join(untyped)}, is of no type that a URL could name" if untyped else ""
 
 
-def _model(shared: registry, table: sa.Table) -> type:
+def _model(shared: registry, table: sa.Table, columns: Mapping[str, sa.Column[Any]]) -> type:
     model = type(re.sub(r"\W", "_", table.fullname), (), {"__doc__": table.comment})
-    named = {}
-    for name, attribute in _attributes([str(column.name) for column in table.columns]):
-        named[attribute] = table.columns[name]
-        if attribute != name:
-            named[attribute].info[DOCUMENT_NAME] = name
-    shared.map_imperatively(model, table, properties=named)
+    for attribute, column in columns.items():
+        if attribute != column.name:
+            column.info[DOCUMENT_NAME] = str(column.name)
+    shared.map_imperatively(model, table, properties=columns)
     return model
 
 
 def _attributes(names: Collection[str]) -> Iterator[tuple[str, str]]:
     """Columns' names, each with that of its attribute: one that a class of Pydantic can have for a field."""
     taken = {name for name in names if _is_attribute(name)}
-    for name in names:
+    for name in map(str, names):
         attribute = name
         if name not in taken:
             attribute = f"column_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import ConfigurationError, StoreUnavailable
 from . import sqlite_log
-from .administration import Plan
+from .administration import Plan, without
 from .base import Log
 from .sqlite_capture import Capture, earlier_journal, has_log, remove
 from .sqlite_connection import FileConnection, connect, database_path, transaction
@@ -97,7 +97,7 @@ def opened(url: Any) -> Iterator[FileConnection]:
     """A connection to a file that is there. Raises ConfigurationError, StoreUnavailable."""
     path = database_path(url)
     if path is None:
-        raise ConfigurationError("database: one in memory has nothing to install or remove")
+        raise ConfigurationError("database: one in memory holds nothing that others made")
     connection = connect(path, create=False)
     try:
         yield connection
@@ -113,12 +113,7 @@ def _capture(
     if missing := set(tables) - set(names):
         raise ConfigurationError(f"the database has no table {', '.join(sorted(missing))}")
     found = {name: read_table(connection, name) for name in tables or names}
-    needed = {name: list(table.columns) for name, table in found.items() if table is not None and table.key}
-    for named in exclude:
-        table, _, column = named.rpartition(".")
-        if column not in needed.get(table, ()):
-            raise ConfigurationError(f"exclude: there is no column {named} to capture")
-        if column in found[table].key:  # type: ignore[union-attr]
-            raise ConfigurationError(f"exclude: {named} belongs to the key, which the log needs")
-        needed[table].remove(column)
+    captured = [table for table in found.values() if table is not None and table.key]
+    columns = {table.name: table.columns for table in captured}
+    needed = without(columns, {table.name: table.key for table in captured}, exclude)
     return Capture(log, needed)
