@@ -5,6 +5,7 @@ A store describes a model as a Source. This module knows no database.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,10 @@ class Relation:
     there: tuple[str, ...]
     many: bool
 
+    def leads_as(self, other: Relation) -> bool:
+        """Whether the same rows belong to a row by another relation, whatever it is called."""
+        return dataclasses.replace(self, name=other.name) == other
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -64,6 +69,10 @@ class Source:
     key: tuple[str, ...]
     model: type
     relations: tuple[Relation, ...] = field(default=(), kw_only=True, compare=False)
+
+    def alike(self, relation: Relation) -> list[str]:
+        """The names by which the same is asked for as by a relation: a relationship's, and that of its foreign key."""
+        return [each.name for each in self.relations if each.leads_as(relation)]
 
     def key_of(self, row: Row) -> Key:
         """The key of a row."""

@@ -336,6 +336,21 @@ async def test_a_hidden_relationship_is_no_relation(options: dict[str, Any]) -> 
         assert ("books" not in told["Writer"]["properties"]) == is_for_all
 
 
+async def test_a_hidden_relationship_is_none_by_its_foreign_key_either() -> None:
+    live = Live("sqlite://", synchronous="NORMAL")
+    live.add_resource("/api/writers", Writer, policy=True)
+    live.add_resource("/api/volumes", Volume, policy=True, hidden=["writer"])
+    transport = httpx.ASGITransport(live.app)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        await client.post("/api/writers", json={"name": "Ada"})
+        await client.post("/api/volumes", json={"title": "One", "writer_id": 1, "ghost_id": 1})
+        for name in ("writer", "writer_id"):
+            problem = is_problem(await client.get(f"/api/volumes?populate={name}"), 400)
+            assert problem["detail"] == f"populate: /api/volumes has no relation {name!r}"
+        (volume,) = (await client.get("/api/volumes?populate=ghost_id")).json()
+        assert (volume["writer_id"], volume["ghost_id"]["name"]) == (1, "Ada")
+
+
 async def test_what_is_joined_by_more_than_equal_columns_is_no_relation() -> None:
     live = Live("sqlite://", synchronous="NORMAL")
     live.add_resource("/api/teams", Team)

@@ -78,7 +78,7 @@ def relationships(resource: Resource, models: Collection[type]) -> list[Relation
         for relation in resource.source.relations
         if relation.model in models
         and resource.field_of(relation.name) is None
-        and relation.name not in resource.hidden
+        and resource.hidden.isdisjoint(resource.source.alike(relation))
     ]
 
 

@@ -156,7 +156,7 @@ def plan(view: Resource, tree: Tree, related: Related) -> tuple[Population, ...]
 
 def _name(view: Resource, relation: Relation) -> str | None:
     """A relation's name in documents; None where it, or a field that it is by, is one that the view has not."""
-    if relation.name in view.hidden or not _is_shown(relation.here, view):
+    if not view.hidden.isdisjoint(view.source.alike(relation)) or not _is_shown(relation.here, view):
         return None
     field = view.field_of(relation.name)
     return relation.name if field is None else field.name
