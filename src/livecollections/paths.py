@@ -124,10 +124,15 @@ def paths_of(
 
 
 def peers_of(releases: Releases, views: Sequence[Views]) -> dict[str | None, dict[type, Views]]:
-    """What each release may populate documents from, by model; None: what an API without releases may."""
-    read = [one for one in reversed(views) if "GET" in one.resource.methods]
-    return {None: {one.resource.source.model: one for one in read}} | {
-        name: {one.resource.source.model: one for one in read if name in releases.having(one.resource)}
+    """What each release may populate documents from, by model; None: what an API without releases may.
+
+    Of several the first counts that can be read.
+    """
+    known = [
+        one for has in (False, True) for one in reversed(views) if ("GET" in one.resource.methods) is has
+    ]
+    return {None: {one.resource.source.model: one for one in known}} | {
+        name: {one.resource.source.model: one for one in known if name in releases.having(one.resource)}
         for name in releases.names
     }
 

@@ -42,10 +42,20 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Through:
+    """A table between two models: its rows whose ``near`` are as the ``here`` of a row lead to those whose ``there``
+    are as its ``far``. source: its model is the class that is mapped to it, or object."""
+
+    source: Source
+    near: tuple[str, ...]
+    far: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Relation:
     """Rows of another model that belong to a row: those whose ``there`` are as its ``here``, attribute by attribute.
 
-    name: by which it is asked for.  many: there may be several.
+    name: by which it is asked for.  many: there may be several.  through: the table between, where there is one.
     """
 
     name: str
@@ -53,6 +63,7 @@ class Relation:
     here: tuple[str, ...]
     there: tuple[str, ...]
     many: bool
+    through: Through | None = None
 
     def leads_as(self, other: Relation) -> bool:
         """Whether the same rows belong to a row by another relation, whatever it is called."""

@@ -1,144 +1,82 @@
 """Populate: documents with those that they refer to in them, or that refer to them.
 
-Three rules. Each relation that is asked for costs one statement, however many documents there are. What is shown of
-another resource is what its own ``GET`` shows this user; a relation to what no resource offers him, or by a field that
-he does not see, is not there. Everything is bounded: levels, relations, documents, and documents referred to.
+Three rules. Each relation that is asked for costs one statement, or two where a table is between, however many
+documents there are. What is shown of another resource is what its own ``GET`` shows this user; a relation to what no
+resource offers him, or by a field that he does not see, is not there. Rows of a table between count as its resource
+shows them, where it has one. Everything is bounded: levels, relations, documents, and what they refer to.
 
 It knows no SQL.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-from pydantic_core import from_json
 
 from ..change import Row
 from ..errors import MalformedRequest, RequestError
 from ..parameters import asked_of
 from ..query import And, Condition, Equal, In, Or, Order, Query
 from ..resource import Resource
-from ..source import Relation
+from ..source import Relation, Source
 from ..stores.base import Listing, Store
 from ..view import Views
 from .answer import Answer
 from .formats import Format, format_of
 from .links import of_list
-from .portion import portion
+from .portion import Portion, portion
 from .preconditions import Preconditions, document_tag
 from .reading import list_headers, total_of, window
 from .request import Request
+from .tree import Tree
 
-DEEPEST = 3
-"""Levels of documents in documents."""
-MOST = 10
-"""Relations that one request may ask for, and so its statements beside the first."""
 AT_ONCE = 1_000
 """Documents of a list that are populated."""
 REFERRED = 10_000
-"""Documents that they may refer to, all relations together."""
+"""Documents that they may refer to, all relations together; rows that a table between may have for one."""
 
-Tree = dict[str, Any]
-"""Relations by name; each with those to be populated in it."""
-Related = Callable[[Relation], Resource | None]
-"""The view that a request has of the resource at the other end of a relation; None: it has none."""
+Place = tuple[Any, ...]
+"""The values by which rows belong together."""
 Peers = Mapping[type, Views]
 """The resources that may be referred to, by their models."""
-
-_NAMES = re.compile(r"[,\s]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """One relation to be populated. name: in documents.  resource: at its other end, as this user has it."""
+    """One relation to be populated. name: in documents.
+
+    resource: at its other end, as this user has it.  between: of the table between, if it has one.
+    """
 
     name: str
     relation: Relation
     resource: Resource
     inner: tuple[Population, ...]
+    between: Resource | None = None
 
 
-def take_populate(parameters: Iterable[tuple[str, Any]]) -> tuple[Tree, list[tuple[str, Any]]]:
-    """What ``populate`` asks for, and the other parameters. Raises MalformedRequest.
-
-    ``author``, ``author,publisher``, ``author.company``, ``{"path": "author", "populate": "company"}`` or a list of
-    these, ``populate[path]=author``.
-    """
-    tree: Tree = {}
-    others, parts = [], {}
-    for name, value in parameters:
-        if name == "populate":
-            _add(tree, _read(value) if isinstance(value, str) else value, 1)
-        elif name.startswith("populate["):
-            parts[name[len("populate[") : -1]] = value
-        else:
-            others.append((name, value))
-    if parts:
-        _add(tree, parts, 1)
-    if _count(tree) > MOST:
-        raise MalformedRequest(f"populate: at most {MOST} relations can be asked for at once")
-    return tree, others
-
-
-def _read(text: str) -> Any:
-    if not text.lstrip().startswith(("{", "[")):
-        return text
-    try:
-        return from_json(text)
-    except ValueError:
-        raise MalformedRequest("populate: this is not JSON") from None
-
-
-def _add(tree: Tree, asked: Any, level: int) -> None:
-    """Put into a tree what is asked for in one of its forms."""
-    if isinstance(asked, list):
-        for each in asked:
-            _add(tree, each, level)
-    elif isinstance(asked, str):
-        for path in filter(None, _NAMES.split(asked)):
-            _descend(tree, path, level)
-    elif isinstance(asked, dict) and isinstance(asked.get("path"), str):
-        if unknown := sorted(asked.keys() - {"path", "populate"}):
-            raise MalformedRequest(f"populate: {unknown[0]} can't be said of what is populated")
-        for path in filter(None, _NAMES.split(asked["path"])):
-            inner, depth = _descend(tree, path, level)
-            if "populate" in asked:
-                _add(inner, asked["populate"], depth + 1)
-    else:
-        raise MalformedRequest("populate: names are needed, or objects with a path")
-
-
-def _descend(tree: Tree, path: str, level: int) -> tuple[Tree, int]:
-    steps = path.split(".")
-    depth = level + len(steps) - 1
-    if depth > DEEPEST:
-        raise MalformedRequest(f"populate: at most {DEEPEST} levels can be asked for")
-    for step in steps:
-        tree = tree.setdefault(step, {})
-    return tree, depth
-
-
-def _count(tree: Tree) -> int:
-    return len(tree) + sum(map(_count, tree.values()))
-
-
-def related_to(peers: Peers, user: Any) -> Related:
+class Related:
     """What a user has at the other end of relations."""
 
-    def related(relation: Relation) -> Resource | None:
-        views = peers.get(relation.model)
+    def __init__(self, peers: Peers, user: Any) -> None:
+        self._peers = peers
+        self._user = user
+
+    def is_offered(self, model: type) -> bool:
+        """Whether it has a resource, whoever may read that."""
+        return model in self._peers
+
+    def view(self, model: type, action: str) -> Resource | None:
+        """The view of a model's resource, if the user may do what is named; None: he has none."""
+        views = self._peers.get(model)
         if views is None or (views.partition is not None and views.partition.nested):
             return None
         try:
-            view = views.of(user, {})
+            view = views.of(self._user, {})
         except RequestError:
             return None
-        return view if ("list" if relation.many else "read") in view.rights else None
-
-    return related
+        return view if action in view.rights else None
 
 
 def plan(view: Resource, tree: Tree, related: Related) -> tuple[Population, ...]:
@@ -147,11 +85,24 @@ def plan(view: Resource, tree: Tree, related: Related) -> tuple[Population, ...]
     found = []
     for name, inner in tree.items():
         relation = offered.get(name)
-        resource = None if relation is None else related(relation)
-        if relation is None or resource is None or not _is_shown(relation.there, resource):
+        population = None if relation is None else _population(name, relation, related)
+        if population is None:
             raise MalformedRequest(f"populate: {view.path} has no relation {name!r}")
-        found.append(Population(name, relation, resource, plan(resource, inner, related)))
+        found.append(replace(population, inner=plan(population.resource, inner, related)))
     return tuple(found)
+
+
+def _population(name: str, relation: Relation, related: Related) -> Population | None:
+    """What a relation is to a user, without what is to be populated in it; None: he does not have it."""
+    resource, through = related.view(relation.model, "list" if relation.many else "read"), relation.through
+    if resource is None or not _is_shown(relation.there, resource):
+        return None
+    if through is None or not related.is_offered(through.source.model):
+        return Population(name, relation, resource, ())
+    between = related.view(through.source.model, "list")
+    if between is None or not _is_shown((*through.near, *through.far), between):
+        return None
+    return Population(name, relation, resource, (), between)
 
 
 def _name(view: Resource, relation: Relation) -> str | None:
@@ -238,21 +189,45 @@ async def _fill(
     relation, resource = population.relation, population.resource
     places = [_place(row, relation.here) for row in rows]
     wanted = {place: None for place in places if place is not None}
-    found = await _referred(store, resource, _meeting(relation.there, list(wanted)), room) if wanted else []
+    led = await _led(store, population, list(wanted), room)
+    asking = portion(store, resource)
+    found = await _met(asking, resource.source, relation.there, list(led), room)
     shown = resource.documents(found)
     room = await populate(store, found, shown, population.inner, room - len(found)) if found else room
-    by_place: dict[tuple[Any, ...] | None, list[dict[str, Any]]] = {}
+    by_place: dict[Place, list[dict[str, Any]]] = {}
     for row, document in zip(found, shown, strict=True):
-        by_place.setdefault(_place(row, relation.there), []).append(document)
-    for place, document in zip(places, documents, strict=True):
-        here = by_place.get(place, []) if place is not None else []
-        document[population.name] = here if relation.many else next(iter(here), None)
+        for place in led.get(_place(row, relation.there), ()):
+            by_place.setdefault(place, []).append(document)
+    for here, document in zip(places, documents, strict=True):
+        there = by_place.get(here, []) if here is not None else []
+        document[population.name] = there if relation.many else next(iter(there), None)
     return room
 
 
-async def _referred(store: Store, resource: Resource, condition: Condition, room: int) -> list[Row]:
-    sort = tuple(Order(attribute) for attribute in resource.source.key)
-    found = await portion(store, resource).find(resource.source, Query((condition,), sort, limit=room + 1))
+async def _led(
+    store: Store, population: Population, places: Sequence[Place], room: int
+) -> dict[Place | None, Collection[Place]]:
+    """The places that lead to others, by these."""
+    through, between = population.relation.through, population.between
+    if through is None:
+        return {place: (place,) for place in places}
+    asking, source = (store, through.source) if between is None else (portion(store, between), between.source)
+    led: dict[Place | None, dict[Place, None]] = {}
+    for row in await _met(asking, source, through.near, places, room):
+        near, far = _place(row, through.near), _place(row, through.far)
+        if near is not None and far is not None:
+            led.setdefault(far, {})[near] = None
+    return {far: near.keys() for far, near in led.items()}
+
+
+async def _met(
+    asking: Store | Portion, source: Source, attributes: Sequence[str], places: Sequence[Any], room: int
+) -> list[Row]:
+    """The rows at some places, in the order of their keys. Raises MalformedRequest where there are more than room."""
+    if not places:
+        return []
+    sort = tuple(Order(attribute) for attribute in source.key)
+    found = await asking.find(source, Query((_meeting(attributes, places),), sort, limit=room + 1))
     if len(found.rows) > room:
         raise MalformedRequest(
             f"populate: more than {REFERRED} documents are referred to: ask for fewer, with limit"
@@ -260,13 +235,13 @@ async def _referred(store: Store, resource: Resource, condition: Condition, room
     return found.rows
 
 
-def _meeting(attributes: Sequence[str], places: Sequence[tuple[Any, ...]]) -> Condition:
+def _meeting(attributes: Sequence[str], places: Sequence[Place]) -> Condition:
     if len(attributes) == 1:
         return In(attributes[0], tuple(value for (value,) in places))
     return Or(tuple(And(tuple(map(Equal, attributes, place))) for place in places))
 
 
-def _place(row: Mapping[str, Any], attributes: Sequence[str]) -> tuple[Any, ...] | None:
+def _place(row: Mapping[str, Any], attributes: Sequence[str]) -> Place | None:
     """The values by which rows belong together; None where there is none, or none that can be compared."""
     place = tuple(row.get(attribute) for attribute in attributes)
     try:

@@ -31,7 +31,7 @@ from .hooks import Hooked
 from .links import of_document
 from .listing import LongAnswer
 from .patch import ACCEPTED, Change, read_change, read_replacement
-from .populate import Peers, Related, plan, populate, read_populated, related_to, take_populate
+from .populate import Peers, Related, plan, populate, read_populated
 from .portion import portion
 from .preconditions import Preconditions, document_tag
 from .preference import APPLIED, is_minimal
@@ -39,6 +39,7 @@ from .reading import read_list, seq_headers
 from .request import ClientGone, Request, as_document, read_json
 from .route import ResourceRoute
 from .stream import EventStream, is_asked_for, open_stream
+from .tree import take_populate
 
 BODY_LIMIT = 1024 * 1024
 """Bytes that a body may have."""
@@ -158,7 +159,7 @@ class Endpoint(ABC):
 
     def _related(self, request: Request) -> Related:
         """What documents may be populated from, in the release that is asked for."""
-        return related_to(self._peers.get(request.scope.get(RELEASE), {}), request.user)
+        return Related(self._peers.get(request.scope.get(RELEASE), {}), request.user)
 
     async def _admit(self, request: Request, scope: Scope) -> tuple[Resource, Any]:
         """The view and the user of a request. Raises RequestRefused."""

@@ -1,25 +1,34 @@
 """Relations: what the rows of a mapped class refer to, and what refers to them, as its mapper tells.
 
-Two rules. A relationship is known by its name, a foreign key of one column by that of its attribute. What goes through
-a third table is none: that table is no resource, so nobody has said who may see it. Nor is what has a condition beside
-the columns that must be equal.
+Two rules. A relationship is known by its name, a foreign key of one column by that of its attribute. What has a
+condition beside the columns that must be equal, or goes through more than one table, is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlalchemy.sql import operators
 
-from ..source import Relation
+from ..source import Relation, Source, Through
+
+Described = Callable[[sa.Table, type | None, Mapping[str, str]], Source]
+"""Describes a table, given the class that is mapped to it and its attributes by the names of its columns."""
 
 
-def relations_of(mapper: Mapper[Any], attributes: Mapping[str, str]) -> tuple[Relation, ...]:
-    """The relations of a class. attributes: by the names of its columns."""
-    found = [_of_relationship(each, attributes) for each in mapper.relationships]
+def relations_of(
+    mapper: Mapper[Any], attributes: Mapping[str, str], described: Described
+) -> tuple[Relation, ...]:
+    """The relations of a class. attributes: by the names of its columns.  described: for the tables between."""
+    found = [
+        _of_relationship(each, attributes)
+        if each.secondary is None
+        else _of_link(each, attributes, described)
+        for each in mapper.relationships
+    ]
     keys = [_of_key(mapper, column, attributes) for column in mapper.local_table.columns]
     return tuple(relation for relation in (*found, *keys) if relation is not None)
 
@@ -27,23 +36,48 @@ def relations_of(mapper: Mapper[Any], attributes: Mapping[str, str]) -> tuple[Re
 def _of_relationship(
     relationship: RelationshipProperty[Any], attributes: Mapping[str, str]
 ) -> Relation | None:
-    there = _attributes(relationship.mapper)
-    pairs = [
-        (attributes.get(here.name), there.get(far.name))
-        for here, far in relationship.local_remote_pairs or ()
-    ]
-    whole = [(here, far) for here, far in pairs if here is not None and far is not None]
-    if relationship.secondary is not None or not whole or len(whole) < len(pairs):
+    pairs = relationship.local_remote_pairs or ()
+    joined = _joined(relationship.primaryjoin, pairs, attributes, _attributes(relationship.mapper))
+    if joined is None:
         return None
-    if not _is_equality(relationship.primaryjoin, len(pairs)):
+    many = bool(relationship.uselist)
+    return Relation(relationship.key, relationship.mapper.class_, *joined, many=many)
+
+
+def _of_link(
+    relationship: RelationshipProperty[Any], attributes: Mapping[str, str], described: Described
+) -> Relation | None:
+    """What a table between leads to."""
+    table = relationship.secondary
+    if not isinstance(table, sa.Table) or table.schema:
         return None
+    mapped = [other for other in relationship.mapper.registry.mappers if other.local_table is table]
+    between = _attributes(mapped[0]) if mapped else {column.name: column.name for column in table.columns}
+    near = _joined(relationship.primaryjoin, relationship.synchronize_pairs, attributes, between)
+    pairs, there = relationship.secondary_synchronize_pairs or (), _attributes(relationship.mapper)
+    far = _joined(relationship.secondaryjoin, pairs, there, between)
+    if near is None or far is None:
+        return None
+    source = described(table, mapped[0].class_ if mapped else None, between)
     return Relation(
         relationship.key,
         relationship.mapper.class_,
-        tuple(here for here, _ in whole),
-        tuple(far for _, far in whole),
+        near[0],
+        far[0],
         many=bool(relationship.uselist),
+        through=Through(source, near[1], far[1]),
     )
+
+
+def _joined(
+    condition: Any, pairs: Iterable[tuple[Any, Any]], here: Mapping[str, str], there: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The attributes on both sides of a join; None unless it says that these are equal, and no more."""
+    named = [(here.get(one.name), there.get(other.name)) for one, other in pairs]
+    whole = [(one, other) for one, other in named if one is not None and other is not None]
+    if not whole or len(whole) < len(named) or not _is_equality(condition, len(named)):
+        return None
+    return tuple(one for one, _ in whole), tuple(other for _, other in whole)
 
 
 def _is_equality(condition: Any, pairs: int) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -112,8 +112,24 @@ def describe(model: type, exclude: Collection[str], dialect: Dialect) -> TableSo
         for attribute, found in fields.items()
         if attribute not in exclude
     )
-    relations = relations_of(mapper, attribute_of)
+
+    def between(table: sa.Table, model: type | None, attributes: Mapping[str, str]) -> Source:
+        return _between(table, model or object, attributes, dialect)
+
+    relations = relations_of(mapper, attribute_of, between)
     return TableSource(str(table.name), columns, key, model, table=table, fields=fields, relations=relations)
+
+
+def _between(table: sa.Table, model: type, attributes: Mapping[str, str], dialect: Dialect) -> TableSource:
+    """A table that links others. attributes: by the names of its columns."""
+    fields = {
+        attributes[column.name]: _field(attributes[column.name], column, dialect)
+        for column in table.columns
+        if column.name in attributes
+    }
+    columns = tuple(_column(found, None) for found in fields.values())
+    key = tuple(attributes[column.name] for column in table.primary_key.columns if column.name in attributes)
+    return TableSource(str(table.name), columns, key, model, table=table, fields=fields)
 
 
 def _mapper(model: type) -> Mapper[Any]:
@@ -341,10 +357,17 @@ def decode_row(fields: Sequence[Field], stored: Sequence[Any]) -> Row:
     return {found.attribute: found.decode(value) for found, value in zip(fields, stored, strict=True)}
 
 
-def referenced_tables(tables: Iterable[sa.Table]) -> list[sa.Table]:
-    """The tables, and those that their foreign keys need, each once."""
+def needed_tables(sources: Collection[TableSource]) -> list[sa.Table]:
+    """The tables of sources, those between two of them, and those that foreign keys of these need, each once."""
     found: dict[sa.Table, None] = {}
-    waiting = list(tables)
+    models = {source.model for source in sources}
+    between = [
+        table_source(relation.through.source)
+        for source in sources
+        for relation in source.relations
+        if relation.through is not None and relation.model in models
+    ]
+    waiting = [source.table for source in (*sources, *between)]
     while waiting:
         table = waiting.pop()
         if table in found:

@@ -36,7 +36,7 @@ from ..errors import (
 from ..query import Query
 from ..source import Source
 from .base import Batch, Bulk, Count, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written
-from .sql import Field, TableSource, decode_row, describe, referenced_tables, table_source
+from .sql import Field, TableSource, decode_row, describe, needed_tables, table_source
 from .sql_query import select_rows
 from .sqlite_ahead import AHEAD, IMAGES, Ahead
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
@@ -199,7 +199,7 @@ class SQLiteStore(Store):
             with engine.connect() as connection:
                 writer.begin_immediate()
                 if not sa.inspect(connection).has_table("alembic_version"):
-                    tables = referenced_tables(source.table for source in self._sources)
+                    tables = needed_tables(self._sources)
                     for metadata in dict.fromkeys(table.metadata for table in tables):
                         metadata.create_all(connection, [one for one in tables if one.metadata is metadata])
                 connection.commit()
