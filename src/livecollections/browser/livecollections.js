@@ -4,8 +4,7 @@
 (function(factory) {
   const root = typeof globalThis === 'object' ? globalThis : self, faye = () => root.Faye;
   const load = () => { try { return root.Faye || require('faye'); } catch (error) { return null; } };
-  // AMD first, then Node.js, CommonJS and bundlers; Faye is asked for only when `connect` is given a URL. As a browser
-  // global the factory is also left under a symbol, for `livecollections.mjs`, which imports Backbone itself.
+  // AMD, or Node.js, CommonJS and bundlers, or a global, whose factory `livecollections.mjs` finds under a symbol.
   if (typeof define === 'function' && define.amd) {
     define(['backbone', 'underscore'], (Backbone, _) => factory(root, Backbone, _, faye));
   } else if (typeof module === 'object' && module.exports) {
@@ -61,8 +60,7 @@
   // What an unanswered or failed save has sent shows what the user put there.
   const mine = (model) => Object.assign({}, stateOf(model).kept, ..._.pluck(stateOf(model).saves, 'sent'));
 
-  // What `set` is given so that a model shows what is known of it, `undefined` for what has vanished from that (`prune`
-  // then drops it), and the user's own values where they are protected. Local attributes stay.
+  // What `set` is given: what is known of a model (`undefined`: it has vanished, `prune` drops it), and the user's own values.
   const view = (model) => {
     const attrs = Object.assign({}, known(model));
     if (known(model)) for (const name in stateOf(model).stray) if (!_.has(attrs, name)) attrs[name] = void 0;
@@ -79,15 +77,13 @@
 
   // Hand an answer to Backbone's own callback, which asks `parse` what to `set`; the user's get the response itself.
   const deliver = (model, attrs, options, callback, context, args) => {
-    const own = _.has(model, 'parse') && model.parse;
-    const restore = () => { if (own) model.parse = own; else delete model.parse; };
+    const own = _.has(model, 'parse') && model.parse, restore = () => { if (own) model.parse = own; else delete model.parse; };
     if (options.parse) model.parse = () => { restore(); return attrs; };
     try { callback.apply(context, options.parse ? args : [attrs, ...args.slice(1)]); } finally { if (options.parse) restore(); }
     prune(model);
   };
 
-  // Models and collections are hooked where Backbone lets anybody hook them, at `sync`, each object by itself, so
-  // that classes and globals stay as they are. Whatever `sync` the object would have used is called.
+  // Objects are hooked at `sync`, as Backbone offers, each by itself: classes and globals stay, and its own `sync` is called.
   const hooks = new WeakMap();
   const hook = (object) => {
     const before = _.has(object, 'sync') && object.sync;
@@ -220,7 +216,7 @@
     constructor(collection, options) {
       const {seq = null, fetch = seq == null} = options, [tombs, hidden, held, creates] = _.times(4, () => new Map());
       Object.assign(this, {collection, options, on: options.live !== false, era: 0, tries: 0, needed: !!fetch, from: null, top: null});
-      Object.assign(this, {position: seq, floor: seq, tombs, hidden, held, creates, requests: new Set(), waiting: [], told: {}});
+      Object.assign(this, {position: seq, floor: seq, tombs, hidden, held, creates, requests: new Set(), waiting: [], told: {}, sides: []});
       collection.each((model) => { if (seq != null && !model.isNew()) learn(model, _.clone(model.attributes), seq); });
     }
     // Begin: subscribe, and read.
@@ -239,8 +235,8 @@
       this.on = false;
       for (const {timer} of [this, ...this.requests]) clearTimeout(timer);
       this.reached(true);
-      if (this.stream) this.stream.leave(this);
-      Object.assign(this, {stream: null}).update();
+      for (const one of [this, ...this.sides]) if (one.stream) one.stream.leave(one);
+      Object.assign(this, {stream: null, sides: []}).update();
       return this.collection;
     }
     // The stream may already be under way: then this is where ours begins.
@@ -251,11 +247,11 @@
     }
     // What `collection.live` says, and who wants to know. Never silently stale.
     update() {
-      const {collection, link, stream, on} = this, waiting = collection._waiting;
-      const refused = on && stream && !this.reading() && stream.refused;
+      const {collection, link, stream, sides, on} = this, waiting = collection._waiting, streams = [stream, ..._.pluck(sides, 'stream')];
+      const refused = on && stream && !this.reading() && _.find(_.pluck(streams, 'refused'));
       const stale = on && link && (link.stale || this.orphan && 'the server names no channel for it');
       const state = !on || !link ? 'off' : stale ? 'stale' : refused ? 'refused'
-        : stream.confirmed && this.joined && !this.behind ? 'live' : 'connecting';
+        : _.every(streams, 'confirmed') && this.joined && !this.behind ? 'live' : 'connecting';
       if (collection._listener !== this || collection.live === state) return;
       const settle = state === 'live' ? 'resolve' : state === 'refused' && 'reject';
       collection.live = state;
@@ -302,8 +298,7 @@
       if (!this.reading()) this.unread();
     }
     resume() { Object.assign(this, {behind: true, from: this.position}).stream.resume(); }
-    // The server says what it has sent last. That comes with the answer to a connect, and what it sends again on it
-    // may come after: only what is still missing by the next answer has been lost.
+    // The server says what it has sent last, and may send it again after that: what is missing by the next time is lost.
     compare(last) {
       const behind = older(this.position, last);
       if (behind && this.missed === this.position && !this.link.renew()) this.resume();
@@ -358,8 +353,7 @@
     }
     // What came after a list was asked for is newer than it: without seqs its rows can't tell.
     outdate(key) { if (this.stream && this.stream.legacy) for (const {outdated} of this.requests) outdated.add(key); }
-    // What happened can't be told: read again. What is known stays until the list comes, so that nothing from before
-    // brings back an older state: answers from before the `base` tell ids only.
+    // What happened can't be told: read again. What is known stays until then; answers from before the `base` tell ids only.
     reset(start) {
       Object.assign(this, {era: this.era + 1, joined: false, base: start, position: start, from: start, floor: null, held: new Map()});
       if (start == null) for (const one of this.facts()) one.version = null;
@@ -409,11 +403,10 @@
       const delay = Math.min(10000, 500 * Math.pow(2, this.tries++));
       this.timer = setTimeout(() => this.unread(), delay * (0.5 + Math.random() / 2));
     }
-    // What the answer to a read of the list means for the collection as a whole. One without `Live-Seq` counts at the
-    // position that we had when we asked.
+    // What the answer to a read of the list means for the whole. One without `Live-Seq` counts at where we were on asking.
     admit(request) {
       const {header, whole, seq, label, pages} = request, top = later(request.until || label, _.last(pages).seq);
-      const name = header('Live-Channel') || header('Live-Signal'), other = foreign(label, this.position);
+      const [name, ...names] = (header('Live-Channel') || header('Live-Signal') || '').split(/, */), other = foreign(label, this.position);
       const late = other && (!whole || request.stamp < this.entered) || this.past(request, label);
       request.useless = late || request.torn || request.era !== this.era || older(label, this.floor) || whole && older(top, this.top);
       if (request.useless || !whole) return;
@@ -426,9 +419,11 @@
       if (label && (other || early || !this.position || older(this.position, label))) this.position = label;
       if (other || early) this.resume();
       if (joins) this.needed = this.again;
+      const before = this.sides;
+      this.sides = names.map((beside) => new Side(this, beside, label));
+      for (const side of before) side.stream.leave(side);
     }
-    // The answer to a read of the list. Its further pages are read first, and count as of the first. What the rows
-    // may show already of what the stream has not told yet (`Live-Until`) they show together with it.
+    // The answer to a read of the list; its further pages are read first. Rows ahead of the stream (`Live-Until`) wait for it.
     list(request, resp, options, proceed) {
       const run = () => {
         request.useless = request.useless || request.era !== this.era;
@@ -458,8 +453,7 @@
       this.tries = 0;
       if (this.stream && this.stream.confirmed && !this.reading()) this.unread(this.again);
     }
-    // Note a page, and follow `Link: <…>; rel="next"` where the server has cut the list, and not a `limit` in its URL. A page
-    // is as new as the first at least, unless they are of two logs: then they are no list.
+    // Note a page, and follow `Link: <…>; rel="next"` where it is not a `limit` in the URL that cuts. Of two logs they are no list.
     follow(request, options, body, header, url, done) {
       const {collection} = this, list = _.result(collection, 'url'), {header: first, pages, whole, at, label} = request;
       const seq = header('Live-Seq') || at, until = header('Live-Until');
@@ -478,8 +472,7 @@
       this.waiting = _.difference(this.waiting, ripe);
       _.invoke(_.sortBy(ripe, (one) => !one.messages), 'run');
     }
-    // Backbone is about to `set` or `reset` what a read has brought. Rows go by rule; only a whole list removes what
-    // it lacks, and nothing that is newer than it, or that the server can't know of yet.
+    // Backbone is about to `set` or `reset` a list. Rows go by rule; only a whole one removes, and nothing newer than it.
     reconcile(resp, options, request, reset) {
       const {collection, held, hidden} = this, {label, whole, pages, messages = []} = request, {parse} = options;
       const batch = new Batch(this), list = batch.list = _.extend([], {whole});
@@ -567,8 +560,7 @@
     // Whether an answer is of our era and our log; and whether it is of one that a later request was told to be over.
     counts(one, label) { return one.era === this.era && !foreign(label, this.position) && !older(label, this.base) && !this.past(one, label); }
     past({stamp}, label) { return stamp < this.told.stamp && foreign(label, this.told.seq); }
-    // A PUT sends what differs from the known state or from what an earlier save is about to make of it, a PATCH its
-    // body, a POST everything. A POST has its own origin; a repeat after a lost answer has the one that it had.
+    // A PUT sends what differs from what is known or an earlier save makes, a PATCH its body, a POST all, with an origin.
     sends(request, options) {
       const {model, method} = request, {attrs} = options, before = mine(model), base = method === 'update' && known(model);
       const body = method === 'read' ? {} : attrs || _.pick(model.attributes, _.keys(model.toJSON(options)));
@@ -606,8 +598,7 @@
       }
       if (create) this.release();
     }
-    // After a failure the attributes that it sent keep the user's values, but for what is known to be so anyhow, and
-    // what `wait` has never shown. A create that was refused will not come back; one whose answer was lost may.
+    // After a failure what it sent keeps the user's values, but for what `wait` has never shown. A lost create may come back.
     refuse({model, save, create, failed}) {
       const kept = _.clone(stateOf(model).kept), definite = failed >= 400 && failed < 500 && ![408, 425, 429].includes(failed);
       if (create) create.lost = create.lost || !definite;
@@ -617,8 +608,7 @@
       keep(model, _.extend(kept, !save.wait && _.pick(save.sent, _.keys(save.sent).filter(differs))), create && model.id == null);
       show(model);
     }
-    // The answer to a create tells its id. That may be another model's, or that of a document that has gone since: by
-    // a tombstone, or because a list as new as the answer had no such row.
+    // The answer to a create tells its id: perhaps another model's, or of what has gone since (by a tombstone, or a newer list).
     created(request, body, label) {
       const {model, create, seq} = request, {collection, floor} = this, batch = new Batch(this), at = this.latest(label);
       const id = collection.modelId(body), key = String(id), other = collection.get(id), hidden = this.hidden.get(key);
@@ -633,12 +623,10 @@
       const past = this.buried(key, label) || hidden && hidden.model !== model && !older(versionOf(hidden.model), label);
       if (!counts && past && hidden) return 'gone';
       if (counts && (create.id != null || past)) return create.id == null ? 'gone' : here ? null : 'old';
-      if (counts ? other || this.held.has(key) : other && here) {
-        for (const home of homesOf(model)) new Batch(home).identify(create, id, at);
-        if (collection.get(id) !== model) batch.identify(create, id, at);
-      } else if (counts) {
-        return seq && floor && !older(floor, seq) ? 'gone' : null;
-      }
+      const twin = counts ? other || this.held.has(key) : other && here;
+      if (counts && !twin) return seq && floor && !older(floor, seq) ? 'gone' : null;
+      for (const home of twin ? homesOf(model) : []) new Batch(home).identify(create, id, at);
+      if (twin && collection.get(id) !== model) batch.identify(create, id, at);
       this.needed = this.needed || !counts;
       if (!counts && floor) this.unread();
       return counts ? null : 'old';
@@ -684,8 +672,7 @@
   }
 
   // ## Streams
-  // A **stream** is one subscription: of one client, to one channel. It feeds all collections that listen there, each
-  // from its own position, and begins at the earliest of these.
+  // A **stream** is one subscription of one client to one channel. It feeds all who listen there, from the earliest position.
   class Stream {
     constructor(link, channel) {
       Object.assign(this, {link, channel, legacy: !link.extended, listeners: [], items: [], last: null, confirmed: false});
@@ -697,11 +684,9 @@
     create(origin) { return this.listeners.reduce((found, {creates}) => found || creates.get(origin), null); }
     since() { return _.pluck(this.listeners, 'position').reduce((a, b) => (a == null || older(b, a) ? b : a), null); }
     resume() { if (!this.asking) this.link.subscribe(this); }
-    // A new session is asked to go on from the latest: if the log has gone back only that one shows it. Who is not there
-    // yet resumes.
+    // A new session goes on from the latest: if the log has gone back only that one shows it. Who is not there yet resumes.
     goesOn() { return this.isNew ? _.pluck(this.listeners, 'position').reduce(later, null) : this.since(); }
-    // What arrives together is taken together, in the next microtask. An error in a user's handler is the user's: the
-    // others go on, and what it has kept from being shown is read again.
+    // What arrives together is taken together, in the next microtask. What an error in a user's handler hid is read again.
     push(item) {
       if (item.data && item.data.seq != null && !older(item.data.seq, this.last)) this.last = item.data.seq;
       if (this.items.push(item) === 1) Promise.resolve().then(() => this.flush());
@@ -718,8 +703,8 @@
       Object.assign(this, {asking: false}, successful && {isNew: false, refused: null, legacy: !live, confirmed: true, known: true, last: start});
       if (!successful && !/^40[12]/.test(error) && !failure) this.refused = error || 'refused';
       this.link.expect();
-      if (successful) return void this.push({reply: {start, reset: live && live.reset, broken}});
-      _.invoke(this.listeners, 'update');
+      this.push(successful ? {reply: {start, reset: live && live.reset, broken}} : {refused: this.refused});
+      if (!successful) _.invoke(this.listeners, 'update');
     }
     lost() {
       Object.assign(this, {confirmed: false, asking: false}).link.expect();
@@ -727,8 +712,29 @@
     }
   }
 
-  // Seconds for which what we ask may be unanswered, unless `connect` says otherwise; at most; and when the page has just
-  // woken. A page that stirs (milliseconds) once in a pulse, and has not for longer, was asleep.
+  // Others may tell of what a list shows, too. A **side** hears one: what comes there, or is missed, says "read again".
+  class Side {
+    constructor(listener, channel, position) {
+      Object.assign(this, {listener, position, creates: new Map()});
+      this.stream = listener.link.join(channel, this);
+      this.take([{last: this.stream.last}]);
+    }
+    take(items) {
+      if (items.filter((item) => this.isNews(item)).length) this.unread();
+      this.update();
+    }
+    // A list that is asked for after a refusal may name it no more.
+    isNews({reply = {}, last, data, refused}) {
+      const {position} = this, seq = reply.start || last || data && data.seq;
+      const isAfter = seq && (reply.reset || foreign(seq, position) || older(position, seq));
+      if (isAfter) this.position = seq;
+      return isAfter || refused;
+    }
+    unread() { this.listener.unread(true); }
+    update() { this.listener.update(); }
+  }
+
+  // Seconds that an answer may take: usually, at most, when the page woke. One that has not stirred for so many ms slept.
   const TIMEOUT = 30, LONGEST = 300, AWAKE = 3, PULSE = 2000, ASLEEP = 15000;
 
   // A **link** is what we add to one Bayeux client, from its first stream to its last: an extension that puts our positions
@@ -813,8 +819,7 @@
         this.expect();
       });
     }
-    // Have Faye's client make another line. It would say goodbye to a socket, and wait for an answer to that; what it has
-    // sent over HTTP it would wait for longer than its server holds a request.
+    // Have Faye's client make another line. It would wait for an answer to its goodbye on a socket, and too long over HTTP.
     hangUp(aborted) {
       const dispatcher = this.client._dispatcher, transport = dispatcher && dispatcher._transport;
       const socket = transport && (transport._socket || !aborted && transport._made);
@@ -826,8 +831,7 @@
         for (const {message} of [...dispatcher._envelopes.values()]) dispatcher.handleError(message);
       }
     }
-    // An event stream that died stays open for ever, and what is sent beside it is answered all the same. Open another,
-    // and ask when that is there: what is told before is told to the dead one.
+    // An event stream that died stays open for ever. Open another, and ask when it is there: before, the dead one is told.
     renew({_transport: transport} = this.client._dispatcher || {}) {
       const stream = transport && transport._socket, {EventSource} = root;
       if (!EventSource || !(stream instanceof EventSource)) return false;
@@ -874,8 +878,7 @@
       }
       next();
     }
-    // What the server says. Returns whether the client is to hear it: Faye's forgets a subscription that failed, also
-    // where it was only its session that is unknown, and it is about to shake hands again.
+    // What the server says. Whether the client is to hear it: Faye's forgets a subscription that failed with its session.
     incoming(message) {
       const {channel, subscription, id, successful, error} = message, stream = this.streams.get(subscription);
       const live = message.ext && message.ext.live || {};
@@ -902,8 +905,7 @@
     return timer;
   };
   const attempt = (callback) => { try { return callback(); } catch (error) { return null; } };
-  // The client is that of the options, else `client` on the prototype chain, else that of the nearest ancestor on
-  // which `connect` was called. That is kept aside, since `extend` would copy it.
+  // The client: of the options, else on the prototype chain, else of the nearest ancestor that is connected; `extend` copies.
   const links = new WeakMap(), connections = new WeakMap();
   const linkOf = (client) => links.get(client) || links.set(client, new Link(client)).get(client);
   const ancestors = (object) => (object ? [object, ...ancestors(Object.getPrototypeOf(object))] : []);
@@ -928,8 +930,7 @@
   // ## LiveCollection
   // The answer that Backbone is about to `set`, by the options of its read.
   const reads = new WeakMap(), Collection = Backbone.Collection.prototype;
-  // Change one line: `LiveCollection.extend` for `Backbone.Collection.extend`. Options: `live: false` for a plain
-  // collection, `client`, `channel`, `seq` with bootstrapped rows, `fetch: false` where nothing is to be read.
+  // Options: `live: false` for a plain collection, `client`, `channel`, `seq` with bootstrapped rows, `fetch: false`.
   const LiveCollection = Backbone.Collection.extend({
     // One of `off connecting live stale refused`; each change is an event `live`, with the collection and the state.
     live: 'off',
@@ -979,10 +980,9 @@
       Collection._removeReference.apply(this, arguments);
     }
   }, {
-    // Connect this class, and those below it that have no connection of their own, to a server: by the URL of its
-    // Bayeux endpoint, for which Faye is needed, or by a client. Options: `token`, a value or a function of one (or
-    // of a promise of one) that is asked at each handshake; `withCredentials`; `timeout`, the seconds for which what it
-    // asks by itself may be unanswered. Returns the client.
+    // Connect this class, and those below it without a connection of their own, by the URL of a Bayeux endpoint, for which
+    // Faye is needed, or by a client. Options: `token`, a value or a function of one (or of a promise of one), asked at each
+    // handshake; `withCredentials`; `timeout`, seconds that what it asks by itself may be unanswered. Returns the client.
     connect(urlOrClient, options) {
       const Faye = _.isString(urlOrClient) ? findFaye() : null;
       if (_.isString(urlOrClient) && !Faye) throw new Error('LiveCollection.connect: a URL needs Faye, and none could be loaded; or give it a client');

@@ -1,4 +1,5 @@
-"""Follower: keeps a replica fed. It hears the channel, reads the list when the replica asks, and tells what changed.
+"""Follower: keeps a replica fed. It hears the channel, and others that its list names beside, reads the list when the
+replica asks, and tells what changed.
 
 Two rules. Whatever the replica asks for is done at once, in the order of the calls. When a follower is stopped, nothing
 of it is left: no subscription, no task, no timer.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from ..bayeux.client import Client
@@ -17,6 +18,7 @@ from ..bayeux.delivery import Delivery
 from ..bayeux.hearing import Hearing
 from ..bayeux.lifecycle import State
 from ..errors import ClientError, LiveError, RequestError
+from .beside import Beside
 from .reading import Reading
 from .replica import Replica
 from .rest import Rest
@@ -35,7 +37,6 @@ class Follower:
     """One replica's link to the server, as a listener of its channel.
 
     told: called with what is shown otherwise.  turned: called when ``live`` or ``error`` may be another.
-    refusal: why there is no subscription, and won't be.
     """
 
     def __init__(
@@ -52,12 +53,19 @@ class Follower:
         self._replica = replica
         self._told = told
         self._turned = turned
-        self.refusal: LiveError | None = None
+        self._refusal: LiveError | None = None
+        self._beside: dict[str, Beside] = {}
         self._hearing: Hearing | None = None
         self._unwatch: Callable[[], None] | None = None
         self._tasks: dict[asyncio.Task[LiveError | None], None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tries = 0
+
+    @property
+    def refusal(self) -> LiveError | None:
+        """Why there is no subscription, and won't be."""
+        refusals = [self._refusal, *(one.refusal for one in self._beside.values())]
+        return next((one for one in refusals if one is not None), None)
 
     @property
     def live(self) -> Live:
@@ -68,7 +76,8 @@ class Follower:
             return "refused"
         if self.stale is not None:
             return "stale"
-        is_here = self._client.state is State.CONNECTED and self._hearing.confirmed
+        confirmed = [self._hearing.confirmed, *(one.is_confirmed for one in self._beside.values())]
+        is_here = self._client.state is State.CONNECTED and all(confirmed)
         return "live" if is_here and self._replica.is_joined else "connecting"
 
     @property
@@ -93,6 +102,7 @@ class Follower:
         """End everything."""
         if self._hearing is not None:
             self._hearing.cancel()
+        self._hear_beside((), None)
         if self._unwatch is not None:
             self._unwatch()
         if self._timer is not None:
@@ -122,7 +132,7 @@ class Follower:
 
     def began(self, start: Mapping[str, str], resets: Collection[str]) -> None:
         """The stream is confirmed."""
-        channel, self.refusal = self._replica.channel, None
+        channel, self._refusal = self._replica.channel, None
         if self._client.stale is None:
             self._replica.began(start.get(channel), channel in resets)
         self.follow()
@@ -140,7 +150,7 @@ class Follower:
 
     def refused(self, error: LiveError) -> None:
         """There is no subscription, and won't be."""
-        self.refusal = error
+        self._refusal = error
         self._turned()
 
     def lost(self) -> None:
@@ -165,7 +175,7 @@ class Follower:
             self._hearing.cancel()
             self._hearing = None
             # Of the channel that was guessed: the list has named another.
-            self.refusal = None
+            self._refusal = None
             self._hearing = self._client.listen(asks.channel, self)
         for reading in asks.reads:
             self.read(reading)
@@ -179,6 +189,23 @@ class Follower:
         self._timer = None
         self._replica.unread()
         self.follow()
+
+    def _hear_beside(self, channels: Sequence[str], position: str | None) -> None:
+        """Hear what a list names beside its own channel. position: of the list."""
+        before, self._beside = self._beside, {}
+        for channel in channels:
+            one = before.pop(channel, None)
+            if one is None:
+                one = Beside(self._client, channel, position, self._changed_beside, self._turned)
+            one.pass_on(position)
+            self._beside[channel] = one
+        for one in before.values():
+            one.cancel()
+
+    def _changed_beside(self) -> None:
+        if self._client.state is not State.ENDED:
+            self._replica.unread(needed=True)
+            self.follow()
 
     @property
     def stale(self) -> str | None:
@@ -196,6 +223,8 @@ class Follower:
         try:
             await self._rest.read(reading)
             self._replica.listed(reading)
+            if reading.is_whole and not reading.is_useless and self._hearing is not None:
+                self._hear_beside(reading.beside, reading.label)
         except (RequestError, ClientError) as error:
             self._error = error
             self._replica.read_failed(reading)

@@ -38,6 +38,7 @@ from .write import Write
 Headers = Mapping[str, str]
 VERBS = {"create": "POST", "update": "PATCH", "replace": "PUT", "delete": "DELETE"}
 
+_SEVERAL = re.compile(", *")
 _NEXT = re.compile(r'<([^>]*)>[^,]*;\s*rel="?next\b')
 _ERRORS: Mapping[int, type[RequestError]] = {
     400: MalformedRequest,
@@ -95,8 +96,10 @@ class Rest:
             if not isinstance(answer.body, list) or not all(isinstance(row, dict) for row in answer.body):
                 raise Unconfirmed(f"GET {url}", "the answer is no list of documents")
             if not reading.pages:
-                channel, signal = answer.headers.get("live-channel"), answer.headers.get("live-signal")
-                reading.channel, reading.is_signal = channel or signal, channel is None
+                whole, signal = answer.headers.get("live-channel"), answer.headers.get("live-signal", "")
+                channel, *beside = _SEVERAL.split(whole or signal)
+                reading.channel, reading.beside = channel or None, tuple(beside)
+                reading.is_signal = whole is None
             reading.pages.append((answer.body, answer.seq))
             until = answer.headers.get("live-until")
             reading.until = max(until or "", reading.until or "") or None

@@ -35,7 +35,8 @@ _LIST_HEADERS: Schema = {
         "schema": {"type": "string"},
     },
     "Live-Signal": {
-        "description": "The Bayeux channel on which something is heard that may concern this list, a part.",
+        "description": "The Bayeux channel on which something is heard that may concern this list, a part; with "
+        "populate there may be several, with commas between.",
         "schema": {"type": "string"},
     },
     "Link": {

@@ -10,7 +10,7 @@ It knows no SQL.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,8 +126,8 @@ async def read_populated(
 ) -> Answer:
     """The answer that is a list of populated documents. parameters: the others. Raises MalformedRequest.
 
-    It is no whole, and its tag is one of what it shows (so HEAD, for which that is not read, has none): what is
-    referred to changes unheard of by this table.
+    It is no whole, its tag is one of what it shows (so HEAD, for which that is not read, has none), and it names the
+    channels of all that do: what is referred to changes unheard of by this table.
     """
     form, asked = format_of(request.headers), asked_of(view, parameters)
     if asked.count or asked.distinct is not None:
@@ -143,7 +143,7 @@ async def read_populated(
     finally:
         found.close()
     tag = None if body is None else document_tag(body)
-    headers = list_headers(asked, found, tag, view)
+    headers = list_headers(asked, found, tag, view, _views(populations))
     total = await total_of(view, part, asked) if asked.is_paged else None
     headers.append((b"link", of_list(request, asked, found, total)))
     if tag is not None and conditions.are_unchanged(tag):
@@ -161,6 +161,15 @@ async def _body(
     await populate(store, rows, documents, populations)
     names = [*shown.fields, *sorted(shown.computed), *(each.name for each in populations)]
     return form.start(names) + form.part(documents, names) + form.end
+
+
+def _views(populations: Iterable[Population]) -> Iterator[Resource]:
+    """Those by which it is told what is in documents."""
+    for each in populations:
+        yield each.resource
+        if each.between is not None:
+            yield each.between
+        yield from _views(each.inner)
 
 
 async def populate(

@@ -88,12 +88,12 @@ class Client {
     if (reply) settle(reply);
   }
 
-  push(batch) {
+  push(batch, on = CHANNEL) {
     for (const data of batch) {
-      const message = this.pipe('incoming', { channel: CHANNEL, data });
+      const message = this.pipe('incoming', { channel: on, data });
       if (!message) continue;
       for (const { channel, listener } of this.listeners.slice()) {
-        if (channel === CHANNEL) listener(message.data);
+        if (channel === on) listener(message.data);
       }
     }
   }

@@ -1,0 +1,185 @@
+"""A populated list is live: what changes inside its documents is heard by whoever may hear it, and by nobody else."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlmodel import Field, Relationship, SQLModel
+
+from livecollections import Live
+from livecollections.collection import LiveClient, LiveCollection
+from tests.node import Node, running
+from tests.serving import served, wait_until
+
+from .conftest import User, Users, sql
+
+PROGRAM = Path(__file__).parent / "two_users.js"
+
+
+class Marked(SQLModel, table=True):
+    __tablename__ = "populated_marked"
+    song_id: int = Field(foreign_key="populated_song.id", primary_key=True)
+    mark_name: str = Field(foreign_key="populated_mark.name", primary_key=True)
+
+
+class Mark(SQLModel, table=True):
+    __tablename__ = "populated_mark"
+    name: str = Field(primary_key=True)
+    colour: str = "red"
+
+
+class Label(SQLModel, table=True):
+    __tablename__ = "populated_label"
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+
+
+class Singer(SQLModel, table=True):
+    __tablename__ = "populated_singer"
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    fee: int = 0
+    label_id: int | None = Field(default=None, foreign_key="populated_label.id")
+    label: Label | None = Relationship()
+
+
+class Song(SQLModel, table=True):
+    __tablename__ = "populated_song"
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    singer_id: int | None = Field(default=None, foreign_key="populated_singer.id")
+    singer: Singer | None = Relationship()
+    marks: list[Mark] = Relationship(link_model=Marked)
+
+
+class Served:
+    """A served Live with users, and its database."""
+
+    def __init__(self, live: Live, address: str, path: Path, users: Users) -> None:
+        self.live, self.address, self.path, self.users = live, address, path, users
+
+    def sql(self, statement: str) -> None:
+        sql(self.path, statement)
+
+    def client(self, token: str, transport: str = "websocket") -> LiveClient:
+        bearer = {"Authorization": f"Bearer {token}"}
+        return LiveClient(self.address, headers=bearer, transports=[transport], timeout=10)
+
+    async def signal(self, asked: str, token: str) -> str | None:
+        """The channels that a list names."""
+        async with httpx.AsyncClient(base_url=self.address) as http:
+            answer = await http.get(asked, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 200, answer.text
+            assert "live-channel" not in answer.headers
+            named: str | None = answer.headers.get("live-signal")
+            return named
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Served]:
+    path, users = tmp_path / "populated.db", Users()
+    live = Live(f"sqlite:///{path}", synchronous="NORMAL", authenticate=users)
+    live.add_resource("/api/songs", Song, policy=True)
+    live.add_resource(
+        "/api/singers",
+        Singer,
+        policy={"list": True, "read": True, "subscribe": lambda user: user is not None},
+        hidden={"fee": lambda user: not user.is_boss},
+    )
+    live.add_resource("/api/labels", Label, policy=True)
+    live.add_resource("/api/marks", Mark, policy=True)
+    live.add_resource("/api/marked", Marked, policy=True)
+    async with served(live.app) as address:
+        site = Served(live, address, path, users)
+        site.sql("INSERT INTO populated_label VALUES (1, 'indie')")
+        site.sql("INSERT INTO populated_singer VALUES (1, 'Ada', 5, 1)")
+        site.sql("INSERT INTO populated_song VALUES (1, 'one', 1)")
+        site.sql("INSERT INTO populated_mark VALUES ('new', 'red')")
+        yield site
+
+
+def singer(collection: LiveCollection[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = collection[1]["singer"]
+    return found
+
+
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+async def test_a_change_of_a_document_inside_is_heard(site: Served, transport: str) -> None:
+    async with (
+        site.client("ann", transport) as ann,
+        ann.collection("/api/songs?populate=singer.label,marks") as songs,
+    ):
+        assert (singer(songs)["label"]["name"], songs[1]["marks"]) == ("indie", [])
+        site.sql("UPDATE populated_singer SET name = 'Bea'")
+        await songs.wait_until(lambda it: singer(it)["name"] == "Bea", 10)
+        site.sql("UPDATE populated_label SET name = 'major'")
+        await songs.wait_until(lambda it: singer(it)["label"]["name"] == "major", 10)
+        site.sql("INSERT INTO populated_marked VALUES (1, 'new')")
+        await songs.wait_until(lambda it: [one["colour"] for one in it[1]["marks"]] == ["red"], 10)
+        site.sql("UPDATE populated_mark SET colour = 'blue'")
+        await songs.wait_until(lambda it: [one["colour"] for one in it[1]["marks"]] == ["blue"], 10)
+        site.sql("DELETE FROM populated_singer")
+        await songs.wait_until(lambda it: it[1]["singer"] is None, 10)
+        assert songs.live == "live"
+
+
+async def test_the_browsers_collection_hears_it_too(site: Served) -> None:
+    async with running(Node, PROGRAM, site.address, "ann", "/api/songs?populate=singer") as ann:
+
+        def name() -> str | None:
+            rows = ann.told("rows")
+            return rows[-1]["rows"][0]["singer"]["name"] if rows else None
+
+        await wait_until(lambda: ann.told("live", state="live"), 20)
+        assert name() == "Ada"
+        site.sql("UPDATE populated_singer SET name = 'Bea'")
+        await wait_until(lambda: name() == "Bea", 10)
+        assert not ann.told("error")
+
+
+async def test_channels_are_named_that_the_user_may_hear(site: Served) -> None:
+    every = "/api/songs?populate=singer.label,marks"
+    boss = "/api/songs, /api/singers, /api/labels, /api/marks, /api/marked"
+    assert await site.signal(every, "boss") == boss
+    named = (await site.signal(every, "ann") or "").split(", ")
+    assert named[1].startswith("/api/singers/~view/")
+    assert [named[0], *named[2:]] == ["/api/songs", "/api/labels", "/api/marks", "/api/marked"]
+    assert await site.signal("/api/songs?populate=singer", "nobody") == "/api/songs"
+    assert await site.signal("/api/songs?populate=singer_id,singer", "boss") == "/api/songs, /api/singers"
+
+
+async def test_what_is_hidden_inside_says_nothing_when_it_changes(site: Served) -> None:
+    async with site.client("ann") as ann, ann.collection("/api/songs?populate=singer") as songs:
+        reads = 0
+        read = songs._follower._rest.read
+
+        async def counted(reading: Any) -> None:
+            nonlocal reads
+            reads += 1
+            await read(reading)
+
+        songs._follower._rest.read = counted  # type: ignore[method-assign]
+        site.sql("UPDATE populated_singer SET fee = 6")
+        site.sql("UPDATE populated_singer SET name = 'Bea'")
+        await songs.wait_until(lambda it: singer(it)["name"] == "Bea", 10)
+        assert "fee" not in singer(songs)
+        assert reads == 1
+
+
+async def test_who_sees_other_things_inside_hears_another_channel(site: Served) -> None:
+    async with site.client("boss") as boss, boss.collection("/api/songs?populate=singer") as songs:
+        assert singer(songs)["fee"] == 5
+        site.users.by_token["boss"] = User(9)
+        await site.live.recheck(User(9))
+        await songs.wait_until(lambda it: "fee" not in singer(it) and it.live == "live", 10)
+        site.sql("UPDATE populated_singer SET name = 'Bea'")
+        await songs.wait_until(lambda it: singer(it)["name"] == "Bea", 10)
+
+
+async def test_what_changed_while_it_was_away_is_seen(site: Served) -> None:
+    async with site.client("ann") as ann, ann.collection("/api/songs?populate=singer") as songs:
+        site.live.disconnect(User(1))
+        site.sql("UPDATE populated_singer SET name = 'Bea'")
+        await songs.wait_until(lambda it: singer(it)["name"] == "Bea" and it.live == "live", 10)
