@@ -384,6 +384,34 @@ async def test_a_snapshot_gives_documents_and_their_seq(url: str) -> None:
             await live.snapshot(Tag)
 
 
+async def test_a_snapshot_is_of_one_resource(url: str) -> None:
+    live = Live(url, releases=["1.0.0", "2.0.0"])
+    live.add_resource("/tasks", Task, versions="<2", read_only=["done"])
+    live.add_resource("/tasks", Task, versions=">=2", exclude=["done"])
+    live.add_resource("/by-title/{title}/tasks", Task, sort="-id", versions=">=2")
+    live.add_resource("/tags/{name}", Tag)
+    live.add_resource("/write-only", Tag, methods=["POST"])
+    async with live:
+        async with live.session() as session:
+            session.add_all([Task(title="a b"), Task(title="c"), Tag(name="d")])
+            await session.commit()
+        with pytest.raises(
+            ConfigurationError, match=r"Task is offered at /tasks, /by-title/\{title\}/tasks: say"
+        ):
+            await live.snapshot(Task)
+        with pytest.raises(
+            ConfigurationError, match=r"Tag is offered at /tags/\{name\}: say at which, not '/tags'"
+        ):
+            await live.snapshot(Tag, path="/tags")
+        documents, _ = await live.snapshot(Task, path="/tasks")
+        assert documents == [{"id": 1, "title": "a b"}, {"id": 2, "title": "c"}]
+        documents, _ = await live.snapshot(Task, path="/by-title/a b/tasks")
+        assert documents == [{"id": 1, "title": "a b", "done": False}]
+        assert (await live.snapshot(Tag, path="/tags/x"))[0] == []
+        with pytest.raises(ConfigurationError, match="say at which, not None"):
+            await live.snapshot(Tag)
+
+
 # Start and stop
 
 

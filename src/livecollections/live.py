@@ -48,7 +48,7 @@ from .source import Source
 from .stores.administrations import administration_of
 from .stores.base import Log, Store
 from .versions import Releases
-from .view import Views, check_apart, refused
+from .view import Views, check_apart, refused, showing
 from .webhooks import Webhooks
 
 logger = logging.getLogger("livecollections.live")
@@ -321,10 +321,7 @@ class Live(LiveRouter):
         started = self._started
         described = self._describe_all() if started is None else [one.resource for one in started.views]
         resources = [Views(one, one.policy).shown for one in described]
-        if not self._releases:
-            return resources
-        chosen = self._releases.choose(release)
-        return [one for one in resources if chosen in self._releases.having(one)]
+        return [one for one in resources if self._releases.has(one, release)]
 
     # Using it from Python
 
@@ -360,20 +357,21 @@ class Live(LiveRouter):
             yield session
 
     async def snapshot(
-        self, model: type, query: Query | None = None, *, user: Any = None
+        self, model: type, query: Query | None = None, *, user: Any = None, path: str | None = None
     ) -> tuple[list[dict[str, Any]], str]:
         """The documents of a model and the seq that they hold, for a page that is rendered with them for a user.
 
-        Raises ConfigurationError where no resource shows the model; RequestRefused where the user may not list it.
+        path: of the list; needed where several resources show the model (of the default release), or where values
+        stand in it (``/rooms/7/messages``).
+        Raises ConfigurationError where none or several show it; RequestRefused where the user may not list it.
         """
-        for views in self._require_start().views:
-            if views.resource.source.model is model and "GET" in views.resource.methods:
-                view = views.of(user, {})
-                if "list" not in view.rights:
-                    raise refused(user, f"you may not list {view.path}")
-                found = await rest.portion(self._store, view).find(view.source, query or Query())
-                return view.documents(found.rows), found.seq
-        raise ConfigurationError(f"no resource offers {model.__name__}")
+        offered = [one for one in self._require_start().views if self._releases.has(one.resource)]
+        views, values = showing(offered, model, path)
+        view = views.of(user, values)
+        if "list" not in view.rights:
+            raise refused(user, f"you may not list {view.path}")
+        found = await rest.portion(self._store, view).find(view.source, query or Query())
+        return view.documents(found.rows), found.seq
 
     @property
     def webhooks(self) -> Webhooks:

@@ -63,6 +63,13 @@ class Releases:
         spec = NpmSpec(resource.versions)
         return [str(version) for version in self._versions if version in spec]
 
+    def has(self, resource: Resource, asked: str | None = None) -> bool:
+        """Whether a resource is part of the highest release in a range, or of the default one.
+
+        Raises MalformedRequest.
+        """
+        return not self or self.choose(asked) in self.having(resource)
+
     def assigned(self, resources: Sequence[Resource]) -> list[Resource]:
         """The resources, those of other releases with channels of their own, the newest first.
 

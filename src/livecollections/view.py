@@ -60,6 +60,15 @@ class Views:
         hidden = self.policy.hideable
         return self._narrow(hidden, frozenset(), frozenset()) if hidden else self.resource
 
+    def values_in(self, path: str) -> Mapping[str, str] | None:
+        """The values that stand in a list's path; None: it is another's."""
+        nested = () if self.partition is None else self.partition.nested
+        pattern = re.escape(self.resource.path)
+        for name in nested:
+            pattern = pattern.replace(re.escape(f"{{{name}}}"), f"(?P<{name}>[^/{{}}]+)")
+        found = re.fullmatch(pattern, path)
+        return None if found is None else found.groupdict()
+
     # Of a user
 
     def of(self, user: Any, texts: Mapping[str, str]) -> Resource:
@@ -213,6 +222,23 @@ class Views:
             hidden=hidden,
             rights=rights & resource.rights,
         )
+
+
+def showing(several: Iterable[Views], model: type, path: str | None) -> tuple[Views, Mapping[str, str]]:
+    """The views that show a model at a path, and the values in that.
+
+    path: of the list, with its values; None where only one shows it, and has none. Raises ConfigurationError.
+    """
+    name = model.__name__
+    known = [one for one in several if one.resource.source.model is model and "GET" in one.resource.methods]
+    if not known:
+        raise ConfigurationError(f"no resource offers {name}")
+    wanted = known[0].resource.path if path is None and len(known) == 1 else path
+    for one in known:
+        if wanted is not None and (values := one.values_in(wanted)) is not None:
+            return one, values
+    paths = ", ".join(one.resource.path for one in known)
+    raise ConfigurationError(f"path: {name} is offered at {paths}: say at which, not {path!r}")
 
 
 def check_apart(several: Iterable[Views]) -> None:
