@@ -98,6 +98,18 @@ class Webhook:
         return [key_of(each) for each in ([self.secret] if isinstance(self.secret, str) else self.secret)]
 
 
+def type_of(resource: Resource, method: Method) -> str:
+    """What messages about changes of a resource are called: ``api.todos.created``."""
+    named = ".".join(part for part in resource.path.strip("/").split("/") if "{" not in part)
+    return f"{named}.{_EVENTS[method]}"
+
+
+def methods_of(webhooks: Iterable[Webhook]) -> list[Method]:
+    """The methods whose changes some of these webhooks post; a reset is always told."""
+    wanted = {"reset", *(event for each in webhooks for event in each.events or METHODS)}
+    return [method for event, method in METHODS.items() if event in wanted]
+
+
 class Delivery:
     """One webhook at work.
 
@@ -186,10 +198,9 @@ class Delivery:
 
     def _body(self, change: Change, before: str | None) -> bytes:
         data = message(self._resource, change, before)
-        named = ".".join(part for part in self._resource.path.strip("/").split("/") if "{" not in part)
         return orjson.dumps(
             {
-                "type": f"{named}.{_EVENTS[change.method]}",
+                "type": type_of(self._resource, change.method),
                 "timestamp": datetime.fromtimestamp(change.at, UTC).isoformat().replace("+00:00", "Z"),
                 "data": data,
             }

@@ -1,6 +1,7 @@
 """OpenAPI: what the resources offer, as an OpenAPI 3.1 document, alone or merged into a host's own.
 
-The folder knows no HTTP server: ``schemas`` are those of documents and bodies, ``operations`` what is done with them.
+The folder knows no HTTP server: ``schemas`` are those of documents and bodies, ``operations`` what is done with them,
+``webhooks`` what is posted of their changes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ..version import __version__
 from .operations import paths as paths_of
 from .operations import released
 from .schemas import Schemas
+from .webhooks import named, webhooks
 
 _DESCRIPTION = (
     "Integers beyond ±(2^53 − 1) travel as strings, NaN and the infinities as null. "
@@ -44,6 +46,8 @@ def merge(host: dict[str, Any], resources: Iterable[Resource], release: str = ""
             if release:
                 operations = released(operations, release)
             paths[path] = {**operations, **paths.get(path, {})}
+    if posted := named(webhooks(resource, schemas) for resource in offered):
+        merged["webhooks"] = {**posted, **merged.get("webhooks", {})}
     return merged
 
 
