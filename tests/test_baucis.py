@@ -31,15 +31,11 @@ def test_each_is_the_same_or_says_what_is_done_instead() -> None:
         assert one.here.endswith(".") or (not one.here and one.verdict == "same"), name
 
 
-def test_each_difference_has_its_reason_or_says_that_it_has_none() -> None:
+def test_differences_are_few_and_each_has_its_reason() -> None:
     different = [(name, one) for name, one in ROWS if one.verdict == "different"]
-    for name, one in different:
-        assert one.is_reasoned != one.here.startswith(baucis.UNREASONED), name
-    # At most 20 were to be, each for such a reason. That is not met, and the page says so.
-    others = [name for name, one in different if not one.is_reasoned]
-    assert (len(different), len(others)) == (32, 5)
+    assert [name for name, one in different if not one.is_reasoned] == []
+    assert len(different) <= 20
     assert f"**{len(different)} are different**" in baucis.PAGE.read_text("utf-8")
-    assert "At most 20 were to be different, each for such a reason: that is not met." in baucis.HEAD
 
 
 def test_each_test_that_is_named_is_there() -> None:

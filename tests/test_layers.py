@@ -63,6 +63,7 @@ LAYERS = {
         "derived",
         "document",
         "editing",
+        "elements",
         "field",
         "hooks",
         "input",

@@ -111,7 +111,7 @@ def test_a_resource_has_its_methods_and_answers(resources: list[Resource]) -> No
         "sort", "skip", "limit", "If-None-Match", "Last-Event-ID", "id", "title", "completed", "order",
     } <= {each["name"] for each in listed["parameters"]}  # fmt: skip
     (limit,) = (each for each in listed["parameters"] if each["name"] == "limit")
-    assert limit["schema"] == {"type": "integer", "minimum": 0, "maximum": 50, "default": 50}
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 50, "default": 50}
     created = paths["/api/todos"]["post"]
     assert created["responses"]["201"]["headers"].keys() == {
         "Live-Seq", "ETag", "Location", "Preference-Applied",
@@ -143,6 +143,25 @@ def test_it_tells_what_streams_preconditions_and_refusals_bear(resources: list[R
     replaced = paths["/api/todos/{id}"]["put"]["responses"]
     assert "Content-Location" in replaced["200"]["headers"]
     assert "Preference-Applied" in replaced["204"]["headers"]
+
+
+def test_operators_are_those_that_are_enabled() -> None:
+    enabled = {"order": ["$inc", "$set"], "title": ["$set"]}
+    described = document(
+        [resource_of(Todo, "/api/todos", operators=enabled), resource_of(Book, "/api/books")]
+    )
+    check(described)
+    operators = schema(described, "TodoOperators")["properties"]
+    assert operators.keys() == {"$set", "$inc"}
+    assert re.fullmatch(operators["$set"]["propertyNames"]["pattern"], "title")
+    assert not re.fullmatch(operators["$inc"]["propertyNames"]["pattern"], "title")
+    for path, has_some in (("/api/todos/{id}", True), ("/api/books/{isbn}", False)):
+        for verb in ("put", "patch"):
+            names = {each["name"] for each in described["paths"][path][verb]["parameters"]}
+            assert ({"Update-Operator", "conditions"} <= names) == has_some
+            assert "403" in described["paths"][path][verb]["responses"]
+        content = described["paths"][path]["patch"]["requestBody"]["content"]
+        assert ("anyOf" in content["application/json"]["schema"]) == has_some
 
 
 def test_schemas_are_those_of_documents_and_bodies(resources: list[Resource]) -> None:

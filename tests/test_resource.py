@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import AliasPath, BaseModel, ConfigDict, computed_field, field_validator, model_validator
 from pydantic import Field as PydanticField
 
-from livecollections.errors import ConfigurationError, DocumentNotFound, InvalidDocument
+from livecollections.errors import ConfigurationError, InvalidDocument, MalformedRequest
 from livecollections.portable import SAFE_INTEGER, portable, same
 from livecollections.resource import Resource
 from tests.models import Book, Colour, Everything, Person, Seat, Stamped, Todo, Token, resource_of
@@ -196,8 +196,8 @@ def test_any_composite_key_comes_back(row: str, place: int) -> None:
         *((Token, text) for text in ("5", "x" * 36)),
     ],
 )  # fmt: skip
-def test_what_is_no_key_is_the_key_of_nothing(model: type, text: str) -> None:
-    with pytest.raises(DocumentNotFound):
+def test_what_is_no_key_is_told(model: type, text: str) -> None:
+    with pytest.raises(MalformedRequest):
         resource_of(model).parse_address(text)
 
 
@@ -527,6 +527,13 @@ class Pathed(BaseModel):
         (Todo, {"sort": 5}, ["sort", "list"]),
         (Todo, {"sort": "title,-title"}, ["sort", "once"]),
         (Todo, {"limit": 0}, ["limit", "positive"]),
+        (Todo, {"operators": ["nothing"]}, ["operators", "nothing", "order"]),
+        (Todo, {"operators": {"order": ["$rename"]}}, ["operators", "order", "$inc"]),
+        (Todo, {"operators": {"order": "$inc"}}, ["operators", "order", "a list"]),
+        (Todo, {"operators": "order"}, ["operators", "a list"]),
+        (Todo, {"last_modified": "title"}, ["last_modified", "title", "datetime"]),
+        (Todo, {"last_modified": "nothing"}, ["last_modified", "nothing"]),
+        (Todo, {"links": 1}, ["links", "True or False"]),
         (Todo, {"limit": True}, ["limit"]),
         (Todo, {"tags": "one"}, ["tags", "list"]),
     ],

@@ -1,7 +1,7 @@
 """Address: where a document is: what URLs name it by, and the partition that it is in.
 
-Two rules. What is no address is the address of no document. For who has the view of a partition, a row of another one
-is not there. It knows no database, no HTTP, and nothing of what a document holds.
+Two rules. What is of another form than an address is no question that can be answered. For who has the view of a
+partition, a row of another one is not there. It knows no database, no HTTP, and nothing of what a document holds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from .change import Key, Row
-from .errors import DocumentNotFound
+from .errors import DocumentNotFound, MalformedRequest
 from .field import Field
 from .partition import Partition
 from .portable import portable
@@ -64,7 +64,7 @@ class Addressed:
     def parse_address(self, text: str) -> Key:
         """The values of the address that a URL's last segment, still percent-encoded, names.
 
-        Raises DocumentNotFound: what is no address is the one of no document.
+        Raises MalformedRequest for what no document can have.
         """
         parts = text.split(",") if len(self.address) > 1 else [text]
         if len(parts) == len(self.address):
@@ -75,7 +75,7 @@ class Addressed:
                 )
             except ValueError:
                 pass
-        raise self.not_found()
+        raise MalformedRequest(f"the URL names no document: this is no key of {self.path}")
 
     def not_found(self) -> DocumentNotFound:
         """The error that says there is no such document."""

@@ -8,14 +8,14 @@ What comes out is for the model to judge: this module knows no row and no model.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from .errors import Conflict, InvalidDocument, MalformedRequest
+from .errors import ConfigurationError, Conflict, InvalidDocument, MalformedRequest
 from .input import pointer
 from .portable import SAFE_INTEGER
 
@@ -62,8 +62,24 @@ def read_update(body: Mapping[str, Any]) -> list[Step]:
             steps.append(_step(operator, place, operand))
     if len(steps) > MOST_STEPS:
         raise MalformedRequest(f"an update touches at most {MOST_STEPS} places here")
-    _check_apart(steps)
+    check_apart(steps)
     return steps
+
+
+def enabled(names: Collection[str], asked: Any) -> dict[str, frozenset[str]]:
+    """The operators of each field, as an option says: names of fields, which have all, or operators by name.
+
+    names: of the fields that there are.  asked: None is none. Raises ConfigurationError that names what is wrong.
+    """
+    several = asked if isinstance(asked, Mapping) else dict.fromkeys(asked or (), OPERATORS)
+    for name, operators in several.items():
+        if name not in names:
+            raise ConfigurationError(f"operators: there is no field {name!r}; there are {', '.join(names)}")
+        if isinstance(operators, str) or set(operators) - set(OPERATORS):
+            raise ConfigurationError(
+                f"operators: {name!r} can be given a list of {' '.join(OPERATORS)}, not {operators!r}"
+            )
+    return {name: frozenset(operators) for name, operators in several.items()}
 
 
 def apply_update(
@@ -92,7 +108,8 @@ def apply_update(
 
 def _step(operator: str, place: str, operand: Any) -> Step:
     path = tuple(place.split("."))
-    if "" in path or any(part.startswith("$") for part in path):
+    named = [part for part in path[1:] if part != "$"]
+    if "" in path or len(named) < len(path) - 2 or any(part.startswith("$") for part in (path[0], *named)):
         raise _malformed((operator, place), "a field is needed, and the way into it with dots between")
     if operator == "$inc" and (isinstance(operand, bool) or not isinstance(operand, int | float)):
         raise _malformed((operator, place), "a number is needed")
@@ -114,7 +131,8 @@ def _several(operand: Any, word: str, where: tuple[str, ...]) -> list[Any]:
     return list(operand[word])
 
 
-def _check_apart(steps: Sequence[Step]) -> None:
+def check_apart(steps: Sequence[Step]) -> None:
+    """Raise MalformedRequest where two steps touch the same place."""
     taken: set[tuple[str, ...]] = set()
     for step in sorted(steps, key=lambda step: len(step.path)):
         if any(step.path[:length] in taken for length in range(1, len(step.path) + 1)):

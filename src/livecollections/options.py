@@ -16,10 +16,11 @@ from .policy import check_allowed, check_named, check_plain
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OPTIONS = (
-    "by", "create", "delete_all", "exclude", "filters", "find_by", "hidden", "limit", "locking", "methods", "partition",
-    "policy", "read", "read_only", "require_if_match", "sort", "tags", "update", "versions", "webhooks", *STAGES,
+    "by", "create", "delete_all", "exclude", "filters", "find_by", "hidden", "last_modified", "limit", "links",
+    "locking", "methods", "operators", "partition", "policy", "read", "read_only", "require_if_match", "sort", "tags",
+    "update", "versions", "webhooks", *STAGES,
 )  # fmt: skip
-FLAGS = ("delete_all", "require_if_match")
+FLAGS = ("delete_all", "links", "require_if_match")
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -44,7 +45,7 @@ def _check_option(option: str, value: Any) -> None:
     elif option in FLAGS:
         if not isinstance(value, bool):
             raise ConfigurationError(f"{option}: True or False is needed, not {value!r}")
-    elif option in ("find_by", "locking"):
+    elif option in ("find_by", "last_modified", "locking"):
         if not isinstance(value, str):
             raise ConfigurationError(f"{option}: the name of an attribute is needed, not {value!r}")
     elif option == "webhooks" or (option in ("sort", "versions") and isinstance(value, str)):

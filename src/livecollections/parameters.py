@@ -17,6 +17,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from .conditions import DEEPEST, field_at, read_conditions, refusal, value_of
+from .errors import RequestRefused
 from .field import ORDER, Field, filters_of
 from .place import decode
 from .query import Condition, Equal, Order, Path, Query
@@ -95,8 +96,10 @@ def asked_of(resource: Resource, parameters: Iterable[tuple[str, Any]]) -> Asked
             raise refusal(name, (), "is given twice")
         else:
             own[name] = value
-    query = parse(resource, rest)
-    count, distinct = _flag("count", own.get("count", "false")), _distinct(resource, own.get("distinct"))
+    count = _flag("count", own.get("count", "false"))
+    if count and (hint := next((name for name, _ in rest if _is_hint(resource, name)), None)):
+        raise refusal(hint, (), "this does not go with count")
+    query, distinct = parse(resource, rest), _distinct(resource, own.get("distinct"))
     if distinct is not None and (count or "select" in own):
         raise refusal("distinct", (), "this goes neither with count nor with select")
     shown = selected(resource, _text("select", own["select"])) if "select" in own else resource
@@ -212,6 +215,9 @@ def _listed(value: Any) -> Any:
 
 def _equal(resource: Resource, name: str, text: str) -> Equal:
     field = resource.fields.get(name)
+    if _is_hint(resource, name):
+        told = refusal(name, (), "which index is read is the database's business")
+        raise RequestRefused(told.detail, told.errors, 403, "Forbidden")
     if field is None:
         raise refusal(name, (), f"{resource.path} has no such field or parameter")
     if field.parse is None or "$eq" not in field.filters:
@@ -220,6 +226,11 @@ def _equal(resource: Resource, name: str, text: str) -> Equal:
         return Equal(field.attribute, value_of(field, text))
     except ValueError:
         raise refusal(name, (), "this is not a value of the field's type") from None
+
+
+def _is_hint(resource: Resource, name: str) -> bool:
+    """Whether a parameter is the ``hint`` of MongoDB's find, and no field of that name."""
+    return name.partition("[")[0] == "hint" and name not in resource.fields
 
 
 def _sort(resource: Resource, text: Any) -> tuple[Order, ...]:
@@ -276,6 +287,8 @@ def _count(name: str, value: Any) -> int:
 
 def _limit(resource: Resource, text: Any) -> int:
     limit = _count("limit", text)
+    if limit == 0:
+        raise refusal("limit", (), "a whole number, 1 or more, is needed")
     if resource.limit is not None and limit > resource.limit:
         raise refusal("limit", (), f"{resource.limit} is the most that one answer holds here")
     return limit

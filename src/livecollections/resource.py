@@ -14,6 +14,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -27,6 +28,7 @@ from .errors import ConfigurationError
 from .field import Field, allowed, field
 from .hooks import Hooks
 from .input import Input
+from .operators import enabled
 from .options import METHODS, attributes_of, check_options
 from .partition import Partition, without_values
 from .policy import ALL, OF_READERS, Policy, Rule
@@ -46,6 +48,7 @@ class Resource(Editing):
     computed: names in documents that are no columns.  is_bare: columns are shown as they are.
     limit: the most documents that one answer holds.  page: how many it holds where the client does not say.
     find_by: the attribute by which URLs name documents; None: the key.  locking: the one that counts their versions.
+    last_modified: the one that says when they were changed.  operators: of updates, by the names of fields.
     policy: who may do what.  partition: the columns whose values are part of the channel.
     given, hidden, rights: of a view (``view.py``), the values that all its documents have, by attribute; the attributes
     that it lacks; and what its user may do, which without GET is not to read.
@@ -69,6 +72,9 @@ class Resource(Editing):
     tags: tuple[str, ...]
     find_by: str | None
     locking: str | None
+    last_modified: str | None
+    links: bool
+    operators: Mapping[str, frozenset[str]]
     delete_all: bool
     require_if_match: bool
     versions: str
@@ -106,11 +112,14 @@ class Resource(Editing):
         methods: some of GET, POST, PUT, PATCH, DELETE; without GET nobody lists, reads or hears.
         sort: how lists are sorted where the client does not say (``"-created,title"``; then by key).
         filters: names of the fields that lists may be filtered by, or their operators by name; all if not given.
+        operators: names of the fields that update operators may change, or the operators by name; none if not given.
         limit: the most documents that one answer holds; or how many it holds if not asked, and the most.
+        links: whether answers tell by Link where else to go; a list that the resource cuts always tells its next page.
         tags: of its operations in OpenAPI.
         find_by: the attribute, unique and never null, by which URLs name documents in place of the key.
         locking: the attribute, an integer, that counts a document's versions: PUT and merge patches bring the one that
         they saw, or If-Match.
+        last_modified: the attribute, a time, that says when a document was changed: it is told as Last-Modified.
         delete_all: DELETE of the list deletes all that it shows.
         require_if_match: PUT, PATCH and DELETE must say by If-Match which state they are based on.
         versions: the releases of the API that have it, as a range of semantic versions (``"<2"``).
@@ -165,6 +174,9 @@ def _build(
     tags: Iterable[str] | None = None,
     find_by: str | None = None,
     locking: str | None = None,
+    last_modified: str | None = None,
+    links: bool = True,
+    operators: Collection[str] | Mapping[str, Collection[str]] | None = None,
     delete_all: bool | None = None,
     require_if_match: bool | None = None,
     versions: str | None = None,
@@ -214,6 +226,9 @@ def _build(
         tags=tuple(tags or ()),
         find_by=find_by,
         locking=locking,
+        last_modified=last_modified,
+        links=links is not False,
+        operators=enabled(shown_columns, operators),
         delete_all=bool(delete_all),
         require_if_match=bool(require_if_match),
         versions=versions or "*",
@@ -284,9 +299,10 @@ def _check_names(resource: Resource, derived: type[BaseModel]) -> None:
 
 
 def _check_special(resource: Resource, columns: Mapping[str, Column]) -> None:
-    """Raise ConfigurationError for a ``find_by`` or ``locking`` that can't be what it is to be."""
+    """Raise ConfigurationError for an attribute that can't be what an option says."""
     model = resource.source.model.__name__
-    for option, attribute in (("find_by", resource.find_by), ("locking", resource.locking)):
+    for option in ("find_by", "last_modified", "locking"):
+        attribute = getattr(resource, option)
         if attribute is None:
             continue
         column, shown = columns.get(attribute), resource.field_of(attribute)
@@ -296,6 +312,8 @@ def _check_special(resource: Resource, columns: Mapping[str, Column]) -> None:
             raise ConfigurationError(
                 f"find_by: {model}.{attribute} must be unique, and never null, to name a document"
             )
+        if option == "last_modified" and shown.type is not datetime:
+            raise ConfigurationError(f"last_modified: {model}.{attribute} must be a datetime")
         if option == "locking" and (shown.type is not int or attribute in resource.source.key):
             raise ConfigurationError(f"locking: {model}.{attribute} must be an integer, and not the key")
 

@@ -21,11 +21,13 @@ class Remark(SQLModel, table=True):
 
 
 live = Live("sqlite://", synchronous="NORMAL", releases=["1.0.0", "2.0.0"])
-live.add_resource("/api/todos", Todo, tags=["todos"], versions=">=2")
+live.add_resource("/api/todos", Todo, tags=["todos"], versions=">=2", operators=["title", "order"])
 live.add_resource("/api/few", Todo, limit=2, methods=["get"])
-live.add_resource("/api/everything", Everything)
+live.add_resource(
+    "/api/everything", Everything, operators=list(Everything.model_fields), last_modified="moment"
+)
 live.add_resource("/api/people", Person)
-live.add_resource("/api/books", Book)
+live.add_resource("/api/books", Book, links=False)
 live.add_resource("/api/seats", Seat, require_if_match=True)
 live.add_resource("/api/tokens", Token)
 live.add_resource("/api/stamped", Stamped, read_only=["touched"])

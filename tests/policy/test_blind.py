@@ -65,7 +65,14 @@ POLICY = {
 @asynccontextmanager
 async def asked(make: Make, **options: Any) -> AsyncIterator[tuple[Site, httpx.AsyncClient]]:
     site = await make(
-        lambda live: live.add_resource(NOTES, BlindNote, policy=POLICY, read_only=["stamp"], **options)
+        lambda live: live.add_resource(
+            NOTES,
+            BlindNote,
+            policy=POLICY,
+            read_only=["stamp"],
+            operators=list(Change.model_fields),
+            **options,
+        )
     )
     async with site.client() as stranger:
         yield site, stranger
@@ -223,7 +230,7 @@ async def test_what_a_model_says_of_the_rest_is_not_told(make: Make) -> None:
 
 async def test_a_resource_without_get_is_blind_for_all(make: Make) -> None:
     def declare(live: Live) -> None:
-        live.add_resource(NOTES, BlindNote, methods=["PATCH"], policy=True)
+        live.add_resource(NOTES, BlindNote, methods=["PATCH"], policy=True, operators=["number"])
 
     site = await make(declare)
     async with site.client("ann") as ann:

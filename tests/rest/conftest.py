@@ -63,14 +63,14 @@ class Api:
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     path = tmp_path / "rest.db"
     live = Live(f"sqlite:///{path}", allowed_origins=[ORIGIN], synchronous="NORMAL")
-    live.add_resource("/api/todos", Todo, tags=["todos"])
+    live.add_resource("/api/todos", Todo, tags=["todos"], operators=["order"])
     live.add_resource("/api/few", Todo, limit=2, methods=["get"])
     live.add_resource("/api/two", Todo, limit=2, delete_all=True)
     live.add_resource("/api/careful", Todo, require_if_match=True)
     live.add_resource("/api/cleared", Todo, delete_all=True)
-    live.add_resource("/api/everything", Everything)
-    live.add_resource("/api/locked", Everything, locking="number")
-    live.add_resource("/api/people", Person)
+    live.add_resource("/api/everything", Everything, operators=list(Everything.model_fields))
+    live.add_resource("/api/locked", Everything, locking="number", operators={"text": ["$set"]})
+    live.add_resource("/api/people", Person, operators=["name", "age"])
     live.add_resource("/api/books", Book)
     live.add_resource("/api/shelf", Book, delete_all=True)
     live.add_resource("/api/titles", Book, find_by="title")

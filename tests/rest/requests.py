@@ -36,6 +36,7 @@ TYPES = ["application/json"] * 16 + [
 FILTERS = [
     "", "", "", "?title=x", "?order=1", "?number=7", "?sort=-id", "?sort=nothing", "?limit=1", "?limit=-1", "?skip=x",
     "?nothing=1", '?conditions={"id":{"$gt":1}}', '?conditions={"id":{"$no":1}}', "?conditions=x", "?_=5", "?a=1&a=2",
+    '?conditions={"words":"a"}', '?conditions={"order":{"$exists":true}}',
 ]  # fmt: skip
 HEADERS: dict[str, list[str]] = {
     "Accept": ["*/*", "text/csv", "application/x-ndjson", "text/html", "application/json;q=0"],
@@ -123,7 +124,9 @@ class Requests:
         drawn = self._random
         operators = ["$set", "$unset", "$inc", "$push", "$pull", "$addToSet", "$pop", "$where"]
         return {
-            operator: {drawn.choice(fields) + drawn.choice(["", "", "", ".a", ".0"]): drawn.choice(VALUES)}
+            operator: {
+                drawn.choice(fields) + drawn.choice(["", "", "", ".a", ".0", ".$"]): drawn.choice(VALUES)
+            }
             for operator in drawn.sample(operators, drawn.choice([1, 1, 2]))
         }
 

@@ -43,7 +43,7 @@ class Price(SQLModel, table=True):
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     path = tmp_path / "prices.db"
     live = Live(f"sqlite:///{path}", synchronous="NORMAL")
-    live.add_resource(PRICES, Price)
+    live.add_resource(PRICES, Price, operators=["amount", "cents", "exact"])
     async with connected(live, path, [Price]) as found:
         yield found
 

@@ -27,7 +27,7 @@ class Page(SQLModel, table=True):
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     live = Live(f"sqlite:///{tmp_path / 'a.db'}", synchronous="NORMAL")
-    live.add_resource("/api/pages", Page, locking="version")
+    live.add_resource("/api/pages", Page, locking="version", operators=["visits", "version"])
     async with connected(live, tmp_path / "a.db", [Page]) as api:
         await api.client.post("/api/pages", json={"text": "first"})
         yield api

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from pydantic import BaseModel, field_serializer
 
 from livecollections import Live
@@ -122,13 +124,16 @@ async def test_what_operators_make_is_judged_by_the_model(api: Api) -> None:
         ("/api/everything/1", {"$inc": {"number": 1}}, 422, "/number"),
         ("/api/everything/1", {"$inc": {"number": 0.5}}, 422, "/number"),
         ("/api/everything/1", {"$push": {"words": 5}}, 422, "/words/1"),
-        ("/api/everything/1", {"$set": {"nothing": 5}}, 422, "/nothing"),
+        ("/api/everything/1", {"$set": {"nothing": 5}}, 403, "/$set/nothing"),
         ("/api/everything/1", {"$set": {"id": 5}}, 422, "/id"),
         ("/api/everything/1", {"$inc": {"id": 1}}, 422, "/id"),
         ("/api/everything/1", {"$push": {"text": "x"}}, 409, "/$push/text"),
         ("/api/everything/1", {"$set": {"text": "y"}, "number": 1}, 400, "/number"),
         ("/api/people/1", {"$unset": {"name": ""}}, 422, "/name"),
-        ("/api/people/1", {"$inc": {"secret": 1}}, 422, "/$inc/secret"),
+        ("/api/people/1", {"$set": {"secret": "s"}}, 403, "/$set/secret"),
+        ("/api/people/1", {"$set": {"eMail": "a@b"}}, 403, "/$set/eMail"),
+        ("/api/people/1", {"$set": {"initial": "A"}}, 403, "/$set/initial"),
+        ("/api/locked/1", {"$unset": {"text": ""}}, 403, "/$unset/text"),
         ("/api/people/1", {"$inc": {"age": 1}}, 422, ""),
     ):
         problem = is_problem(await api.client.patch(path, json=update), status)
@@ -138,6 +143,72 @@ async def test_what_operators_make_is_judged_by_the_model(api: Api) -> None:
     problem = is_problem(await api.client.patch("/api/everything/1", json=update, headers=merge), 422)
     assert problem["errors"][0]["pointer"] == "/$set", "there, it would be the name of a field"
     assert api.held() == before
+
+
+LINES: dict[str, Any] = {
+    "lines": [{"n": 1, "tags": ["a"]}, {"n": 2, "tags": ["a", "b"]}, 3, {"n": 2, "tags": []}], "to": {"by": [5, 6, 6]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("update", "conditions", "status", "changed"),
+    [
+        ({"$set": {"meta.lines.$.n": 9}}, {"meta.lines.n": 2}, 200, {("lines", 1, "n"): 9}),
+        ({"$set": {"meta.lines.$": 0}}, {"meta.lines": 3}, 200, {("lines", 2): 0}),
+        ({"$inc": {"meta.to.by.$": 1}}, {"meta.to.by": {"$gt": 5}}, 200, {("to", "by", 1): 7}),
+        ({"$push": {"meta.lines.$.tags": "c"}}, {"meta.lines": {"$elemMatch": {"n": 2, "tags": {"$size": 0}}}}, 200,
+         {("lines", 3, "tags"): ["c"]}),
+        ({"$set": {"meta.lines.$.n": 9}}, {"$and": [{"meta.lines.n": 2}, {"meta.lines.tags": "b"}], "text": "x"}, 200,
+         {("lines", 1, "n"): 9}),
+        ({"$set": {"meta.lines.$.n": 9, "meta.to.by.$": 0}}, {"meta.lines.n": 1, "meta.to.by": 6}, 200,
+         {("lines", 0, "n"): 9, ("to", "by", 1): 0}),
+        ({"$set": {"text": "y"}}, {"text": "z"}, 404, None),
+        ({"$set": {"meta.lines.$.n": 9}}, {"meta.lines.n": 7}, 404, None),
+        ({"$set": {"meta.lines.$.n": 9}}, {"meta.lines.n": 1, "meta.lines.tags": "b"}, 409, "/$set/meta.lines.$.n"),
+        ({"$set": {"meta.lines.$.n": 9}}, {"text": "x"}, 400, "/$set/meta.lines.$.n"),
+        ({"$set": {"meta.lines.$.n": 9}}, {"meta.lines": {"$size": 4}}, 400, "/$set/meta.lines.$.n"),
+        ({"$set": {"meta.lines.$.n": 9}}, {"$or": [{"meta.lines.n": 2}]}, 400, "/$set/meta.lines.$.n"),
+        ({"$set": {"meta.lines.$.n": 9, "meta.lines.1": 9}}, {"meta.lines.n": 2}, 400, "/$set/meta.lines.1.n"),
+        ({"$set": {"meta.lines.$.n": 9}}, {"secret": 2}, 400, "/secret"),
+        ({"text": "y"}, {"text": "x"}, 400, None),
+    ],
+)  # fmt: skip
+async def test_conditions_choose_the_element_that_a_place_stands_for(
+    api: Api, update: Any, conditions: Any, status: int, changed: Any
+) -> None:
+    await everything(api, text="x", meta=LINES)
+    before = api.held()
+    answer = await api.client.patch(
+        "/api/everything/1", json=update, params={"conditions": json.dumps(conditions)}
+    )
+    assert answer.status_code == status, answer.text
+    if status != 200:
+        problem = is_problem(answer, status)
+        assert [fault["pointer"] for fault in problem.get("errors", [])] == (
+            [] if changed is None else [changed]
+        )
+        assert api.held() == before
+        return
+    after = deepcopy(LINES)
+    for (*way, last), value in changed.items():
+        inner: Any = after
+        for step in way:
+            inner = inner[step]
+        inner[last] = value
+    assert answer.json()["meta"] == after
+
+
+async def test_who_may_not_read_finds_nothing_out_by_conditions(tmp_path: Path) -> None:
+    live = Live(f"sqlite:///{tmp_path}/unread.db")
+    rules = {"create": True, "update": True}
+    live.add_resource("/api/everything", Everything, policy=rules, operators=["text"])
+    async with connected(live, tmp_path / "unread.db", [Everything]) as api:
+        await api.client.post("/api/everything", json={"text": "x"})
+        update = {"$set": {"text": "y"}}
+        for text in ("x", "z"):
+            url = f"/api/everything/1?conditions[text]={text}"
+            is_problem(await api.client.patch(url, json=update), 403)
+        assert (await api.client.patch("/api/everything/1", json=update)).status_code == 204
 
 
 class Shown(BaseModel):
@@ -161,7 +232,7 @@ class Masked(BaseModel):
 
 async def test_a_change_of_parts_sees_what_is_shown_and_keeps_what_is_not(tmp_path: Path) -> None:
     live = Live(f"sqlite:///{tmp_path}/masked.db")
-    live.add_resource("/api/everything", Everything, read=Masked)
+    live.add_resource("/api/everything", Everything, read=Masked, operators=["number", "meta"])
     async with connected(live, tmp_path / "masked.db", [Everything]) as api:
         stored = {"colour": "red", "secret": {"n": 2**60}}
         await everything(api, meta=stored, number=5)
@@ -204,9 +275,9 @@ async def test_a_repeated_patch_is_done_once(api: Api) -> None:
         is_problem(await api.client.patch("/api/todos/1", json=update, headers={**headers, **other}), 422)
     assert api.held() == held
     key = {"Idempotency-Key": "other"}
-    for operator, status in (("$inc", 200), ("$set", 422)):
+    for operator, query, status in (("$inc", "", 200), ("$set", "", 422), ("$inc", "?conditions={}", 422)):
         named = {**key, "Update-Operator": operator}
-        answer = await api.client.patch("/api/todos/1", json={"order": 1}, headers=named)
+        answer = await api.client.patch(f"/api/todos/1{query}", json={"order": 1}, headers=named)
         assert (answer.status_code, "Idempotency-Key" in answer.text) == (status, status == 422)
 
 

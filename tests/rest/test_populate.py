@@ -244,7 +244,7 @@ async def test_a_list_says_that_it_is_no_whole_and_where_it_goes_on(
 ) -> None:
     answer = await books.client.get("/api/volumes?populate=writer&sort=-id&limit=3")
     assert [each["id"] for each in answer.json()] == [4, 3, 2]
-    assert answer.headers["live-signal"] == "/api/volumes"
+    assert answer.headers["live-signal"] == "/api/volumes, /api/writers"
     assert answer.headers["live-seq"]
     assert "live-channel" not in answer.headers
     assert 'rel="next"' in answer.headers["link"]

@@ -78,12 +78,15 @@ async def test_404_says_up_to_which_seq_it_holds(api: Api, method: str) -> None:
     head = (await api.client.get("/api/todos")).headers["live-seq"]
     before = api.held()
     body = {"json": {"title": "x"}} if method in ("PUT", "PATCH") else {}
-    for key in ("99", "abc", "07", str(2**70), "a%2Fb", "%FF", "null"):
+    for key, status in (
+        ("99", 404),
+        *((key, 400) for key in ("abc", "07", str(2**70), "a%2Fb", "%FF", "null")),
+    ):
         answer = await api.client.request(method, f"/api/todos/{key}", **body)  # type: ignore[arg-type]
-        assert answer.status_code == 404
-        assert answer.headers["live-seq"] == head
+        assert answer.status_code == status
+        assert answer.headers.get("live-seq") == (head if status == 404 else None)
         if method != "HEAD":
-            is_problem(answer, 404)
+            is_problem(answer, status)
     assert api.held() == before
 
 
@@ -120,7 +123,7 @@ async def test_correctness_8_answers_are_read_back_after_triggers(api: Api) -> N
 async def test_head_is_get_without_a_body(api: Api) -> None:
     for _ in range(3):
         await api.todo()
-    for path in ("", "/1", "?title=x", "?limit=2", "?limit=3", "?limit=0", "?skip=1&limit=1"):
+    for path in ("", "/1", "?title=x", "?limit=2", "?limit=3", "?skip=1&limit=1"):
         got, head = await api.client.get(f"/api/todos{path}"), await api.client.head(f"/api/todos{path}")
         assert head.status_code == 200
         assert head.content == b""
@@ -210,7 +213,6 @@ async def test_lists_are_filtered_sorted_and_cut(api: Api) -> None:
     assert await ids("order=null") == [3]
     assert await ids("skip=1&limit=2") == [2, 3]
     assert await ids("skip=3") == [4]
-    assert await ids("limit=0") == []
     assert await ids("limit=9&sort=-id") == [4, 3, 2, 1]
 
 
@@ -226,7 +228,6 @@ async def test_a_part_says_where_it_goes_on(api: Api) -> None:
         link = answer.links.get("next", {}).get("url", "")
     assert seen == list("edcba")
     assert (await api.client.get("/api/few?limit=3")).status_code == 400
-    assert "next" not in (await api.client.get("/api/todos?limit=0")).links, "it would lead to itself"
 
 
 async def test_a_list_is_whole_within_its_limit_and_beyond(api: Api) -> None:
@@ -529,7 +530,7 @@ async def test_below_a_mount_locations_are_those_of_the_client(host: Any) -> Non
         created = await client.post("/in/ner/api/todos", json={"title": "x"})
         assert created.headers["location"] == "/in/ner/api/todos/1"
         assert (await client.get("/in/ner/api/todos/1")).json() == created.json()
-        assert (await client.get("/in/ner/api/todos/a%2Fb")).status_code == 404
+        assert (await client.get("/in/ner/api/todos/9")).status_code == 404
 
 
 async def test_a_failure_is_told_by_its_number_only(

@@ -98,11 +98,8 @@ _SINCE = query_parameter(
     {"type": "string"},
     "Streams only, where the header Last-Event-ID says the same: begin after this seq.",
 )
-_UPDATE_OPERATOR = {
-    "name": "Update-Operator",
-    "in": "header",
-    "description": "The body has fields, and what this operator is to do with each.",
-    "schema": {"enum": list(OPERATORS)},
+_MODIFIED_HEADER: Schema = {
+    "Last-Modified": {"description": "When it was changed.", "schema": {"type": "string"}}
 }
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
@@ -148,7 +145,6 @@ _POINTER: Schema = {
     "pattern": "^(/([^~/]|~[01])*)*$",
     "description": "A JSON pointer (RFC 6901).",
 }
-_OPERATED: Schema = {"type": "object", "propertyNames": {"pattern": r"^[^.$][^.]*(\.[^.$][^.]*){0,3}$"}}
 _STEPS: list[tuple[list[str], Schema]] = [
     (["add", "replace", "test"], {"path": _POINTER, "value": {}}),
     (["move", "copy"], {"path": _POINTER, "from": _POINTER}),
@@ -175,15 +171,6 @@ _OPERANDS: Schema = {
     "$pop": {"enum": [1, -1]},
     "$inc": {"type": "number"},
     "$pull": {"anyOf": [{"type": ["string", "number", "boolean", "null", "array"]}, _SEVERAL]},
-}
-_UPDATE_OPERATORS: Schema = {
-    "type": "object",
-    "description": "Fields, and what is to be done with each; dots lead into JSON.",
-    "properties": {
-        operator: {**_OPERATED, "additionalProperties": _OPERANDS.get(operator, {})} for operator in OPERATORS
-    },
-    "additionalProperties": False,
-    "examples": [{"$set": {}}],
 }
 _TEXT: Schema = {"type": "string"}
 _PROBLEMS = {
@@ -217,8 +204,10 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
     update = schemas.add(f"{name}Update", exemplified(input_schema(resource.updates, unchangeable), keys))
     patch = schemas.add(f"{name}Patch", input_schema(resource.updates, unchangeable, is_patch=True))
     json_patch = schemas.add("JsonPatch", _JSON_PATCH)
-    update_operators = schemas.add("UpdateOperators", _UPDATE_OPERATORS)
+    operated = schemas.add(f"{name}Operators", _operators(resource)) if resource.operators else None
+    operating = _operating(resource) if resource.operators else []
     marked = {**_SEQ_HEADER, **_TAG_HEADER}
+    dated = {**marked, **_MODIFIED_HEADER} if resource.last_modified else marked
     whole = {"description": "The document.", "headers": marked, "content": _formats(shown)}
     preferred = {"description": "Done, as preferred.", "headers": {**_SEQ_HEADER, **_APPLIED}}
     unchanged = {"304": {"description": "It is as it was.", "headers": marked}}
@@ -255,7 +244,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             f"List {resource.path}",
             "list",
             {"200": listed, **unchanged},
-            (400, 406, 412, 503),
+            (400, 403, 406, 412, 503),
             parameters=[*populate, *queried, *since, _IF_MATCH, _IF_NONE_MATCH, _LAST_EVENT_ID],
         ),
         "POST": operation(
@@ -283,7 +272,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
                     "content": _json({"type": "integer", "minimum": 0}),
                 }
             },
-            (400, 409, *conditional, 503),
+            (400, 403, 409, *conditional, 503),
             parameters=[*selection(resource), _ORIGIN, *if_match],
         ),
     }
@@ -291,7 +280,10 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
         "GET": operation(
             f"Read a {name}",
             "read",
-            {"200": {**whole, "content": {**_formats(one), **_streamed(shown)}}, **unchanged},
+            {
+                "200": {**whole, "headers": dated, "content": {**_formats(one), **_streamed(shown)}},
+                **unchanged,
+            },
             (400, 404, 406, 412, 503),
             parameters=[
                 *populate,
@@ -306,20 +298,20 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             f"Replace a {name}",
             "replace",
             {"200": {**whole, "headers": {**marked, **_CONTENT_LOCATION}}, "204": preferred},
-            (400, 404, 406, 409, *conditional, 413, 415, 422, 503),
-            parameters=[_ORIGIN, _PREFER, _UPDATE_OPERATOR, *if_match],
+            (400, 403, 404, 406, 409, *conditional, 413, 415, 422, 503),
+            parameters=[_ORIGIN, _PREFER, *operating, *if_match],
             requestBody={"required": True, "content": _json(update)},
         ),
         "PATCH": operation(
             f"Change a {name} (merge patch, JSON Patch, or update operators)",
             "patch",
             {"200": whole, "204": preferred},
-            (400, 404, 406, 409, *conditional, 413, 415, 422, 503),
-            parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER, _UPDATE_OPERATOR, *if_match],
+            (400, 403, 404, 406, 409, *conditional, 413, 415, 422, 503),
+            parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER, *operating, *if_match],
             requestBody={
                 "required": True,
                 "content": {
-                    "application/json": {"schema": {"anyOf": [patch, update_operators]}},
+                    "application/json": {"schema": {"anyOf": [patch, operated]} if operated else patch},
                     "application/merge-patch+json": {"schema": patch},
                     "application/json-patch+json": {"schema": json_patch},
                 },
@@ -341,7 +333,7 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
             f"Search {resource.path}, by what is too long for a URL (QUERY {resource.path} does the same)",
             "search",
             {"200": {**listed, "content": _formats(listed_schema(shown))}, **unchanged},
-            (400, 406, 412, 413, 415, 422, 503),
+            (400, 403, 406, 412, 413, 415, 422, 503),
             parameters=[_IF_MATCH, _IF_NONE_MATCH],
             requestBody={"required": True, "content": _json(search_body(resource))},
         )
@@ -416,6 +408,46 @@ def _streamed(shown: Schema) -> Schema:
         "required": ["method", "seq"],
     }
     return {"text/event-stream": {"schema": {"type": "string", "contentSchema": message}}}
+
+
+def _operators(resource: Resource) -> Schema:
+    """The body that has update operators, each with the fields for which it is enabled."""
+    fields = {
+        operator: "|".join(re.escape(name) for name, known in resource.operators.items() if operator in known)
+        for operator in OPERATORS
+    }
+    return {
+        "type": "object",
+        "description": "Fields, and what is to be done with each; dots lead into JSON.",
+        "properties": {
+            operator: {
+                "type": "object",
+                "propertyNames": {"pattern": rf"^({names})(\.[^.$][^.]*){{0,3}}$"},
+                "additionalProperties": _OPERANDS.get(operator, {}),
+            }
+            for operator, names in fields.items()
+            if names
+        },
+        "additionalProperties": False,
+    }
+
+
+def _operating(resource: Resource) -> list[Schema]:
+    """What goes with update operators."""
+    known = sorted(set().union(*resource.operators.values()), key=OPERATORS.index)
+    return [
+        {
+            "name": "Update-Operator",
+            "in": "header",
+            "description": "The body has fields, and what this operator is to do with each.",
+            "schema": {"enum": known},
+        },
+        query_parameter(
+            "conditions",
+            {"type": "string", "contentMediaType": "application/json"},
+            "Of update operators: what the document must meet, and the element of an array that `$` stands for.",
+        ),
+    ]
 
 
 def _populate(resource: Resource, models: Collection[type]) -> list[Schema]:

@@ -60,7 +60,7 @@ def listed_schema(shown: Schema) -> Schema:
 
 def _known(resource: Resource) -> dict[str, tuple[Schema, str]]:
     fields = ", ".join(resource.fields)
-    limit = _COUNT
+    limit: Schema = {**_COUNT, "minimum": 1}
     if resource.limit is not None:
         limit = {**limit, "maximum": resource.limit, "default": resource.page}
     return {

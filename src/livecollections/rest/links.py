@@ -2,7 +2,7 @@
 
 Pages that a client asks for by ``limit`` and ``skip`` have first, last, previous and next, by number. Those of a
 resource that shows no more at once, and of a client that asks by ``after``, follow each other by place: each begins
-after the last document of the one before, whatever has been written meanwhile.
+after the last document of the one before, whatever has been written meanwhile. A resource without links has those only.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ _PLACED = ("skip", "after")
 def of_list(request: Request, asked: Asked, found: Listing, total: int | None) -> bytes:
     """The links of a list. total: how many documents there are on all pages, where that is known."""
     links: list[tuple[str, str]] = []
-    if request.method in ("GET", "HEAD"):
+    is_told = asked.shown.links
+    if is_told and request.method in ("GET", "HEAD"):
         links = [("search", request.path), ("self", _at(request, request.parameters(), request.path))]
     query = asked.query
     limit = query.limit
     if not limit:
         return _written(links)
-    if asked.is_paged:
+    if is_told and asked.is_paged:
         links.append(("first", _page(request, skip=0)))
         if total is not None:
             links.append(("last", _page(request, skip=max(0, total - limit))))
         if query.skip:
             links.append(("previous", _page(request, skip=max(0, query.skip - limit))))
-    if found.more:
+    if found.more and (is_told or not asked.is_paged):
         place = None if asked.is_paged else place_of(asked, found)
         following = {"skip": query.skip + limit} if place is None else {"after": place}
         links.append(("next", _page(request, **following)))

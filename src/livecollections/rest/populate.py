@@ -144,8 +144,9 @@ async def read_populated(
         found.close()
     tag = None if body is None else document_tag(body)
     headers = list_headers(asked, found, tag, view, _views(populations))
-    total = await total_of(view, part, asked) if asked.is_paged else None
-    headers.append((b"link", of_list(request, asked, found, total)))
+    total = await total_of(view, part, asked) if asked.is_paged and view.links else None
+    if links := of_list(request, asked, found, total):
+        headers.append((b"link", links))
     if tag is not None and conditions.are_unchanged(tag):
         return Answer(304, headers=headers)
     return Answer(200, body, headers, form.type)

@@ -66,7 +66,7 @@ async def read_list(
             # What moves between pages by number is met by none of them.
             asked = replace(asked, is_whole=False)
         headers = identity.headers(asked, found)
-        total = await total_of(view, store, asked) if asked.is_paged else None
+        total = await total_of(view, store, asked) if asked.is_paged and view.links else None
         if links := of_list(request, asked, found, total):
             headers.append((b"link", links))
     except BaseException:

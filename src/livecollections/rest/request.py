@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -100,10 +100,10 @@ class Request:
                 ) from None
         return self._parameters
 
-    def refuse_parameters(self, others: Sequence[tuple[str, str]] | None = None) -> None:
-        """Raise MalformedRequest for any parameter, or any of ``others``: this request takes none."""
-        for name, _ in self.parameters() if others is None else others:
-            if name != _CACHE_BUSTER:
+    def refuse_parameters(self, but: str = _CACHE_BUSTER) -> None:
+        """Raise MalformedRequest for any parameter, or any but one: this request takes no other."""
+        for name, _ in self.parameters():
+            if name.partition("[")[0] not in (but, _CACHE_BUSTER):
                 raise MalformedRequest(f"{name}: {self.method} takes no such parameter here")
 
     def idempotency(self, body: bytes, channel: str, user: str) -> Idempotency | None:
@@ -119,6 +119,7 @@ class Request:
         if not _IDEMPOTENCY_KEY.fullmatch(key):
             raise MalformedRequest("Idempotency-Key: 1 to 255 printable ASCII characters are needed")
         named = [f"{name}:{self.headers[name]}" for name in _DECIDING if name in self.headers]
+        named += [f"{name}={value}" for name, value in self.parameters() if name != _CACHE_BUSTER]
         asked = "\0".join((self.method, channel, self.media_type, *named)).encode("utf-8", "replace")
         space = "\0".join((self.path, user)).encode("utf-8", "replace")
         return Idempotency(

@@ -33,7 +33,7 @@ from .listing import LongAnswer
 from .patch import ACCEPTED, Change, read_change, read_replacement
 from .populate import Peers, Related, plan, populate, read_populated
 from .portion import portion
-from .preconditions import Preconditions, document_tag
+from .preconditions import Preconditions, document_tag, last_modified
 from .preference import APPLIED, is_minimal
 from .reading import read_list, seq_headers
 from .request import ClientGone, Request, as_document, read_json
@@ -331,7 +331,9 @@ class Document(Endpoint):
         found = await self._found(request, view)
         if not found.rows:
             return problem(404, "Not Found", view.not_found().detail, headers=seq_headers(found))
-        headers = [NO_CACHE, (b"link", of_document(request.path)), *seq_headers(found)]
+        headers = [NO_CACHE, *last_modified(view, found.rows[0]), *seq_headers(found)]
+        if view.links:
+            headers.append((b"link", of_document(request.path)))
         conditions, is_head = Preconditions(request.headers), request.method == "HEAD"
         if is_head and populations and not conditions:  # its tag is one of what would have to be read
             return Answer(200, None, headers, form.type)
@@ -366,9 +368,9 @@ class Document(Endpoint):
             return problem(error.status, error.title, error.detail, headers=[ACCEPT_PATCH])
 
     async def _update(
-        self, request: Request, view: Resource, read: Callable[[Request, Any], Change]
+        self, request: Request, view: Resource, read: Callable[[Request, Resource, Any], Change]
     ) -> Answer:
-        request.refuse_parameters()
+        request.refuse_parameters("conditions")  # which operators take
         format_of(request.headers)  # before anything is written
         origin, conditions = request.origin, _conditions_of_one(request, view)
         body = await request.body(self._body_limit)
@@ -380,7 +382,7 @@ class Document(Endpoint):
                 raise
             key = None  # it may have been this very request that gave the document another name
         hooked = Hooked(view.hooks, Operation(request.method, view.path, request.user, key))
-        wanted = read(request, await hooked.before_validate(read_json(body)))
+        wanted = read(request, view, await hooked.before_validate(read_json(body)))
 
         def change(row: Row | None) -> dict[str, Any]:
             if row is None:

@@ -62,9 +62,11 @@ async def garden(opened: Open) -> httpx.AsyncClient:
 
 @pytest.fixture
 async def dairy(opened: Open) -> httpx.AsyncClient:
-    """Three cheeses; ``bother`` is not for clients to set, ``id`` not for them to see."""
+    """Three cheeses; ``bother`` is not for clients to set, and operators are for three fields."""
     live = new_live()
-    live.add_resource("/api/cheeses", Cheese, read_only=["bother"])
+    enabled = ["molds", "color", "arbitrary", "bother"]
+    live.add_resource("/api/cheeses", Cheese, read_only=["bother"], operators=enabled)
+    live.add_resource("/api/plain", Cheese)
     client = await opened(live)
     arbitrary = [{"goat": True, "llama": [3, 4]}, {"goat": False, "llama": [1, 2]}]
     await fill(

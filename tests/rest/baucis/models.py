@@ -3,6 +3,7 @@
 Annotations are not put off here: SQLModel reads those of its relationships at once.
 """
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column
@@ -51,6 +52,14 @@ class Nutrient(SQLModel, table=True):
     color: str
     vegetable_id: int | None = Field(default=None, foreign_key="baucis_vegetable.id")
     vegetable: Vegetable | None = Relationship(back_populates="nutrients")
+
+
+class Ripe(SQLModel, table=True):
+    """One that says when it was changed."""
+
+    __tablename__ = "baucis_ripe"
+    id: int | None = Field(default=None, primary_key=True)
+    changed: datetime | None = None
 
 
 class Mineral(SQLModel, table=True):

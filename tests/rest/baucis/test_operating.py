@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import urlencode
+
 import httpx
 
 from tests.rest.conftest import is_problem
@@ -34,28 +37,33 @@ async def test_operators_are_judged_as_any_patch(dairy: httpx.AsyncClient) -> No
     assert (await dairy.get("/api/cheeses/2")).json() == before
 
 
-async def test_what_is_read_only_is_refused(dairy: httpx.AsyncClient) -> None:
+async def test_operators_are_off_unless_enabled(dairy: httpx.AsyncClient) -> None:
     before = (await dairy.get("/api/cheeses/2")).json()
-    for name, body in (
-        ("$set", {"bother": 7}),
-        ("$push", {"favorite nes game": "bubble bobble"}),
-        ("$pull", {"favorite nes game": "bubble bobble"}),
-        ("$set", {"id": 9}),
-    ):
-        is_problem(await dairy.put("/api/cheeses/2", json=body, headers=operator(name)), 422)
+    for name, body in (("$push", {"molds": "x"}), ("$pull", {"molds": "x"}), ("$set", {"molds": []})):
+        is_problem(await dairy.put("/api/plain/2", json=body, headers=operator(name)), 403)
+        is_problem(await dairy.patch("/api/plain/2", json={name: body}), 403)
     assert (await dairy.get("/api/cheeses/2")).json() == before
 
 
-async def test_json_patch_names_the_element(dairy: httpx.AsyncClient) -> None:
-    headers = {"Content-Type": "application/json-patch+json"}
-    patch = b"""[
-        {"op": "test", "path": "/arbitrary/0/goat", "value": true},
-        {"op": "add", "path": "/arbitrary/0/llama/-", "value": 5},
-        {"op": "remove", "path": "/arbitrary/0/llama/0"},
-        {"op": "add", "path": "/arbitrary/0/champagne", "value": "extra dry"}
-    ]"""
-    changed = await dairy.patch("/api/cheeses/3", content=patch, headers=headers)
-    assert changed.json()["arbitrary"][0] == {"goat": True, "llama": [4, 5], "champagne": "extra dry"}
-    wrong = patch.replace(b"true", b"false")
-    is_problem(await dairy.patch("/api/cheeses/3", content=wrong, headers=headers), 409)
-    assert (await dairy.get("/api/cheeses/3")).json() == changed.json()
+async def test_what_is_not_allowed_is_refused(dairy: httpx.AsyncClient) -> None:
+    before = (await dairy.get("/api/cheeses/2")).json()
+    for name, body, status in (
+        ("$push", {"favorite nes game": "bubble bobble"}, 403),
+        ("$pull", {"favorite nes game": "bubble bobble"}, 403),
+        ("$set", {"name": "Stilton"}, 403),
+        ("$set", {"id": 9}, 403),
+        ("$set", {"bother": 7}, 422),
+    ):
+        is_problem(await dairy.put("/api/cheeses/2", json=body, headers=operator(name)), status)
+    assert (await dairy.get("/api/cheeses/2")).json() == before
+
+
+async def test_conditions_choose_the_element(dairy: httpx.AsyncClient) -> None:
+    path = "/api/cheeses/3?" + urlencode({"conditions": json.dumps({"arbitrary.goat": False})})
+    for name, body, after in (
+        ("$push", {"arbitrary.$.llama": 5}, {"goat": False, "llama": [1, 2, 5]}),
+        ("$pull", {"arbitrary.$.llama": 1}, {"goat": False, "llama": [2, 5]}),
+        ("$set", {"arbitrary.$.champagne": "dry"}, {"goat": False, "llama": [2, 5], "champagne": "dry"}),
+    ):
+        changed = await dairy.put(path, json=body, headers=operator(name))
+        assert changed.json()["arbitrary"] == [{"goat": True, "llama": [3, 4]}, after]

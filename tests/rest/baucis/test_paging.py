@@ -6,7 +6,8 @@ import json
 
 import httpx
 
-from .conftest import COLOURS
+from .conftest import COLOURS, Open, fill, new_live
+from .models import Mineral
 
 BY_NUMBER = {"first", "last", "previous", "next"}
 
@@ -44,8 +45,16 @@ async def test_links_of_pages(garden: httpx.AsyncClient) -> None:
     assert links(answer).keys() >= BY_NUMBER
 
 
-async def test_links_are_always_there(garden: httpx.AsyncClient) -> None:
-    assert {"search", "self"} <= links(await garden.get("/api/vegetables")).keys()
+async def test_links_can_be_switched_off(opened: Open) -> None:
+    live = new_live()
+    live.add_resource("/api/minerals", Mineral, links=False)
+    live.add_resource("/api/few", Mineral, links=False, limit=2)
+    client = await opened(live)
+    await fill(client, "/api/minerals", *({"color": color} for color in COLOURS))
+    for path in ("/api/minerals", "/api/minerals/1", "/api/minerals?limit=2&skip=2", "/api/few?limit=2"):
+        assert "link" not in (await client.get(path)).headers, path
+    # Who holds such a list, and not a page of it, must know that there is more.
+    assert links(await client.get("/api/few")).keys() == {"next"}
 
 
 async def test_links_keep_the_query(garden: httpx.AsyncClient) -> None:

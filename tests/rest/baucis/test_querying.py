@@ -27,13 +27,13 @@ async def test_skip_and_limit(garden: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=-1", "limit=3.6", "limit= asd  asd ", "skip=1.1", "skip=-1", "count=1", "count=maybe"]
+    "query",
+    ["limit=0", "limit=-1", "limit=3.6", "limit= asd  asd ", "skip=1.1", "skip=-1", "count=1", "count=maybe"],
 )
 async def test_wrong_numbers_are_a_400(garden: httpx.AsyncClient, query: str) -> None:
     answer = await garden.get(f"/api/minerals?{query}")
     is_problem(answer, 400)
     assert "link" not in answer.headers
-    assert (await garden.get("/api/minerals?limit=0")).json() == []
 
 
 async def test_conditions_by_json_and_by_brackets(garden: httpx.AsyncClient) -> None:
@@ -82,11 +82,11 @@ async def test_distinct_gives_values(garden: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("query", "status"),
     [
-        'hint={ "id": 1 }', "hint[id]=1", 'count=true&hint={ "foogle": 1 }',
-        "comment=testing testing 123", "count=true&comment=salve",
+        ('hint={ "id": 1 }', 403), ("hint[id]=1", 403), ('count=true&hint={ "foogle": 1 }', 400),
+        ("count=true&hint[id]=1", 400), ("comment=testing testing 123", 400), ("count=true&comment=salve", 400),
     ],
 )  # fmt: skip
-async def test_hints_and_comments_are_refused(garden: httpx.AsyncClient, query: str) -> None:
-    is_problem(await garden.get(f"/api/vegetables?{query}"), 400)
+async def test_hints_and_comments_are_refused(garden: httpx.AsyncClient, query: str, status: int) -> None:
+    is_problem(await garden.get(f"/api/vegetables?{query}"), status)

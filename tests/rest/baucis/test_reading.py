@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
 import httpx
 import pytest
 
 from tests.rest.conftest import is_problem
 
-from .conftest import NAMES
+from .conftest import NAMES, Open, fill, new_live
+from .models import Ripe
 
 
 async def test_a_document_is_read_by_its_key(garden: httpx.AsyncClient) -> None:
@@ -25,9 +29,9 @@ async def test_what_is_not_there_is_a_404(garden: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("key", ["bad", "1.5", "[]", "-", "%20"])
-async def test_what_is_no_key_is_no_documents(garden: httpx.AsyncClient, key: str) -> None:
+async def test_what_is_no_key_is_a_400(garden: httpx.AsyncClient, key: str) -> None:
     for method in ("GET", "DELETE"):
-        is_problem(await garden.request(method, f"/api/vegetables/{key}"), 404)
+        is_problem(await garden.request(method, f"/api/vegetables/{key}"), 400)
     assert len((await garden.get("/api/vegetables")).json()) == len(NAMES)
 
 
@@ -67,6 +71,23 @@ async def test_tags_tell_states_apart(garden: httpx.AsyncClient, path: str) -> N
     await garden.patch("/api/vegetables/1", json={"name": "Neep"})
     after = await garden.get(path, headers=same)
     assert (after.status_code, after.headers["etag"] != before.headers["etag"]) == (200, True)
+
+
+async def test_a_document_tells_when_it_was_changed(opened: Open) -> None:
+    live = new_live()
+    live.add_resource("/api/ripe", Ripe, last_modified="changed")
+    client = await opened(live)
+    changed = "2020-02-03T04:05:06.5Z"
+    await fill(client, "/api/ripe", {"changed": changed}, {}, {"changed": "9999-01-01T00:00:00Z"})
+    for method in ("GET", "HEAD"):
+        answer = await client.request(method, "/api/ripe/1")
+        assert answer.headers["last-modified"] == "Mon, 03 Feb 2020 04:05:06 GMT"
+        assert "last-modified" not in (await client.request(method, "/api/ripe/2")).headers
+        to_come = (await client.request(method, "/api/ripe/3")).headers["last-modified"]
+        assert abs(parsedate_to_datetime(to_come) - datetime.now(UTC)) < timedelta(minutes=1)
+    # Which of two writes of one second was seen only the tag tells.
+    since = {"If-Modified-Since": "Mon, 03 Feb 2020 04:05:06 GMT"}
+    assert (await client.get("/api/ripe/1", headers=since)).status_code == 200
 
 
 async def test_a_type_that_there_is_not_is_a_406(garden: httpx.AsyncClient) -> None:
