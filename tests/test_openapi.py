@@ -145,6 +145,19 @@ def test_it_tells_what_streams_preconditions_and_refusals_bear(resources: list[R
     assert "Preference-Applied" in replaced["204"]["headers"]
 
 
+def test_a_key_of_several_parts_is_told_by_their_types(resources: list[Resource]) -> None:
+    (key,) = document(resources)["paths"]["/api/seats/{key}"]["parameters"]
+    for text, fits in (
+        ("a,7", True),
+        ("a b,-1", True),
+        ("a", False),
+        ("a,b", False),
+        ("a,1,2", False),
+        ("a,07", False),
+    ):
+        assert bool(re.search(key["schema"]["pattern"], text)) == fits, text
+
+
 def test_operators_are_those_that_are_enabled() -> None:
     enabled = {"order": ["$inc", "$set"], "title": ["$set"]}
     described = document(

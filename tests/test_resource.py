@@ -180,6 +180,20 @@ def test_keys_are_written_and_read(model: type, key: tuple[Any, ...], text: str)
     assert resource.parse_address(text) == key
 
 
+def test_commas_between_the_parts_of_a_key_may_be_encoded() -> None:
+    seats = resource_of(Seat)
+    for text, key in (
+        ("a%2C7", ("a", 7)),
+        ("a%2c7", ("a", 7)),
+        ("a%2Cb,7", ("a,b", 7)),
+        ("a%252C,7", ("a%2C", 7)),
+    ):
+        assert seats.parse_address(text) == key
+    for text in ("a%2Cb%2C7", "a%2C,7,8"):
+        with pytest.raises(MalformedRequest):
+            seats.parse_address(text)
+
+
 @given(st.text(min_size=1), st.integers(-(2**63), 2**63 - 1))
 def test_any_composite_key_comes_back(row: str, place: int) -> None:
     seats = resource_of(Seat)

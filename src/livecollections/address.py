@@ -6,6 +6,7 @@ partition, a row of another one is not there. It knows no database, no HTTP, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from .partition import Partition
 from .portable import portable
 from .source import Source
 
+_ENCODED_COMMA = re.compile("%2C", re.IGNORECASE)
 UNREACHABLE = ("", ".", "..")
 """Last segments that a client's URL loses on its way (RFC 3986, section 5.2.4)."""
 
@@ -64,9 +66,12 @@ class Addressed:
     def parse_address(self, text: str) -> Key:
         """The values of the address that a URL's last segment, still percent-encoded, names.
 
+        Clients that encode the commas between its parts are understood, where there are no others.
         Raises MalformedRequest for what no document can have.
         """
-        parts = text.split(",") if len(self.address) > 1 else [text]
+        parts = [text]
+        if len(self.address) > 1:
+            parts = text.split(",") if "," in text else _ENCODED_COMMA.split(text)
         if len(parts) == len(self.address):
             try:
                 return tuple(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from typing import Any
+from uuid import UUID
 
 from ..operators import OPERATORS
 from ..resource import Resource
@@ -171,6 +172,11 @@ _OPERANDS: Schema = {
     "$pop": {"enum": [1, -1]},
     "$inc": {"type": "number"},
     "$pull": {"anyOf": [{"type": ["string", "number", "boolean", "null", "array"]}, _SEVERAL]},
+}
+_KEY_PARTS = {
+    int: "-?(0|[1-9][0-9]{0,17})",
+    bool: "(true|false)",
+    UUID: "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
 }
 _TEXT: Schema = {"type": "string"}
 _PROBLEMS = {
@@ -468,9 +474,15 @@ def _value_parameters(resource: Resource) -> list[Schema]:
 
 
 def _key_parameter(resource: Resource) -> tuple[str, Schema]:
-    fields = [field for field in resource.fields.values() if field.attribute in resource.address]
+    fields = [field for each in resource.address if (field := resource.field_of(each)) is not None]
     if len(fields) == 1:
         name, schema = fields[0].name, text_schema(fields[0])
     else:
-        name, schema = "key", {"type": "string", "description": "The parts of the key, with commas between."}
+        parts = ",".join(_KEY_PARTS.get(field.type, "[^,]+") for field in fields)
+        schema = {
+            "type": "string",
+            "description": "The parts of the key, with commas between.",
+            "pattern": f"^{parts}$",
+        }
+        name = "key"
     return name, {"name": name, "in": "path", "required": True, "schema": schema}
