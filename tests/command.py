@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .warm import warm
+
 ROOT = Path(__file__).parent.parent
 PROGRAM = Path(sys.executable).with_name("livecollections")
 
@@ -105,9 +107,11 @@ def command(
 
 
 def finished(
-    *arguments: str, cwd: Path, stdin: str = "", program: Path = PROGRAM
+    *arguments: str, cwd: Path, stdin: str = "", program: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
+    """Run the command line to its end; program: another, or that on the path, whose start takes its time."""
+    if program is None:
+        return warm().run(arguments, cwd, stdin)
     return subprocess.run(
         [str(program), *arguments],
         cwd=cwd,

@@ -18,7 +18,7 @@ from livecollections import Live
 from livecollections.cli import warn_if_open
 from livecollections.version import __version__
 
-from .command import command, finished
+from .command import PROGRAM, command, finished
 
 APPLICATION = """
 from sqlmodel import Field, SQLModel
@@ -99,7 +99,7 @@ def make_table(database: Path) -> None:
 
 
 def test_version(tmp_path: Path) -> None:
-    run = finished("--version", cwd=tmp_path)
+    run = finished("--version", cwd=tmp_path, program=PROGRAM)
     assert (run.returncode, run.stdout) == (0, f"livecollections {__version__}\n")
 
 
