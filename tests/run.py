@@ -124,7 +124,7 @@ def load(text: str, full: bool = FULL) -> tuple[list[Suite], float]:
     suites = []
     for name, entry in data["suites"].items():
         runner = "pytest" if "pytest" in entry else "node"
-        marks = (entry.get(mark, False) for mark in ("alone", "show", "waits"))
+        marks = (entry.get(mark) in (True, which) for mark in ("alone", "show", "waits"))
         suites.append(Suite(name, runner, tuple(entry[runner]), entry[which], *marks))
     return suites, data["total"][which]
 
