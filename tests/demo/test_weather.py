@@ -64,7 +64,11 @@ def test_a_laptop_that_slept(
     sleeper.expect_rows(*truth(server), within=1.0)
     awake.add("and on")
     sleeper.expect_rows("[x] call home", "write", "and on")
-    assert sleeper.seen()["lights"][lights:] == ["reconnecting", "live"], "and once"
+    seen = sleeper.seen()["lights"][lights:]
+    once = ["reconnecting", "live"]
+    assert seen in (once, once * 2), (
+        "once for the sleep, and once for a request that the dead line took before"
+    )
     for window in (sleeper, awake):
         window.expect_calm()
 

@@ -298,7 +298,7 @@
       if (!this.reading()) this.unread();
     }
     resume() { Object.assign(this, {behind: true, from: this.position}).stream.resume(); }
-    // The server says what it has sent last, and may send it again after that: what is missing by the next time is lost.
+    // The server says what it has sent last, and may send it again after that: what is missing by the line's next time is lost.
     compare(last) {
       const behind = older(this.position, last);
       if (behind && this.missed === this.position && !this.link.renew()) this.resume();
@@ -708,7 +708,7 @@
     }
     lost() {
       Object.assign(this, {confirmed: false, asking: false}).link.expect();
-      _.invoke(this.listeners, 'update');
+      for (const listener of this.listeners) Object.assign(listener, {missed: null}).update();
     }
   }
 
@@ -734,8 +734,8 @@
     update() { this.listener.update(); }
   }
 
-  // Seconds that an answer may take: usually, at most, when the page woke. One that has not stirred for so many ms slept.
-  const TIMEOUT = 30, LONGEST = 300, AWAKE = 3, PULSE = 2000, ASLEEP = 15000;
+  // Seconds that an answer may take: usually, at most, and by each connection kept when a page woke. It slept if it stirred so long ago.
+  const TIMEOUT = 30, LONGEST = 300, AWAKE = 3, KEPT = 6, PULSE = 2000, ASLEEP = 15000;
 
   // A **link** is what we add to one Bayeux client, from its first stream to its last: an extension that puts our positions
   // into its handshakes, connects and subscriptions, also into those that it sends by itself, and hears the answers.
@@ -810,11 +810,11 @@
     // What is asked is answered in time, or the line is dead without a word: then it is given up, and so is the next, later.
     expect(soon) {
       const waits = [...this.streams.values()].some((one) => one.asking || !one.confirmed && !one.refused);
-      if (soon || !waits) Object.assign(this, {deadline: clearTimeout(this.deadline), patience: soon});
+      if (soon || !waits) Object.assign(this, {deadline: clearTimeout(this.deadline), patience: soon, spared: soon ? KEPT : 0});
       if (!waits || this.deadline) return;
       const seconds = this.patience || this.timeout;
       this.deadline = within(seconds, () => {
-        Object.assign(this, {deadline: null, patience: Math.min(2 * seconds, LONGEST)});
+        Object.assign(this, {deadline: null, patience: this.spared-- > 1 ? seconds : Math.min(2 * seconds, LONGEST)});
         this.hangUp();
         this.expect();
       });

@@ -152,13 +152,13 @@ class Replica:
 
     def lost(self) -> None:
         """The way is cut, or the session has ended; ``began`` comes when the stream goes on."""
-        self._is_broken = True
+        self._is_broken, self._missed = True, None
 
     def behind(self, last: str) -> None:
         """The server says what it has sent last.
 
         That comes with the answer to a connect, and what it sends again on it may come after: only what is still
-        missing by the next answer has been lost.
+        missing by the next answer of the same line has been lost.
         """
         is_behind = is_older(self.position, last)
         if is_behind and self._missed == self.position:

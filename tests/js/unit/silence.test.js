@@ -203,3 +203,28 @@ scripted('an event stream on which messages are missing twice is opened anew', s
     assert.equal(EventSource.opened.length, expected);
   }
 }));
+
+scripted('what was missing on the old stream is given the time to come on the new one', streaming(
+  async (wire, make, { handlers }) => {
+    await live(wire, make);
+    wire.client.connected({ last: { [CHANNEL]: spell('a7') } });
+    await rest();
+    handlers.resume();
+    EventSource.opened[1].open();
+    wire.client.confirm({ seq: spell('a5') });
+    for (const expected of [2, 3]) {
+      wire.client.connected({ last: { [CHANNEL]: spell('a7') } });
+      await rest();
+      assert.equal(EventSource.opened.length, expected);
+    }
+  }));
+
+scripted('each connection that a browser kept may be dead when a page resumes, and is not waited for the longer', page(
+  async (wire, make, handlers) => {
+    impatient(wire);
+    await live(wire, make);
+    const given = carrier(wire.client, {}), begun = Date.now();
+    handlers.resume();
+    await within(() => given.length === 2 * 6);
+    assert.ok(Date.now() - begun < 1000 * TIMEOUT * 2 ** 5, 'each time twice as long, the sixth alone would take so much');
+  }));
