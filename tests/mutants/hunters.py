@@ -97,6 +97,27 @@ async def views(seed: int) -> None:
     await tell(seed)
 
 
+async def blind(seed: int) -> None:
+    """One who may change a document and not read it, whatever is stored."""
+    from ..policy.blind import tell
+
+    await tell(seed)
+
+
+async def writers(seed: int) -> None:
+    """Writers by REST, of which each remembers what he saw, and strangers."""
+    from ..rest.writers import tell
+
+    await tell(seed)
+
+
+async def letters(seed: int) -> None:
+    """A webhook, whose receiver refuses, and whose process is started again."""
+    from ..webhooks.histories import tell
+
+    await tell(seed)
+
+
 async def talk(seed: int) -> None:
     """The real Bayeux server on a plain channel: lost answers, repeated messages, and strangers."""
     from ..bayeux.test_talk import run
@@ -149,6 +170,9 @@ HUNTERS = {
     "kept": Hunter("sockets and polls on channels with histories, interleaved by hand", 60, kept),
     "talk": Hunter("publishes and polls that are repeated, and strangers, on a plain channel", 50, talk),
     "views": Hunter("users who may see and do different things, and whose rights change", 1.5, views),
+    "blind": Hunter("one who may change a document and not read it", 6, blind),
+    "writers": Hunter("writers by REST who remember what they saw, beside strangers", 8, writers),
+    "letters": Hunter("a webhook whose receiver refuses messages, and restarts", 1.5, letters, patience=60),
     "rush": Hunter("clients that come to a Bayeux server in one moment", 10, rush),
     "collection": Hunter("Python collections on a stub server", 60, collection),
     "rules": Hunter(

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import BaseModel, model_validator
-from sqlmodel import JSON, Column, Field, SQLModel
+from pydantic import BaseModel, Field, model_validator
 
 from livecollections import Live
+from tests.scale import scaled
 
+from .blind import NOTES, PATCH, ROWS, BlindNote, answers, declare, put, tell
 from .conftest import Make, Site
-
-NOTES = "/api/blind"
-PATCH = {"Content-Type": "application/json-patch+json"}
-
-
-class BlindNote(SQLModel, table=True):
-    __tablename__ = "policy_blind"
-    id: int | None = Field(default=None, primary_key=True)
-    slug: str = Field(default="s", unique=True)
-    title: str = ""
-    number: int = 0
-    stamp: int = 0
-    words: Any = Field(default=None, sa_column=Column(JSON))
-    version: int = 0
 
 
 class Change(BaseModel):
@@ -48,57 +34,11 @@ class Change(BaseModel):
         return self
 
 
-ROWS: tuple[dict[str, Any], ...] = (
-    {"title": "a", "number": 5, "stamp": 7, "words": ["x"], "version": 1},
-    {"title": "b", "number": -5, "stamp": 8, "words": {"a": 1}, "version": 2},
-    {"title": "c", "number": 2**62, "stamp": 9, "words": None, "version": 3},
-)
-"""What the same request must be answered alike on."""
-POLICY = {
-    "list": lambda user: user is not None,
-    "read": lambda user: user is not None,
-    "update": True,
-    "delete": True,
-}
-
-
 @asynccontextmanager
 async def asked(make: Make, **options: Any) -> AsyncIterator[tuple[Site, httpx.AsyncClient]]:
-    site = await make(
-        lambda live: live.add_resource(
-            NOTES,
-            BlindNote,
-            policy=POLICY,
-            read_only=["stamp"],
-            operators=list(Change.model_fields),
-            **options,
-        )
-    )
+    site = await make(lambda live: declare(live, **options))
     async with site.client() as stranger:
         yield site, stranger
-
-
-def put(site: Site, row: dict[str, Any]) -> None:
-    site.sql("DELETE FROM policy_blind")
-    values = {**row, "words": json.dumps(row["words"]), "id": 1, "slug": "s"}
-    site.sql(
-        f"INSERT INTO policy_blind ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
-        *values.values(),
-    )
-
-
-async def answers(
-    site: Site, client: httpx.AsyncClient, verb: str, body: Any, headers: dict[str, str], key: str = "1"
-) -> set[tuple[int, str]]:
-    """The answers to one request, whatever the row is."""
-    found = set()
-    for row in ROWS:
-        put(site, row)
-        content = None if body is None else json.dumps(body)
-        sent = {"Content-Type": "application/json", **headers}
-        answer = await client.request(verb, f"{NOTES}/{key}", content=content, headers=sent)
-        found.add((answer.status_code, answer.text))
-    return found
 
 
 async def tag(site: Site) -> str:
@@ -228,11 +168,16 @@ async def test_what_a_model_says_of_the_rest_is_not_told(make: Make) -> None:
         assert "number" not in other.text
 
 
+@pytest.mark.parametrize("seed", range(1, 1 + scaled(3, 200)))
+async def test_nothing_that_is_drawn_guesses(seed: int) -> None:
+    assert await tell(seed) >= {204, 403, 422}
+
+
 async def test_a_resource_without_get_is_blind_for_all(make: Make) -> None:
-    def declare(live: Live) -> None:
+    def offer(live: Live) -> None:
         live.add_resource(NOTES, BlindNote, methods=["PATCH"], policy=True, operators=["number"])
 
-    site = await make(declare)
+    site = await make(offer)
     async with site.client("ann") as ann:
         assert await answers(site, ann, "PATCH", {"title": "x"}, {}) == {(204, "")}
         assert {status for status, _ in await answers(site, ann, "PATCH", {"$inc": {"number": 1}}, {})} == {
