@@ -37,6 +37,8 @@ PAGES = (
     "howto/serve",
     "deploy",
     "capture",
+    "topics/change-capture",
+    "howto/mongodb",
     "topics/security",
     "topics/webhooks",
     "topics/filters",

@@ -151,9 +151,9 @@ def serve_database(
 ) -> None:
     """Serve tables of a database that exists, with no code: REST, push, /docs and /live."""
     from .gate import Gate, Token, is_loopback
-    from .live import open_store
     from .sidecar import Sidecar
     from .stores.administrations import administration_of
+    from .stores.choice import open_store
     from .survey import Survey, Wishes, told
 
     if bool(table) == all_tables:

@@ -24,6 +24,8 @@ from .source import Column, Source
 CONFIG = ConfigDict(
     extra="forbid", arbitrary_types_allowed=True, ser_json_bytes="base64", val_json_bytes="base64"
 )
+Given = frozenset[tuple[str, Any]]
+"""The annotations of attributes, where they are not the model's."""
 OF_TABLES = {"table", "registry", "read_from_attributes", "read_with_orm_mode"}
 """What SQLModel keeps in ``model_config`` for its own use."""
 
@@ -31,6 +33,18 @@ OF_TABLES = {"table", "registry", "read_from_attributes", "read_with_orm_mode"}
 def is_table(model: type) -> bool:
     """Whether a class is a SQLModel class with a table."""
     return issubclass(model, BaseModel) and bool(model.model_config.get("table"))
+
+
+def _is_stored(model: type) -> bool:
+    """Whether a class is bound to its database: a table, or a Beanie document."""
+    return is_table(model) or any(base.__module__.partition(".")[0] == "beanie" for base in model.__mro__)
+
+
+def _base(model: type, optional: frozenset[str], exclude: frozenset[str], given: Given) -> type:
+    if not _is_stored(model):
+        return model
+    of_a_library = model.__module__.partition(".")[0] == "beanie"
+    return BaseModel if of_a_library else _untabled(model, optional, exclude, given)
 
 
 def excluded(model: type) -> frozenset[str]:
@@ -42,9 +56,14 @@ def excluded(model: type) -> frozenset[str]:
 
 def derive(source: Source, exclude: Collection[str]) -> type[BaseModel]:
     """Build the class. exclude: attributes that no document shows and no body may name."""
-    if is_table(source.model):
+    if issubclass(source.model, BaseModel):
         optional = {column.attribute for column in source.columns if column.is_filled}
-        return _untabled(source.model, frozenset(optional | set(exclude)), frozenset(exclude))
+        return _untabled(
+            source.model,
+            frozenset(optional | set(exclude)),
+            frozenset(exclude),
+            frozenset(source.annotations.items()),
+        )
     return create_model(
         source.model.__name__,
         __config__=CONFIG,
@@ -67,9 +86,12 @@ def _field(column: Column) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _untabled(model: type[BaseModel], optional: frozenset[str], exclude: frozenset[str]) -> type[BaseModel]:
+def _untabled(
+    model: type[BaseModel], optional: frozenset[str], exclude: frozenset[str], given: Given
+) -> type[BaseModel]:
     # Pydantic takes milliseconds for each, and a table is often offered at several paths.
-    bases = tuple(_untabled(base, optional, exclude) if is_table(base) else base for base in model.__bases__)
+    annotations = dict(given)
+    bases = tuple(_base(base, optional, exclude, given) for base in model.__bases__)
     body: dict[str, Any] = {
         "__module__": model.__module__,
         "__qualname__": model.__qualname__,
@@ -86,7 +108,7 @@ def _untabled(model: type[BaseModel], optional: frozenset[str], exclude: frozens
     body.update(model.__private_attributes__)
     for name, field in model.model_fields.items():
         body[name] = _relaxed(field, name in optional, name in exclude)
-        body["__annotations__"][name] = field.annotation
+        body[name].annotation = body["__annotations__"][name] = annotations.get(name, field.annotation)
     for name, decorator in _own_decorators(model):
         own = _rebound(vars(model)[name], itself)
         body[name] = PydanticDescriptorProxy(own, decorator.info, decorator.shim)

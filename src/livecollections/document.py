@@ -21,6 +21,8 @@ logger = logging.getLogger("livecollections.document")
 
 
 Document = Callable[[Row], dict[str, Any]]
+_AS_TEXT = {"type": "to-string"}
+"""The serializer of a type of which JSON knows nothing: what ``portable`` makes of it."""
 
 
 def plain(names: Iterable[tuple[str, str]]) -> Document:
@@ -95,5 +97,6 @@ def _has_validator(schema: Any) -> bool:
 
 def _has_serializer(schema: Any) -> bool:
     if isinstance(schema, dict):
-        return "serialization" in schema or any(map(_has_serializer, schema.values()))
+        own = schema.get("serialization", _AS_TEXT)
+        return own != _AS_TEXT or any(map(_has_serializer, schema.values()))
     return isinstance(schema, list | tuple) and any(map(_has_serializer, schema))

@@ -307,6 +307,10 @@ def message(resource: Resource, change: Change, previous: str | None) -> dict[st
         row = change.before if change.after is None else change.after
         assert row is not None, "a change shows the row before or after it"
         data["body"] = resource.document(row)
+        if change.after is None and len(row) == len(
+            change.key
+        ):  # a store that knows no more of what has gone
+            data["body"] = {name: data["body"][name] for name in map(resource.name_of, row)}
     data["seq"] = change.seq
     if previous:
         data["prev"] = previous

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -46,7 +45,8 @@ from .router import Declaration, LiveRouter, check_path
 from .sessions import SessionContext
 from .source import Source
 from .stores.administrations import administration_of
-from .stores.base import Log, Store
+from .stores.base import Log
+from .stores.choice import open_store
 from .versions import Releases
 from .view import Views, check_apart, refused, showing
 from .webhooks import Webhooks
@@ -435,22 +435,6 @@ async def rehearse(live: Live, workers: int) -> None:
 async def stop_together(parts: Sequence[ListenerRun | Webhooks]) -> None:
     """Stop parts that may each take a second, in one."""
     await asyncio.gather(*(each.stop() for each in parts))
-
-
-def open_store(database: Any, **options: Any) -> Store:
-    """The store for a database: a URL, an engine, None for ``$DATABASE_URL``, or a store."""
-    if isinstance(database, Store):
-        return database
-    if database is None:
-        database = os.environ.get("DATABASE_URL")
-        if database is None:
-            raise ConfigurationError("database: none is given, and DATABASE_URL is not set")
-    scheme = str(getattr(database, "url", database)).partition(":")[0].partition("+")[0]
-    if scheme != "sqlite":
-        raise ConfigurationError(f"database: {scheme!r} is not supported; this version speaks sqlite")
-    from .stores.sqlite import SQLiteStore
-
-    return SQLiteStore(database, **options)
 
 
 __all__ = ["Live"]

@@ -70,6 +70,9 @@ class Outlets:
     def _concerned(self, change: Change) -> list[Outlet]:
         if change.method == "RESET":
             return [*self._by_channel.values()]
+        partition, before = self.views.partition, change.before
+        if partition is not None and before is not None and not before.keys() >= set(partition.attributes):
+            return [*self._by_channel.values()]
         rows = (row for row in (change.before, change.after) if row is not None)
         places = dict.fromkeys(self.views.segments(row) for row in rows)
         return [

@@ -18,7 +18,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from .change import Row
@@ -293,8 +293,12 @@ def _is_in(condition: In, value: Any) -> bool:
 
 def _compares(condition: Compare, value: Any) -> bool:
     asked = condition.value
-    is_ordered = kind(value) == kind(asked) and kind(value) in ORDERED
-    return is_ordered and _OPERATORS[condition.operator](instant(value), instant(asked))
+    if kind(value) != kind(asked) or kind(value) not in ORDERED:
+        return False
+    try:
+        return _OPERATORS[condition.operator](instant(value), instant(asked))
+    except InvalidOperation:  # a decimal that is no number
+        return False
 
 
 def _has_text(condition: Text, value: Any) -> bool:

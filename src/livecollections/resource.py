@@ -266,10 +266,11 @@ def _check_names(resource: Resource, derived: type[BaseModel]) -> None:
     _check_special(resource, columns)
     read, hideable = resource.read, resource.policy.hideable
     options = (("exclude", resource.exclude), ("read_only", resource.read_only), ("hidden", hideable))
+    declared = getattr(source.model, "model_fields", {})
     for option, names in options:
         shown = read.model_fields.keys() | read.model_computed_fields.keys() if option == "hidden" else set()
         for name in sorted(names - shown):
-            if name not in columns and not hasattr(source.model, name):
+            if name not in columns and name not in declared and not hasattr(source.model, name):
                 raise ConfigurationError(f"{option}: {model} has no field {name!r}")
     for attribute in source.key:
         for option, names in options[::2]:

@@ -6,7 +6,7 @@ A store describes a model as a Source. This module knows no database.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,13 +73,15 @@ class Relation:
 @dataclass(frozen=True, slots=True)
 class Source:
     """A table as the layers above see it: ``columns`` that leave the database (excluded ones are not here),
-    ``key`` the attributes of its primary key in order, ``model`` the user's class, ``relations`` to other models."""
+    ``key`` the attributes of its primary key in order, ``model`` the user's class, ``relations`` to other models,
+    ``annotations`` of attributes that bodies give in another form than the model says."""
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     model: type
     relations: tuple[Relation, ...] = field(default=(), kw_only=True, compare=False)
+    annotations: Mapping[str, Any] = field(default_factory=dict, kw_only=True, compare=False)
 
     def alike(self, relation: Relation) -> list[str]:
         """The names by which the same is asked for as by a relation: a relationship's, and that of its foreign key."""

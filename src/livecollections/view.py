@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from .cause import Cause
 from .change import Change, Row
 from .errors import ConfigurationError, RequestRefused
 from .input import Input
@@ -268,6 +269,8 @@ def seen(view: Resource, change: Change) -> Change | None:
     """What a change is to those who have a view; None: it is none."""
     if change.method == "RESET":
         return change
+    if change.before is not None and not view.given.keys() <= change.before.keys():
+        return untold(change)
     before = change.before if change.before is not None and view.holds(change.before) else None
     after = change.after if change.after is not None and view.holds(change.after) else None
     if before is None and after is None:
@@ -276,6 +279,13 @@ def seen(view: Resource, change: Change) -> Change | None:
         return replace(change, before=before, after=after, method="DELETE" if after is None else "POST")
     is_same = before is not None and after is not None and view.document(before) == view.document(after)
     return None if is_same and view.hidden else change
+
+
+def untold(change: Change) -> Change:
+    """What a change is to a partition where nobody knows which partition it is of."""
+    return replace(
+        change, method="RESET", key=(), before=None, after=None, origin=None, cause=Cause.UNDECODABLE
+    )
 
 
 def refused(user: Any, detail: str, *, knows_users: bool = True) -> RequestRefused:

@@ -22,7 +22,7 @@ from ...errors import (
 from ...query import Equal, Order, Query
 from ...stores.base import Bulk, Idempotency, Sweep, Write
 from .models import Tag, Todo
-from .rig import StoreRig, change, changes, conforming, create, rows
+from .rig import StoreRig, are_alike, change, changes, conforming, create, rows
 
 Change = Callable[[Row | None], dict[str, Any] | None]
 
@@ -80,7 +80,8 @@ class Bulks:
             ("a", 5),
             ("z", None),
         ]
-        assert {each.seq for each in written} == {await rig.store.head()}
+        assert len({each.seq for each in written}) == 1
+        assert await are_alike(rig, written[0].seq, await rig.store.head())
         logged = await changes(rig, before)
         assert [(each.method, each.key) for each in logged] == [
             ("POST", (2,)),
@@ -96,7 +97,7 @@ class Bulks:
         removal = Write(rig.sources[Todo], (1,), lambda row: None)
         with pytest.raises(BulkRefused, match="took the document away"):
             await rig.store.write_all(Bulk([*creations(rig, "ab"), removal]))
-        assert await rig.store.head() == before
+        assert await changes(rig, before) == []
 
     async def test_one_that_is_refused_undoes_all_and_nobody_elses(self, rig: StoreRig) -> None:
         def refuse(row: Row | None) -> dict[str, Any]:
@@ -148,7 +149,7 @@ class Bulks:
                 await rig.store.write_all(bulk)
         with pytest.raises(KeyReused):
             await create(rig, Todo, {"title": "x"}, idempotency=Idempotency("key", "another"))
-        assert await rig.store.head() == head
+        assert await changes(rig, head) == []
 
     async def test_a_sweep_writes_what_a_query_finds(self, rig: StoreRig) -> None:
         for title, order in (("a", 1), ("b", 2), ("c", 1), ("d", 1)):
@@ -162,7 +163,8 @@ class Bulks:
             ("DELETE", (4,), "token.0"),
             ("DELETE", (3,), "token.1"),
         ]
-        assert swept[0].seq == logged[-1].seq == await rig.store.head()
+        assert swept[0].seq == logged[-1].seq
+        assert await are_alike(rig, swept[0].seq, await rig.store.head())
         moved = await rig.store.write_all(Sweep(rig.sources[Todo], Query(), lambda row: {"order": 7}))
         assert [each.row["order"] for each in moved] == [7, 7]
         nothing = Sweep(rig.sources[Todo], Query(where=(Equal("order", 1),)), lambda row: None)
@@ -175,5 +177,5 @@ class Bulks:
         with pytest.raises(BulkRefused) as refused:
             await rig.store.write_all(Sweep(rig.sources[Todo], Query(), lambda row: {"title": "same"}))
         assert (refused.value.place, type(refused.value.error)) == (1, ConstraintViolated)
-        assert await rig.store.head() == before
+        assert await changes(rig, before) == []
         assert [row["title"] for row in await rows(rig)] == ["a", "b", "c"]

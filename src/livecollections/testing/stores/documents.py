@@ -24,7 +24,7 @@ from ...errors import (
 from ...query import Query
 from ...stores.base import Idempotency, Write, Written
 from .models import Colour, Everything, Line, Tag, Ticket, Todo
-from .rig import StoreRig, change, changes, conforming, create
+from .rig import StoreRig, are_alike, change, changes, conforming, create
 
 EVERYTHING = {
     "text": "milk; 100% 🥛",
@@ -78,7 +78,7 @@ class Documents:
         assert written.row == {"id": 1, "title": "milk", "completed": False, "order": None}
         snapshot = await rig.store.get(rig.sources[Todo], (1,))
         assert snapshot.rows == [written.row]
-        assert snapshot.seq == written.seq
+        assert await are_alike(rig, snapshot.seq, written.seq)
         assert not written.repeated
 
     @pytest.mark.parametrize(
@@ -176,7 +176,10 @@ class Documents:
         other = await create(rig, Todo, {"title": "eggs"})
         again = await change(rig, Todo, (1,), {"title": "milk", "completed": False})
         assert again.row == created.row
-        assert again.seq == other.seq == await rig.store.head()
+        assert again.seq is not None
+        assert other.seq is not None
+        assert again.seq >= other.seq
+        assert await are_alike(rig, again.seq, other.seq, await rig.store.head())
 
     @pytest.mark.parametrize(
         ("model", "values", "kind", "fields"),
@@ -197,7 +200,7 @@ class Documents:
         with pytest.raises(ConstraintViolated) as raised:
             await create(rig, model, values)
         assert (raised.value.kind, list(raised.value.fields)) == (kind, fields)
-        assert await rig.store.head() == before
+        assert await changes(rig, before) == []
 
     @pytest.mark.parametrize(
         "values",
@@ -216,7 +219,7 @@ class Documents:
         before = await rig.store.head()
         with pytest.raises(InvalidDocument):
             await create(rig, Everything, values)
-        assert await rig.store.head() == before
+        assert await changes(rig, before) == []
 
     async def test_unknown_keys_are_not_found(self, rig: StoreRig) -> None:
         for key in ((9,), (2**70,)):

@@ -14,7 +14,7 @@ from ...change import Row
 from ...query import Query
 from ...stores.base import Written
 from .models import Tag, Todo
-from .rig import StoreRig, change, changes, conforming, create, rows
+from .rig import StoreRig, are_alike, change, changes, conforming, create, rows
 
 
 @conforming
@@ -50,7 +50,8 @@ class Entries:
             ("PUT", "b", "c", None),
             ("DELETE", "c", None, None),
         ]
-        assert batch.upto == await rig.store.head() == batch.changes[-1].seq
+        assert batch.upto == batch.changes[-1].seq
+        assert await are_alike(rig, batch.upto, await rig.store.head())
         assert all(abs(c.at - time.time()) < 60 for c in batch.changes)
 
     async def test_an_origin_goes_to_the_addressed_document_alone(self, rig: StoreRig) -> None:
@@ -73,7 +74,7 @@ class Entries:
         assert first.upto == first.changes[-1].seq
         rest = await rig.store.read(first.upto, 3, "store_todo")
         assert len(rest.changes) == 2
-        assert rest.upto == await rig.store.head()
+        assert await are_alike(rig, rest.upto, await rig.store.head())
         assert await rig.store.backlog(rest.upto) == {}
         assert (await rig.store.read(rest.upto, 3)).changes == []
 

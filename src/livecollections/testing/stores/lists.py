@@ -14,7 +14,7 @@ from ...query import And, Compare, Condition, Equal, In, Not, Or, Order, Query, 
 from ...stores.base import Listing
 from .documents import EVERYTHING
 from .models import Everything, Todo
-from .rig import StoreRig, conforming, create
+from .rig import StoreRig, are_alike, conforming, create
 
 
 async def rows_of(listing: Listing) -> AsyncIterator[Row]:
@@ -83,10 +83,11 @@ class Lists:
         head = await rig.store.head()
         for query, number in ((Query(), 4), (Query((Equal("order", 3),)), 2), (Query(skip=1, limit=2), 2)):
             counted = await rig.store.count(source, query)
-            assert (counted.number, counted.seq) == (number, head)
+            assert counted.number == number
+            assert await are_alike(rig, counted.seq, head)
         for query, values in ((Query(), {1, 3, None}), (Query((Compare("title", ">", "b"),)), {None, 3})):
             found = await rig.store.distinct(source, "order", query)
-            assert found.seq == head
+            assert await are_alike(rig, found.seq, head)
             rows = [row async for row in rows_of(found)]
             assert all(row.keys() == {"order"} for row in rows)
             assert {row["order"] for row in rows} == values

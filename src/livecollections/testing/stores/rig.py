@@ -49,6 +49,9 @@ class StoreRig(ABC):
         options: none, or ``log=Log(…)``.
         """
 
+    async def settle(self) -> None:  # noqa: B027  (most have nothing to do)
+        """Return when the log tells what has been committed; at once, if it does so anyway."""
+
     @abstractmethod
     def execute(self, *statements: str) -> None:
         """Run SQL statements in one transaction, past all stores, as another program does; raise if one fails."""
@@ -110,7 +113,14 @@ def change(
 
 async def changes(rig: StoreRig, after: str) -> list[Change]:
     """What the log tells after a seq."""
+    await rig.settle()
     return (await rig.store.read(after, 1000)).changes
+
+
+async def are_alike(rig: StoreRig, *seqs: str | None) -> bool:
+    """Whether seqs say the same: a store may have several for one place, between which there is no entry."""
+    first, *_, last = sorted(seq or "" for seq in seqs)
+    return all(seqs) and all(entry.seq > last for entry in await changes(rig, first))
 
 
 async def rows(rig: StoreRig, model: type = Todo) -> list[Row]:

@@ -1,0 +1,70 @@
+"""Choice: which store serves a database, as its URL or its engine says.
+
+Two rules. No driver is imported before a database asks for it. What can't be served is refused in one line that says
+what to do. It knows the stores by their names alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ConfigurationError
+from .base import Store
+
+
+def open_store(database: Any, **options: Any) -> Store:
+    """The store for a database: a URL, an engine, None for ``$DATABASE_URL``, or a store.
+
+    options: as of Live; each store takes those that concern it. Raises ConfigurationError.
+    """
+    if isinstance(database, Store):
+        return database
+    if database is None:
+        database = os.environ.get("DATABASE_URL")
+        if database is None:
+            raise ConfigurationError("database: none is given, and DATABASE_URL is not set")
+    scheme = scheme_of(database)
+    if scheme not in _STORES:
+        known = ", ".join(sorted(_STORES))
+        raise ConfigurationError(f"database: {scheme!r} is not supported; this version speaks {known}")
+    return _STORES[scheme](database, options)
+
+
+def scheme_of(database: Any) -> str:
+    """What a URL, or an engine's, begins with, without the name of a driver."""
+    if (
+        type(database).__module__.partition(".")[0] == "pymongo"
+    ):  # any attribute of a database is a collection
+        return "mongodb"
+    return str(getattr(database, "url", database)).partition(":")[0].partition("+")[0]
+
+
+def _sqlite(database: Any, options: dict[str, Any]) -> Store:
+    from .sqlite import SQLiteStore
+
+    options.pop("notify", None)
+    return SQLiteStore(database, **options)
+
+
+def _mongo(database: Any, options: dict[str, Any]) -> Store:
+    try:
+        from .mongo import MongoStore
+    except ModuleNotFoundError as error:
+        raise _missing(error, "bson", "MongoDB", "mongo") from error
+    options.pop("synchronous", None)
+    options.pop("notify", None)
+    return MongoStore(database, **options)
+
+
+def _missing(error: ModuleNotFoundError, driver: str, database: str, extra: str) -> Exception:
+    if error.name != driver:
+        return error
+    return ConfigurationError(f'database: for {database}, run pip install "livecollections[{extra}]"')
+
+
+_STORES: dict[str, Callable[[Any, dict[str, Any]], Store]] = {
+    "mongodb": _mongo,
+    "sqlite": _sqlite,
+}

@@ -1,0 +1,222 @@
+"""Writes to MongoDB: several share one transaction; what it can't do with all of them it does with each alone.
+
+Two rules. Each answer waits until the stream has told its event, and has its seq and its body. What changed nothing is
+answered by a read.
+
+It knows the stream only as what tells it of marks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pymongo
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from ..change import Key, Row
+from ..errors import LiveError
+from .base import Bulk, Log, Snapshot, Write, Written
+from .mongo_connection import PATIENCE, Database, translation
+from .mongo_events import Entry, names_of
+from .mongo_list import Lists
+from .mongo_models import KEY, DocumentSource, document_source
+from .mongo_transaction import Done, Job, Refused, Step, Transaction, named
+
+JOINED = 64
+"""The most jobs that share one transaction."""
+TOLD = 2.0
+"""Seconds that an answer waits for its own event; after that it goes without a seq."""
+
+
+class Writer:
+    """Does what waits, in order. read: a document by its key, for what changed nothing."""
+
+    def __init__(
+        self,
+        database: Database,
+        log: Log,
+        lists: Lists,
+        read: Callable[[DocumentSource, Key], Any],
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._lists = lists
+        self._read = read
+        self._waiting: list[tuple[Job, asyncio.Future[Done]]] = []
+        self._working: asyncio.Task[None] | None = None
+        self._answering: set[asyncio.Task[Any]] = set()
+        self._expected: dict[Any, asyncio.Future[tuple[str, Row | None]]] = {}
+        self._first: dict[str, asyncio.Future[None]] = {}
+
+    # --- what the stream tells ------------------------------------------------------------------------------
+
+    def expect(self, mark: Any) -> asyncio.Future[tuple[str, Row | None]]:
+        """What will be told of a mark: the seq, and the row, if it is one."""
+        return self._expected.setdefault(mark, asyncio.get_running_loop().create_future())
+
+    def forget(self, mark: Any) -> None:
+        """Nobody waits for it any more."""
+        self._expected.pop(mark, None)
+
+    def met(self, entry: Entry, seq: str) -> None:
+        """The stream has told the event of a mark."""
+        assert entry.mark is not None
+        if entry.is_mark and (entry.mark.source is not None or entry.mark.origin is not None):
+            return  # the write itself comes after it
+        waiting = self._expected.get(entry.mark.id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result((seq, entry.changes[0].after if entry.changes else None))
+
+    # --- what waits -----------------------------------------------------------------------------------------
+
+    async def outcome(self, job: Job) -> list[Written]:
+        """Wait until a job is done and told; a caller that is cancelled does not stop it."""
+        task = asyncio.create_task(self._outcome(job))
+        self._answering.add(task)
+        task.add_done_callback(self._answered)
+        return await asyncio.shield(task)
+
+    def _answered(self, task: asyncio.Task[Any]) -> None:
+        self._answering.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _outcome(self, job: Job) -> list[Written]:
+        done: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self._waiting.append((job, done))
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work())
+        return await self._answer(job, await done)
+
+    async def wait_empty(self) -> None:
+        """Return when nothing waits, and everybody has his answer."""
+        while self._answering:
+            await asyncio.wait(self._answering)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch = self._waiting[:JOINED]
+            del self._waiting[:JOINED]
+            outcomes = await self._perform([job for job, _ in batch])
+            for (_, answer), outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, Exception):
+                    answer.set_exception(outcome)
+                    continue
+                if outcome.asked and outcome.remembered is None:
+                    self._first[outcome.asked.key] = asyncio.get_running_loop().create_future()
+                answer.set_result(outcome)
+
+    async def _perform(self, jobs: Sequence[Job]) -> list[Done | Exception]:
+        if len(jobs) > 1 and _are_apart(jobs):
+            try:
+                return await self._together(jobs)
+            except Exception as error:
+                if isinstance(error, pymongo.errors.PyMongoError) and error.timeout:
+                    # Each would wait as long again, and all others behind it.
+                    return [translation(error) for _ in jobs]
+        return [await self._alone(job) for job in jobs]
+
+    async def _alone(self, job: Job) -> Done | Exception:
+        try:
+            return (await self._together([job]))[0]
+        except Refused as error:
+            return error.error
+        except LiveError as error:
+            return error
+        except Exception as error:
+            source = job.writes[0].source if isinstance(job, Bulk) else job.source
+            return named(document_source(source), translation(error))
+
+    async def _together(self, jobs: Sequence[Job]) -> list[Done | Exception]:
+        expected: list[Any] = []
+
+        def forget() -> None:
+            while expected:
+                self.forget(expected.pop())
+
+        async def perform(session: AsyncClientSession) -> list[Done | Exception]:
+            forget()
+            outcomes = await Transaction(self._database, self._log, self._lists, session).perform(jobs)
+            steps = (step for done in outcomes if isinstance(done, Done) for step in done.steps)
+            for step in steps:
+                if step.mark is not None:
+                    self.expect(step.mark)
+                    expected.append(step.mark)
+            return outcomes
+
+        try:
+            with pymongo.timeout(PATIENCE):
+                async with self._database.client.start_session() as session:
+                    return await session.with_transaction(
+                        perform,
+                        read_concern=ReadConcern("snapshot"),
+                        write_concern=WriteConcern("majority"),
+                        read_preference=ReadPreference.PRIMARY,
+                    )
+        except BaseException:
+            forget()
+            raise
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    async def _answer(self, job: Job, done: Done) -> list[Written]:
+        if done.remembered is not None:
+            return await self._repeated(job, done)
+        told = [await self._told(step) for step in done.steps]
+        if isinstance(job, Write):
+            seq, row = told[0]
+            answers = [Written(row, seq)]
+        else:
+            seqs = [seq for seq, _ in told]
+            last = None if None in seqs else max((seq for seq in seqs if seq is not None), default=None)
+            answers = [Written(step.row, last) for step in done.steps]
+        if done.asked:
+            await self._keep_seq(done.asked.key, answers[0].seq)
+        return answers
+
+    async def _told(self, step: Step) -> tuple[str | None, Row]:
+        """The seq of a step, and the document as it was told."""
+        if step.mark is None:
+            snapshot: Snapshot = await self._read(step.source, step.source.key_of(step.row))
+            return (snapshot.seq, snapshot.rows[0]) if snapshot.rows else (None, step.row)
+        try:
+            async with asyncio.timeout(TOLD):
+                seq, row = await self.expect(step.mark)
+        except TimeoutError:
+            return None, step.row
+        finally:
+            self.forget(step.mark)
+        return seq, step.row if row is None else {name: row.get(name) for name in step.row}
+
+    async def _repeated(self, job: Job, done: Done) -> list[Written]:
+        """The first answer, when it has been given."""
+        assert done.asked is not None
+        assert done.remembered is not None
+        first = self._first.get(done.asked.key)
+        if first is None:
+            return done.remembered
+        await asyncio.wait({first}, timeout=TOLD)
+        again = await self._database[names_of(self._log).answers].find_one({KEY: done.asked.key})
+        seq = None if again is None else again.get("seq")
+        return [Written(each.row, seq, repeated=True) for each in done.remembered]
+
+    async def _keep_seq(self, key: str, seq: str | None) -> None:
+        try:
+            await self._database[names_of(self._log).answers].update_one({KEY: key}, {"$set": {"seq": seq}})
+        finally:
+            if (first := self._first.pop(key, None)) is not None:
+                first.set_result(None)
+
+
+def _are_apart(jobs: Sequence[Job]) -> bool:
+    """Whether no two of several writes are of one document, or repeat one another."""
+    if not all(isinstance(job, Write) for job in jobs):
+        return False
+    keys = [(job.source.name, job.key) for job in jobs if isinstance(job, Write) and job.key is not None]
+    asked = [job.idempotency.key for job in jobs if isinstance(job, Write) and job.idempotency]
+    return len(set(keys)) == len(keys) and len(set(asked)) == len(asked)

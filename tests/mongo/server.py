@@ -1,0 +1,85 @@
+"""A MongoDB server for tests: the one that MONGODB_URL names, or one of SecantusDB's, in a process of its own.
+
+It is started at the first use of a run and stopped at its end; each test has a database of its own there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+
+REAL = os.environ.get("MONGODB_URL", "")
+"""A replica set of MongoDB itself, without a database's name."""
+PATIENCE_MS = 20_000
+
+
+class Server:
+    """One of SecantusDB's."""
+
+    def __init__(self, *options: str) -> None:
+        self._folder = tempfile.mkdtemp(prefix="livecollections-mongo-")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+        atexit.register(self.close)
+
+    @property
+    def url(self) -> str:
+        """Its URL, without a database."""
+        return f"mongodb://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, on what it holds."""
+        program = (
+            shutil.which("secantusd-py", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+            or "secantusd-py"
+        )
+        options = ("--port", str(self.port), "--storage-path", f"{self._folder}/data", "--log-level", "ERROR")
+        self._process = subprocess.Popen([program, *options, *self._options])
+        with client(self.url) as connected:
+            connected.admin.command("ping")
+
+    def stop(self) -> None:
+        """Stop it; what it holds stays."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            process.wait(20)
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def client(url: str) -> MongoClient[dict[str, Any]]:
+    """A client that blocks, as another program has one."""
+    return MongoClient(
+        url, serverSelectionTimeoutMS=PATIENCE_MS, uuidRepresentation="standard", tz_aware=True
+    )
+
+
+@cache
+def shared() -> str:
+    """The URL of the server of this run."""
+    return REAL.rstrip("/") or Server().url
+
+
+def database_url() -> str:
+    """The URL of a database that is empty."""
+    base, _, options = shared().partition("?")
+    return f"{base.rstrip('/')}/live_{uuid.uuid4().hex[:12]}" + (f"?{options}" if options else "")

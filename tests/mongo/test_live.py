@@ -1,0 +1,195 @@
+"""Live on MongoDB: REST and push of Pydantic models and Beanie documents, whoever writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from beanie import Document, PydanticObjectId
+from bson.objectid import ObjectId
+from pydantic import BaseModel, ConfigDict, Field, computed_field, field_validator
+
+from livecollections import ConfigurationError, Live, LiveClient
+from livecollections.testing import wait_until
+from tests.serving import served
+
+from .server import client as mongo_client
+from .server import database_url
+
+
+class Todo(Document):
+    """As the original demo has it."""
+
+    title: str
+    completed: bool = False
+    order: int | None = None
+    owner: PydanticObjectId | None = None
+    tags: list[str] = Field(default_factory=list)
+
+    class Settings:
+        name = "todos"
+
+    @field_validator("title")
+    @classmethod
+    def check(cls, title: str) -> str:
+        assert title != "forbidden"
+        return title
+
+
+class Note(BaseModel):
+    """A plain model, whose key is called otherwise than it is stored."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    class Settings:
+        name = "notes"
+
+    id: ObjectId | None = None
+    text: str
+
+    @computed_field
+    def size(self) -> int:
+        return len(self.text)
+
+
+class City(BaseModel):
+    class Settings:
+        name = "cities"
+
+    name: str = Field(alias="_id")
+    people: int = 0
+
+
+class Counter(BaseModel):
+    class Settings:
+        name = "counters"
+
+    id: int = Field(alias="_id")
+    value: int = 0
+
+
+def make(url: str | None = None, **options: Any) -> Live:
+    live = Live(url or database_url(), **options)
+    live.add_resource("/api/todos", Todo)
+    live.add_resource("/api/notes", Note)
+    live.add_resource("/api/cities", City)
+    live.add_resource("/api/counters", Counter)
+    return live
+
+
+@asynccontextmanager
+async def client_of(live: Live) -> AsyncIterator[httpx.AsyncClient]:
+    async with served(live.app) as address, httpx.AsyncClient(base_url=address) as client:
+        yield client
+
+
+async def test_documents_are_as_mongoose_shows_them() -> None:
+    async with client_of(make()) as client:
+        created = await client.post("/api/todos", json={"title": "milk", "owner": "5f" * 12})
+        assert created.status_code == 201, created.text
+        todo = created.json()
+        assert ObjectId.is_valid(todo["_id"])
+        assert todo == {
+            "_id": todo["_id"], "title": "milk", "completed": False, "order": None, "owner": "5f" * 12, "tags": [],
+        }  # fmt: skip
+        assert created.headers["Location"].endswith(todo["_id"])
+        one = await client.get(f"/api/todos/{todo['_id']}")
+        assert one.json() == todo
+        assert one.headers["Live-Seq"] > created.headers["Live-Seq"]
+        put = await client.put(f"/api/todos/{todo['_id']}", json={**todo, "completed": True})
+        assert put.json()["completed"] is True
+        patched = await client.patch(f"/api/todos/{todo['_id']}", json={"tags": ["a"]})
+        assert patched.json()["tags"] == ["a"]
+        found = await client.get(
+            "/api/todos", params={"conditions": json.dumps({"tags": "a", "_id": {"$in": [todo["_id"]]}})}
+        )
+        assert found.json() == [patched.json()]
+        assert (await client.delete(f"/api/todos/{todo['_id']}")).status_code == 204
+        assert (await client.get(f"/api/todos/{todo['_id']}")).status_code == 404
+
+
+async def test_bad_input_changes_nothing() -> None:
+    async with client_of(make()) as client:
+        for body, status in (
+            ({"title": "forbidden"}, 422),
+            ({}, 422),
+            ({"title": "x", "owner": "no id"}, 422),
+            ({"title": "x", "_id": "5f" * 12}, 422),
+            ({"title": "x", "unknown": 1}, 422),
+        ):
+            refused = await client.post("/api/todos", json=body)
+            assert refused.status_code == status, refused.text
+        assert (await client.get("/api/todos")).json() == []
+        for path in ("/api/todos/5", "/api/todos/" + "g" * 24):
+            assert (await client.get(path)).status_code in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "key", "name"),
+    [
+        ("/api/notes", {"text": "hi"}, None, "id"),
+        ("/api/cities", {"_id": "Graz/a,b", "people": 3}, "Graz%2Fa%2Cb", "_id"),
+        ("/api/counters", {"_id": 2**53 + 1}, str(2**53 + 1), "_id"),
+    ],
+)
+async def test_keys_of_every_kind(path: str, body: dict[str, Any], key: str | None, name: str) -> None:
+    async with client_of(make()) as client:
+        created = await client.post(path, json=body)
+        assert created.status_code == 201, created.text
+        key = key or created.json()[name]
+        one = await client.get(f"{path}/{key}")
+        assert one.json() == created.json()
+        if path == "/api/notes":
+            assert one.json()["size"] == 2
+        else:
+            assert (await client.post(path, json=body)).status_code == 409
+        assert (await client.delete(f"{path}/{key}")).status_code == 204
+
+
+async def test_a_collection_follows_whoever_writes() -> None:
+    url = database_url()
+    async with (
+        served(make(url).app) as address,
+        LiveClient(address) as client,
+        client.collection("/api/todos", key="_id") as todos,
+    ):
+
+        async def shows(*titles: str) -> None:
+            await wait_until(lambda: sorted(todo["title"] for todo in todos) == sorted(titles), within=5)
+
+        with mongo_client(url) as connected:
+            stored = connected.get_default_database()["todos"]
+            stored.insert_many([{"title": "a"}, {"title": "b"}, {"title": "c"}])
+            await shows("a", "b", "c")
+            stored.update_many({"title": {"$ne": "a"}}, {"$set": {"title": "z"}})
+            await shows("a", "z", "z")
+            stored.delete_many({"title": "z"})
+            await shows("a")
+            stored.drop()
+            await shows()
+            stored.insert_one({"title": "again"})
+            await shows("again")
+
+
+async def test_a_create_knows_itself_by_its_origin() -> None:
+    live = make()
+    heard: list[Any] = []
+    async with served(live.app) as address, httpx.AsyncClient(base_url=address) as client:
+        local = live.bayeux.local_client()
+        await local.subscribe("/api/todos", heard.append)
+        created = await client.post("/api/todos", json={"title": "milk"}, headers={"Live-Origin": "mine-1"})
+        await wait_until(lambda: len(heard) == 1, within=5)
+    (message,) = heard
+    assert message["origin"] == "mine-1"
+    assert message["seq"] == created.headers["Live-Seq"]
+    assert message["body"] == created.json()
+    assert message["method"] == "POST"
+
+
+def test_a_url_without_a_database_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="names no database"):
+        Live("mongodb://localhost:27017")
