@@ -81,6 +81,27 @@ async def test_a_hidden_field_can_t_be_read_filtered_sorted_or_set(site: Site) -
     assert site.sql("SELECT title, secret FROM policy_sheet") == [("plan", 7)]
 
 
+async def test_what_is_hidden_can_t_be_guessed_by_sending_it(site: Site) -> None:
+    patch = {"Content-Type": "application/json-patch+json"}
+    async with site.client("ann") as ann:
+        for verb, body, headers in (
+            ("PATCH", {"secret": "?"}, {}),
+            ("PUT", {"title": "plan", "secret": "?"}, {}),
+            ("PATCH", {"$set": {"secret": "?"}}, {}),
+            ("PATCH", [{"op": "replace", "path": "/secret", "value": "?"}], patch),
+            ("PATCH", [{"op": "test", "path": "/secret", "value": "?"}], patch),
+        ):
+            answers = set()
+            for guess in ("7", "8", '"7"'):
+                content = json.dumps(body).replace('"?"', guess)
+                sent = {"Content-Type": "application/json", **headers}
+                answer = await ann.request(verb, f"{SHEETS}/1", content=content, headers=sent)
+                answers.add((answer.status_code, answer.text))
+            [(status, _)] = answers
+            assert status >= 400
+    assert site.sql("SELECT title, secret FROM policy_sheet") == [("plan", 7)]
+
+
 async def test_a_save_leaves_what_is_hidden_or_read_only_as_it_is(site: Site) -> None:
     async with site.client("ann") as ann, site.client("boss") as boss:
         answer = await ann.put(f"{SHEETS}/1", json={"id": 1, "title": "new", "grade": 3})
@@ -226,6 +247,8 @@ async def test_openapi_tells_of_no_field_that_nobody_sees_and_of_the_values_in_a
     assert "secret" not in schema["properties"]
     assert "grade" in schema["properties"]
     assert "grade" not in schema["required"]
+    for body in ("LineCreate", "LineUpdate"):
+        assert not {"room", "id"} & {*described["components"]["schemas"][body].get("required", [])}
     path = described["paths"]["/api/rooms/{room}/lines/{id}"]
     assert [parameter["name"] for parameter in path["parameters"]] == ["room", "id"]
     assert {"401", "403"} <= path["get"]["responses"].keys()

@@ -203,11 +203,14 @@ def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -
     name = resource.read.__name__
     generated = [column.attribute for column in resource.source.columns if column.generated]
     shown = schemas.add(name, exemplified(read_schema(resource, models)))
-    created = input_schema(resource.creates, [*generated, *resource.read_only])
+    given = () if resource.partition is None else resource.partition.attributes
+    created = input_schema(resource.creates, [*generated, *resource.read_only], given=given)
     create = schemas.add(f"{name}Create", exemplified(created))
     unchangeable = resource.read_only - {resource.locking}
     keys = [each for each, field in resource.fields.items() if field.attribute in resource.source.key]
-    update = schemas.add(f"{name}Update", exemplified(input_schema(resource.updates, unchangeable), keys))
+    named = [*resource.source.key, *given]
+    updated = input_schema(resource.updates, unchangeable, given=named)
+    update = schemas.add(f"{name}Update", exemplified(updated, keys))
     patch = schemas.add(f"{name}Patch", input_schema(resource.updates, unchangeable, is_patch=True))
     json_patch = schemas.add("JsonPatch", _JSON_PATCH)
     operated = schemas.add(f"{name}Operators", _operators(resource)) if resource.operators else None

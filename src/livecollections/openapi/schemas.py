@@ -100,13 +100,20 @@ def read_schema(resource: Resource, models: Collection[type] = ()) -> Schema:
     }
 
 
-def input_schema(entered: Input, left_out: Iterable[str], is_patch: bool = False) -> Schema:
-    """The schema of a body. left_out: attributes that it may not name.  is_patch: it may lack anything."""
+def input_schema(
+    entered: Input, left_out: Iterable[str], is_patch: bool = False, given: Iterable[str] = ()
+) -> Schema:
+    """The schema of a body.
+
+    left_out: attributes that it may not name.  is_patch: it may lack anything.  given: attributes that it may lack,
+    since where the document is gives them.
+    """
     schema = _json_schema(entered.model, "validation")
     gone = set(left_out)
     names = [name for name, attribute in entered.names.items() if attribute not in gone]
     known = schema.get("properties", {})
-    required = [] if is_patch else [name for name in schema.get("required", []) if name in names]
+    needed = [] if is_patch else [name for name in schema.get("required", []) if name in names]
+    required = [name for name in needed if entered.attribute(name) not in {*given}]
     kept = {**schema, "properties": {name: known[name] for name in names if name in known}}
     return {**kept, "required": required} if required else {k: v for k, v in kept.items() if k != "required"}
 
