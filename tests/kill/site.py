@@ -12,7 +12,8 @@ from sqlmodel import Field, SQLModel
 
 from livecollections import Live
 from livecollections.stores.base import Write
-from livecollections.stores.sqlite_write import Outcome, Writer
+from livecollections.stores.sql_write import Outcome
+from livecollections.stores.sqlite_write import Writer
 
 PATH = "/api/notes"
 TABLE = "kill_note"

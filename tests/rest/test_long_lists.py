@@ -29,11 +29,11 @@ from livecollections.query import Query
 from livecollections.stores import sqlite_limit
 from livecollections.stores.base import Listing
 from livecollections.stores.spool import Rows, Spool
+from livecollections.stores.sql_list import PIECE
 from livecollections.stores.sql_query import Statement
 from livecollections.stores.sqlite import SQLiteStore
 from livecollections.stores.sqlite_connection import connect
 from livecollections.stores.sqlite_limit import SNAPSHOT
-from livecollections.stores.sqlite_list import PIECE
 from tests.models import Todo
 from tests.serving import wait_until
 

@@ -40,6 +40,7 @@ from livecollections.query import (
 )
 from livecollections.stores.sql import TableSource, decode_row, describe
 from livecollections.stores.sql_query import select_rows
+from livecollections.stores.sqlite_conditions import SQLiteConditions
 from livecollections.stores.sqlite_connection import FileConnection, connect
 from tests.models import Colour, Everything
 from tests.scale import scaled
@@ -249,13 +250,16 @@ def fill(connection: FileConnection, columns: str, rng: random.Random, count: in
         values = [stored(rng, name) for name in NAMES]
         connection.execute(f"INSERT INTO {SOURCE.name} ({', '.join(NAMES)}) VALUES ({marks})", values)
     shown = SOURCE.shown
-    return [decode_row(shown, row) for row in connection.run(select_rows(SOURCE, Query(), DIALECT))]
+    return [
+        decode_row(shown, row)
+        for row in connection.run(select_rows(SQLiteConditions(SOURCE), Query(), DIALECT))
+    ]
 
 
 def disagreement(connection: FileConnection, rows: list[Row], asked: Condition) -> list[Any]:
     """The rows of which SQL and Python say different things."""
     query = Query((asked,))
-    found = {row[0] for row in connection.run(select_rows(SOURCE, query, DIALECT))}
+    found = {row[0] for row in connection.run(select_rows(SQLiteConditions(SOURCE), query, DIALECT))}
     told = [row for row in rows if matches(row, query) != (row["id"] in found)]
     name = getattr(asked, "field", None)
     return [row if name is None else (row["id"] in found, row[name]) for row in told]
@@ -307,7 +311,7 @@ def test_each_side_of_each_condition_is_met(connection: FileConnection) -> None:
 
 
 def plan(connection: FileConnection, asked: Condition) -> str:
-    statement = select_rows(SOURCE, Query((asked,)), DIALECT)
+    statement = select_rows(SQLiteConditions(SOURCE), Query((asked,)), DIALECT)
     return str(connection.execute("EXPLAIN QUERY PLAN " + statement.text, statement.values).fetchall())
 
 
@@ -341,8 +345,8 @@ def test_an_index_is_used(connection: FileConnection, asked: Any) -> None:
 
 def test_a_statement_sees_no_predicate_of_another(connection: FileConnection) -> None:
     fill(connection, TABLES["as the model"], random.Random(1), 5)
-    connection.run(select_rows(SOURCE, Query((Equal("meta", 1),)), DIALECT)).fetchall()
-    connection.run(select_rows(SOURCE, Query(), DIALECT))
+    connection.run(select_rows(SQLiteConditions(SOURCE), Query((Equal("meta", 1),)), DIALECT)).fetchall()
+    connection.run(select_rows(SQLiteConditions(SOURCE), Query(), DIALECT))
     with pytest.raises(sqlite3.OperationalError):
         connection.execute(f"SELECT live_holds(0, 1) FROM {SOURCE.name}").fetchall()
 
@@ -363,12 +367,17 @@ def test_times_of_day(connection: FileConnection) -> None:
         5,
     ]
     connection.executemany("INSERT INTO shift (at) VALUES (?)", [(text,) for text in texts])
-    rows = [decode_row(source.shown, row) for row in connection.run(select_rows(source, Query(), DIALECT))]
+    rows = [
+        decode_row(source.shown, row)
+        for row in connection.run(select_rows(SQLiteConditions(source), Query(), DIALECT))
+    ]
     for value in (time(10), time(23, 59, 59, 999999), time(10, tzinfo=UTC)):
         for asked in (Equal("at", value), Compare("at", "<", value), Compare("at", ">=", value)):
             for each in (asked, Not(asked)):
                 query = Query((each,))
-                found = {row[0] for row in connection.run(select_rows(source, query, DIALECT))}
+                found = {
+                    row[0] for row in connection.run(select_rows(SQLiteConditions(source), query, DIALECT))
+                }
                 assert found == {row["id"] for row in rows if matches(row, query)}, each
     at_ten = Query((Equal("at", time(10)),))
-    assert len(connection.run(select_rows(source, at_ten, DIALECT)).fetchall()) == 4
+    assert len(connection.run(select_rows(SQLiteConditions(source), at_ten, DIALECT)).fetchall()) == 4

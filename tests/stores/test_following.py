@@ -18,6 +18,7 @@ from sqlmodel import Field, SQLModel
 from livecollections.query import Compare, Order, Query
 from livecollections.stores.sql import describe
 from livecollections.stores.sql_query import select_count, select_rows, sorted_by
+from livecollections.stores.sqlite_conditions import SQLiteConditions
 from tests.scale import scaled
 
 DIALECT = pysqlite.dialect()
@@ -62,7 +63,7 @@ def fill(database: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 def read(database: sqlite3.Connection, query: Query) -> list[tuple[Any, ...]]:
-    statement = select_rows(SOURCE, query, DIALECT)
+    statement = select_rows(SQLiteConditions(SOURCE), query, DIALECT)
     return database.execute(statement.text, statement.values).fetchall()
 
 
@@ -84,7 +85,7 @@ def test_pages_are_the_list(database: sqlite3.Connection, sort: tuple[Order, ...
     while page:
         pages += page
         after = tuple(page[-1][column] for column in places)
-        left = select_count(SOURCE, replace(query, after=after), DIALECT)
+        left = select_count(SQLiteConditions(SOURCE), replace(query, after=after), DIALECT)
         assert database.execute(left.text, left.values).fetchone()[0] == len(whole) - len(pages)
         page = read(database, replace(query, after=after, limit=limit))
     assert pages == whole
@@ -107,7 +108,7 @@ def test_an_index_leads_to_each_page(
     database: sqlite3.Connection, sort: Sequence[str], place: tuple[Any, ...]
 ) -> None:
     orders = tuple(Order(name.removeprefix("-"), name.startswith("-")) for name in sort)
-    statement = select_rows(SOURCE, Query(sort=orders, after=place, limit=20), DIALECT)
+    statement = select_rows(SQLiteConditions(SOURCE), Query(sort=orders, after=place, limit=20), DIALECT)
     plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.values)]
     assert any("SEARCH" in step for step in plan)
     assert not [step for step in plan if "SCAN" in step], plan

@@ -52,6 +52,10 @@ class Field:
         return str(self.column.name)
 
 
+Coded = Callable[[str, sa.Column[Any], Dialect], Field]
+"""Gives a column, whose attribute is this, its codecs."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableSource(Source):
     """A source that is a table. ``fields`` are all that the model maps, excluded ones too, by attribute."""
@@ -81,20 +85,26 @@ def table_source(source: Source) -> TableSource:
     return source
 
 
-def describe(model: type, exclude: Collection[str], dialect: Dialect) -> TableSource:
+def describe(
+    model: type,
+    exclude: Collection[str],
+    dialect: Dialect,
+    coded: Coded | None = None,
+) -> TableSource:
     """Read a SQLModel ``table=True`` class or any class mapped by SQLAlchemy.
 
-    exclude: attributes that never leave the database. Raises ConfigurationError.
+    exclude: attributes that never leave the database.  coded: gives a column its codecs. Raises ConfigurationError.
     """
+    coded = coded or _field
     mapper = _mapper(model)
     table = mapper.local_table
     name = model.__name__
     if not isinstance(table, sa.Table) or mapper.persist_selectable is not table:
         raise ConfigurationError(f"{name} is mapped to several tables; a live model has one table of its own")
-    if table.schema:
+    if table.schema and dialect.name == "sqlite":
         raise ConfigurationError(f"{name}: a schema ({table.schema!r}) is not supported here")
     fields = {
-        prop.key: _field(prop.key, prop.columns[0], dialect)
+        prop.key: coded(prop.key, prop.columns[0], dialect)
         for prop in mapper.column_attrs
         if isinstance(prop.columns[0], sa.Column) and prop.columns[0].table is table
     }
@@ -114,22 +124,25 @@ def describe(model: type, exclude: Collection[str], dialect: Dialect) -> TableSo
     )
 
     def between(table: sa.Table, model: type | None, attributes: Mapping[str, str]) -> Source:
-        return _between(table, model or object, attributes, dialect)
+        return _between(table, model or object, attributes, dialect, coded)
 
     relations = relations_of(mapper, attribute_of, between)
-    return TableSource(str(table.name), columns, key, model, table=table, fields=fields, relations=relations)
+    called = str(table.fullname)
+    return TableSource(called, columns, key, model, table=table, fields=fields, relations=relations)
 
 
-def _between(table: sa.Table, model: type, attributes: Mapping[str, str], dialect: Dialect) -> TableSource:
+def _between(
+    table: sa.Table, model: type, attributes: Mapping[str, str], dialect: Dialect, coded: Coded
+) -> TableSource:
     """A table that links others. attributes: by the names of its columns."""
     fields = {
-        attributes[column.name]: _field(attributes[column.name], column, dialect)
+        attributes[column.name]: coded(attributes[column.name], column, dialect)
         for column in table.columns
         if column.name in attributes
     }
     columns = tuple(_column(found, None) for found in fields.values())
     key = tuple(attributes[column.name] for column in table.primary_key.columns if column.name in attributes)
-    return TableSource(str(table.name), columns, key, model, table=table, fields=fields)
+    return TableSource(str(table.fullname), columns, key, model, table=table, fields=fields)
 
 
 def _mapper(model: type) -> Mapper[Any]:
@@ -212,7 +225,7 @@ def _field(attribute: str, column: sa.Column[Any], dialect: Dialect) -> Field:
     implementation = column.type.dialect_impl(dialect)
     process = implementation.result_processor(dialect, None)
     decode = _decoder(process, _python_type(column) is bytes, isinstance(column.type, sa.JSON))
-    encode = _encoder(
+    encode = encoder(
         attribute, _without_offset(implementation, implementation.bind_processor(dialect), dialect)
     )
     if isinstance(column.type, sa.Numeric) and process is not None:
@@ -273,7 +286,9 @@ def _decoder(process: Codec | None, binary: bool, json: bool) -> Codec:
     return decode
 
 
-def _encoder(attribute: str, process: Codec | None) -> Codec:
+def encoder(attribute: str, process: Codec | None) -> Codec:
+    """What makes of a value what is stored; it raises InvalidDocument that names the attribute."""
+
     def encode(value: Any) -> Any:
         try:
             stored = process(value) if process else value

@@ -1,6 +1,6 @@
 """Queries as SQL: what each of them selects, which rows, in which order.
 
-The conditions are compiled in ``sql_conditions``. This module knows no connection.
+The conditions are compiled by a dialect's ``Conditions``. This module knows no connection.
 """
 
 from __future__ import annotations
@@ -30,50 +30,47 @@ class Statement:
     predicates: Sequence[Predicate] = ()
 
 
-def select_rows(source: TableSource, query: Query, dialect: Dialect) -> Statement:
+def select_rows(conditions: Conditions, query: Query, dialect: Dialect) -> Statement:
     """The rows of a query. Raises MalformedRequest for a field that the source does not show."""
-    conditions = Conditions(source)
-    shown = [found.column for found in source.shown]
-    if query.after is None:
-        return _compiled(_selected(shown, source, query, conditions), conditions, dialect)
-    return _compiled(_following(shown, source, query, query.after, conditions), conditions, dialect)
+    shown = conditions.source.shown
+    if query.after is None or not conditions.merges:
+        return _compiled(_selected(shown, query, conditions), conditions, dialect)
+    return _compiled(_following(shown, query, query.after, conditions), conditions, dialect)
 
 
-def select_count(source: TableSource, query: Query, dialect: Dialect) -> Statement:
+def select_count(conditions: Conditions, query: Query, dialect: Dialect) -> Statement:
     """How many rows a query has. Raises MalformedRequest as above."""
-    conditions = Conditions(source)
-    rows = _selected([sa.literal_column("1")], source, _unsorted(query), conditions).subquery()
+    rows = _selected([], _unsorted(query), conditions).subquery()
     return _compiled(sa.select(sa.func.count()).select_from(rows), conditions, dialect)
 
 
-def select_distinct(source: TableSource, attribute: str, query: Query, dialect: Dialect) -> Statement:
+def select_distinct(conditions: Conditions, attribute: str, query: Query, dialect: Dialect) -> Statement:
     """The values of a field in the rows of a query. Raises MalformedRequest as above."""
-    conditions = Conditions(source)
-    rows = _selected([conditions.field(attribute).column], source, _unsorted(query), conditions).subquery()
+    rows = _selected([conditions.field(attribute)], _unsorted(query), conditions).subquery()
     return _compiled(sa.select(*rows.columns).distinct(), conditions, dialect)
 
 
-def _selected(columns: Iterable[Clause], source: TableSource, query: Query, conditions: Conditions) -> Any:
-    after = [] if query.after is None else _after(sorted_by(source, query), query.after, source, conditions)
-    statement = sa.select(*columns).select_from(source.table).where(*_wanted(source, query, conditions))
+def _selected(fields: Sequence[Field], query: Query, conditions: Conditions) -> Any:
+    """fields: none of them where it only matters that there is a row."""
+    sort = sorted_by(conditions.source, query)
+    after = [] if query.after is None else _after(sort, query.after, conditions)
+    columns = list(map(conditions.read, fields)) or [sa.literal_column("1")]
+    statement = sa.select(*columns).select_from(conditions.source.table).where(*_wanted(query, conditions))
     statement = statement.where(sa.or_(*after)) if after else statement
     if query.sort or query.skip or query.limit is not None:
-        for order in sorted_by(source, query):
-            column = conditions.field(order.field).column
-            statement = statement.order_by(column.desc() if order.descending else column.asc())
+        statement = statement.order_by(*map(conditions.ordered, sort))
     return _cut(statement, query)
 
 
-def _following(
-    columns: Sequence[Clause], source: TableSource, query: Query, place: Sequence[Any], conditions: Conditions
-) -> Any:
+def _following(fields: Sequence[Field], query: Query, place: Sequence[Any], conditions: Conditions) -> Any:
     """The rows of a query from its place on: in parts, of which each begins where an index leads, merged in order."""
-    sort, wanted = sorted_by(source, query), _wanted(source, query, conditions)
+    sort, wanted = sorted_by(conditions.source, query), _wanted(query, conditions)
+    columns = list(map(conditions.read, fields))
     parts = [
-        sa.select(*columns).select_from(source.table).where(part, *wanted)
-        for part in _after(sort, place, source, conditions)
+        sa.select(*columns).select_from(conditions.source.table).where(part, *wanted)
+        for part in _after(sort, place, conditions)
     ]
-    attributes = [found.attribute for found in source.shown]
+    attributes = [found.attribute for found in fields]
     whole: Any = sa.union_all(*parts)
     for order in sort:
         column: Clause = sa.literal_column(str(attributes.index(order.field) + 1))
@@ -87,9 +84,9 @@ def _unsorted(query: Query) -> Query:
     return query if is_cut or query.after is not None else replace(query, sort=())
 
 
-def _wanted(source: TableSource, query: Query, conditions: Conditions) -> list[Clause]:
-    keyed = [found.column.is_not(None) for found in _nullable_keys(source)]
-    return [*keyed, *map(conditions.compile, query.where)]
+def _wanted(query: Query, conditions: Conditions) -> list[Clause]:
+    keyed = [found.column.is_not(None) for found in _nullable_keys(conditions.source)]
+    return [*keyed, *conditions.where(query.where)]
 
 
 def sorted_by(source: TableSource, query: Query) -> tuple[Order, ...]:
@@ -99,26 +96,22 @@ def sorted_by(source: TableSource, query: Query) -> tuple[Order, ...]:
 
 
 def _after(
-    sort: Sequence[Order],
-    place: Sequence[Any],
-    source: TableSource,
-    conditions: Conditions,
-    levels: int = PARTED,
+    sort: Sequence[Order], place: Sequence[Any], conditions: Conditions, levels: int = PARTED
 ) -> list[Clause]:
     """Rows that come after a place, as the database orders what is stored, with the collations of its columns: in
     parts that have no row in common, one at least."""
     (order, *others), (value, *places) = sort, place
-    column = sa.type_coerce(conditions.field(order.field).column, sa.types.NullType())
-    bound = sa.bindparam(None, value, type_=sa.types.NullType(), unique=True)
+    found = conditions.field(order.field)
+    column, bound = conditions.stored(found), conditions.placed(found, value)
     null = column.is_(None)
     if value is None:  # before all others
         alike, beyond = null, [] if order.descending else [column.is_not(None)]
     else:
         alike = column.op("=", is_comparison=True)(bound)
         beyond = [column.op("<" if order.descending else ">", is_comparison=True)(bound)]
-        if order.descending and order.field not in source.key:
+        if order.descending and order.field not in conditions.source.key:
             beyond.append(null)
-    further = _after(others, places, source, conditions, levels - 1) if others else []
+    further = _after(others, places, conditions, levels - 1) if others else []
     if levels <= 1 and further:
         further = [sa.or_(*further)]
     return [*(sa.and_(alike, each) for each in further), *beyond] or [sa.false()]

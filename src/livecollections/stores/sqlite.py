@@ -26,20 +26,16 @@ from sqlalchemy.dialects.sqlite import pysqlite
 
 from ..cause import Cause
 from ..change import Key
-from ..errors import (
-    CaptureMissing,
-    ConfigurationError,
-    InvalidDocument,
-    SchemaMismatch,
-    StoreUnavailable,
-)
+from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch, StoreUnavailable
 from ..query import Query
 from ..source import Source
 from .base import Batch, Bulk, Count, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written
 from .sql import Field, TableSource, decode_row, describe, needed_tables, table_source
 from .sql_query import select_rows
+from .sql_write import Job, Outcome
 from .sqlite_ahead import AHEAD, IMAGES, Ahead
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
+from .sqlite_conditions import SQLiteConditions
 from .sqlite_connection import (
     SLICE,
     FileConnection,
@@ -59,7 +55,7 @@ from .sqlite_log import ChangeLog, Images, layouts
 from .sqlite_queue import Queue
 from .sqlite_schema import read_table
 from .sqlite_session import Sessions
-from .sqlite_write import Job, Outcome, Shape, Writer
+from .sqlite_write import Shape, Writer
 from .threads import Threads
 
 T = TypeVar("T")
@@ -273,7 +269,7 @@ class SQLiteStore(Store):
 
     async def find(self, source: Source, query: Query) -> Snapshot:
         described = table_source(source)
-        shown, statement = described.shown, select_rows(described, query, self._dialect)
+        shown, statement = described.shown, select_rows(SQLiteConditions(described), query, self._dialect)
 
         def function(connection: FileConnection) -> Snapshot:
             rows = [decode_row(shown, row) for row in connection.run(statement)]

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
-from ..change import Row
 from ..query import Query
 from .base import Count, Listing, Run
 from .spool import Spool
-from .sql import Field, TableSource, decode_row
+from .sql import Field, TableSource
+from .sql_list import Cut, SpooledList, abandon
 from .sql_query import Statement, select_count, select_distinct, select_rows, sorted_by
+from .sqlite_conditions import SQLiteConditions
 from .sqlite_connection import FileConnection, is_broken_text, lenient, transaction
 from .sqlite_limit import Limit
 
 PILE = 100
 """Rows that are read at a time, however wide they are."""
-PIECE = 256 * 1024
-"""Bytes of stored rows that are given out at once, or one pile."""
 _COUNT = Field("count", sa.Column("count", sa.Integer), int, int, is_plain=True)
 
 
@@ -55,22 +53,25 @@ class Lists:
     async def rows(self, source: TableSource, query: Query) -> Listing:
         """The rows of a query. Raises StoreUnavailable."""
         if query.limit is None:
-            return await self.read(source.name, select_rows(source, query, self._dialect), source.shown)
+            statement = select_rows(SQLiteConditions(source), query, self._dialect)
+            return await self.read(source.name, statement, source.shown)
         # One more than is given out tells whether there is more.
-        statement = select_rows(source, replace(query, limit=query.limit + 1), self._dialect)
+        wanted = replace(query, limit=query.limit + 1)
+        statement = select_rows(SQLiteConditions(source), wanted, self._dialect)
         shown = [found.attribute for found in source.shown]
         places = [shown.index(order.field) for order in sorted_by(source, query)]
         return await self.read(source.name, statement, source.shown, query.limit, places)
 
     async def count(self, source: TableSource, query: Query) -> Count:
         """How many they are. Raises StoreUnavailable."""
-        found = await self.read(source.name, select_count(source, query, self._dialect), [_COUNT])
+        statement = select_count(SQLiteConditions(source), query, self._dialect)
+        found = await self.read(source.name, statement, [_COUNT])
         [row] = await found.piece()
         return Count(row[_COUNT.attribute], found.seq, found.version)
 
     async def distinct(self, source: TableSource, attribute: str, query: Query) -> Listing:
         """The values of a field in them. Raises StoreUnavailable."""
-        statement = select_distinct(source, attribute, query, self._dialect)
+        statement = select_distinct(SQLiteConditions(source), attribute, query, self._dialect)
         return await self.read(source.name, statement, [source.fields[attribute]])
 
     async def read(
@@ -91,7 +92,7 @@ class Lists:
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:
-            reading.add_done_callback(_abandon)
+            reading.add_done_callback(abandon)
             raise
 
     def _read(
@@ -131,49 +132,3 @@ class Lists:
                     cut.last = kept[-1]
                     spool.put(kept)
         return cut
-
-
-@dataclass(slots=True)
-class Cut:
-    """What was read beside the rows: seq, version; whether a limit left some out, and the last that it kept."""
-
-    seq: str
-    version: str
-    more: bool = False
-    last: Sequence[Any] | None = None
-
-
-class SpooledList(Listing):
-    """A list that was read. places: the columns of a row that tell where it stands."""
-
-    def __init__(
-        self, cut: Cut, places: Sequence[int], spool: Spool, fields: Sequence[Field], run: Run
-    ) -> None:
-        place = tuple(cut.last[column] for column in places) if cut.more and cut.last else None
-        super().__init__(cut.seq, spool.count, version=cut.version, more=cut.more, place=place)
-        self._spool = spool
-        self._fields = fields
-        self._run = run
-        self._first = self._next()
-        self._is_short = len(self._first) == self.count
-        if self._is_short:
-            self.close()
-
-    @property
-    def is_short(self) -> bool:
-        return self._is_short
-
-    async def piece(self) -> list[Row]:
-        first, self._first = self._first, []
-        return first or ([] if self._is_short else await self._run("read", self._next))
-
-    def _next(self) -> list[Row]:
-        return [decode_row(self._fields, row) for row in self._spool.get(PIECE)]
-
-    def close(self) -> None:
-        self._spool.close()
-
-
-def _abandon(reading: asyncio.Future[SpooledList]) -> None:
-    if not reading.cancelled() and reading.exception() is None:
-        reading.result().close()

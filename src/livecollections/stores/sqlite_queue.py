@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from .base import Batch, Run
+from .sql_write import Job, Outcome
 from .sqlite_ahead import Ahead
-from .sqlite_write import Job, Outcome
 
 JOINED = 64
 """The most jobs that share one transaction."""

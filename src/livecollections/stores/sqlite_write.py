@@ -23,17 +23,13 @@ from ..source import Source
 from .base import Bulk, Idempotency, Sweep, Write, Written
 from .sql import Expression, TableSource, decode_row, encode_values, table_source
 from .sql_query import select_rows
+from .sql_write import PLACED, Job, Outcome, differs, writes_of
+from .sqlite_conditions import SQLiteConditions
 from .sqlite_connection import FileConnection, is_broken_text, lenient, translated
 from .sqlite_limit import Limit
 from .sqlite_log import ChangeLog, Images, Undecodable, layouts, place_of
 from .sqlite_schema import Table, quote
 from .sqlite_triggers import fields, image, of
-
-_PLACED = "\x1f"
-"""Comes in no Idempotency-Key, and before all that does: after it stands the place of one of several answers."""
-
-Job = Write | Bulk | Sweep
-Outcome = Written | list[Written] | Exception
 
 
 class _Spoilt(Exception):
@@ -220,7 +216,7 @@ class Writer:
         if wanted is None:
             self._connection.execute(shape.delete, key)
             return key, before
-        changed = {name: value for name, value in wanted.items() if _differs(before.row, name, value)}
+        changed = {name: value for name, value in wanted.items() if differs(before.row, name, value)}
         if not changed:
             return key, before
         values = encode_values(shape.source, changed, self._dialect, insert=False)
@@ -251,7 +247,7 @@ class Writer:
         written = [Written(each.row, seq) for each in left]
         if bulk.idempotency:
             for place, (shape, key, _) in enumerate(steps):
-                name = f"{bulk.idempotency.key}{_PLACED}{place:09}" if place else bulk.idempotency.key
+                name = f"{bulk.idempotency.key}{PLACED}{place:09}" if place else bulk.idempotency.key
                 self._remember(shape, bulk.idempotency, name, key, written[place])
         return written
 
@@ -277,18 +273,13 @@ class Writer:
 
     def _swept(self, sweep: Sweep) -> tuple[list[Row], list[Write]]:
         source = table_source(sweep.source)
+        statement = select_rows(SQLiteConditions(source), sweep.query, self._dialect)
         if sweep.check:
             sweep.check(self._log.version(self._connection, source.name))
         with self._limit.on(self._connection):
-            stored = self._connection.run(select_rows(source, sweep.query, self._dialect)).fetchall()
+            stored = self._connection.run(statement).fetchall()
         rows = [decode_row(source.shown, row) for row in stored]
-        writes = [
-            Write(
-                source, source.key_of(row), sweep.change, f"{sweep.origin}.{place}" if sweep.origin else None
-            )
-            for place, row in enumerate(rows)
-        ]
-        return rows, writes if sweep.around is None else list(map(sweep.around, writes))
+        return rows, writes_of(sweep, rows)
 
     # --- repeated requests ----------------------------------------------------------------------------------
 
@@ -296,7 +287,7 @@ class Writer:
         is_asked = "key = ? OR (key > ? AND key < ?) ORDER BY key" if several else "key = ?"
         rows = self._connection.execute(
             f"SELECT digest, source, image, seq FROM {self._log.names.idempotency} WHERE {is_asked}",
-            (asked.key, asked.key + _PLACED, asked.key + " ") if several else (asked.key,),
+            (asked.key, asked.key + PLACED, asked.key + " ") if several else (asked.key,),
         ).fetchall()
         if any(row[:2] != (asked.digest, source.name) for row in rows):
             raise KeyReused("this Idempotency-Key was used for another request")
@@ -326,13 +317,6 @@ class Writer:
 
 def _cause(error: _Spoilt) -> Exception:
     return translated(error.__cause__ if isinstance(error.__cause__, Exception) else error)
-
-
-def _differs(row: Row, attribute: str, value: Any) -> bool:
-    if attribute not in row:
-        return True
-    stored = row[attribute]
-    return type(stored) is not type(value) or bool(stored != value)
 
 
 def _listed(values: Mapping[str, Any]) -> tuple[list[str], list[str], list[Any]]:

@@ -1,0 +1,40 @@
+"""Writes as every SQL store does them: what there is to do, what comes of it, and what a sweep means.
+
+This module knows no connection and no statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..change import Row
+from .base import Bulk, Sweep, Write, Written
+
+PLACED = "\x1f"
+"""Comes in no Idempotency-Key, and before all that does: after it stands the place of one of several answers."""
+
+Job = Write | Bulk | Sweep
+Outcome = Written | list[Written] | Exception
+
+
+def differs(row: Row, attribute: str, value: Any) -> bool:
+    """Whether a write sets what a row does not hold."""
+    if attribute not in row:
+        return True
+    stored = row[attribute]
+    return type(stored) is not type(value) or bool(stored != value)
+
+
+def writes_of(sweep: Sweep, rows: Sequence[Row]) -> list[Write]:
+    """The writes of the rows that a sweep has found."""
+    writes = [
+        Write(
+            sweep.source,
+            sweep.source.key_of(row),
+            sweep.change,
+            f"{sweep.origin}.{place}" if sweep.origin else None,
+        )
+        for place, row in enumerate(rows)
+    ]
+    return writes if sweep.around is None else list(map(sweep.around, writes))
