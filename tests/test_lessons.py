@@ -24,7 +24,7 @@ from livecollections.bayeux import MemoryHistory, Server, replay
 from livecollections.cause import Cause
 from livecollections.feed import WORKERS, Feed
 from livecollections.stores.base import Batch, Log
-from livecollections.stores.sqlite_log import CURSORS_HOLD, place_of
+from livecollections.stores.sql_log import CURSORS_HOLD, place_of
 
 from .bayeux.wire import Open, connect, connected, request, seqs, since, subscribe
 from .serving import served, wait_until

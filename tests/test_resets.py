@@ -20,7 +20,7 @@ from livecollections import feed as feed_module
 from livecollections.bayeux import Limits, MemoryHistory, Server
 from livecollections.cause import Cause
 from livecollections.stores.base import Log
-from livecollections.stores.sqlite_log import place_of
+from livecollections.stores.sql_log import place_of
 
 from .bayeux.wire import Open, connect, connected, request, since, subscribe
 from .models import Todo

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from livecollections.change import Change, epoch
+from livecollections.stores.sql_log import EMPTY
 from livecollections.stores.sqlite import SQLiteStore
-from livecollections.stores.sqlite_log import EMPTY
 
 from .author import Request
 from .receivers import Receiver

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecollections.stores.sqlite_log import IDEMPOTENT_FOR
+from livecollections.stores.sql_log import IDEMPOTENT_FOR
 from livecollections.testing.simulation.requests import Request
 
 from .history import Step

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import pytest
 
 from livecollections.stores.base import Idempotency, Write, Written
+from livecollections.stores.sql_log import TRIM
 from livecollections.stores.sqlite import SQLiteStore
-from livecollections.stores.sqlite_log import TRIM
 from livecollections.testing.stores.models import Todo
 
 SMALL, LARGE = 500, 5_000

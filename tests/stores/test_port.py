@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from livecollections.cause import Cause
-from livecollections.stores.sqlite_log import place_of
+from livecollections.stores.sql_log import place_of
 from livecollections.testing import StoreConformance
 from livecollections.testing.stores.models import Todo
 from livecollections.testing.stores.rig import changes, create

@@ -18,26 +18,11 @@ from typing import Any
 from ..cause import Cause
 from ..version import __version__
 from .base import Log
+from .sql_installed import ALIVE, Installed, Wishes, reset_cause
 from .sqlite_catalog import Catalog, Tables, folded
 from .sqlite_log import TABLES, Names, reset_statement, statements
 from .sqlite_schema import Connection, Table, literal, quote
 from .sqlite_triggers import KINDS, Triggers, layout_of, trigger_name
-
-ALIVE = 60.0
-"""Seconds after its last heartbeat for which a process counts as alive."""
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """What the log remembers of a source's triggers."""
-
-    columns: tuple[str, ...]
-    version: str
-    fingerprint: str
-
-
-Wishes = Mapping[str, Sequence[str]]
-"""Of each table, the columns that a process needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +36,7 @@ class Seen:
     def installed(self, name: str) -> Installed | None:
         """What the log remembers of a source."""
         told = self.sources.get(folded(name))
-        return None if told is None else _remembered(told)
+        return None if told is None else Installed.read(told)
 
     def said(self, name: str) -> object:
         """Equal as long as nothing that decides about a source's triggers has changed."""
@@ -160,7 +145,7 @@ class Capture:
         if seen.others and installed:
             columns = _in_order(table, {*columns, *installed.columns})
         triggers = Triggers(table, columns, self._log.prefix).statements()
-        cause = _cause(installed, columns)
+        cause = reset_cause(installed, columns)
         return [
             *(f"DROP TRIGGER IF EXISTS {quote(old)}" for old in self._old(seen.catalog, table)),
             *triggers.values(),
@@ -197,15 +182,10 @@ class Capture:
         row = connection.execute(
             f"SELECT value FROM {self._names.meta} WHERE lower(name) = lower(?)", (f"source:{name}",)
         ).fetchone()
-        return None if row is None else _remembered(row[0])
+        return None if row is None else Installed.read(row[0])
 
     def _record(self, name: str, installed: Installed) -> str:
-        told = {
-            "columns": list(installed.columns),
-            "version": installed.version,
-            "fingerprint": installed.fingerprint,
-        }
-        return self._meta(f"source:{name}", told)
+        return self._meta(f"source:{name}", installed.stored)
 
     def _meta(self, name: str, value: object) -> str:
         text = json.dumps(value, ensure_ascii=False)
@@ -239,21 +219,6 @@ class Capture:
         return [
             told["columns"] for name, told in beats if name != self.instance and told["at"] >= now - ALIVE
         ]
-
-
-def _remembered(value: str) -> Installed:
-    told = json.loads(value)
-    return Installed(tuple(told["columns"]), told["version"], told["fingerprint"])
-
-
-def _cause(installed: Installed | None, columns: Sequence[str]) -> Cause | None:
-    """Why those who hear a source must read again once its triggers are installed; None: nobody heard it yet."""
-    if installed is None:
-        return None
-    if not installed.columns:
-        return Cause.TABLE_REBUILT
-    is_as_before = tuple(columns) == installed.columns
-    return Cause.CAPTURE_REINSTALLED if is_as_before else Cause.COLUMNS_CHANGED
 
 
 def has_log(connection: Connection, log: Log) -> bool:

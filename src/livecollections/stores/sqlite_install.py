@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ConfigurationError, StoreUnavailable
-from . import sqlite_log
+from . import sql_log
 from .administration import Plan, without
 from .base import Log
 from .sqlite_capture import Capture, earlier_journal, has_log, remove
@@ -83,7 +83,7 @@ def uninstall(url: Any, log: Log | None = None) -> list[str]:
 def new_epoch(url: Any, log: Log | None = None) -> str:
     """Begin a new epoch of the log: every receiver then reads again. The answer is the epoch."""
     log = log or Log()
-    epoch = sqlite_log.new_epoch()
+    epoch = sql_log.new_epoch()
     with opened(url) as connection, transaction(connection, writes=True):
         if not has_log(connection, log):
             raise ConfigurationError(f"{database_path(url)} has no change log")

@@ -1,6 +1,5 @@
 """The log's tables in SQLite, and what may be asked of them.
 
-A seq is the epoch (8 hex digits), the place (the log's integer key, 16 hex digits) and the check (4 hex digits).
 Every function takes a connection and belongs to the transaction that its caller holds. This module knows the
 log's tables, and no trigger, no table of the user's and no thread.
 """
@@ -9,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,25 +18,14 @@ from ..change import EPOCH_WIDTH, Change, Method
 from ..errors import StoreError
 from .base import Batch, Log
 from .sql import Field, decode_row
+from .sql_log import EMPTY, IDEMPOTENT_FOR, TRIM, WENT_BACK, Undecodable, held, is_seq, new_epoch, place_of
 from .sqlite_letters import letters_table
 from .sqlite_schema import Connection, literal, quote
 
 logger = logging.getLogger("livecollections.store")
 
-EMPTY = "0" * 20
-"""Place and check of an empty log."""
-_SEQ = re.compile(r"[0-9a-f]{8}[0-7][0-9a-f]{19}")  # the place is a positive 64-bit integer
-_PLACE = slice(EPOCH_WIDTH, EPOCH_WIDTH + 16)
-IDEMPOTENT_FOR = 24 * 3600.0
-"""Seconds for which the answer to an Idempotency-Key is kept."""
-CURSORS_HOLD = 10
-"""Durable cursors keep the log from trimming up to this many times ``Log.changes``."""
 LAYOUT_WIDTH = 8
 """Characters of a layout's name, with which an image begins."""
-WENT_BACK = frozenset({Cause.OTHER_CHECK, Cause.BEYOND_END, Cause.NO_ENTRY})
-"""What a place of this epoch that nobody trimmed tells of the log."""
-TRIM = 5_000
-"""Entries trimmed in one transaction, so that writers wait for no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +36,6 @@ class Names:
 
     def __getattr__(self, name: str) -> str:
         return quote(f"{self.prefix}{name}")
-
-
-def new_epoch() -> str:
-    """Draw an epoch."""
-    return secrets.token_hex(EPOCH_WIDTH // 2)
 
 
 def statements(log: Log) -> list[str]:
@@ -82,21 +63,7 @@ def statements(log: Log) -> list[str]:
 TABLES = ("changes", "meta", "notes", "cursors", "idempotency", "letters")
 
 
-def place_of(seq: str) -> int:
-    """The log's integer key within a seq."""
-    return int(seq[_PLACE], 16)
-
-
-def is_seq(text: str) -> bool:
-    """Whether a text has the form of a seq."""
-    return _SEQ.fullmatch(text) is not None
-
-
 # --- images -------------------------------------------------------------------------------------------------
-
-
-class Undecodable(Exception):
-    """An entry whose image can't be read back."""
 
 
 def stored_value(field: str) -> Any:
@@ -358,15 +325,8 @@ class ChangeLog:
         wanted = max(top - self.log.changes, top if young is None else young - 1)
         epoch, trimmed_to, _ = connection.execute(self._bounds).fetchone()
         cursors = connection.execute(f"SELECT name, seq FROM {self.names.cursors}").fetchall()
-        held = [(place_of(seq), name) for name, seq in cursors if seq and seq[:EPOCH_WIDTH] == epoch]
-        held = [(place, name) for place, name in held if int(trimmed_to[:16], 16) <= place < wanted]
-        if not held:
-            return int(wanted)
-        place, name = min(held)
-        furthest = top - CURSORS_HOLD * self.log.changes
-        if place < min(wanted, furthest):
-            logger.warning("the durable listener %s is too far behind: the log is trimmed past it", name)
-        return int(min(wanted, max(place, furthest)))
+        places = [(name, place_of(seq)) for name, seq in cursors if seq and seq[:EPOCH_WIDTH] == epoch]
+        return held(int(wanted), int(top), self.log.changes, int(trimmed_to[:16], 16), places)
 
     def forget_answers(self, connection: Connection, now: float) -> None:
         """Forget the answers whose Idempotency-Keys have expired, and notes that came to nothing."""

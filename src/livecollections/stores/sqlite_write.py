@@ -22,12 +22,13 @@ from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound
 from ..source import Source
 from .base import Bulk, Idempotency, Sweep, Write, Written
 from .sql import Expression, TableSource, decode_row, encode_values, table_source
+from .sql_log import Undecodable, place_of
 from .sql_query import select_rows
 from .sql_write import PLACED, Job, Outcome, differs, writes_of
 from .sqlite_conditions import SQLiteConditions
 from .sqlite_connection import FileConnection, is_broken_text, lenient, translated
 from .sqlite_limit import Limit
-from .sqlite_log import ChangeLog, Images, Undecodable, layouts, place_of
+from .sqlite_log import ChangeLog, Images, layouts
 from .sqlite_schema import Table, quote
 from .sqlite_triggers import fields, image, of
 
