@@ -35,9 +35,7 @@ class Installed:
     def read(cls, text: str) -> Installed:
         """As it is stored."""
         told = json.loads(text)
-        return cls(
-            tuple(told["columns"]), told["version"], told["fingerprint"], tuple(told.get("parts", ()))
-        )
+        return cls(tuple(told["columns"]), told["version"], told["fingerprint"], tuple(told.get("parts", ())))
 
     @property
     def stored(self) -> dict[str, object]:

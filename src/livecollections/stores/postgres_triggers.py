@@ -1,0 +1,286 @@
+"""The triggers' text: what makes a PostgreSQL table tell its own changes.
+
+Three rules. A row's trigger notes it at once, re-read by its key and not NEW (the user's own triggers may have changed
+it), in a table of ours; *that* table's trigger is deferred and draws the entry's place at commit. So a long transaction
+delays nobody, and nothing is pending on the user's table that would forbid ALTER or TRUNCATE. No statement here fails
+a write that would succeed without it: what can't be read becomes RESET, whoever writes and whatever has been altered.
+
+An image is an array of texts: each column as PostgreSQL itself puts it out under SETTINGS, NULL where it is NULL.
+This module knows no connection and no driver.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..cause import Cause
+from .base import Log
+
+SETTINGS = {
+    "DateStyle": "ISO, YMD",
+    "TimeZone": "UTC",
+    "IntervalStyle": "iso_8601",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+}
+"""How values are put out, by triggers and wherever rows are read, so that both are the same."""
+LARGEST_ROW = 4_000_000
+"""Bytes of a row that the log keeps; of a larger one it says RESET."""
+LARGEST_TRANSACTION = 10_000
+"""Changes of one source in one transaction that the log keeps; whatever more there are, it says RESET once: drawing
+that many places takes a while, and all who commit later are told later."""
+
+WIDTH = 63
+"""Bytes of a name."""
+_UNREAD = Cause.CAPTURE_FAILED.value
+
+Refer = Callable[[str], str]
+
+
+def quote(name: str) -> str:
+    """A name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL, whatever ``standard_conforming_strings`` is."""
+    doubled = text.replace("'", "''")
+    return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in text else f"'{doubled}'"
+
+
+def digest(text: str) -> str:
+    """A short name for a text that may be long."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def layout_of(columns: Sequence[str]) -> str:
+    """The name of a list of columns, by which entries remember which their images hold."""
+    return digest("\0".join(columns))
+
+
+def of(row: str) -> Refer:
+    """Refers to the columns of a row: NEW, OLD, or a table's alias."""
+    return lambda column: f"{row}.{quote(column)}"
+
+
+def text_of(value: str) -> str:
+    """A value as its type puts it out. (A cast to text may do something else: it drops a char's blanks, and may be
+    the user's own.)"""
+    return f"CASE WHEN num_nulls({value}) = 0 THEN concat({value}) END"
+
+
+def image(refer: Refer, columns: Iterable[str]) -> str:
+    """A row as the log keeps it."""
+    return f"ARRAY[{', '.join(text_of(refer(column)) for column in columns)}]::text[]"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """One column of a primary key. equals: the operator by which its index compares, schema and all.
+    is_exact: equal values are put out alike."""
+
+    name: str
+    equals: str
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, or the root of a partitioned one. columns: in order.  sizes: of those that may be large, the function
+    that measures them without reading them."""
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+    sizes: Mapping[str, str]
+    key: tuple[KeyColumn, ...]
+
+    @property
+    def sql(self) -> str:
+        """Its name as SQL."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def key_names(self) -> list[str]:
+        """The columns of its key."""
+        return [column.name for column in self.key]
+
+
+class Names:
+    """What the log's tables and functions are called. schema: where they are."""
+
+    def __init__(self, log: Log, schema: str) -> None:
+        self.schema = schema
+        self.prefix = log.prefix
+
+    def __getattr__(self, name: str) -> str:
+        return self.of(f"{self.prefix}{name}")
+
+    def of(self, name: str) -> str:
+        """A name with its schema."""
+        return f"{quote(self.schema)}.{quote(name)}"
+
+    def capture(self, source: str) -> str:
+        """The function that captures a source, without its schema."""
+        return f"{self.prefix}capture_{digest(source)}"
+
+    @property
+    def commit(self) -> str:
+        """The function that draws places, without its schema, and the trigger that calls it."""
+        return f"{self.prefix}commit"
+
+    @property
+    def row_trigger(self) -> str:
+        """The trigger of a captured table. PostgreSQL runs them by name: it comes before any that a user names."""
+        return f"!{self.prefix}capture"
+
+    @property
+    def truncate_trigger(self) -> str:
+        """The one for TRUNCATE."""
+        return f"!{self.prefix}truncate"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A trigger function. name: as SQL.  body: its text, which PostgreSQL keeps as it is.  settings: while it runs."""
+
+    name: str
+    body: str
+    settings: dict[str, str]
+
+    @property
+    def statement(self) -> str:
+        """What creates it, or puts it in the place of an older one."""
+        settings = "".join(f"\nSET {name} = {literal(value)}" for name, value in self.settings.items())
+        mark = "live"
+        while f"${mark}$" in self.body:
+            mark += "_"
+        return (
+            f"CREATE OR REPLACE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+            f"\nSET search_path = pg_catalog, pg_temp{settings}\nAS ${mark}${self.body}${mark}$"
+        )
+
+    @property
+    def configuration(self) -> list[str]:
+        """Its settings as the catalog has them."""
+        return [
+            "search_path=pg_catalog, pg_temp",
+            *(f"{name}={value}" for name, value in self.settings.items()),
+        ]
+
+
+def commit_function(names: Names, notifies: bool) -> Function:
+    """Draws a place for what was noted: as late as can be, at commit."""
+    notify = f"\n  PERFORM pg_notify({literal(names.prefix + 'changes')}, '');" if notifies else ""
+    body = f"""
+BEGIN
+  IF to_regclass({literal(names.changes)}) IS NULL THEN RETURN NULL; END IF;
+  INSERT INTO {names.changes} (seq, check_digits, source, method, key, before, after, origin, at, layout, xid)
+  VALUES (nextval({literal(names.seq)}), left(gen_random_uuid()::text, 4), NEW.source, NEW.method, NEW.key,
+    NEW.before, NEW.after, NULL, extract(epoch FROM clock_timestamp()), NEW.layout, pg_current_xact_id());{notify}
+  RETURN NULL;
+END
+"""
+    return Function(names.of(names.commit), body, {})
+
+
+class Capture:
+    """The function for one table, whose log keeps ``columns``. source: what entries call it."""
+
+    def __init__(self, source: str, table: Table, columns: Sequence[str], names: Names) -> None:
+        self._name = names.of(names.capture(source))
+        self._source = literal(source)
+        self._table = table
+        self._columns = columns
+        self._names = names
+        self._count = f"{names.prefix.rstrip('_') or 'live'}.n_{digest(names.schema + names.prefix + source)}"
+        self._layout = literal(layout_of(columns))
+
+    def function(self) -> Function:
+        """What the triggers of the table call."""
+        settings = {**SETTINGS, "row_security": "off"}
+        return Function(self._name, self._body(), settings)
+
+    def _body(self) -> str:
+        old, new = image(of("OLD"), self._table.key_names), image(of("NEW"), self._table.key_names)
+        return f"""
+DECLARE
+  v_count integer; v_old text[]; v_new text[]; v_before text[]; v_after text[]; v_there text[]; v_cause text;
+BEGIN
+  IF to_regclass({literal(self._names.waiting)}) IS NULL THEN RETURN NULL; END IF;
+  BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+      v_cause := {literal(Cause.TRUNCATED.value)};
+    ELSE
+      v_count := coalesce(nullif(current_setting({literal(self._count)}, true), ''), '0')::integer + 1;
+      IF v_count > {LARGEST_TRANSACTION} THEN
+        v_cause := {literal(Cause.BACKLOG.value)};
+      ELSE
+        PERFORM set_config({literal(self._count)}, v_count::text, true);
+      END IF;
+    END IF;
+    IF v_cause IS NULL AND TG_OP <> 'INSERT' THEN
+      IF {self._size("OLD")} THEN v_cause := {literal(Cause.UNDECODABLE.value)}; ELSE
+        v_old := {old};
+        v_before := {image(of("OLD"), self._columns)};
+        {self._reread("OLD", "v_old", "v_there")}
+      END IF;
+    END IF;
+    IF v_cause IS NULL AND TG_OP <> 'DELETE' THEN
+      IF {self._size("NEW")} THEN v_cause := {literal(Cause.UNDECODABLE.value)}; ELSE
+        v_new := {new};
+        IF TG_OP = 'UPDATE' AND v_new = v_old THEN
+          v_new := NULL;
+        ELSE
+          {self._reread("NEW", "v_new", "v_after")}
+        END IF;
+      END IF;
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    v_cause := {literal(_UNREAD)};
+  END;
+  IF v_cause IS NOT NULL THEN
+    IF NOT EXISTS (SELECT FROM {self._names.waiting} WHERE source = {self._source} AND method = 'RESET'
+        AND xid = pg_current_xact_id() AND key = ARRAY[v_cause] AND v_cause <> {literal(Cause.TRUNCATED.value)}) THEN
+      INSERT INTO {self._names.waiting} (source, method, key, xid)
+      VALUES ({self._source}, 'RESET', ARRAY[v_cause], pg_current_xact_id());
+    END IF;
+    RETURN NULL;
+  END IF;
+  IF v_old IS NOT NULL AND (CASE WHEN v_there IS NOT NULL THEN v_there IS DISTINCT FROM v_before
+      ELSE TG_OP = 'DELETE' OR v_new IS NOT NULL END) THEN
+    {self._note("CASE WHEN v_there IS NULL THEN 'DELETE' ELSE 'PUT' END", "v_old", "v_before", "v_there")}
+  END IF;
+  IF v_after IS NOT NULL THEN
+    {self._note("'POST'", "v_new", "NULL", "v_after")}
+  END IF;
+  RETURN NULL;
+END
+"""
+
+    def _note(self, method: str, key: str, before: str, after: str) -> str:
+        return (
+            f"INSERT INTO {self._names.waiting} (source, method, key, before, after, layout) "
+            f"VALUES ({self._source}, {method}, {key}, {before}, {after}, {self._layout});"
+        )
+
+    def _reread(self, row: str, key: str, into: str) -> str:
+        refer, there = of(row), of("r")
+        same = [f"{there(column.name)} {column.equals} {refer(column.name)}" for column in self._table.key]
+        if not all(column.is_exact for column in self._table.key):
+            same.append(f"{image(there, self._table.key_names)} = {key}")
+        return (
+            f"SELECT {image(there, self._columns)} INTO {into} "
+            f"FROM {self._table.sql} AS r WHERE {' AND '.join(same)};"
+        )
+
+    def _size(self, row: str) -> str:
+        """Whether a row is too large to keep."""
+        refer = of(row)
+        measured = [
+            (self._table.sizes[column], column) for column in self._columns if column in self._table.sizes
+        ]
+        sizes = " + ".join(f"coalesce({measure}({refer(column)}), 0)::bigint" for measure, column in measured)
+        return f"{sizes} > {LARGEST_ROW}" if sizes else "false"
