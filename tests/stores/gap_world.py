@@ -18,6 +18,21 @@ from livecollections.stores.gaps import PATIENCE, Gaps, Horizon, Look, Span
 Action = Callable[["World", int], None]
 
 
+class RuleOff(Gaps):
+    """Whatever is seen is told at once."""
+
+    def see(self, look: Look, now: float) -> None:
+        self.watermark = max(self.watermark, look.top)
+
+
+class SnapshotBound(Gaps):
+    """Gaps are bound by the end of the snapshot that shows them, which is the last xid that completed, and one more."""
+
+    def see(self, look: Look, now: float) -> None:
+        super().see(look, now)
+        self.bind(self.begin(), look.horizon.xmax)
+
+
 @dataclass
 class Transaction:
     """xid: of it.  places: drawn.  is_writer: it may draw some; a stranger never does."""
@@ -38,11 +53,10 @@ def holes(filled: Sequence[int], after: int) -> list[Span]:
 
 
 class World:
-    """gaps: the rule.  draws_own: the reader binds by an xid of its own (and not by the end of a snapshot)."""
+    """gaps: the rule."""
 
-    def __init__(self, gaps: Callable[[int], Gaps] = Gaps, draws_own: bool = True) -> None:
+    def __init__(self, gaps: Callable[[int], Gaps] = Gaps) -> None:
         self.gaps = gaps(0)
-        self._draws_own = draws_own
         self.next_xid, self.completed, self.place = 100, 99, 0
         self.running: dict[int, Transaction] = {}
         self.filled: set[int] = set()
@@ -107,11 +121,8 @@ class World:
     def bind(self) -> None:
         """Draw an xid; it is known later."""
         ticket = self.gaps.begin()
-        if self._draws_own:
-            xid, self.next_xid = self.next_xid, self.next_xid + 1
-            self.completed = max(self.completed, xid)
-        else:
-            xid = self.horizon().xmax
+        xid, self.next_xid = self.next_xid, self.next_xid + 1
+        self.completed = max(self.completed, xid)
         self._answers.append(lambda: self.gaps.bind(ticket, xid))
 
     def ask(self) -> None:
@@ -209,10 +220,15 @@ ACTIONS: tuple[Action, ...] = (
     _wait,
 )
 
+LIKELY = (3, 3, 3, 3, 3, 4, 2, 2, 2, 1, 1, 1, 4, 4, 1)
+"""How likely each is in a history that is drawn."""
+
 
 def play(world: World, seed: int, steps: int = 60) -> None:
     """A history drawn from a seed. Raises AssertionError where the reader was wrong."""
     rng = random.Random(seed)
-    for _ in range(steps):
-        world.do(rng.randrange(len(ACTIONS)), rng.randrange(10_000))
+    for action, number in zip(
+        rng.choices(range(len(ACTIONS)), LIKELY, k=steps), rng.choices(range(10_000), k=steps), strict=True
+    ):
+        world.do(action, number)
     world.finish()

@@ -110,9 +110,11 @@ class Gaps:
     """The reader's place, and the gaps above it.
 
     watermark: a filled place (at first, where the log begins) at and below which each is filled, dead or passed.
+    patience: seconds after which a gap is passed.
     """
 
     watermark: int
+    patience: float = PATIENCE
     gaps: list[Gap] = field(default_factory=list)
     _ticks: int = 0
 
@@ -172,7 +174,7 @@ class Gaps:
 
     def overdue(self, now: float) -> list[Gap]:
         """The gaps to pass: write them down, and look again."""
-        return [gap for gap in self.gaps if gap.bound is not None and now - gap.since >= PATIENCE]
+        return [gap for gap in self.gaps if gap.bound is not None and now - gap.since >= self.patience]
 
 
 def _unpassed(gap: Gap, passed: Sequence[Span]) -> list[Gap]:

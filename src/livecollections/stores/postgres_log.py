@@ -93,12 +93,14 @@ class PostgresLog:
     async def last(self, source: str) -> str | None:
         """The seq of a source's last entry that may be told."""
         with translating():
-            row = await self._pool.fetchrow(
-                f"SELECT (SELECT value FROM {self.names.meta} WHERE name = 'epoch'), seq, check_digits "
-                f"FROM {self.names.changes} WHERE source = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1",
-                source,
-                self._reading.place,
-            )
+            async with self._pool.acquire() as connection:
+                await self._reading.look(connection)
+                row = await connection.fetchrow(
+                    f"SELECT (SELECT value FROM {self.names.meta} WHERE name = 'epoch'), seq, check_digits "
+                    f"FROM {self.names.changes} WHERE source = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1",
+                    source,
+                    self._reading.place,
+                )
         return None if row is None else seq_of(*row)
 
     async def until(self, connection: asyncpg.Connection, source: str, after: str) -> str | None:
@@ -128,7 +130,6 @@ class PostgresLog:
     async def read(self, after: str, limit: int, source: str | None = None) -> Batch:
         """Entries after a seq, as far as they may be told; what has been trimmed is told from the same snapshot."""
         place = place_of(after) if is_seq(after) else 0
-        end = self._reading.place, self._reading.seq
         one = "" if source is None else " AND source = $4"
         statement = (
             f"SELECT bound.*, entry.* FROM ({self._bounds}) AS bound LEFT JOIN LATERAL ("
@@ -136,25 +137,26 @@ class PostgresLog:
             f"FROM {self.names.changes} WHERE seq > $1 AND seq <= $2{one} ORDER BY seq LIMIT $3"
             ") AS entry ON true ORDER BY entry.seq"
         )
-        parameters = (place, end[0], limit) if source is None else (place, end[0], limit, source)
         with translating():
             async with self._pool.acquire() as connection:
-                rows = await connection.fetch(statement, *parameters)
+                end = await self._reading.look(connection)
+                parameters = (place, place_of(end), limit)
+                rows = await connection.fetch(statement, *parameters, *([] if source is None else [source]))
                 if any(self._images.is_new(row["layout"]) for row in rows):
                     await self._learn(connection)
         return self._batch(rows, after, limit, end)
 
-    def _batch(self, rows: Sequence[Any], after: str, limit: int, end: tuple[int, str]) -> Batch:
+    def _batch(self, rows: Sequence[Any], after: str, limit: int, end: str) -> Batch:
         epoch, trimmed_to = rows[0]["epoch"], rows[0]["trimmed_to"]
         if (lost := _why_lost(after, rows[0])) is not None:
             is_trimmed = lost is Cause.TRIMMED
-            return Batch([], end[1], lost=lost, trimmed_to=f"{epoch}{trimmed_to}" if is_trimmed else None)
+            return Batch([], end, lost=lost, trimmed_to=f"{epoch}{trimmed_to}" if is_trimmed else None)
         found = [row for row in rows if row["seq"] is not None]
         changes = [self._change(epoch, row) for row in found if self._images.knows(row["source"])]
         more = len(found) == limit
         if more:
             return Batch(changes, seq_of(epoch, found[-1]["seq"], found[-1]["check_digits"]), more)
-        return Batch(changes, after if place_of(after) >= end[0] else end[1])
+        return Batch(changes, max(after, end))
 
     def _change(self, epoch: str, row: Any) -> Change:
         seq, source, method = seq_of(epoch, row["seq"], row["check_digits"]), row["source"], row["method"]
@@ -203,13 +205,16 @@ class PostgresLog:
 
     async def backlog(self, after: str) -> dict[str, int]:
         """How many entries of each source wait after a seq."""
-        is_ours = is_seq(after) and after[:EPOCH_WIDTH] == self._reading.seq[:EPOCH_WIDTH]
         with translating():
-            rows = await self._pool.fetch(
-                f"SELECT source, count(*) FROM {self.names.changes} WHERE seq > $1 AND seq <= $2 GROUP BY source",
-                place_of(after) if is_ours else 0,
-                self._reading.place,
-            )
+            async with self._pool.acquire() as connection:
+                end = await self._reading.look(connection)
+                is_ours = is_seq(after) and after[:EPOCH_WIDTH] == end[:EPOCH_WIDTH]
+                rows = await connection.fetch(
+                    f"SELECT source, count(*) FROM {self.names.changes} WHERE seq > $1 AND seq <= $2 "
+                    "GROUP BY source",
+                    place_of(after) if is_ours else 0,
+                    place_of(end),
+                )
         return {source: count for source, count in rows if self._images.knows(source)}
 
     async def wait_changed(self, after: str) -> None:
@@ -314,41 +319,45 @@ class PostgresLog:
 
     async def trim(self, now: float) -> bool:
         """Trim at most TRIM entries; whether there is more to trim."""
-        names = self.names
         with translating():
-            async with self._pool.acquire() as connection, connection.transaction():
-                trimmed_to = await connection.fetchval(
-                    f"SELECT value FROM {names.meta} WHERE name = 'trimmed_to' FOR UPDATE SKIP LOCKED"
-                )
-                if trimmed_to is None:  # another process is at it
-                    return False
-                end = await self._cut(connection, now, int(trimmed_to[:PLACE_WIDTH], 16))
-                row = await connection.fetchrow(
-                    f"SELECT seq, check_digits FROM (SELECT seq, check_digits FROM {names.changes} "
-                    f"WHERE seq <= $1 ORDER BY seq LIMIT {TRIM}) AS oldest ORDER BY seq DESC LIMIT 1",
-                    end,
-                )
-                if row is None or row["seq"] <= int(trimmed_to[:PLACE_WIDTH], 16):
-                    return False
-                await connection.execute(f"DELETE FROM {names.changes} WHERE seq <= $1", row["seq"])
-                await connection.execute(
-                    f"UPDATE {names.meta} SET value = $1 WHERE name = 'trimmed_to'",
-                    f"{row['seq']:0{PLACE_WIDTH}x}{row['check_digits']}",
-                )
+            async with self._pool.acquire() as connection:
+                top = place_of(await self._reading.look(connection))
+                return await self._trim(connection, now, top)
+
+    async def _trim(self, connection: asyncpg.Connection, now: float, top: int) -> bool:
+        names = self.names
+        async with connection.transaction():
+            trimmed_to = await connection.fetchval(
+                f"SELECT value FROM {names.meta} WHERE name = 'trimmed_to' FOR UPDATE SKIP LOCKED"
+            )
+            if trimmed_to is None:  # another process is at it
+                return False
+            end = await self._cut(connection, now, top, int(trimmed_to[:PLACE_WIDTH], 16))
+            row = await connection.fetchrow(
+                f"SELECT seq, check_digits FROM (SELECT seq, check_digits FROM {names.changes} "
+                f"WHERE seq <= $1 ORDER BY seq LIMIT {TRIM}) AS oldest ORDER BY seq DESC LIMIT 1",
+                end,
+            )
+            if row is None or row["seq"] <= int(trimmed_to[:PLACE_WIDTH], 16):
+                return False
+            await connection.execute(f"DELETE FROM {names.changes} WHERE seq <= $1", row["seq"])
+            await connection.execute(
+                f"UPDATE {names.meta} SET value = $1 WHERE name = 'trimmed_to'",
+                f"{row['seq']:0{PLACE_WIDTH}x}{row['check_digits']}",
+            )
         return bool(row["seq"] < end)
 
-    async def _cut(self, connection: asyncpg.Connection, now: float, trimmed: int) -> int:
-        """The place up to which the log may be trimmed: never beyond what this process may tell."""
+    async def _cut(self, connection: asyncpg.Connection, now: float, top: int, trimmed: int) -> int:
+        """The place up to which the log may be trimmed. top: up to which this process may tell it."""
         names = self.names
-        top = await connection.fetchval(f"SELECT coalesce(max(seq), 0) FROM {names.changes}")
         # No further than may be trimmed at once: beyond, it is looked for again.
         oldest = await connection.fetch(f"SELECT seq, at FROM {names.changes} ORDER BY seq LIMIT {TRIM}")
         young = next((place for place, at in oldest if at >= now - self._log.days * 86400), None)
-        wanted = max(top - self._log.changes, top if young is None else young - 1)
+        wanted = min(top, max(top - self._log.changes, top if young is None else young - 1))
         epoch = self._reading.seq[:EPOCH_WIDTH]
         cursors = await connection.fetch(f"SELECT name, seq FROM {names.cursors}")
         places = [(name, place_of(seq)) for name, seq in cursors if seq and seq[:EPOCH_WIDTH] == epoch]
-        return held(min(wanted, self._reading.place), top, self._log.changes, trimmed, places)
+        return held(wanted, top, self._log.changes, trimmed, places)
 
     async def forget(self, now: float) -> None:
         """Forget the answers whose Idempotency-Keys have expired, what has got its place, and gaps that are dead."""
