@@ -84,12 +84,12 @@ class Watermark:
         return self.seq
 
     async def _look_and_ask(self, connection: asyncpg.Connection, asks: bool = False) -> None:
-        while not await self._look(connection):
-            pass
+        await self._look_anew(connection)
+        if self._gaps.is_unbound:
+            gaps, ticket = self._gaps, self._gaps.begin()
+            gaps.bind(ticket, int(await connection.fetchval(_OWN)))
+            await self._look_anew(connection)  # what was rolled back is often known to be dead by now
         gaps, now = self._gaps, asyncio.get_running_loop().time()
-        if gaps.is_unbound:
-            ticket = gaps.begin()
-            gaps.bind(ticket, await self._draw(connection))
         if asks or gaps.is_suspect(now):
             ticket = gaps.begin()
             bound = max((gap.bound or 0 for gap in gaps.gaps), default=0)
@@ -97,12 +97,13 @@ class Watermark:
         if overdue := gaps.overdue(now):
             await self._pass(connection, overdue)
 
-    async def _draw(self, connection: asyncpg.Connection) -> int:
-        """Draw an xid of our own."""
-        return int(await connection.fetchval(_OWN))
+    async def _look_anew(self, connection: asyncpg.Connection) -> None:
+        """Look; where the log is another than it was, or went back, begin anew."""
+        while not await self._look(connection):
+            pass
 
     async def _look(self, connection: asyncpg.Connection) -> bool:
-        """Look once; False where the log is another than it was, or went back: then everything begins anew."""
+        """Look once; False where everything begins anew."""
         gaps, epoch, check = self._gaps, self._epoch, self._check
         base = gaps.watermark
         rows = await connection.fetch(self._statement, base, LAST)

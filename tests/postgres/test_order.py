@@ -1,0 +1,68 @@
+"""Order and completeness: whatever others do at once, the log is read in its order, and nothing of it is missed."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+
+import pytest
+
+from livecollections.stores.gaps import Gaps
+from livecollections.stores.sql_log import place_of
+
+from ..scale import scaled
+from ..stores.gap_world import RuleOff, SnapshotBound
+from .crowd import COLUMNS, TABLES, Even, Writer, missing, stranger
+from .reading import connected, install, reading, target
+from .server import PostgresServer
+
+WRITERS = 32
+EACH = scaled(40, 1_000)
+"""Transactions of each."""
+
+
+async def crowded(
+    postgres: PostgresServer, kind: type[Writer], each: int, gaps: type[Gaps] = Gaps, strangers: bool = False
+) -> int:
+    """How much a reader missed of what a crowd wrote. strangers: some stay in the way until the end."""
+    url, other = await asyncio.to_thread(postgres.database), await asyncio.to_thread(postgres.database)
+    async with connected(url) as connection:
+        await connection.execute(TABLES)
+        await install(connection, target("plain"), target("slow"))
+        way = stranger(url, other) if strangers else nullcontext()
+        async with way, reading(url, COLUMNS, gaps=gaps) as reader:
+            following = asyncio.create_task(reader.follow())
+            writers = [kind(url, number) for number in range(WRITERS)]
+            await asyncio.gather(*(writer.run(each) for writer in writers))
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            end = await connection.fetchval("SELECT max(seq) FROM live_changes")
+            await reader.wait_until(lambda: place_of(reader.position) >= end)
+            history = [
+                tuple(row) for row in await connection.fetch("SELECT source, id, version FROM history")
+            ]
+            lost = missing(history, reader.changes)
+            print(
+                f"{gaps.__name__}: {len(history)} changes in {end} places by {WRITERS} writers, "
+                f"{sum(each.prepared for each in writers)} prepared transactions, lost: {len(lost)}"
+            )
+            return len(lost)
+
+
+@pytest.mark.parametrize("strangers", [False, True], ids=["alone", "strangers' transactions stay open"])
+async def test_a_crowd_is_heard_whole_and_in_order(postgres: PostgresServer, strangers: bool) -> None:
+    assert await crowded(postgres, Writer, EACH, strangers=strangers) == 0
+
+
+async def test_an_even_crowd_is_heard_whole_and_in_order(postgres: PostgresServer) -> None:
+    assert await crowded(postgres, Even, EACH) == 0
+
+
+@pytest.mark.parametrize("broken", [RuleOff, SnapshotBound], ids=["rule off", "pg_snapshot_xmax as bound"])
+async def test_without_the_rule_of_gaps_changes_are_lost(
+    postgres: PostgresServer, broken: type[Gaps]
+) -> None:
+    for _ in range(10):
+        if await crowded(postgres, Even, 40, broken):
+            return
+    pytest.fail("nothing was lost: the crowd proves nothing")
