@@ -59,14 +59,19 @@ clean: ## Remove what setup made
 	rm -rf .venv node_modules tests/openapi/types/node_modules dist docs/_site src/livecollections/demo/static/vendor
 
 # What tests and benches need beyond setup; quick when it is there already. nginx would begin to serve port 80 when it is
-# installed, and again when the machine starts: the policy keeps it from the first, systemctl from the second.
+# installed, PostgreSQL 5432, and again when the machine starts: the policy keeps them from the first, systemctl from the
+# second.
 setup-test: setup .venv/.tested .venv/.types
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
 	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
+	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx"; \
+	if [ "$$missing" = " postgresql" ] && ! command -v apt-get >/dev/null; then \
+		echo "PostgreSQL is not installed, and there is no apt-get to do it: its tests are left out"; missing=; \
+	fi; \
 	if [ -n "$$missing" ]; then \
 		command -v apt-get >/dev/null || { echo "install with your package manager:$$missing"; exit 1; }; \
 		echo "installing$$missing"; \
@@ -75,9 +80,9 @@ setup-test: setup .venv/.tested .venv/.types
 			printf '#!/bin/sh\nexit 101\n' | $(ROOT) tee $(POLICY) >/dev/null; $(ROOT) chmod 755 $(POLICY); \
 		fi; \
 		$(APT) update -qq >/dev/null; $(APT) install -y -qq --no-install-recommends $$missing >/dev/null; \
-		case "$$missing" in *nginx*) \
-			[ ! -d /run/systemd/system ] || $(ROOT) systemctl disable --quiet nginx;; \
-		esac; \
+		for service in nginx postgresql; do case "$$missing" in *$$service*) \
+			[ ! -d /run/systemd/system ] || $(ROOT) systemctl disable --quiet $$service;; \
+		esac; done; \
 	fi
 
 .venv/.made:

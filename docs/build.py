@@ -38,6 +38,7 @@ PAGES = (
     "deploy",
     "capture",
     "topics/change-capture",
+    "howto/postgresql",
     "howto/mongodb",
     "topics/security",
     "topics/webhooks",

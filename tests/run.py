@@ -29,6 +29,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from .postgres.server import is_here
 from .scale import FULL
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +41,8 @@ TAIL = 150
 """Lines shown of the output of a suite that failed."""
 GRACE = 10.0
 """Seconds between asking a suite that is over its budget to report, and ending it."""
+
+NEEDED = {"postgres": is_here}
 
 COUNT = re.compile(
     r"^=*\s*(?:\d+ \w+, )*\d+ (?:passed|failed|errors?|skipped|xfailed|deselected)\b.* in [\d.]+s", re.M
@@ -67,6 +70,8 @@ class Suite:
     alone: bool = False
     show: bool = False
     waits: bool = False
+    needs: str | None = None
+    """What has to be installed for it, one of NEEDED."""
 
     @property
     def share(self) -> float:
@@ -125,7 +130,7 @@ def load(text: str, full: bool = FULL) -> tuple[list[Suite], float]:
     for name, entry in data["suites"].items():
         runner = "pytest" if "pytest" in entry else "node"
         marks = (entry.get(mark) in (True, which) for mark in ("alone", "show", "waits"))
-        suites.append(Suite(name, runner, tuple(entry[runner]), entry[which], *marks))
+        suites.append(Suite(name, runner, tuple(entry[runner]), entry[which], *marks, entry.get("needs")))
     return suites, data["total"][which]
 
 
@@ -145,6 +150,27 @@ def unassigned(suites: Sequence[Suite]) -> list[str]:
                 f"{file.relative_to(ROOT)} is in {where}: put it into one suite of tests/budget.toml"
             )
     return faults
+
+
+def lacking(suites: Sequence[Suite]) -> list[Suite]:
+    """The suites of which this machine can't run any test."""
+    return [suite for suite in suites if suite.needs and not NEEDED[suite.needs]()]
+
+
+def left_out(suite: Suite) -> str:
+    """The sentence that is said of such a suite."""
+    listed = subprocess.run(
+        [*suite.command(), "--collect-only"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    number = listed.stdout.count("::")
+    return (
+        f"suite {suite.name}: {number} tests left out, {suite.needs} is not installed (see `make setup-test`)"
+    )
 
 
 def count(runner: str, output: str) -> dict[str, int]:
@@ -313,10 +339,18 @@ def main(names: Sequence[str]) -> int:
         console.print("\n".join(faults), markup=False)
         console.print(f"0 passed, {len(faults)} failed")
         return 1
+    chosen = [suite for suite in suites if not names or suite.name in names]
+    absent = lacking(chosen)
+    for suite in absent:
+        console.print(left_out(suite), markup=False)
+    if absent and os.environ.get("CI"):
+        console.print(f"0 passed, {len(absent)} failed")
+        return 1
+    chosen = [suite for suite in chosen if suite not in absent]
     # A shell starts what goes on in the background with SIGINT ignored, and the programs under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
-    board = Board(console, chosen := [suite for suite in suites if not names or suite.name in names])
+    board = Board(console, chosen)
     with board.progress:
         results = run(chosen, board)
     total = time.monotonic() - started

@@ -11,7 +11,7 @@ import pytest
 
 from livecollections.errors import MalformedRequest
 from livecollections.parameters import parse
-from livecollections.query import Equal, In, Order, Query, equal, holds, matches, meets
+from livecollections.query import Compare, Comparison, Equal, In, Order, Query, equal, holds, matches, meets
 from tests.models import Colour, Everything, Person, Seat, Todo, resource_of
 
 TODOS = resource_of(Todo)
@@ -148,6 +148,15 @@ def test_a_row_meets_a_query(stored: Any, value: Any, holds: bool) -> None:
     assert matches({"field": stored, "other": 1}, query) is holds
     assert not matches({"field": stored, "other": 2}, query)
     assert matches({"field": stored}, Query())
+
+
+@pytest.mark.parametrize("nan", [float("nan"), Decimal("nan")], ids=repr)
+def test_nan_is_before_and_after_nothing(nan: Any) -> None:
+    """A Decimal that is none raised where it was compared, and ended whatever judged a filter."""
+    operators: tuple[Comparison, ...] = ("<", "<=", ">", ">=")
+    for operator in operators:
+        for stored, asked in ((nan, 1), (1, nan), (nan, Decimal(1))):
+            assert not matches({"field": stored}, Query((Compare("field", operator, asked),)))
 
 
 def test_many_values_are_looked_up_and_not_gone_through() -> None:

@@ -102,3 +102,18 @@ def test_budgets_fit_into_the_total() -> None:
         suites, total = runner.load(runner.BUDGET.read_text("utf-8"), full)
         assert total <= limit
         assert all(suite.seconds <= total for suite in suites)
+
+
+@pytest.mark.parametrize("is_ci", [False, True])
+def test_what_a_machine_lacks_is_said_with_its_count_and_fails_in_ci(
+    is_ci: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, budget = tmp_path / "test_body.py", tmp_path / "budget.toml"
+    file.write_text("def test_a(): ...\ndef test_b(): ...\n")
+    seconds = "seconds = 9\nfull = 9\n"
+    budget.write_text(f'[total]\n{seconds}[suites.body]\npytest = ["{file}"]\nneeds = "postgres"\n{seconds}')
+    monkeypatch.setattr(runner, "BUDGET", budget)
+    monkeypatch.setitem(runner.NEEDED, "postgres", lambda: False)
+    monkeypatch.setenv("CI", "1" if is_ci else "")
+    assert runner.main(["body"]) == int(is_ci)
+    assert "suite body: 2 tests left out, postgres is not installed" in capsys.readouterr().out

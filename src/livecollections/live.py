@@ -69,8 +69,8 @@ class Started:
 class Live(LiveRouter):
     """Models with REST, a durable log of their changes, and push over Bayeux.
 
-    database: a URL (``sqlite:///todos.db``; ``sqlite://`` is private and temporary), an Engine or AsyncEngine of
-    yours, or None for ``$DATABASE_URL``.
+    database: a URL (``postgresql://…``, ``sqlite:///todos.db``; ``sqlite://`` is private and temporary), an Engine or
+    AsyncEngine of yours, or None for ``$DATABASE_URL``.
     allowed_origins: of browsers, for REST and Bayeux alike (``"https://example.org"``).
     authenticate: ``async (connection: HTTPConnection, ext) -> user``, asked for each request, each handshake (``ext``
     is what its message says, such as a ``token``) and again while a session lives; None: nobody is known by it. A user
@@ -80,7 +80,9 @@ class Live(LiveRouter):
     capture: "install" the triggers at start, or only "check" that they are there.
     releases: of the API, as semantic versions, where resources have ``versions``.
     log: how long changes are kept.  synchronous: of SQLite, "FULL" or "NORMAL" (faster; a power cut loses the
-    last commits).  faye: the path of the Bayeux endpoint.  bayeux: a Server of yours, perhaps shared by two Lives.
+    last commits).  notify: of PostgreSQL, wake all processes at each commit, and not within 20 ms; commits then
+    wait for one another.  faye: the path of the Bayeux endpoint.  bayeux: a Server of yours, perhaps shared by two
+    Lives.
 
     Raises ConfigurationError that names a wrong option.
     """
@@ -96,6 +98,7 @@ class Live(LiveRouter):
         capture: Literal["install", "check"] = "install",
         log: Log | None = None,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        notify: bool = False,
         faye: str = "/faye",
         bayeux: Server | None = None,
     ) -> None:
@@ -125,6 +128,7 @@ class Live(LiveRouter):
             create_tables=create_tables,
             capture=capture,
             synchronous=synchronous,
+            notify=notify,
         )
         self._store = self._open_store()
         self._clock: Callable[[], float] = lambda: time.time()

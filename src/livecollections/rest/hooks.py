@@ -69,7 +69,7 @@ class Hooked:
             operation.after = row
             run("after_write", "before_commit")
 
-        return replace(write, change=change, check=check)
+        return replace(write, change=change, check=check, blocks=True)
 
     async def after_commit(self, written: Written) -> None:
         """Run the last stage: what it raises is logged. The answer to a repeated request is no commit."""

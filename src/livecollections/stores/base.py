@@ -133,6 +133,7 @@ class Write:
     the transaction and may raise a RequestError, which undoes this write alone.
     origin: stamped on the first change of the document that the request addressed.
     check: given the row read back, inside the transaction; what it raises undoes this write alone.
+    blocks: those two may wait for something, so they never run on the loop.
     """
 
     source: Source
@@ -141,6 +142,7 @@ class Write:
     origin: str | None = None
     idempotency: Idempotency | None = None
     check: Callable[[Row], None] | None = None
+    blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ def _sqlite(database: Any, options: dict[str, Any]) -> Store:
     from .sqlite import SQLiteStore
 
     options.pop("notify", None)
+    options.pop("notify", None)
     return SQLiteStore(database, **options)
 
 
@@ -58,6 +59,15 @@ def _mongo(database: Any, options: dict[str, Any]) -> Store:
     return MongoStore(database, **options)
 
 
+def _postgres(database: Any, options: dict[str, Any]) -> Store:
+    try:
+        from .postgres import PostgresStore
+    except ModuleNotFoundError as error:
+        raise _missing(error, "asyncpg", "PostgreSQL", "postgres") from error
+    options.pop("synchronous", None)
+    return PostgresStore(database, **options)
+
+
 def _missing(error: ModuleNotFoundError, driver: str, database: str, extra: str) -> Exception:
     if error.name != driver:
         return error
@@ -66,5 +76,7 @@ def _missing(error: ModuleNotFoundError, driver: str, database: str, extra: str)
 
 _STORES: dict[str, Callable[[Any, dict[str, Any]], Store]] = {
     "mongodb": _mongo,
+    "postgres": _postgres,
+    "postgresql": _postgres,
     "sqlite": _sqlite,
 }

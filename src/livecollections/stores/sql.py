@@ -95,7 +95,7 @@ def describe(
 
     exclude: attributes that never leave the database.  coded: gives a column its codecs. Raises ConfigurationError.
     """
-    coded = coded or _field
+    coding = coded or _field
     mapper = _mapper(model)
     table = mapper.local_table
     name = model.__name__
@@ -104,7 +104,7 @@ def describe(
     if table.schema and dialect.name == "sqlite":
         raise ConfigurationError(f"{name}: a schema ({table.schema!r}) is not supported here")
     fields = {
-        prop.key: coded(prop.key, prop.columns[0], dialect)
+        prop.key: coding(prop.key, prop.columns[0], dialect)
         for prop in mapper.column_attrs
         if isinstance(prop.columns[0], sa.Column) and prop.columns[0].table is table
     }
@@ -124,7 +124,7 @@ def describe(
     )
 
     def between(table: sa.Table, model: type | None, attributes: Mapping[str, str]) -> Source:
-        return _between(table, model or object, attributes, dialect, coded)
+        return _between(table, model or object, attributes, dialect, coding)
 
     relations = relations_of(mapper, attribute_of, between)
     called = str(table.fullname)

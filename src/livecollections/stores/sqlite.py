@@ -54,7 +54,7 @@ from .sqlite_list import Lists
 from .sqlite_log import ChangeLog, Images, layouts
 from .sqlite_queue import Queue
 from .sqlite_schema import read_table
-from .sqlite_session import Sessions
+from .sqlite_session import SQLiteSessions
 from .sqlite_write import Shape, Writer
 from .threads import Threads
 
@@ -148,7 +148,9 @@ class SQLiteStore(Store):
             self._started = True
             await self.stop()
             raise
-        self._sessions = Sessions(self._path, self._synchronous, self._log, self._notice, self._given_clock)
+        self._sessions = SQLiteSessions(
+            self._path, self._synchronous, self._log, self._notice, self._given_clock
+        )
         self._data_version = self._schema_version = -1
         self._seen_head: str | None = None
         self._slow_beat = self._next_look = 0.0

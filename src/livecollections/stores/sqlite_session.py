@@ -8,38 +8,22 @@ writing. Reading ``with_for_update`` begins IMMEDIATE too. This module knows the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from .base import Log
+from .sql_session import Sessions, ticket_of
 from .sqlite_connection import BUSY, Synchronous, keep_time, prepare
 from .sqlite_log import Names
-
-try:
-    from sqlmodel.ext.asyncio.session import AsyncSession as Session
-except ImportError:  # SQLModel is not there: SQLAlchemy's own
-    Session = AsyncSession  # type: ignore[misc,assignment]
-
 
 READS = ("SELECT", "VALUES", "PRAGMA", "EXPLAIN")
 """How statements begin that need no lock."""
 
 
-@dataclass(slots=True)
-class Ticket:
-    """What one session's transactions carry: the origin to stamp, and where its transaction began and ended."""
-
-    origin: str | None
-    start: int = 0
-    head: str | None = None
-
-
-class Sessions:
+class SQLiteSessions(Sessions):
     """Makes sessions. committed: called after each commit of any of them.  clock: as of the store."""
 
     def __init__(
@@ -50,10 +34,10 @@ class Sessions:
         committed: Callable[[], None],
         clock: Callable[[], float] | None,
     ) -> None:
+        super().__init__(committed)
         self._path = path
         self._clock = clock
         self._synchronous: Synchronous = synchronous
-        self._committed = committed
         names = Names(log.prefix)
         self._top = f"SELECT coalesce(max(seq), 0) FROM {names.changes}"
         self._stamp = (
@@ -65,52 +49,20 @@ class Sessions:
             f"(SELECT printf('%016x', seq) || check_digits FROM {names.changes} ORDER BY seq DESC LIMIT 1), "
             f"(SELECT value FROM {names.meta} WHERE name = 'trimmed_to'))"
         )
-        self._engine: AsyncEngine | None = None
 
-    def session(
-        self, origin: str | None, committed: Callable[[str], None] | None
-    ) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session; ``committed`` hears the seq that each of its commits reached."""
-        return self._session(origin, committed)
-
-    @asynccontextmanager
-    async def _session(
-        self, origin: str | None, committed: Callable[[str], None] | None
-    ) -> AsyncIterator[AsyncSession]:
-        ticket = Ticket(origin)
-        engine = self._opened().execution_options(livecollections=ticket)
-
-        def after_commit(_: Any) -> None:
-            if ticket.head is None:
-                return
-            self._committed()
-            if committed is not None:
-                committed(ticket.head)
-
-        async with Session(engine, expire_on_commit=False) as session:
-            sa.event.listen(session.sync_session, "after_commit", after_commit)
-            yield session
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._engine is not None:
-            await self._engine.dispose()
-            self._engine = None
-
-    def _opened(self) -> AsyncEngine:
-        if self._engine is None:
-            url = sa.URL.create(
-                "sqlite+aiosqlite",
-                database=self._path,
-                query={"uri": "true"} if self._path.startswith("file:") else {},
-            )
-            self._engine = create_async_engine(url, connect_args={"timeout": BUSY, "isolation_level": None})
-            sync = self._engine.sync_engine
-            sa.event.listen(sync, "connect", self._connected)
-            sa.event.listen(sync, "begin", self._begun)
-            sa.event.listen(sync, "before_cursor_execute", self._executing)
-            sa.event.listen(sync, "commit", self._committing)
-        return self._engine
+    def _open(self) -> AsyncEngine:
+        url = sa.URL.create(
+            "sqlite+aiosqlite",
+            database=self._path,
+            query={"uri": "true"} if self._path.startswith("file:") else {},
+        )
+        engine = create_async_engine(url, connect_args={"timeout": BUSY, "isolation_level": None})
+        sync = engine.sync_engine
+        sa.event.listen(sync, "connect", self._connected)
+        sa.event.listen(sync, "begin", self._begun)
+        sa.event.listen(sync, "before_cursor_execute", self._executing)
+        sa.event.listen(sync, "commit", self._committing)
+        return engine
 
     def _connected(self, connection: Any, _: Any) -> None:
         cursor = connection.cursor()
@@ -122,7 +74,7 @@ class Sessions:
         connection.info["is_writing"] = True
         connection.exec_driver_sql("BEGIN")
         connection.info["is_writing"] = False
-        if ticket := _ticket(connection):
+        if ticket := ticket_of(connection):
             ticket.head = None
 
     def _executing(self, connection: sa.Connection, cursor: Any, statement: str, *rest: Any) -> None:
@@ -131,21 +83,16 @@ class Sessions:
         connection.info["is_writing"] = True
         connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        if ticket := _ticket(connection):
+        if ticket := ticket_of(connection):
             ticket.start = connection.exec_driver_sql(self._top).scalar_one()
 
     def _committing(self, connection: sa.Connection) -> None:
-        ticket = _ticket(connection)
+        ticket = ticket_of(connection)
         if ticket is None or not connection.info["is_writing"]:
             return
         if ticket.origin is not None:
             connection.exec_driver_sql(self._stamp, (ticket.origin, ticket.start))
         ticket.head = connection.exec_driver_sql(self._head).scalar_one()
-
-
-def _ticket(connection: sa.Connection) -> Ticket | None:
-    ticket = connection.get_execution_options().get("livecollections")
-    return ticket if isinstance(ticket, Ticket) else None
 
 
 def _is_read(statement: str, context: Any) -> bool:

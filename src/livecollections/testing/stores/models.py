@@ -46,7 +46,10 @@ class Everything(Base):
     """A mapped class whose attributes are named otherwise than its columns, with every type."""
 
     __tablename__ = "store everything"
-    place: Mapped[int] = mapped_column("select", primary_key=True)
+    # SQLite makes a key only for a column that is INTEGER.
+    place: Mapped[int] = mapped_column(
+        "select", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True
+    )
     text: Mapped[str | None] = mapped_column('te"xt')
     number: Mapped[float | None] = mapped_column()
     price: Mapped[decimal.Decimal | None] = mapped_column(sa.Numeric(10, 2))
