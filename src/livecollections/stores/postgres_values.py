@@ -63,6 +63,8 @@ def coded(attribute: str, column: sa.Column[Any], to: Dialect) -> Field:
             return value
 
     def stored(value: Any) -> Any:
+        if isinstance(kept, sa.ARRAY) and isinstance(value, str):
+            raise TypeError("a text is no array of its letters")
         value = bind(value) if bind else value
         if value is not None and isinstance(kept, sa.DateTime | sa.Date) and not isinstance(value, date):
             raise TypeError("the server would read a text in its own ways, such as 'tomorrow'")
@@ -97,9 +99,8 @@ def reader(column_type: Any, to: Dialect) -> Codec:
 
 def underlying(column_type: Any, to: Dialect) -> Any:
     """The type that the database is to have, without what a decorator puts round it."""
-    if isinstance(column_type, sa.types.TypeDecorator):
-        return underlying(column_type.load_dialect_impl(to), to)
-    return column_type.dialect_impl(to)
+    own = column_type.dialect_impl(to)
+    return underlying(own.load_dialect_impl(to), to) if isinstance(own, sa.types.TypeDecorator) else own
 
 
 def _of(kept: Any) -> Codec:
