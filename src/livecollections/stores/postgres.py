@@ -32,6 +32,7 @@ from .postgres_session import PostgresSessions, engine_of
 from .postgres_shape import Shape, quoted
 from .postgres_table import read_table
 from .postgres_values import described, dialect
+from .postgres_wakeup import WakeUp
 from .postgres_write import Writer
 from .sql import Field, TableSource, referenced_tables, table_source
 from .sql_write import Job
@@ -137,6 +138,9 @@ class PostgresStore(Store):
         self._queue = Queue(writer, self._log.notice)
         self._sessions = PostgresSessions(self._dsn, self._log, self._log.notice)
         self._looked = self._slow_beat = 0.0
+        self._wakeup = WakeUp(self._dsn, f"{self._kept.prefix}changes", self._log.notice)
+        if self._notify:
+            await self._wakeup.open()
 
     async def _check_server(self, connection: Any) -> None:
         if int(await connection.fetchval("SHOW server_version_num")) < OLDEST:
@@ -181,6 +185,7 @@ class PostgresStore(Store):
         self.hasten()
         self._started = False
         await self._queue.wait_empty()
+        await self._wakeup.close()
         await self._log.stop()
         await self._sessions.close()
         try:
@@ -293,6 +298,8 @@ class PostgresStore(Store):
         if abs(now - self._looked) >= LOOK:
             self._looked = now
             await self._look(now)
+            if self._notify:
+                await self._wakeup.keep()
         if abs(now - self._slow_beat) >= SLOW_BEAT:
             self._slow_beat = now
             await self._log.forget(now)

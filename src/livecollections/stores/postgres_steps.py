@@ -73,23 +73,25 @@ class Steps:
         asked = write.idempotency
         if asked and (remembered := await self._claimed(asked, write.source)):
             return remembered[0]
-        shape, found, _ = await self._step(write, self._log.settle)
+        shape, found, _ = await self._step(write, self._start, self._log.settle)
         written = Written(found.row, await self._log.written(self._connection, self._start))
         if asked:
             await self._remember(shape, asked, asked.key, found, written)
         return written
 
     async def _step(
-        self, write: Write, settle: Callable[[Any], Awaitable[None]]
+        self, write: Write, start: int, settle: Callable[[Any], Awaitable[None]]
     ) -> tuple[Shape, Found, list[Any]]:
-        """Do a write as far as its own row is concerned; the answer has its key as well."""
+        """Do a write as far as its own row is concerned; the answer has its key as well.
+
+        start: a place after which this transaction has logged nothing else of that row.
+        """
         shape = await self._shape(table_source(write.source), self._connection)
         if write.key is None:
             key = await self._insert(shape, write)
             before = None
         else:
             key, before = await self._change(shape, write)
-        start = await self._log.drawn(self._connection) if write.origin else 0
         await settle(self._connection)
         found = before or await self._reread(shape, key)
         if write.origin:
@@ -171,7 +173,8 @@ class Steps:
 
     async def _placed(self, place: int, write: Write, swept: Sequence[Row]) -> tuple[Shape, Found, list[Any]]:
         try:
-            return await self._step(write, self._log.fire)
+            start = await self._log.drawn(self._connection) if write.origin else 0
+            return await self._step(write, start, self._log.fire)
         except Exception as error:
             if isinstance(error, DocumentNotFound) and swept and write.key is not None:
                 shape = await self._shape(table_source(write.source), self._connection)
