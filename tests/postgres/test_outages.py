@@ -11,12 +11,13 @@ import pytest
 
 from livecollections import LiveClient, StoreUnavailable
 from livecollections.demo import create_app
-from livecollections.stores.postgres_connection import PATIENCE
+from livecollections.stores.postgres_connection import CONNECTIONS, PATIENCE
 from livecollections.testing import Site, wait_until
+from livecollections.testing.stores.models import Ticket
 
 from .server import PostgresServer, run_elsewhere, server
 from .things import Shelf
-from .writing import writing
+from .writing import stranger, writing
 
 END_ALL = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -115,3 +116,21 @@ async def test_a_standby_is_refused(postgres: PostgresServer) -> None:
         with pytest.raises(StoreUnavailable, match="standby"):
             async with writing(running.url(), Shelf):
                 pass
+
+
+async def test_a_table_that_is_locked_keeps_nobody_from_others(postgres: PostgresServer) -> None:
+    """More lists and writes wait for it than there are connections."""
+    async with writing(postgres.database(), Shelf, Ticket) as at, stranger(at.url) as other:
+        await at.create(Shelf, {"name": "a"})
+        await other.execute("LOCK TABLE shelf IN ACCESS EXCLUSIVE MODE")
+        lists = [asyncio.create_task(at.rows(Shelf)) for _ in range(2 * CONNECTIONS)]
+        writes = [asyncio.create_task(at.change(Shelf, 1, {"seen": 1})) for _ in range(2 * CONNECTIONS)]
+        head = await at.store.head()
+        waiting = asyncio.create_task(at.store.wait_changed(head))
+        for number in range(5):
+            await asyncio.wait_for(at.create(Ticket, {"note": f"{number}"}), 3)
+        await asyncio.wait_for(waiting, 3)
+        assert not any(each.done() for each in (*lists, *writes))
+        await other.execute("COMMIT")
+        assert all(len(found) == 1 for found in await asyncio.gather(*lists))
+        assert all(written.row["seen"] == 1 for written in await asyncio.gather(*writes))

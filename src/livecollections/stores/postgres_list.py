@@ -30,6 +30,8 @@ from .sql_query import sorted_by
 
 T = TypeVar("T")
 
+AT_ONCE = 5
+"""Lists that are read at a time: the pool has connections left for those who write, and for whoever follows the log."""
 LONGEST = 10.0
 """Seconds by the clock that a list may be read for."""
 
@@ -42,6 +44,7 @@ class Lists:
         self._log = log
         self._shape = shape
         self._dialect = dialect
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def find(self, source: TableSource, query: Query) -> Snapshot:
         """The rows of a query, in memory."""
@@ -84,7 +87,7 @@ class Lists:
     ) -> AsyncIterator[tuple[Any, Shape, Cut]]:
         """A snapshot of a source, and what is said of it."""
         try:
-            async with asyncio.timeout(LONGEST), acquired(self._pool) as connection:
+            async with asyncio.timeout(LONGEST), self._room, acquired(self._pool) as connection:
                 shape = await self._shape(source, connection)
                 seq = await self._log.watermark(connection)
                 async with snapshot(connection):

@@ -20,6 +20,8 @@ SLICE = 0.5
 """Seconds that a job by itself waits for a lock, before it looks whether it has been hastened."""
 LOCKED = 5.0
 """Seconds that it waits in all."""
+AT_ONCE = 2
+"""Such jobs that are tried at a time: the pool has connections left for all others."""
 HASTE = 0.5
 """Seconds that it waits once a stop is near."""
 
@@ -34,6 +36,7 @@ class Queue:
         self._tasks: set[asyncio.Task[None]] = set()
         self._working: asyncio.Task[None] | None = None
         self._until = inf
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def outcome(self, job: Job) -> Any:
         """Wait until a job is done; what it raised is raised. A caller that is cancelled does not stop it."""
@@ -78,7 +81,8 @@ class Queue:
         deadline = clock() + LOCKED
         while True:
             try:
-                [outcome] = await self._writer.perform([job], SLICE)
+                async with self._room:
+                    [outcome] = await self._writer.perform([job], SLICE)
             except Exception as error:
                 outcome = error
             if not isinstance(outcome, Blocked) or clock() >= min(deadline, self._until):
