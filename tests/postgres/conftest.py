@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 
+from livecollections.stores.postgres_triggers import SETTINGS
+
+from .reading import connected
 from .server import PostgresServer, server
 
 
@@ -14,3 +19,25 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server, for as long as tests run."""
     with server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def shared(postgres: PostgresServer) -> str:
+    """A database that tests share: to make one takes a while."""
+    return postgres.database()
+
+
+@pytest.fixture
+async def url(shared: str) -> str:
+    """A schema of its own in that, the first of the search path."""
+    schema = f"s{secrets.token_hex(4)}"
+    async with connected(shared) as connection:
+        await connection.execute(f"CREATE SCHEMA {schema}")
+    return f"{shared}&search_path={schema}"
+
+
+@pytest.fixture
+async def connection(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Somebody's connection to it."""
+    async with connected(url, **SETTINGS) as found:
+        yield found

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import sqlalchemy as sa
 
+from livecollections.cause import Cause
 from livecollections.change import Change
 from livecollections.stores.base import Log
 from livecollections.stores.gaps import Gaps
@@ -21,6 +22,7 @@ from livecollections.stores.postgres_log import PostgresLog
 from livecollections.stores.postgres_triggers import SETTINGS
 from livecollections.stores.sql import Field
 
+NOW = time.time()
 WITHIN = 20.0
 """Seconds in which what is waited for happens."""
 
@@ -106,3 +108,38 @@ async def reading(
             yield Reader(found, await found.head())
         finally:
             await found.stop()
+
+
+# --- what was captured -------------------------------------------------------------------------------------
+
+
+async def told(
+    connection: asyncpg.Connection, source: str = "todo"
+) -> list[tuple[str, list[str], list[str] | None]]:
+    """What the log says of a source."""
+    rows = await connection.fetch(
+        "SELECT method, key, after FROM live_changes WHERE source = $1 ORDER BY seq", source
+    )
+    return [(row["method"], row["key"], row["after"]) for row in rows]
+
+
+async def methods(connection: asyncpg.Connection, source: str = "todo") -> list[str]:
+    """The same, in short: methods, and why there were resets."""
+    return [method if method != "RESET" else key[0] for method, key, _ in await told(connection, source)]
+
+
+async def todo(connection: asyncpg.Connection, columns: str = "id int PRIMARY KEY, title text") -> Capture:
+    """A table, captured."""
+    await connection.execute(f"CREATE TABLE todo ({columns})")
+    return await install(connection, target("todo"))
+
+
+async def mended(
+    connection: asyncpg.Connection, capture: Capture, cause: Cause, source: str = "todo"
+) -> None:
+    """Something is amiss, is put right with a RESET, and is sound then."""
+    assert source in await capture.stale(connection, NOW)
+    async with connection.transaction():
+        assert await capture.install(connection, NOW)
+    assert (await methods(connection, source))[-1] == cause
+    assert await capture.stale(connection, NOW) == {}

@@ -14,7 +14,6 @@ from livecollections.stores.gaps import Gaps
 
 from ..stores.gap_world import RuleOff, SnapshotBound
 from .reading import WITHIN, Reader, connected, install, reading, target
-from .server import PostgresServer
 
 COLUMNS = {"todo": ("id", "title"), "other": ("id", "title")}
 PATIENCE = 0.3
@@ -68,8 +67,8 @@ async def staged(url: str) -> AsyncIterator[Scene]:
 
 
 @pytest.fixture
-async def scene(postgres: PostgresServer) -> AsyncIterator[Scene]:
-    async with staged(await asyncio.to_thread(postgres.database)) as found:
+async def scene(url: str) -> AsyncIterator[Scene]:
+    async with staged(url) as found:
         yield found
 
 

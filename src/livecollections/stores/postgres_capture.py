@@ -29,11 +29,8 @@ from .sql_installed import ALIVE, Installed, Wishes, reset_cause
 
 ROW, TRUNCATE = 29, 32
 """The kinds of our triggers, as the catalog has them: AFTER INSERT OR UPDATE OR DELETE for each row, AFTER TRUNCATE."""
-ATTEMPT = 0.8
-"""Seconds for which tables are waited for while some are held: less than those after which PostgreSQL looks for
-deadlocks, so that it never ends somebody else's transaction for ours."""
-ATTEMPTS = 12
-"""Times that this is tried."""
+PATIENCE = 10.0
+"""Seconds for which an installation waits for tables that others write to."""
 PAUSE = 0.1
 """Seconds between two tries."""
 
@@ -410,15 +407,18 @@ def _in_order(found: Found, columns: Iterable[str]) -> tuple[str, ...]:
 
 
 async def _lock(connection: asyncpg.Connection, tables: Sequence[str]) -> None:
-    """Lock tables, all or none, so that nobody else's transaction is refused for it.
+    """Lock tables, all or none. Some are held no longer, while others are waited for, than it takes PostgreSQL to look
+    for a deadlock: it never ends somebody else's transaction for ours.
 
     Raises LockNotAvailableError if others keep them for too long.
     """
     loop = asyncio.get_running_loop()
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            await asyncio.sleep(PAUSE)
-        end = loop.time() + ATTEMPT
+    deadline = loop.time() + PATIENCE
+    span = 0.8 * await connection.fetchval(
+        "SELECT extract(epoch FROM current_setting('deadlock_timeout')::interval)::float8"
+    )
+    while True:
+        end = loop.time() + span
         try:
             async with connection.transaction():
                 for table in tables:
@@ -428,5 +428,6 @@ async def _lock(connection: asyncpg.Connection, tables: Sequence[str]) -> None:
                 await connection.execute("SET LOCAL lock_timeout = DEFAULT")
             return
         except asyncpg.LockNotAvailableError:
-            if attempt == ATTEMPTS - 1:
+            if loop.time() > deadline:
                 raise
+        await asyncio.sleep(PAUSE)

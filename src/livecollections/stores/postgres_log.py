@@ -243,7 +243,10 @@ class PostgresLog:
 
     async def settle(self, connection: asyncpg.Connection) -> None:
         """The same, after all that the user's own triggers have put off."""
-        await connection.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+        trigger = self.names.of(self.names.commit)
+        await connection.execute(
+            f"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS {trigger} IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
+        )
 
     async def stamp(
         self,

@@ -211,6 +211,7 @@ DECLARE
 BEGIN
   IF to_regclass({literal(self._names.waiting)}) IS NULL THEN RETURN NULL; END IF;
   BEGIN
+    {self._put_off()}
     IF TG_OP = 'TRUNCATE' THEN
       v_cause := {literal(Cause.TRUNCATED.value)};
     ELSE
@@ -259,6 +260,12 @@ BEGIN
   RETURN NULL;
 END
 """
+
+    def _put_off(self) -> str:
+        """What a trigger writes that runs while places are being drawn (SET CONSTRAINTS … IMMEDIATE) is not drawn at
+        once, but after what was noted before it."""
+        trigger = self._names.of(self._names.commit)
+        return f"IF pg_trigger_depth() > 1 THEN SET CONSTRAINTS {trigger} DEFERRED; END IF;"
 
     def _note(self, method: str, key: str, before: str, after: str) -> str:
         return (

@@ -1,0 +1,218 @@
+"""Capture in PostgreSQL: installing, mending and removing it, whatever others do to the schema."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from livecollections import ConfigurationError
+from livecollections.cause import Cause
+from livecollections.stores.base import Log
+from livecollections.stores.postgres_capture import Capture, remove
+from livecollections.stores.postgres_catalog import Target
+
+from .reading import NOW, connected, install, mended, methods, target, todo, told
+
+# --- others' changes of the schema ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "table"),
+    [
+        ("ALTER TABLE todo DROP COLUMN title", "todo"),
+        ("ALTER TABLE todo RENAME COLUMN title TO name", "todo"),
+        ("ALTER TABLE todo RENAME TO todo_old", "todo_old"),
+        ("ALTER TABLE todo RENAME COLUMN id TO number", "todo"),
+        ("ALTER TABLE todo DROP COLUMN id", "todo"),
+        ("ALTER TABLE todo SET SCHEMA elsewhere", "elsewhere.todo"),
+        ("ALTER TABLE todo ENABLE ROW LEVEL SECURITY; ALTER TABLE todo FORCE ROW LEVEL SECURITY", "todo"),
+        ("COMMIT; DROP TABLE live_waiting; BEGIN", "todo"),
+        ("COMMIT; DROP TABLE live_changes; BEGIN", "todo"),
+        ("COMMIT; DROP TABLE live_meta, live_passed; BEGIN", "todo"),
+    ],
+)
+async def test_no_change_of_the_schema_makes_a_write_fail(
+    connection: asyncpg.Connection, change: str, table: str
+) -> None:
+    await connection.execute("DROP SCHEMA IF EXISTS elsewhere CASCADE; CREATE SCHEMA elsewhere")
+    await todo(connection, "id int PRIMARY KEY, title text, done bool")
+    await connection.execute("INSERT INTO todo VALUES (1, 'a', false)")
+    await connection.execute("BEGIN; UPDATE todo SET done = true")
+    for statement in change.split("; "):
+        await connection.execute(statement)
+    await connection.execute(
+        f"UPDATE {table} SET done = NOT done; DELETE FROM {table}; TRUNCATE {table}; COMMIT"
+    )
+
+
+async def test_columns_that_come_change_and_go_are_followed(connection: asyncpg.Connection) -> None:
+    capture = await todo(connection)
+    await connection.execute(
+        "BEGIN; INSERT INTO todo VALUES (1, 'a'); ALTER TABLE todo ADD COLUMN n int; COMMIT"
+    )
+    await mended(connection, capture, Cause.COLUMNS_CHANGED)
+    await connection.execute("UPDATE todo SET n = 1")
+    assert (await told(connection))[-1] == ("PUT", ["1"], ["1", "a", "1"])
+    await connection.execute("ALTER TABLE todo DROP COLUMN title")
+    await connection.execute("UPDATE todo SET n = 2")
+    assert (await methods(connection))[-1] == Cause.CAPTURE_FAILED
+    await mended(connection, capture, Cause.COLUMNS_CHANGED)
+    await connection.execute("ALTER TABLE todo ALTER COLUMN n TYPE text")
+    await connection.execute("UPDATE todo SET n = 'x'")
+    assert (await told(connection))[-1] == ("PUT", ["1"], ["1", "x"])
+
+
+async def test_a_table_that_goes_and_comes_back_is_captured_again(connection: asyncpg.Connection) -> None:
+    capture = await todo(connection)
+    await connection.execute("DROP TABLE todo")
+    await mended(connection, capture, Cause.TABLE_GONE)
+    await connection.execute("CREATE TABLE todo (id int PRIMARY KEY, title text)")
+    await mended(connection, capture, Cause.TABLE_REBUILT)
+    await connection.execute("INSERT INTO todo VALUES (1, 'a')")
+    assert (await methods(connection))[-1] == "POST"
+
+
+async def test_a_table_swapped_for_another_of_its_name(connection: asyncpg.Connection) -> None:
+    capture = await todo(connection)
+    await connection.execute(
+        "ALTER TABLE todo RENAME TO todo_old; CREATE TABLE todo (id int PRIMARY KEY, title text)"
+    )
+    await mended(connection, capture, Cause.CAPTURE_REINSTALLED)
+    before = await methods(connection)
+    await connection.execute("INSERT INTO todo_old VALUES (1, 'a')")
+    assert await methods(connection) == before, "what was renamed is captured no more"
+    await connection.execute("INSERT INTO todo VALUES (1, 'a')")
+    assert await methods(connection) == [*before, "POST"]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        'DROP TRIGGER "!live_capture" ON todo',
+        'ALTER TABLE todo DISABLE TRIGGER "!live_truncate"',
+        "ALTER TABLE todo DISABLE TRIGGER ALL",
+        "ALTER TABLE live_waiting DISABLE TRIGGER ALL",
+        "DROP TRIGGER live_commit ON live_waiting",
+        "DO $$ BEGIN EXECUTE (SELECT format('ALTER FUNCTION %s RESET ALL', oid::regprocedure) FROM pg_proc "
+        "WHERE proname ~ 'live_capture' AND pronamespace = current_schema()::regnamespace); END $$",
+    ],
+)
+async def test_triggers_that_are_harmed_are_put_right(connection: asyncpg.Connection, harm: str) -> None:
+    capture = await todo(connection)
+    await connection.execute(harm)
+    await mended(connection, capture, Cause.CAPTURE_REINSTALLED)
+    await connection.execute("INSERT INTO todo VALUES (1, 'a')")
+    assert (await methods(connection))[-1] == "POST"
+
+
+# --- installing -------------------------------------------------------------------------------------------------
+
+
+async def test_installing_again_changes_nothing(connection: asyncpg.Connection) -> None:
+    capture = await todo(connection)
+    async with connection.transaction():
+        assert not await capture.install(connection, NOW)
+    assert await capture.plan(connection, NOW) == []
+    assert await methods(connection) == []
+
+
+async def test_the_plan_is_a_script_that_anybody_may_run(connection: asyncpg.Connection) -> None:
+    await connection.execute("DROP SCHEMA IF EXISTS aside CASCADE; CREATE TABLE todo (id int PRIMARY KEY)")
+    log = Log(schema="aside", prefix="change_")
+    capture = Capture(log, [target("todo")])
+    plan = await capture.plan(connection, NOW)
+    await connection.execute(f"BEGIN; {'; '.join(plan)}; COMMIT")
+    assert await capture.stale(connection, NOW) == {}
+    await connection.execute("INSERT INTO todo VALUES (1)")
+    assert await connection.fetchval("SELECT count(*) FROM aside.change_changes") == 1
+
+
+async def test_processes_that_install_at_once_do_it_once(connection: asyncpg.Connection, url: str) -> None:
+    await connection.execute("CREATE TABLE todo (id int PRIMARY KEY)")
+
+    async def another() -> bool:
+        async with connected(url) as each:
+            capture = Capture(Log(), [target("todo")])
+            async with each.transaction():
+                return await capture.install(each, NOW)
+
+    assert sorted(await asyncio.gather(*(another() for _ in range(6)))) == [False] * 5 + [True]
+
+
+async def test_columns_are_only_widened_while_another_process_wants_them(
+    connection: asyncpg.Connection,
+) -> None:
+    await connection.execute("CREATE TABLE todo (id int PRIMARY KEY, a text, b text)")
+    old = Capture(Log(), [target("todo", ["id", "a"])], version="1")
+    new = Capture(Log(), [target("todo", ["id", "b"])], version="2")
+    async with connection.transaction():
+        await old.install(connection, NOW)
+        await old.beat(connection, NOW)
+        await new.install(connection, NOW)
+        await new.beat(connection, NOW)
+    assert await new.columns(connection, "todo") == ["id", "a", "b"]
+    assert await old.stale(connection, NOW) == {}
+    assert await new.stale(connection, NOW) == {}
+    await old.leave(connection)
+    assert await new.stale(connection, NOW) == {"todo": "the log also keeps a"}
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("CREATE TABLE todo (id int)", "has no primary key"),
+        ("CREATE UNLOGGED TABLE todo (id int PRIMARY KEY)", "unlogged"),
+        ("CREATE TABLE todo (number int PRIMARY KEY)", "has the primary key number"),
+    ],
+)
+async def test_what_can_not_be_captured_is_refused(
+    connection: asyncpg.Connection, table: str, why: str
+) -> None:
+    await connection.execute(table)
+    with pytest.raises(ConfigurationError, match=why):
+        await install(connection, Target("todo", None, "todo", None, ("id",)))
+    assert await connection.fetchval("SELECT to_regclass('live_changes')") is None
+
+
+async def test_whoever_installs_waits_for_a_writer_and_refuses_nobody(
+    connection: asyncpg.Connection, url: str
+) -> None:
+    await connection.execute("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)")
+    async with connected(url) as writer, connected(url) as installer:
+        await writer.execute("BEGIN; INSERT INTO b VALUES (1)")
+        installing = asyncio.create_task(install(installer, target("a"), target("b")))
+        async with asyncio.timeout(10):
+            waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'b'::regclass)"
+            while not await connection.fetchval(waits):
+                pass
+        await writer.execute("INSERT INTO a VALUES (1); COMMIT")  # it holds a, and waits for b
+        capture = await installing
+        assert await capture.stale(connection, NOW) == {}
+
+
+async def test_removing_leaves_no_trace(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "DROP SCHEMA IF EXISTS aside CASCADE; CREATE SCHEMA shop; CREATE TABLE shop.todo (id int PRIMARY KEY)"
+    )
+    before = await traces(connection)
+    log = Log(schema="aside")
+    await install(connection, target("todo", schema="shop"), log=log)
+    await connection.execute("BEGIN; INSERT INTO shop.todo VALUES (1)")
+    dropped = await remove(connection, log)
+    await connection.execute("COMMIT")
+    assert await traces(connection) == before
+    assert dropped[:2] == ["!live_capture on shop.todo", "!live_truncate on shop.todo"]
+    await connection.execute("INSERT INTO shop.todo VALUES (2)")
+
+
+async def traces(connection: asyncpg.Connection) -> list[tuple[object, ...]]:
+    return [
+        tuple(row)
+        for row in await connection.fetch(
+            "SELECT relname FROM pg_class WHERE oid >= 16384 AND relname NOT LIKE 'pg_toast%' UNION ALL "
+            "SELECT tgname FROM pg_trigger UNION ALL SELECT proname FROM pg_proc WHERE oid >= 16384 UNION ALL "
+            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp' ORDER BY 1"
+        )
+    ]
