@@ -40,6 +40,8 @@ REACTIONS = (
     "FOR EACH ROW EXECUTE FUNCTION late()",
 )
 
+LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+
 
 class History:
     """What is done, in transactions. seed: all comes of it."""
@@ -51,6 +53,7 @@ class History:
             *(each for each in REACTIONS if each.startswith("CREATE FUNCTION") or rng.random() < 0.5),
         ]
         self.transactions = [[self._statement() for _ in range(rng.randint(1, 4))] for _ in range(12)]
+        self.levels = [rng.choice(LEVELS) for _ in self.transactions]
         self.ends = [
             rng.choice(("COMMIT", "COMMIT", "COMMIT", "ROLLBACK", "SAVEPOINT")) for _ in self.transactions
         ]
@@ -100,8 +103,8 @@ class History:
     async def play(self, connection: asyncpg.Connection) -> list[str]:
         """Do it; what each statement came to."""
         outcomes: list[str] = []
-        for statements, end in zip(self.transactions, self.ends, strict=True):
-            await connection.execute("BEGIN")
+        for statements, level, end in zip(self.transactions, self.levels, self.ends, strict=True):
+            await connection.execute(f"BEGIN ISOLATION LEVEL {level}")
             outcomes += [await self._told(connection, statement, end) for statement in statements]
             outcomes.append(await _outcome(connection, "ROLLBACK" if end == "ROLLBACK" else "COMMIT"))
         return outcomes
@@ -117,6 +120,6 @@ class History:
 
 async def _outcome(connection: asyncpg.Connection, statement: str) -> str:
     try:
-        return await connection.execute(statement)
+        return str(await connection.execute(statement))
     except asyncpg.PostgresError as error:
         return f"{error.sqlstate}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -94,7 +94,11 @@ async def install(
 
 @asynccontextmanager
 async def reading(
-    url: str, columns: dict[str, Sequence[str]], *, gaps: Callable[[int], Gaps] = Gaps, log: Log | None = None
+    url: str,
+    columns: Mapping[str, Sequence[str]],
+    *,
+    gaps: Callable[[int], Gaps] = Gaps,
+    log: Log | None = None,
 ) -> AsyncIterator[Reader]:
     """A reader of tables that are captured. columns: of each, those shown; the first is its key."""
     images = PostgresImages(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -216,6 +218,21 @@ async def test_partitions_and_heirs_are_captured_whole(connection: asyncpg.Conne
     await mended(connection, capture, Cause.CAPTURE_REINSTALLED)
     await connection.execute("ALTER TABLE todo ATTACH PARTITION todo_c FOR VALUES IN ('c')")
     await mended(connection, capture, Cause.CAPTURE_REINSTALLED)
+
+
+async def test_serializable_transactions_are_refused_no_more_often_than_without(
+    connection: asyncpg.Connection, url: str
+) -> None:
+    await todo(connection, "id serial PRIMARY KEY, title text")
+
+    async def write() -> None:
+        async with connected(url) as each:
+            for _ in range(10):
+                async with each.transaction(isolation="serializable"):
+                    await each.execute("INSERT INTO todo (title) VALUES ('a')")
+
+    await asyncio.gather(*(write() for _ in range(8)))
+    assert await methods(connection) == ["POST"] * 80
 
 
 @pytest.mark.parametrize("end", ["COMMIT", "SET CONSTRAINTS ALL IMMEDIATE; COMMIT"])

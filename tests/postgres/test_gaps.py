@@ -46,7 +46,7 @@ class Scene:
     async def read(self, gaps: type[Gaps] | None = None, patient: bool = True) -> Reader:
         """A reader from now on."""
         rule = gaps or (Gaps if patient else impatient)
-        return await self._stack.enter_async_context(reading(self.url, COLUMNS, gaps=rule))  # type: ignore[arg-type]
+        return await self._stack.enter_async_context(reading(self.url, COLUMNS, gaps=rule))
 
 
 async def draw(connection: asyncpg.Connection) -> None:

@@ -180,6 +180,10 @@ class World:
         assert set(self.told) | self.late == self.filled
 
 
+def _begin(world: World, number: int) -> None:
+    world.begin()
+
+
 def _draw(world: World, number: int) -> None:
     if (writer := world.any_running(number)) is not None:
         world.draw(writer)
@@ -203,7 +207,7 @@ def _wait(world: World, number: int) -> None:
 
 
 ACTIONS: tuple[Action, ...] = (
-    lambda world, number: world.begin() and None,
+    _begin,
     _draw,
     _draw,
     _end,

@@ -126,7 +126,8 @@ class Gaps:
     def see(self, look: Look, now: float) -> None:
         """Take in a look. They may come out of order: an older one teaches little, and spoils nothing."""
         self.watermark = max(self.watermark, look.floor)
-        seen, waiting, end = self.begin(), [], look.top
+        seen, end = self.begin(), look.top
+        waiting: list[Gap] = []
         for hole in look.holes:
             alive = [
                 gap

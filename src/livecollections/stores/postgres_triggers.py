@@ -208,10 +208,12 @@ class Capture:
         return f"""
 DECLARE
   v_count integer; v_old text[]; v_new text[]; v_before text[]; v_after text[]; v_there text[]; v_cause text;
+  v_alone boolean;
 BEGIN
   IF to_regclass({literal(self._names.waiting)}) IS NULL THEN RETURN NULL; END IF;
   BEGIN
     {self._put_off()}
+    v_alone := {self._alone()};
     IF TG_OP = 'TRUNCATE' THEN
       v_cause := {literal(Cause.TRUNCATED.value)};
     ELSE
@@ -226,7 +228,9 @@ BEGIN
       IF {self._size("OLD")} THEN v_cause := {literal(Cause.UNDECODABLE.value)}; ELSE
         v_old := {old};
         v_before := {image(of("OLD"), self._columns)};
-        {self._reread("OLD", "v_old", "v_there")}
+        IF NOT v_alone THEN
+          {self._reread("OLD", "v_old", "v_there")}
+        END IF;
       END IF;
     END IF;
     IF v_cause IS NULL AND TG_OP <> 'DELETE' THEN
@@ -234,8 +238,14 @@ BEGIN
         v_new := {new};
         IF TG_OP = 'UPDATE' AND v_new = v_old THEN
           v_new := NULL;
+          IF v_alone THEN v_there := {image(of("NEW"), self._columns)}; END IF;
+        ELSIF TG_OP = 'INSERT' AND v_alone THEN
+          v_after := {image(of("NEW"), self._columns)};
         ELSE
           {self._reread("NEW", "v_new", "v_after")}
+          IF TG_OP = 'UPDATE' AND v_alone THEN
+            {self._reread("OLD", "v_old", "v_there")}
+          END IF;
         END IF;
       END IF;
     END IF;
@@ -266,6 +276,16 @@ END
         once, but after what was noted before it."""
         trigger = self._names.of(self._names.commit)
         return f"IF pg_trigger_depth() > 1 THEN SET CONSTRAINTS {trigger} DEFERRED; END IF;"
+
+    def _alone(self) -> str:
+        """Whether nothing can have changed the row since it was written: then NEW is the row. Asked only where reading
+        it again has a price: a serializable transaction may be refused for what it reads."""
+        ours = ", ".join(map(literal, (self._names.row_trigger, self._names.truncate_trigger)))
+        return (
+            "current_setting('transaction_isolation') = 'serializable' AND pg_trigger_depth() = 1 AND NOT EXISTS "
+            f"(SELECT FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname NOT IN ({ours}) AND tgenabled <> 'D' "
+            "AND (NOT tgisinternal OR tgfoid::regproc::text ~ 'RI_FKey_(cascade|setnull|setdefault)'))"
+        )
 
     def _note(self, method: str, key: str, before: str, after: str) -> str:
         return (
