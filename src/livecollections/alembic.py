@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from .stores import sqlite_capture
 from .stores.base import Log
+from .stores.postgres_schema import TABLES as POSTGRES_TABLES
 from .stores.sqlite_log import TABLES
 
 
@@ -29,7 +30,7 @@ def include_name(
     name: str | None, type_: str, parent_names: Mapping[str, Any] | None = None, prefix: str = "live_"
 ) -> bool:
     """Alembic's ``include_name``: False for our tables and triggers, so that autogenerate leaves them alone."""
-    return not (type_ == "table" and name in {f"{prefix}{table}" for table in TABLES})
+    return not (type_ == "table" and name in {f"{prefix}{table}" for table in (*TABLES, *POSTGRES_TABLES)})
 
 
 def include_object(

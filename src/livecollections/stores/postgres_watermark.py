@@ -178,7 +178,7 @@ class Watermark:
         """Cross off what was passed and can't fill any more."""
         await connection.execute(
             f"DELETE FROM {self._names.passed} p WHERE bound < pg_snapshot_xmin(pg_current_snapshot()) "
-            f"AND NOT EXISTS (SELECT FROM {self._names.changes} WHERE seq BETWEEN p.first AND p.last)"
+            f"AND NOT {_is_filled(self._names)}"
         )
 
     # --- waiting --------------------------------------------------------------------------------------------
@@ -237,6 +237,11 @@ class Watermark:
                     looked.set_exception(error)
 
 
+def _is_filled(names: Names) -> str:
+    """Whether an entry stands in the places ``p``. Joined, the planner might read the whole log for that."""
+    return f"(SELECT seq FROM {names.changes} WHERE seq BETWEEN p.first AND p.last ORDER BY seq LIMIT 1) IS NOT NULL"
+
+
 def _look_statement(names: Names) -> str:
     """What is looked at. $1: the place to look after.  $2: the highest there can be, since a range that is open above
     would have the planner read the whole table once it plans for any place."""
@@ -247,7 +252,7 @@ SELECT pg_current_snapshot()::text AS snapshot,
   (SELECT value FROM {meta} WHERE name = 'trimmed_to') AS trimmed_to,
   (SELECT check_digits FROM {changes} WHERE seq = $1) AS check,
   ARRAY(SELECT ARRAY[first, last] FROM {passed}) AS passed,
-  EXISTS (SELECT FROM {passed} p JOIN {changes} c ON c.seq BETWEEN p.first AND p.last) AS is_late,
+  EXISTS (SELECT FROM {passed} p WHERE {_is_filled(names)}) AS is_late,
   top.seq AS top, top.check_digits AS top_check, hole.first, hole.last, hole.below
 FROM (SELECT) AS one
 LEFT JOIN (SELECT seq, check_digits FROM {changes} ORDER BY seq DESC LIMIT 1) AS top ON true
