@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
@@ -10,7 +9,7 @@ import pytest
 
 from livecollections.stores.postgres_triggers import SETTINGS
 
-from .reading import connected
+from .reading import connected, fresh_schema
 from .server import PostgresServer, server
 
 
@@ -30,10 +29,7 @@ def shared(postgres: PostgresServer) -> str:
 @pytest.fixture
 async def url(shared: str) -> str:
     """A schema of its own in that, the first of the search path."""
-    schema = f"s{secrets.token_hex(4)}"
-    async with connected(shared) as connection:
-        await connection.execute(f"CREATE SCHEMA {schema}")
-    return f"{shared}&search_path={schema}"
+    return await fresh_schema(shared)
 
 
 @pytest.fixture

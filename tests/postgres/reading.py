@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -75,6 +76,14 @@ async def connected(url: str, **settings: str) -> AsyncIterator[asyncpg.Connecti
         yield connection
     finally:
         await connection.close()
+
+
+async def fresh_schema(url: str) -> str:
+    """The URL of a schema of its own in a database, the first of the search path."""
+    schema = f"s{secrets.token_hex(4)}"
+    async with connected(url) as connection:
+        await connection.execute(f"CREATE SCHEMA {schema}")
+    return f"{url}&search_path={schema}"
 
 
 def target(table: str, columns: Sequence[str] | None = None, schema: str | None = None) -> Target:
