@@ -129,8 +129,9 @@ def load(text: str, full: bool = FULL) -> tuple[list[Suite], float]:
     suites = []
     for name, entry in data["suites"].items():
         runner = "pytest" if "pytest" in entry else "node"
-        marks = (entry.get(mark) in (True, which) for mark in ("alone", "show", "waits"))
-        suites.append(Suite(name, runner, tuple(entry[runner]), entry[which], *marks, entry.get("needs")))
+        alone, show, waits = (entry.get(mark) in (True, which) for mark in ("alone", "show", "waits"))
+        paths, needs = tuple(entry[runner]), entry.get("needs")
+        suites.append(Suite(name, runner, paths, entry[which], alone, show, waits, needs))
     return suites, data["total"][which]
 
 

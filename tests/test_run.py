@@ -78,8 +78,8 @@ def test_what_a_suite_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Path
 
 def test_two_that_wait_count_as_one_and_one_that_is_alone_as_all() -> None:
     works, waits, alone = (
-        runner.Suite(name, "pytest", (), 1, **marks)
-        for name, marks in (("works", {}), ("waits", {"waits": True}), ("alone", {"alone": True}))
+        runner.Suite(name, "pytest", (), 1, alone=name == "alone", waits=name == "waits")
+        for name in ("works", "waits", "alone")
     )
     for suite, others in ((works, [works]), (waits, [works, waits]), (waits, [waits] * 3), (alone, [])):
         assert runner.fits(suite, others)

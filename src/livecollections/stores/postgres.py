@@ -34,7 +34,7 @@ from .postgres_table import read_table
 from .postgres_values import described, dialect
 from .postgres_wakeup import WakeUp
 from .postgres_write import Writer
-from .sql import Field, TableSource, referenced_tables, table_source
+from .sql import Field, TableSource, needed_tables, table_source
 from .sql_write import Job
 
 T = TypeVar("T")
@@ -162,7 +162,7 @@ class PostgresStore(Store):
     def _make_missing(self, connection: sa.Connection) -> None:
         if sa.inspect(connection).has_table("alembic_version"):
             return
-        tables = referenced_tables(source.table for source in self._sources)
+        tables = needed_tables(self._sources)
         for metadata in dict.fromkeys(table.metadata for table in tables):
             metadata.create_all(connection, [one for one in tables if one.metadata is metadata])
 

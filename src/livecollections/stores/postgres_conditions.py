@@ -38,6 +38,8 @@ class Unsaid(Exception):
 class PostgresConditions(Conditions):
     """Compiles the conditions of one statement. kinds: of the table's columns, by their names."""
 
+    merges = False  # what is read is text, which has another order
+
     def __init__(self, source: TableSource, kinds: Mapping[str, Kind], dialect: Dialect) -> None:
         super().__init__(source)
         self._kinds = kinds
@@ -82,6 +84,17 @@ class PostgresConditions(Conditions):
         if stored is not None and not stored.is_nullable:
             return step  # as an index has it
         return step.nulls_last() if order.descending else step.nulls_first()
+
+    def begins(self, order: Order, value: Any) -> list[Clause]:
+        found = self.field(order.field)
+        stored = self._kinds.get(found.name)
+        if value is None or stored is None or (order.descending and stored.is_nullable):
+            return []
+        return [
+            self.stored(found).op("<=" if order.descending else ">=", is_comparison=True)(
+                self.placed(found, value)
+            )
+        ]
 
     def stored(self, found: Field) -> Clause:
         return _bare(found) if self._sorts(found) else text_of(found.column)

@@ -1,11 +1,14 @@
 """Rows of a query: what SQL selects of it, and what is judged here of what comes.
 
-Two rules. Where every condition is in the statement, the server also skips and cuts; where one is not, each row is
-judged as it comes, and then skipped, cut or counted. Rows are the texts that the server puts out. It knows no log.
+Three rules. Where every condition is in the statement, the server also skips and cuts; where one is not, each row is
+judged as it comes, and then skipped, cut or counted. That is done beside the loop, and for two seconds at most. Rows
+are the texts that the server puts out. It knows no log.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -13,11 +16,13 @@ from typing import Any
 
 from sqlalchemy.engine.interfaces import Dialect
 
-from ..query import Condition, Query, meets
+from ..query import Condition, Look, Query, meets
 from .postgres_shape import Shape
 from .sql import Field, decode_row
 from .sql_query import Statement, select_count, select_distinct, select_rows, sorted_by
 
+JUDGED = 2.0
+"""Seconds that the rows of one query may be judged for."""
 PILE = 100
 """Rows that come at a time."""
 
@@ -55,14 +60,14 @@ async def piles(connection: Any, selected: Selection) -> AsyncGenerator[list[Sto
     cut = _Cutter(selected)
     cursor = await connection.cursor(selected.statement.text, *selected.statement.values)
     while not cut.is_full and (coming := await cursor.fetch(PILE)):
-        if rows := cut.kept(coming):
+        if rows := await cut.kept(coming):
             yield rows
 
 
 async def locked(connection: Any, selected: Selection) -> list[Stored]:
     """All of them, which nobody else changes before the end of the caller's transaction."""
     text = f"{selected.statement.text} FOR NO KEY UPDATE"
-    return _Cutter(selected).kept(await connection.fetch(text, *selected.statement.values))
+    return await _Cutter(selected).kept(await connection.fetch(text, *selected.statement.values))
 
 
 class _Cutter:
@@ -72,25 +77,39 @@ class _Cutter:
         self._selected = selected
         self._skip = selected.skip
         self._left = selected.limit
+        self._judged = 0.0
 
     @property
     def is_full(self) -> bool:
         """Whether no more rows are wanted."""
         return self._left == 0
 
-    def kept(self, coming: Sequence[Any]) -> list[Stored]:
+    async def kept(self, coming: Sequence[Any]) -> list[Stored]:
+        """Those of the next rows that are asked for. Raises TimeoutError if they are judged for too long."""
         rows = [tuple(row) for row in coming]
         if self._selected.rest:
-            rows = [row for row in rows if self._is_met(row)]
+            rows = await asyncio.to_thread(self._met, rows)
         self._skip, rows = max(0, self._skip - len(rows)), rows[self._skip :]
         if self._left is not None:
             rows = rows[: self._left]
             self._left -= len(rows)
         return rows
 
-    def _is_met(self, row: Stored) -> bool:
+    def _met(self, rows: Sequence[Stored]) -> list[Stored]:
+        begun = time.thread_time()
+        end = begun + JUDGED - self._judged
+
+        def look() -> None:
+            if time.thread_time() > end:
+                raise TimeoutError("the rows of this query are judged for too long")
+
+        met = [row for row in rows if self._is_met(row, look)]
+        self._judged += time.thread_time() - begun
+        return met
+
+    def _is_met(self, row: Stored, look: Look) -> bool:
         decoded = decode_row(self._selected.fields, row)
-        return all(meets(decoded, condition) for condition in self._selected.rest)
+        return all(meets(decoded, condition, look) for condition in self._selected.rest)
 
 
 async def all_rows(connection: Any, selected: Selection) -> list[Stored]:

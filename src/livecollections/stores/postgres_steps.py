@@ -192,6 +192,10 @@ class Steps:
 
     async def _swept(self, sweep: Sweep) -> tuple[list[Row], list[Write]]:
         shape = await self._shape(table_source(sweep.source), self._connection)
+        if sweep.check:
+            # Until nobody is in the midst of a write, the last entry does not tell which state the table is in.
+            await self._connection.execute(f"LOCK TABLE {shape.table} IN SHARE ROW EXCLUSIVE MODE")
+            sweep.check(await self._log.version(self._connection, shape.source.name))
         selected = selection(shape, sweep.query, self._dialect)
         rows = [decode_row(selected.fields, row) for row in await locked(self._connection, selected)]
         return rows, writes_of(sweep, rows)

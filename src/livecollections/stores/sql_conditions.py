@@ -68,6 +68,10 @@ class Conditions(ABC):
         column = self.field(order.field).column
         return column.desc() if order.descending else column.asc()
 
+    def begins(self, order: Order, value: Any) -> list[Clause]:
+        """What is true of every row after a place, whose value of the first sort this is: where an index begins."""
+        return []
+
     @abstractmethod
     def stored(self, found: Field) -> Clause:
         """A column as rows are sorted by it."""

@@ -56,7 +56,8 @@ def _selected(fields: Sequence[Field], query: Query, conditions: Conditions) -> 
     after = [] if query.after is None else _after(sort, query.after, conditions)
     columns = list(map(conditions.read, fields)) or [sa.literal_column("1")]
     statement = sa.select(*columns).select_from(conditions.source.table).where(*_wanted(query, conditions))
-    statement = statement.where(sa.or_(*after)) if after else statement
+    if query.after is not None:
+        statement = statement.where(*conditions.begins(sort[0], query.after[0]), sa.or_(*after))
     if query.sort or query.skip or query.limit is not None:
         statement = statement.order_by(*map(conditions.ordered, sort))
     return _cut(statement, query)
