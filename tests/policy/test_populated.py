@@ -1,5 +1,6 @@
 """A populated list is live: what changes inside its documents is heard by whoever may hear it, and by nobody else."""
 
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sqlmodel import Field, Relationship, SQLModel
 from livecollections import Live
 from livecollections.collection import LiveClient, LiveCollection
 from tests.node import Node, running
+from tests.scale import scaled
 from tests.serving import served, wait_until
 
 from .conftest import User, Users, sql
@@ -183,3 +185,47 @@ async def test_what_changed_while_it_was_away_is_seen(site: Served) -> None:
         site.live.disconnect(User(1))
         site.sql("UPDATE populated_singer SET name = 'Bea'")
         await songs.wait_until(lambda it: singer(it)["name"] == "Bea" and it.live == "live", 10)
+
+
+ASKED = ("singer", "singer.label", "singer,marks", "marks", "singer_id.label_id,marks")
+WRITES = (
+    "INSERT INTO populated_song (title, singer_id) VALUES ('n{a}', {b})",
+    "UPDATE populated_song SET singer_id = {b} WHERE id = {a}",
+    "DELETE FROM populated_song WHERE id = {a}",
+    "INSERT OR REPLACE INTO populated_singer VALUES ({a}, 's{c}', {c}, {b})",
+    "UPDATE populated_singer SET name = 'x{c}', label_id = {b} WHERE id = {a}",
+    "UPDATE populated_singer SET fee = {c}",
+    "DELETE FROM populated_singer WHERE id = {a}",
+    "INSERT OR REPLACE INTO populated_label VALUES ({b}, 'l{c}')",
+    "INSERT OR IGNORE INTO populated_marked VALUES ({a}, 'new')",
+    "DELETE FROM populated_marked WHERE song_id = {a}",
+    "UPDATE populated_mark SET colour = 'c{c}'",
+)
+
+
+@pytest.mark.parametrize("seed", range(3, 3 + scaled(2, 80)))
+async def test_whatever_changes_it_ends_as_get_says(site: Served, seed: int) -> None:
+    drawn = random.Random(seed)
+    path = f"/api/songs?populate={drawn.choice(ASKED)}"
+
+    async def wait_equal(songs: LiveCollection[Any]) -> None:
+        async with httpx.AsyncClient(base_url=site.address, headers={"Authorization": "Bearer ann"}) as http:
+            listed = (await http.get(path)).raise_for_status().json()
+        wanted = {song["id"]: song for song in listed}
+        await songs.wait_until(
+            lambda it: it.live == "live" and {song["id"]: song for song in it} == wanted, 20
+        )
+
+    transport = drawn.choice(["websocket", "long-polling"])
+    async with site.client("ann", transport) as ann, ann.collection(path) as songs:
+        for _ in range(drawn.randrange(5, 20)):
+            values = {"a": drawn.randrange(1, 4), "b": drawn.randrange(1, 4), "c": drawn.randrange(100)}
+            site.sql(drawn.choice(WRITES).format(**values))
+            if drawn.random() < 0.1:
+                site.live.disconnect(User(1))
+            if drawn.random() < 0.1:
+                site.users.by_token["ann"] = User(1, is_boss=drawn.random() < 0.5)
+                await site.live.recheck(User(1))
+            if drawn.random() < 0.5:
+                await wait_equal(songs)
+        await wait_equal(songs)
