@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,14 @@ from tests.demo.window import CHROMIUM, SWITCHES
 
 from . import shop
 
-SERVE = ("serve", "sqlite:///shop.db", "--table", "shop_customer", "--table", "shop_order", "--port", "0")
+SERVE = ("serve", "--table", "shop_customer", "--table", "shop_order", "--port", "0")
 
 
 class Application:
-    """The application on a database of its own."""
+    """The application on a database of its own, by its URL."""
 
-    def __init__(self, database: Path) -> None:
-        self.database = database
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.release = 1
 
     def manage(self, *arguments: str) -> str:
@@ -45,7 +46,7 @@ class Application:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.sidecar.django_shop.settings",
-            "SHOP_DATABASE": str(self.database),
+            "SHOP_DATABASE": self.url,
             "SHOP_RELEASE": str(self.release),
         }
         run = subprocess.run(
@@ -58,28 +59,29 @@ class Application:
 
 @pytest.fixture
 def django(tmp_path: Path) -> Application:
-    application = Application(tmp_path / "shop.db")
+    application = Application(f"sqlite:///{tmp_path / 'shop.db'}")
     application.manage("migrate", "shop", "0001")
     return application
 
 
 async def holds(held: LiveCollection[Any], rows: Mapping[str, Mapping[str, Any]], *hidden: str) -> None:
     """Wait until a collection is what the ORM has."""
-    wanted = {key: {name: row[name] for name in row if name not in hidden} for key, row in rows.items()}
-
-    def shown(held: LiveCollection[Any]) -> dict[str, Any]:
-        return {str(each["id"]): {**each, **_read(each)} for each in held}
-
-    await held.wait_until(lambda held: shown(held) == wanted, timeout=15)
+    wanted = {key: read({name: row[name] for name in row if name not in hidden}) for key, row in rows.items()}
+    await held.wait_until(lambda held: {str(each["id"]): read(each) for each in held} == wanted, timeout=15)
 
 
-def _read(document: Mapping[str, Any]) -> dict[str, Any]:
-    # To SQLite what Django keeps as JSON is a text.
-    return {"lines": json.loads(document["lines"])} if "lines" in document else {}
+def read(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with values that both have in one form: what SQLite keeps as text or number, others know the type of."""
+    readers = {
+        "credit": float,
+        "placed": lambda text: datetime.fromisoformat(text).replace(tzinfo=None),
+        "lines": lambda lines: json.loads(lines) if isinstance(lines, str) else lines,
+    }
+    return {name: readers.get(name, lambda value: value)(value) for name, value in row.items()}
 
 
-async def test_browsers_follow_its_orm_and_its_migrations(django: Application) -> None:
-    with command(*SERVE, "--yes", cwd=django.database.parent) as serving:
+async def test_browsers_follow_its_orm_and_its_migrations(django: Application, tmp_path: Path) -> None:
+    with command(*SERVE, django.url, "--yes", cwd=tmp_path) as serving:
         address = serving.address()
         async with (
             async_playwright() as playwright,
@@ -109,7 +111,7 @@ async def test_browsers_follow_its_orm_and_its_migrations(django: Application) -
 def test_it_migrates_with_capture_on_and_nobody_there_and_is_rid_of_it_without_a_trace(
     django: Application, tmp_path: Path
 ) -> None:
-    with command(*SERVE, "--yes", cwd=tmp_path) as serving:
+    with command(*SERVE, django.url, "--yes", cwd=tmp_path) as serving:
         serving.address()
         serving.stop()
     django.work("first")
@@ -117,12 +119,12 @@ def test_it_migrates_with_capture_on_and_nobody_there_and_is_rid_of_it_without_a
     django.manage("migrate")
     django.manage("migrate", "--check")
     rows = django.work("second")
-    with command(*SERVE, cwd=tmp_path, answer="y\n") as serving:
+    with command(*SERVE, django.url, cwd=tmp_path, answer="y\n") as serving:
         serving.address()
         assert "  triggers on shop_order" in serving.lines
         serving.stop()
-    assert finished("uninstall", "sqlite:///shop.db", "--yes", cwd=tmp_path).returncode == 0
-    never = Application(tmp_path / "never.db")
+    assert finished("uninstall", django.url, "--yes", cwd=tmp_path).returncode == 0
+    never = Application(f"sqlite:///{tmp_path / 'never.db'}")
     never.manage("migrate", "shop", "0001")
     never.release = 2
     never.manage("migrate")
