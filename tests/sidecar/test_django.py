@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ async def holds(held: LiveCollection[Any], rows: Mapping[str, Mapping[str, Any]]
 
 def read(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with values that both have in one form: what SQLite keeps as text or number, others know the type of."""
-    readers = {
+    readers: dict[str, Callable[[Any], Any]] = {
         "credit": float,
         "placed": lambda text: datetime.fromisoformat(text).replace(tzinfo=None),
         "lines": lambda lines: json.loads(lines) if isinstance(lines, str) else lines,
