@@ -21,6 +21,7 @@ ARGUMENTS = ("serve", "sqlite:///shop.db", "--table", "customer", "--table", "pu
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield browser
