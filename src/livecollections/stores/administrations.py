@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from .administration import Administration
 from .base import Log
+from .choice import missing, scheme_of
 
 
 def administration_of(database: Any, log: Log | None = None) -> Administration:
@@ -20,7 +21,7 @@ def administration_of(database: Any, log: Log | None = None) -> Administration:
         database = os.environ.get("DATABASE_URL")
         if database is None:
             raise ConfigurationError("database: none is given, and DATABASE_URL is not set")
-    scheme = str(getattr(database, "url", database)).partition(":")[0].partition("+")[0]
+    scheme = scheme_of(database)
     if scheme not in _ADMINISTRATIONS:
         spoken = ", ".join(sorted(_ADMINISTRATIONS))
         raise ConfigurationError(f"database: {scheme!r} is not supported; this version speaks {spoken}")
@@ -33,4 +34,16 @@ def _sqlite(database: Any, log: Log | None) -> Administration:
     return SQLiteAdministration(database, log)
 
 
-_ADMINISTRATIONS: dict[str, Callable[[Any, Log | None], Administration]] = {"sqlite": _sqlite}
+def _postgres(database: Any, log: Log | None) -> Administration:
+    try:
+        from .postgres_administration import PostgresAdministration
+    except ModuleNotFoundError as error:
+        raise missing(error, "asyncpg", "PostgreSQL", "postgres") from error
+    return PostgresAdministration(database, log)
+
+
+_ADMINISTRATIONS: dict[str, Callable[[Any, Log | None], Administration]] = {
+    "postgres": _postgres,
+    "postgresql": _postgres,
+    "sqlite": _sqlite,
+}

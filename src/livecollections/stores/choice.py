@@ -53,7 +53,7 @@ def _mongo(database: Any, options: dict[str, Any]) -> Store:
     try:
         from .mongo import MongoStore
     except ModuleNotFoundError as error:
-        raise _missing(error, "bson", "MongoDB", "mongo") from error
+        raise missing(error, "bson", "MongoDB", "mongo") from error
     options.pop("synchronous", None)
     options.pop("notify", None)
     return MongoStore(database, **options)
@@ -63,12 +63,13 @@ def _postgres(database: Any, options: dict[str, Any]) -> Store:
     try:
         from .postgres import PostgresStore
     except ModuleNotFoundError as error:
-        raise _missing(error, "asyncpg", "PostgreSQL", "postgres") from error
+        raise missing(error, "asyncpg", "PostgreSQL", "postgres") from error
     options.pop("synchronous", None)
     return PostgresStore(database, **options)
 
 
-def _missing(error: ModuleNotFoundError, driver: str, database: str, extra: str) -> Exception:
+def missing(error: ModuleNotFoundError, driver: str, database: str, extra: str) -> Exception:
+    """What to do where a driver is not installed, or whatever else was not found."""
     if error.name != driver:
         return error
     return ConfigurationError(f'database: for {database}, run pip install "livecollections[{extra}]"')
