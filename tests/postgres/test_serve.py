@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -176,6 +177,26 @@ async def test_what_a_dba_has_installed_is_all_that_is_needed(shop: Shop) -> Non
     assert await administration.new_epoch() != await administration.new_epoch()
     assert not await administration.install(["customer"], ["customer.password_hash", "customer.around"])
     assert await administration.install(["purchase"])
+
+
+def test_a_role_serves_what_a_dba_has_installed(shop: Shop, serve: Serve) -> None:
+    administration = administration_of(shop.url)
+    left_out = ["customer.password_hash", "customer.around"]
+    asyncio.run(administration.install(["customer"], left_out))
+    shop.run(
+        "CREATE ROLE teller LOGIN; GRANT SELECT ON customer TO teller; "
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON live_changes, live_waiting, live_passed, live_meta, live_cursors, "
+        "live_idempotency, live_letters TO teller; GRANT USAGE, SELECT ON live_seq TO teller"
+    )
+    shop.url = shop.url.replace("user=postgres", "user=teller")
+    serving, client = serve("--table", "customer")
+    assert "to be installed:" not in serving.lines
+    shop.url = shop.url.replace("user=teller", "user=postgres")
+    before = client.get("/api/customer").headers["live-seq"]
+    shop.run("UPDATE customer SET name = 'Eve'")
+    after = client.get("/api/customer")
+    assert [each["name"] for each in after.json()] == ["Eve"]
+    assert after.headers["live-seq"] > before
 
 
 @pytest.mark.parametrize(
