@@ -461,7 +461,7 @@ def _operating(resource: Resource) -> list[Schema]:
 
 def _populate(resource: Resource, models: Collection[type]) -> list[Schema]:
     names = "|".join(re.escape(relation.name) for relation in relationships(resource, models))
-    schema = {"type": "string", "pattern": f"^({names})(,({names})){{0,2}}$"}
+    schema = {"type": "string", "pattern": f"^(({names})(,({names})){{0,2}})?$"}
     told = "What is referred to, in each document, as its own resource shows it; dots lead further."
     return [query_parameter("populate", schema, told)] if names else []
 
