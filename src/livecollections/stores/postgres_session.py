@@ -40,7 +40,8 @@ class PostgresSessions(Sessions):
             return
         driver: Any = connection.connection.dbapi_connection
         ticket.start = driver.run_async(self._log.drawn)
-        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")  # so that its errors are SQLAlchemy's
+        driver.run_async(self._log.settle)
         ticket.head = driver.run_async(partial(self._told, ticket))
 
     async def _told(self, ticket: Ticket, connection: Any) -> str | None:
