@@ -20,6 +20,14 @@ from ..errors import (
     StoreUnavailable,
 )
 
+
+class Theirs(Exception):
+    """What a function of the user's raised within a transaction: whatever it is, it is no error of the driver's."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
 _KINDS = {
     "23505": "unique",
     "23P01": "unique",
@@ -42,12 +50,12 @@ _UNAVAILABLE = ("08", "53", "57", "58", "28", "3D", "25006", *_BUSY)
 
 def translated(error: BaseException, where: str = "the database") -> Exception:
     """A driver's error as ours; anything else as it is."""
-    if isinstance(error, LiveError) or not isinstance(error, Exception):
-        return (
-            error
-            if isinstance(error, Exception)
-            else StoreUnavailable(f"{where} is not available: {error!r}")
-        )
+    if isinstance(error, Theirs):
+        return error.error
+    if isinstance(error, LiveError):
+        return error
+    if not isinstance(error, Exception):
+        return StoreUnavailable(f"{where} is not available: {error!r}")
     if isinstance(error, asyncpg.DataError | UnicodeError | OverflowError):
         return InvalidDocument("a value is not one that the database can store")
     if isinstance(error, asyncpg.InvalidCachedStatementError):

@@ -18,7 +18,7 @@ from ..change import Row
 from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound, KeyReused, StoreError
 from ..source import Source
 from .base import Bulk, Idempotency, Sweep, Write, Written
-from .postgres_errors import constraint_fields, is_busy, is_lost, translated
+from .postgres_errors import Theirs, constraint_fields, is_busy, is_lost, translated
 from .postgres_log import PostgresLog
 from .postgres_rows import locked, selection
 from .postgres_shape import Found, Shape
@@ -102,7 +102,10 @@ class Steps:
 
     async def _call(self, write: Write, function: Callable[[Any], T], row: Row | None) -> T:
         """Run what the caller gave, beside the loop if it may wait there."""
-        return await asyncio.to_thread(function, row) if write.blocks else function(row)
+        try:
+            return await asyncio.to_thread(function, row) if write.blocks else function(row)
+        except Exception as error:
+            raise Theirs(error) from error
 
     async def _insert(self, shape: Shape, write: Write) -> list[Any]:
         wanted = await self._call(write, write.change, None)
