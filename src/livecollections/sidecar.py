@@ -118,7 +118,7 @@ class Sidecar:
                 return
             shape = await self._shape()
             try:
-                if shape == seen != chosen:
+                if shape and shape == seen != chosen:
                     chosen = seen
                     await self._choose()
                 if not self._is_serving:
@@ -129,10 +129,12 @@ class Sidecar:
             seen = shape
 
     async def _shape(self) -> str:
+        """Nothing, where it can't be told: that is no change."""
         try:
             return await self._administration.shape()
         except LiveError as error:
-            return f"it can't be told: {error}"
+            logger.debug("the tables can't be looked at: %s", error)
+            return ""
 
     async def _choose(self) -> None:
         choice = await self._survey.choose(self._wishes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import httpx
@@ -90,3 +91,18 @@ async def test_what_is_no_change_of_what_is_served_changes_nothing(
         await wait_until(lambda: caplog.text.count("looked at") == 2)
         assert "the tables have changed" not in caplog.text
         assert await shown(client, "/api/customer") == {"id", "name", "email"}
+
+
+async def test_a_database_that_is_away_for_a_while_has_not_changed(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "livecollections.sidecar")
+    async with serving(path, Wishes(("customer",))) as client:
+        await wait_until(lambda: caplog.text.count("looked at") == 1)
+        away = path.with_name("away.db")
+        shutil.move(path, away)
+        await wait_until(lambda: caplog.text.count("can't be looked at") >= 3)
+        shutil.move(away, path)
+        assert "the tables have changed" not in caplog.text
+        shop.run(path, "alter table customer add column city text")
+        await wait_until(lambda: has(client, "/api/customer", "city"))
