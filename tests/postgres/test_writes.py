@@ -11,8 +11,9 @@ import pytest
 from livecollections import ConstraintViolated, StoreUnavailable
 from livecollections.change import Row
 from livecollections.errors import BulkRefused, Conflict
-from livecollections.stores import postgres_queue
-from livecollections.stores.base import Bulk, Idempotency, Write
+from livecollections.query import Query, Text
+from livecollections.stores import postgres_queue, postgres_rows
+from livecollections.stores.base import Bulk, Idempotency, Sweep, Write
 from livecollections.testing import wait_until
 
 from .server import PostgresServer
@@ -45,6 +46,23 @@ async def test_a_lock_that_stays_is_unavailable_in_the_end(
         with pytest.raises(StoreUnavailable, match="lock"):
             await at.change(Shelf, 1, None)
         assert await at.store.head() == head
+
+
+async def test_what_is_to_be_deleted_is_looked_for_no_longer_than_a_list(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with writing(postgres.database(), Shelf) as at, stranger(at.url) as other:
+        await other.execute(
+            "INSERT INTO shelf (name, seen) SELECT 'shelf ' || n, 0 FROM generate_series(1, 50000) n"
+        )
+        await other.execute("COMMIT")
+        sweep = Sweep(at.sources[Shelf], Query((Text("name", "nothing"),)), lambda row: None)
+        monkeypatch.setattr(postgres_rows, "LONGEST", 0.001)
+        with pytest.raises(StoreUnavailable, match=r"takes more than 0\.001 s"):
+            await at.store.write_all(sweep)
+        assert (await at.create(Shelf, {"name": "one more"})).row["name"] == "one more"
+        monkeypatch.undo()
+        assert await at.store.write_all(sweep) == []
 
 
 async def test_a_stop_waits_half_a_second_for_a_lock_at_most(postgres: PostgresServer) -> None:

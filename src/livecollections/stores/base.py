@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from ..cause import Cause
 from ..change import Change, Key, Row
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StoreUnavailable
 from ..query import Query
 from ..source import Source
 
@@ -197,6 +197,13 @@ class Batch:
     lost: Cause | None = None
     trimmed_to: str | None = None
     size: int = 0
+
+
+def too_long(seconds: float) -> StoreUnavailable:
+    """What is raised where the rows of a query take longer than that to read."""
+    return StoreUnavailable(
+        f"this list takes more than {seconds:g} s to read: ask for a part of it, with limit and skip"
+    )
 
 
 LetterState = Literal["failing", "dead", "ended", "resumed", "told"]

@@ -20,9 +20,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import OperationFailure
 
 from ..change import Row
-from ..errors import MalformedRequest, StoreUnavailable
+from ..errors import MalformedRequest
 from ..query import Order, Query, meets
-from .base import Listing
+from .base import Listing, too_long
 from .mongo_conditions import compile_all, field_of
 from .mongo_connection import PATIENCE, Database, translated
 from .mongo_models import KEY, DocumentSource
@@ -245,9 +245,7 @@ class Judge:
 
     def _look(self) -> None:
         if self._clock() > self._deadline:
-            raise StoreUnavailable(
-                f"this list takes more than {PATIENCE:g} s to read: ask for a part of it, with limit and skip"
-            )
+            raise too_long(PATIENCE)
 
 
 class SpooledList(Listing):

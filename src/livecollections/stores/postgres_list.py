@@ -15,12 +15,12 @@ from typing import Any, Literal, TypeVar
 
 from sqlalchemy.engine.interfaces import Dialect
 
-from ..errors import InvalidDocument, MalformedRequest, StoreUnavailable
+from ..errors import InvalidDocument, MalformedRequest
 from ..query import Query
-from .base import Count, Listing, Snapshot
+from .base import Count, Listing, Snapshot, too_long
 from .postgres_connection import acquired, snapshot
 from .postgres_log import PostgresLog
-from .postgres_rows import Stored, all_rows, count, distinct, piles, selection
+from .postgres_rows import LONGEST, Stored, all_rows, count, distinct, piles, selection
 from .postgres_shape import Shape
 from .postgres_steps import Shaped
 from .spool import Spool
@@ -32,8 +32,6 @@ T = TypeVar("T")
 
 AT_ONCE = 5
 """Lists that are read at a time: the pool has connections left for those who write, and for whoever follows the log."""
-LONGEST = 10.0
-"""Seconds by the clock that a list may be read for."""
 
 
 class Lists:
@@ -96,9 +94,7 @@ class Lists:
                     version = None if until else await self._log.version(connection, source.name)
                     yield connection, shape, Cut(seq, version, until)
         except TimeoutError as error:
-            raise StoreUnavailable(
-                f"this list takes more than {LONGEST:g} s to read: ask for a part of it, with limit and skip"
-            ) from error
+            raise too_long(LONGEST) from error
         except InvalidDocument as error:
             if query is None or query.after is None:
                 raise

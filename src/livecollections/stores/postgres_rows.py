@@ -17,10 +17,13 @@ from typing import Any
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..query import Condition, Look, Query, meets
+from .base import too_long
 from .postgres_shape import Shape
 from .sql import Field, decode_row
 from .sql_query import Statement, select_count, select_distinct, select_rows, sorted_by
 
+LONGEST = 10.0
+"""Seconds by the clock that the rows of one query may be read for."""
 JUDGED = 2.0
 """Seconds that the rows of one query may be judged for."""
 PILE = 100
@@ -65,9 +68,13 @@ async def piles(connection: Any, selected: Selection) -> AsyncGenerator[list[Sto
 
 
 async def locked(connection: Any, selected: Selection) -> list[Stored]:
-    """All of them, which nobody else changes before the end of the caller's transaction."""
+    """All of them, which nobody else changes before the end of the caller's transaction. Raises StoreUnavailable."""
     text = f"{selected.statement.text} FOR NO KEY UPDATE"
-    return await _Cutter(selected).kept(await connection.fetch(text, *selected.statement.values))
+    try:
+        async with asyncio.timeout(LONGEST):
+            return await _Cutter(selected).kept(await connection.fetch(text, *selected.statement.values))
+    except TimeoutError as error:
+        raise too_long(LONGEST) from error
 
 
 class _Cutter:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..errors import StoreUnavailable
+from .base import too_long
 from .sqlite_connection import FileConnection
 
 SNAPSHOT = 2.0
@@ -43,9 +43,7 @@ class Limit:
         except Exception as error:
             if not connection.was_stopped and not (_is_interrupt(error) or _is_interrupt(error.__cause__)):
                 raise
-            raise StoreUnavailable(
-                f"this list takes more than {SNAPSHOT:g} s to read: ask for a part of it, with limit and skip"
-            ) from error
+            raise too_long(SNAPSHOT) from error
         finally:
             connection.bound(None)
 
