@@ -263,7 +263,7 @@
     }
     // A tombstone is kept while an answer may come that knows less, or the stream may tell again what was before it.
     bury(key, version, doubt) { if (version != null && !older(version, (this.tombs.get(key) || {}).version)) this.tombs.set(key, {version, stamp: ++clock, doubt}); }
-    buried(key, seq, {version: last} = this.tombs.get(key) || {}) { return !!last && !older(last, seq) && (!seq || sameLog(last, seq)); }
+    buried(key, seq, {version: last, doubt} = this.tombs.get(key) || {}) { return !!last && (!seq || older(seq, last) || seq === last && !doubt); }
     forgetTombs() {
       const first = this.held.size || this.waiting.length ? 0 : Math.min(..._.pluck([...this.requests], 'stamp'));
       for (const [key, {version, stamp}] of this.tombs) if (stamp < first && !older(this.position, version)) this.tombs.delete(key);

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..change import is_news, is_older, is_same_log
+from ..change import is_news, is_older
 from ..portable import same
 from .key import Keys
 from .state import Document, DocumentChange, DocumentState, Kind
@@ -128,10 +128,14 @@ class Documents:
             self._tombs[key] = Tombstone(seq, self.stamp(), doubt)
 
     def is_buried(self, key: str, seq: str | None) -> bool:
-        """Whether a state of this seq is of a document that has gone since."""
+        """Whether a state of this seq is of a document that has gone since.
+
+        A tombstone in doubt may bear the seq of the last state that was known: that state itself it does not bury.
+        """
         tomb = self._tombs.get(key)
-        last = None if tomb is None else tomb.version
-        return last is not None and not is_older(last, seq) and (seq is None or is_same_log(last, seq))
+        if tomb is None or tomb.version is None:
+            return False
+        return seq is None or is_older(seq, tomb.version) or (seq == tomb.version and tomb.doubt is None)
 
     def forget_tombs(self, first: int, position: str | None) -> None:
         """Drop tombstones from before ``first`` that neither an answer nor the stream can contradict any more."""
