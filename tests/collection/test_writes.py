@@ -175,5 +175,6 @@ async def test_a_write_ends_when_its_client_is_closed(site: Site) -> None:
         async with asyncio.timeout(10):
             while len(site.fates["POST"]) == 20:  # noqa: ASYNC110  the server gives no signal
                 await asyncio.sleep(0.01)
-    with pytest.raises(errors.ClientClosed):
+    # Of a request that was under way nobody can say whether it was obeyed.
+    with pytest.raises((errors.ClientClosed, errors.Unconfirmed), match="the client was closed"):
         await task
