@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from livecollections import Live
 from livecollections.bayeux import Policy, Server
+from livecollections.stores.choice import scheme_of
 
 DATABASE = "sqlite:///todos.db"
 STATIC = Path(__file__).parent / "static"
@@ -49,10 +50,19 @@ def create_app(database: str = DATABASE) -> Starlette:
     # Anyone may use the plain channels under /demo; everything else stays closed, as in production.
     policy = Policy(subscribe=["/demo/**"], publish=["/demo/**"])
     live = Live(database, bayeux=Server(policy=policy))
-    live.add_resource("/api/todos", Todo)
+    live.add_resource("/api/todos", todo_of(database))
     application = live.app
     application.mount("/", Page(directory=STATIC, html=True))
     return application
+
+
+def todo_of(database: str) -> type:
+    """The line of the list, as a database keeps it."""
+    if scheme_of(database) != "mongodb":
+        return Todo
+    from .mongo import Todo as Document
+
+    return Document
 
 
 app = create_app()

@@ -34,6 +34,14 @@ def _sqlite(database: Any, log: Log | None) -> Administration:
     return SQLiteAdministration(database, log)
 
 
+def _mongo(database: Any, log: Log | None) -> Administration:
+    try:
+        from .mongo_administration import MongoAdministration
+    except ModuleNotFoundError as error:
+        raise missing(error, "bson", "MongoDB", "mongo") from error
+    return MongoAdministration(database, log)
+
+
 def _postgres(database: Any, log: Log | None) -> Administration:
     try:
         from .postgres_administration import PostgresAdministration
@@ -43,6 +51,7 @@ def _postgres(database: Any, log: Log | None) -> Administration:
 
 
 _ADMINISTRATIONS: dict[str, Callable[[Any, Log | None], Administration]] = {
+    "mongodb": _mongo,
     "postgres": _postgres,
     "postgresql": _postgres,
     "sqlite": _sqlite,

@@ -25,7 +25,7 @@
 
     // A todo whose POST has not been answered has no address yet: what is done to it meanwhile waits for one.
     whenCreated: function (then) {
-      if (this.isNew()) this.once('change:id', then, this);
+      if (this.isNew()) this.once('change:' + this.idAttribute, then, this);
       else then.call(this);
     }
 
@@ -39,7 +39,7 @@
 
     // By `order`, then by id; a todo that has none yet stands last.
     comparator: function (one, other) {
-      return place(one.get('order')) - place(other.get('order')) || place(one.id) - place(other.id);
+      return place(one.get('order')) - place(other.get('order')) || age(one.id, other.id);
     },
 
     completed: function () { return this.where({ completed: true }); },
@@ -54,6 +54,12 @@
 
   function place(number) {
     return number === null || number === undefined ? Number.MAX_SAFE_INTEGER : Number(number);
+  }
+
+  // Ids are numbers, or texts that rise as numbers do: MongoDB's begin with the time.
+  function age(id, other) {
+    if (id === undefined || other === undefined) return (id === undefined) - (other === undefined);
+    return id < other ? -1 : id > other ? 1 : 0;
   }
 
   // Which todos are shown: '', 'active' or 'completed'. The address bar sets it.
