@@ -196,7 +196,7 @@ class TestMongo(StoreConformance):
         turn: Any = nullcontext() if REAL else asyncio.Lock()
 
         async def write_much() -> None:
-            for number in range(40):
+            for number in range(25):
                 async with turn:
                     await create(rig, sql.Todo, {"title": str(number)})
                     if number % 3 == 0:

@@ -11,7 +11,7 @@ import pytest
 from bson.timestamp import Timestamp
 from pydantic import BaseModel, Field
 
-from livecollections import CaptureMissing, ConfigurationError
+from livecollections import CaptureMissing, ConfigurationError, StoreUnavailable
 from livecollections.cause import Cause
 from livecollections.change import Change
 from livecollections.feed import BACKLOG, Feed
@@ -177,17 +177,58 @@ async def test_what_the_oplog_has_left_is_told_as_trimmed() -> None:
 async def test_a_server_that_was_restarted_loses_nothing() -> None:
     server = Server()
     try:
-        async with opened(f"{server.url}/restarted") as store:
+        url = f"{server.url}/restarted"
+        async with opened(f"{url}?serverSelectionTimeoutMS=300") as store:
             start = await create(store, 0)
-            await create(store, 1)
+            waiting = asyncio.create_task(store.wait_changed(await store.head()))
             await asyncio.to_thread(server.stop)
+            with pytest.raises(StoreUnavailable):
+                await create(store, 1)
+            with pytest.raises(StoreUnavailable):
+                await store.find(store.describe(Todo), Query())
+            with pytest.raises(StoreUnavailable, match="change stream"):
+                await waiting
             await asyncio.to_thread(server.start)
-            with client(f"{server.url}/restarted") as connected:
+            with client(url) as connected:
                 connected.get_default_database()["todos"].insert_one({"_id": 2})
+            await wait_until(lambda: not store._stream.is_failing, within=20)
             assert await create(store, 3) > start
-            assert [change.key for change in await told(store, start)] == [(1,), (2,), (3,)]
+            assert [change.key for change in await told(store, start)] == [(2,), (3,)]
     finally:
         server.close()
+
+
+async def test_a_document_that_somebody_holds_keeps_nobody_elses_write_waiting() -> None:
+    async with opened(database_url()) as store:
+        await create(store, 1)
+        async with store._database.client.start_session() as session:
+            await session.start_transaction()
+            await todos(store).update_one({"_id": 1}, {"$set": {"title": "theirs"}}, session=session)
+            ours = Write(store.describe(Todo), (1,), lambda row: {"title": f"{(row or {})['title']}, ours"})
+            held = asyncio.create_task(store.write(ours))
+            others = [asyncio.create_task(create(store, number)) for number in range(2, 6)]
+            await asyncio.wait_for(asyncio.gather(*others), 5)
+            assert not held.done()
+            await session.commit_transaction()
+        assert (await held).row["title"] == "theirs, ours"
+
+
+async def test_an_event_that_can_t_be_read_is_told_as_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(database_url()) as store:
+        start = await create(store, 1)
+
+        def row(source: object, stored: object) -> None:
+            raise RuntimeError("a type of the user's")
+
+        with monkeypatch.context() as broken:
+            broken.setattr("livecollections.stores.mongo_models.DocumentSource.row", row)
+            await todos(store).insert_one({"_id": 2})
+            await caught_up(store)
+        await create(store, 3)
+        assert [(change.method, change.cause) for change in await told(store, start)] == [
+            ("RESET", Cause.UNDECODABLE),
+            ("POST", None),
+        ]
 
 
 async def test_a_standalone_is_told_how_to_become_a_replica_set() -> None:

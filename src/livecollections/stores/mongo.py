@@ -303,6 +303,10 @@ class MongoStore(Store):
     async def wait_changed(self, after: str) -> None:
         while not self._stream.has_after(after):
             await self._stream.wait()
+            if self._stream.is_failing:
+                raise StoreUnavailable(
+                    "the change stream of MongoDB was lost, and can't be opened again as yet"
+                )
 
     async def maintain(self, now: float) -> None:
         if abs(now - self._tidied) >= TIDY:

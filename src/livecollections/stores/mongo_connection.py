@@ -103,6 +103,8 @@ def translation(error: Exception) -> Exception:
         told = (error.details or {}).get("writeErrors") or [{}]
         if told[0].get("code") == 11000:
             return ConstraintViolated("unique", [*(told[0].get("keyPattern") or {})])
+        if told[0].get("code") == 121:
+            return ConstraintViolated("check")
     if isinstance(error, pymongo.errors.DuplicateKeyError):
         return ConstraintViolated("unique", [*((error.details or {}).get("keyPattern") or {})])
     if isinstance(error, pymongo.errors.WriteError) and error.code == 121:

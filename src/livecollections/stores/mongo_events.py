@@ -67,6 +67,11 @@ class Names:
         return f"{self.prefix}letters"
 
     @property
+    def aging(self) -> tuple[str, ...]:
+        """Those of which the old is forgotten."""
+        return self.writes, self.resets, self.answers
+
+    @property
     def all(self) -> tuple[str, ...]:
         """All of them."""
         return self.meta, self.writes, self.resets, self.cursors, self.answers, self.letters
@@ -132,7 +137,11 @@ class Reader:
         if source is None:
             return Entry(place)
         mark = self._taken(collection, event["documentKey"][KEY])
-        return Entry(place, tuple(self._written(source, event, place, mark)), mark)
+        try:
+            return Entry(place, tuple(self._written(source, event, place, mark)), mark)
+        except Exception:  # whatever a codec of the user's may do
+            logger.exception("an event of %s can't be read, receivers read it all again", collection)
+            return Entry(place, (self._reset(collection, place, event, Cause.UNDECODABLE),), mark)
 
     def _own(self, event: Event, kind: str, collection: str, place: Place) -> Entry:
         document = event.get(AFTER)

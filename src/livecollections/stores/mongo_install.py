@@ -47,6 +47,9 @@ class Installation:
             )
         for name in own:
             await self._create(name)
+        with translated():
+            for name in {*own} & {*self._names.aging}:
+                await self._database[name].create_index("at")
         for name in absent:
             await self._create(name, **{IMAGES: {"enabled": True}})
         for name in lacking:

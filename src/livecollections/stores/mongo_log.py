@@ -6,15 +6,16 @@ It knows the collections of the log, and no stream.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
 from ..cause import Cause
+from ..errors import StoreUnavailable
 from .base import Letter, Letters, LetterState, Log
 from .mongo_connection import Database, translated
 from .mongo_events import names_of
@@ -40,18 +41,13 @@ class LogCollections:
     async def epoch(self) -> str:
         """The epoch; it is drawn if there is none."""
         with translated():
-            for _ in range(2):
-                try:
-                    found = await self._collection(self._names.meta).find_one_and_update(
-                        {KEY: "epoch"},
-                        {"$setOnInsert": {"value": new_epoch()}},
-                        upsert=True,
-                        return_document=ReturnDocument.AFTER,
-                    )
-                    return str(found["value"])
-                except DuplicateKeyError:  # another process has drawn it just now
-                    continue
-            raise AssertionError("an epoch that is there is found")
+            meta = self._collection(self._names.meta)
+            with suppress(DuplicateKeyError):  # it was drawn before, or by another process just now
+                await meta.insert_one({KEY: "epoch", "value": new_epoch()})
+            found = await meta.find_one({KEY: "epoch"})
+        if found is None:
+            raise StoreUnavailable("the change log is gone from the database")
+        return str(found["value"])
 
     async def renew(self) -> str:
         """Draw another epoch; the answer is that."""

@@ -216,6 +216,12 @@ def _takes_none(annotation: Any) -> bool:
     return is_union and any(map(_takes_none, typing.get_args(annotation)))
 
 
+def _is_unique(metadata: Any) -> bool:
+    """Whether it is Beanie's word for a unique index."""
+    indexed: Any = getattr(metadata, "_indexed", None)
+    return indexed is not None and bool(indexed[1].get("unique"))
+
+
 def _column(found: Field, info: FieldInfo) -> Column:
     is_key = found.name == KEY
     generated = is_key and found.kind is ObjectId
@@ -230,5 +236,5 @@ def _column(found: Field, info: FieldInfo) -> Column:
         has_default=generated or not found.is_needed or (found.default is not None and not is_useless),
         generated=generated,
         default=None if generated or is_useless else found.default,
-        unique=is_key,
+        unique=is_key or any(map(_is_unique, info.metadata)),
     )

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson.timestamp import Timestamp
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from ..cause import Cause
 from ..errors import StoreUnavailable
@@ -65,6 +65,8 @@ class Tail:
         self._gone = gone
         self._after_end: Any = None
         self._held: list[Entry] = []
+        self.is_failing = False
+        """Whether the stream was lost, and could not be opened again at the last try."""
         self.epoch = epoch
         self.position = after_all(start)
         self._recent = Recent(self.position)
@@ -110,20 +112,20 @@ class Tail:
             try:
                 if stream is None:
                     stream = await open_at(self._database, self.position.time, self._after_end)
+                delay, self.is_failing = RETRY[0], False
                 async with stream:
                     await self._follow(stream)
-                delay = RETRY[0]
-            except OperationFailure as error:
-                if error.code in HISTORY_LOST:
-                    logger.error("the change stream can't be followed any further: everybody reads again")
+            except Exception as error:
+                if isinstance(error, PyMongoError) and getattr(error, "code", None) not in HISTORY_LOST:
+                    logger.warning("the change stream failed: %s", type(error).__name__)
+                else:
+                    logger.exception("the change stream can't be followed any further: everybody reads again")
                     with suppress(Exception):
                         self._restart(await now(self._database))
                         await self._mark()
-                else:
-                    logger.warning("the change stream failed: %s", error.code)
-            except PyMongoError as error:
-                logger.warning("the change stream failed: %s", type(error).__name__)
             stream = None
+            self.is_failing = delay > RETRY[0]
+            self._wake()
             await asyncio.sleep(delay)
             delay = min(delay * 2, RETRY[1])
 

@@ -132,7 +132,7 @@ class Transaction:
         await self._send()
         key = source.encode_key(write.key)
         collection = self._database[source.name]
-        stored = await collection.find_one({KEY: key}, session=self._session)
+        stored = await collection.find_one({KEY: {"$eq": key}}, session=self._session)
         if stored is None:
             raise DocumentNotFound("there is no such document")
         key, row = stored[KEY], source.row(stored)
@@ -140,7 +140,7 @@ class Transaction:
         if wanted is None:
             step = Step(source, key, row, ObjectId(), is_gone=True, stored=stored)
             await self._mark([(step, write.origin)])
-            await collection.delete_one({KEY: key}, session=self._session)
+            await collection.delete_one({KEY: {"$eq": key}}, session=self._session)
             return step
         changed = self._changed(source, row, wanted)
         after = stored_again({**stored, **changed})
@@ -149,7 +149,7 @@ class Transaction:
             write.check(step.row)
         if changed:
             await self._mark([(step, write.origin)])
-            await collection.update_one({KEY: key}, {"$set": changed}, session=self._session)
+            await collection.update_one({KEY: {"$eq": key}}, {"$set": changed}, session=self._session)
         return step
 
     def _changed(self, source: DocumentSource, row: Row, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from ..change import Key, Row
-from ..errors import LiveError
+from ..errors import LiveError, StoreUnavailable
 from .base import Bulk, Log, Snapshot, Write, Written
 from .mongo_connection import PATIENCE, Database, translation
 from .mongo_events import Entry, names_of
@@ -27,8 +27,12 @@ from .mongo_list import Lists
 from .mongo_models import KEY, DocumentSource, document_source
 from .mongo_transaction import Done, Job, Refused, Step, Transaction, named
 
+FIRST = 1.0
+"""Seconds that a transaction may take before what it does is tried alone, beside those that come after it: somebody
+else may hold a document for long."""
 JOINED = 64
 """The most jobs that share one transaction."""
+BUSY = "MongoDB takes too long: it can't be reached, or somebody else holds the document"
 TOLD = 2.0
 """Seconds that an answer waits for its own event; after that it goes without a seq."""
 
@@ -102,37 +106,66 @@ class Writer:
         while self._waiting:
             batch = self._waiting[:JOINED]
             del self._waiting[:JOINED]
-            outcomes = await self._perform([job for job, _ in batch])
-            for (_, answer), outcome in zip(batch, outcomes, strict=True):
-                if isinstance(outcome, Exception):
-                    answer.set_exception(outcome)
-                    continue
-                if outcome.asked and outcome.remembered is None:
-                    self._first[outcome.asked.key] = asyncio.get_running_loop().create_future()
-                answer.set_result(outcome)
+            if len(batch) > 1 and await self._share(batch):
+                continue
+            for job, answer in batch:
+                outcome = await self._alone(job, FIRST)
+                if outcome is None:
+                    self._wait_apart(job, answer)
+                else:
+                    self._give(answer, outcome)
 
-    async def _perform(self, jobs: Sequence[Job]) -> list[Done | Exception]:
-        if len(jobs) > 1 and _are_apart(jobs):
-            try:
-                return await self._together(jobs)
-            except Exception as error:
-                if isinstance(error, pymongo.errors.PyMongoError) and error.timeout:
-                    # Each would wait as long again, and all others behind it.
-                    return [translation(error) for _ in jobs]
-        return [await self._alone(job) for job in jobs]
-
-    async def _alone(self, job: Job) -> Done | Exception:
+    async def _share(self, batch: Sequence[tuple[Job, asyncio.Future[Done]]]) -> bool:
+        """Do several jobs in one transaction; whether they are done with, here."""
+        jobs = [job for job, _ in batch]
+        if not _are_apart(jobs):
+            return False
         try:
-            return (await self._together([job]))[0]
+            outcomes = await self._together(jobs, FIRST)
+        except Exception as error:
+            if not _is_slow(error):
+                return False
+            for job, answer in batch:
+                self._wait_apart(job, answer)
+        else:
+            for (_, answer), outcome in zip(batch, outcomes, strict=True):
+                self._give(answer, outcome)
+        return True
+
+    def _give(self, answer: asyncio.Future[Done], outcome: Done | Exception) -> None:
+        if isinstance(outcome, Exception):
+            answer.set_exception(outcome)
+            return
+        if outcome.asked and outcome.remembered is None:
+            self._first[outcome.asked.key] = asyncio.get_running_loop().create_future()
+        answer.set_result(outcome)
+
+    def _wait_apart(self, job: Job, answer: asyncio.Future[Done]) -> None:
+        """Do a job that may take long, while others go on."""
+
+        async def wait() -> None:
+            outcome = await self._alone(job, PATIENCE)
+            self._give(answer, StoreUnavailable(BUSY) if outcome is None else outcome)
+
+        task = asyncio.create_task(wait())
+        self._answering.add(task)
+        task.add_done_callback(self._answered)
+
+    async def _alone(self, job: Job, patience: float) -> Done | Exception | None:
+        """What became of a job; None: it takes longer than that."""
+        try:
+            return (await self._together([job], patience))[0]
         except Refused as error:
             return error.error
         except LiveError as error:
             return error
         except Exception as error:
+            if _is_slow(error):
+                return None
             source = job.writes[0].source if isinstance(job, Bulk) else job.source
             return named(document_source(source), translation(error))
 
-    async def _together(self, jobs: Sequence[Job]) -> list[Done | Exception]:
+    async def _together(self, jobs: Sequence[Job], patience: float) -> list[Done | Exception]:
         expected: list[Any] = []
 
         def forget() -> None:
@@ -150,7 +183,7 @@ class Writer:
             return outcomes
 
         try:
-            with pymongo.timeout(PATIENCE):
+            with pymongo.timeout(patience):
                 async with self._database.client.start_session() as session:
                     return await session.with_transaction(
                         perform,
@@ -211,6 +244,13 @@ class Writer:
         finally:
             if (first := self._first.pop(key, None)) is not None:
                 first.set_result(None)
+
+
+def _is_slow(error: Exception) -> bool:
+    """Whether there was no time left, to wait for an answer or to try again what somebody else was in the way of."""
+    if not isinstance(error, pymongo.errors.PyMongoError):
+        return False
+    return error.timeout or error.has_error_label("TransientTransactionError")
 
 
 def _are_apart(jobs: Sequence[Job]) -> bool:
