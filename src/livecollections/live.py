@@ -69,8 +69,8 @@ class Started:
 class Live(LiveRouter):
     """Models with REST, a durable log of their changes, and push over Bayeux.
 
-    database: a URL (``postgresql://…``, ``sqlite:///todos.db``; ``sqlite://`` is private and temporary), an Engine or
-    AsyncEngine of yours, or None for ``$DATABASE_URL``.
+    database: a URL (``postgresql://…``, ``mongodb://…``, ``sqlite:///todos.db``; ``sqlite://`` is private and
+    temporary), an Engine, AsyncEngine or AsyncDatabase of yours, or None for ``$DATABASE_URL``.
     allowed_origins: of browsers, for REST and Bayeux alike (``"https://example.org"``).
     authenticate: ``async (connection: HTTPConnection, ext) -> user``, asked for each request, each handshake (``ext``
     is what its message says, such as a ``token``) and again while a session lives; None: nobody is known by it. A user

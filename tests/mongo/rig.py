@@ -138,6 +138,8 @@ class MongoRig(StoreRig):
 
 
 def _value(text: str) -> Any:
+    if text in ("TRUE", "FALSE"):
+        return text == "TRUE"
     return text[1:-1] if text.startswith("'") else int(text)
 
 

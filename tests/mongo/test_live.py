@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
-from beanie import Document, PydanticObjectId
+from beanie import Document, Indexed, PydanticObjectId
 from bson.objectid import ObjectId
+from fastapi import Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field, computed_field, field_validator
+from pymongo import AsyncMongoClient
 
 from livecollections import ConfigurationError, Live, LiveClient
 from livecollections.testing import wait_until
@@ -72,8 +74,8 @@ class Counter(BaseModel):
     value: int = 0
 
 
-def make(url: str | None = None, **options: Any) -> Live:
-    live = Live(url or database_url(), **options)
+def make(url: Any = None, **options: Any) -> Live:
+    live = Live(database_url() if url is None else url, **options)
     live.add_resource("/api/todos", Todo)
     live.add_resource("/api/notes", Note)
     live.add_resource("/api/cities", City)
@@ -193,3 +195,115 @@ async def test_a_create_knows_itself_by_its_origin() -> None:
 def test_a_url_without_a_database_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="names no database"):
         Live("mongodb://localhost:27017")
+
+
+class Message(Document):
+    """Of a room, which is its partition."""
+
+    room: str
+    text: str
+    slug: Annotated[str, Indexed(unique=True)]
+
+    class Settings:
+        name = "messages"
+
+
+def rooms(url: str) -> Live:
+    live = Live(url)
+    live.add_resource("/api/rooms/{room}/messages", Message)
+    live.add_resource("/api/messages", Message, find_by="slug", filters=["room"])
+    return live
+
+
+@pytest.mark.parametrize("images", [True, False])
+async def test_a_delete_is_told_to_its_partition_or_to_all_of_them_as_reset(images: bool) -> None:
+    """Without images nobody can say whose document it was: who has one reads again, and learns no key of another's."""
+    url = database_url()
+    live = rooms(url)
+    heard: dict[str, list[Any]] = {"a": [], "b": []}
+    async with served(live.app):
+        local = live.bayeux.local_client()
+        for room, told in heard.items():
+            await local.subscribe(f"/api/rooms/{room}/messages", told.append)
+        with mongo_client(url) as connected:
+            database = connected.get_default_database()
+            database.command("collMod", "messages", changeStreamPreAndPostImages={"enabled": images})
+            key = database["messages"].insert_one({"room": "a", "text": "hi", "slug": "hi"}).inserted_id
+            await wait_until(lambda: len(heard["a"]) == 1, within=5)
+            whole: list[Any] = []
+            await local.subscribe("/api/messages", whole.append)
+            database["messages"].delete_one({"_id": key})
+        await wait_until(lambda: len(heard["a"]) == 2 and whole, within=5)
+        methods = {room: [message["method"] for message in told] for room, told in heard.items()}
+        assert methods == (
+            {"a": ["POST", "DELETE"], "b": []} if images else {"a": ["POST", "RESET"], "b": ["RESET"]}
+        )
+        assert whole[0]["method"] == "DELETE"
+        assert whole[0]["body"] == (
+            {"_id": str(key), "room": "a", "text": "hi", "slug": "hi"} if images else {"_id": str(key)}
+        )
+
+
+async def test_a_unique_field_of_beanies_names_documents() -> None:
+    async with client_of(rooms(database_url())) as client:
+        await client.post("/api/messages", json={"room": "a", "text": "hi", "slug": "first"})
+        assert (await client.get("/api/messages/first")).json()["text"] == "hi"
+        assert (await client.get("/api/rooms/a/messages")).json()[0]["slug"] == "first"
+        assert (await client.get("/api/rooms/b/messages")).json() == []
+        found = await client.get("/api/messages", params={"conditions": '{"room": {"$in": ["a", "b"]}}'})
+        assert len(found.json()) == 1
+
+
+async def test_a_session_of_a_request_stamps_what_it_commits() -> None:
+    url = database_url()
+    connected: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url)
+    live = make(connected.get_default_database())
+    app = FastAPI()
+    live.mount(app)
+    heard: list[Any] = []
+    listened: list[str] = []
+
+    @app.post("/import")
+    async def bring(session: Any = Depends(live.session)) -> None:
+        todos = connected.get_default_database()["todos"]
+        await todos.insert_many([{"title": "a"}, {"title": "b"}], session=session)
+
+    @live.on(Todo, "create")
+    async def hear(change: Any) -> None:
+        listened.append(change.after["title"])
+
+    async with served(app) as address, httpx.AsyncClient(base_url=address) as client:
+        await live.bayeux.local_client().subscribe("/api/todos", heard.append)
+        done = await client.post("/import", headers={"Live-Origin": "mine"})
+        assert done.status_code == 200, done.text
+        await wait_until(lambda: len(heard) == 2 and len(listened) == 2, within=5)
+        documents, seq = await live.snapshot(Todo)
+    assert [message.get("origin") for message in heard] == ["mine", None]
+    assert seq > heard[1]["seq"]
+    assert [one["title"] for one in documents] == listened == ["a", "b"]
+    assert (await connected.admin.command("ping"))["ok"], "a client of the user's stays open"
+    await connected.close()
+
+
+async def test_lists_go_on_in_pages_and_hear_what_changes_between() -> None:
+    live = Live(database_url())
+    live.add_resource("/api/counters", Counter, limit=(3, 10), sort="-value")
+    async with client_of(live) as client:
+        bodies = [{"_id": number, "value": number // 2} for number in range(8)]
+        created = await client.post("/api/counters", json=bodies)
+        assert created.status_code == 201, created.text
+        keys, url = [], "/api/counters"
+        while url:
+            page = await client.get(url)
+            assert page.status_code == 200, (url, page.text)
+            keys += [one["_id"] for one in page.json()]
+            following = page.links.get("next")
+            url = str(page.url.join(following["url"])) if following else ""
+        assert keys == [6, 7, 4, 5, 2, 3, 0, 1]
+        assert (await client.get("/api/counters", params={"count": "true"})).json() == 8
+        assert sorted((await client.get("/api/counters", params={"distinct": "value"})).json()) == [
+            0,
+            1,
+            2,
+            3,
+        ]

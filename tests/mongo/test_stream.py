@@ -71,6 +71,11 @@ async def caught_up(store: MongoStore) -> None:
         pass
 
 
+async def repaired(store: MongoStore) -> None:
+    """Return when what has gone is made anew."""
+    await wait_until(lambda: store._repairing is not None and store._repairing.done(), within=10)
+
+
 async def told(store: MongoStore, after: str, limit: int = 1_000) -> list[Change]:
     await caught_up(store)
     return (await store.read(after, limit)).changes
@@ -249,6 +254,7 @@ async def test_a_dropped_database_begins_anew() -> None:
             connected.drop_database(connected.get_default_database().name)
         await wait_until(lambda: store._stream.epoch != before[:8], within=20)
         assert await store.why_reset(before, "todos") is Cause.OTHER_EPOCH
+        await repaired(store)
         after = await create(store, 1)
         await todos(store).update_one({"_id": 1}, {"$set": {"title": "new"}})
         (change,) = await told(store, after)
@@ -264,6 +270,7 @@ async def test_a_collection_that_has_gone_is_told_as_reset(how: str) -> None:
             collection = connected.get_default_database()["todos"]
             collection.drop() if how == "drop" else collection.rename("others")
         await wait_until(lambda: store._stream.reset_after("todos", before), within=10)
+        await repaired(store)
         assert (await store.find(store.describe(Todo), Query())).rows == []
         after = await create(store, 1)
         await todos(store).delete_one({"_id": 1})

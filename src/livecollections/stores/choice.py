@@ -45,7 +45,6 @@ def _sqlite(database: Any, options: dict[str, Any]) -> Store:
     from .sqlite import SQLiteStore
 
     options.pop("notify", None)
-    options.pop("notify", None)
     return SQLiteStore(database, **options)
 
 

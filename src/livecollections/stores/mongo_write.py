@@ -21,12 +21,14 @@ from pymongo.write_concern import WriteConcern
 from ..change import Key, Row
 from ..errors import LiveError, StoreUnavailable
 from .base import Bulk, Log, Snapshot, Write, Written
-from .mongo_connection import PATIENCE, Database, translation
+from .mongo_connection import Database, translation
 from .mongo_events import Entry, names_of
 from .mongo_list import Lists
 from .mongo_models import KEY, DocumentSource, document_source
 from .mongo_transaction import Done, Job, Refused, Step, Transaction, named
 
+LONGEST = 5.0
+"""Seconds that a write may take."""
 FIRST = 1.0
 """Seconds that a transaction may take before what it does is tried alone, beside those that come after it: somebody
 else may hold a document for long."""
@@ -144,7 +146,7 @@ class Writer:
         """Do a job that may take long, while others go on."""
 
         async def wait() -> None:
-            outcome = await self._alone(job, PATIENCE)
+            outcome = await self._alone(job, LONGEST)
             self._give(answer, StoreUnavailable(BUSY) if outcome is None else outcome)
 
         task = asyncio.create_task(wait())
