@@ -182,6 +182,13 @@ async def test_what_a_dba_has_installed_is_all_that_is_needed(here: Path) -> Non
     assert choice.plan.additions == ()
 
 
+async def test_where_none_is_named_all_tables_that_can_be_are_captured(here: Path) -> None:
+    plan = await SQLiteAdministration(f"sqlite:///{here / 'shop.db'}").plan()
+    captured = {line.removeprefix("triggers on ") for line in plan.additions if "triggers on" in line}
+    assert {"customer", "session", "access_tokens", "untyped"} <= captured
+    assert not [name for name in captured if name.startswith(("found", "plain", "cheap"))]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

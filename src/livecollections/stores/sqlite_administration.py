@@ -15,7 +15,7 @@ from .sql_reflection import reflect
 from .sqlite_connection import database_path, translated
 from .sqlite_install import opened
 from .sqlite_log import TABLES
-from .sqlite_schema import Connection, described, quote
+from .sqlite_schema import Connection, described, kinds, quote
 
 UNCAPTURED = {"virtual": "it is a virtual table", "shadow": "it belongs to a virtual table"}
 """Kinds of tables on which SQLite takes no trigger."""
@@ -68,9 +68,7 @@ class Check:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        # Older versions do not tell.
-        rows = connection.execute("PRAGMA table_list").fetchall()
-        self._kinds = {name: kind for schema, name, kind, *_ in rows if schema == "main"}
+        self._kinds = kinds(connection)
 
     def __call__(self, table: sa.Table) -> str:
         """Why a table can't be captured; else its types and its key are put right."""

@@ -69,13 +69,21 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def kinds(connection: Connection) -> dict[str, str]:
+    """Of each table its kind, such as "virtual", or "shadow" where it belongs to a virtual one; older versions of
+    SQLite tell none."""
+    rows = connection.execute("PRAGMA table_list").fetchall()
+    return {name: kind for schema, name, kind, *_ in rows if schema == "main"}
+
+
 def table_names(connection: Connection) -> list[str]:
-    """Ordinary tables, SQLite's own left out."""
+    """Ordinary tables, SQLite's own and those of virtual ones left out."""
+    known = kinds(connection)
     rows = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' "
         "AND sql NOT LIKE 'create virtual%' ORDER BY name"
     )
-    return [name for (name,) in rows]
+    return [name for (name,) in rows if known.get(name) != "shadow"]
 
 
 def read_table(connection: Connection, name: str) -> Table | None:
