@@ -293,7 +293,7 @@ class PostgresStore(Store):
 
     async def maintain(self, now: float) -> None:
         self._require_start()
-        while await self._log.trim(now):
+        while await self._read(lambda: self._log.trim(now)):
             pass
         if abs(now - self._looked) >= LOOK:
             self._looked = now

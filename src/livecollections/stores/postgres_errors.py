@@ -97,7 +97,9 @@ def is_busy(error: BaseException) -> bool:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone."""
+    """Whether the connection is gone, or was told to go, which the driver takes for an operation that goes on."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return "closed" in str(error)
     return isinstance(
         error,
         asyncpg.PostgresConnectionError
@@ -105,6 +107,7 @@ def is_lost(error: BaseException) -> bool:
         | asyncpg.AdminShutdownError
         | asyncpg.CrashShutdownError
         | asyncpg.CannotConnectNowError
+        | asyncpg.InternalClientError
         | ConnectionError,
     )
 
