@@ -114,6 +114,13 @@ async def test_documents_are_as_mongoose_shows_them() -> None:
         assert (await client.get(f"/api/todos/{todo['_id']}")).status_code == 404
 
 
+async def test_openapi_tells_what_a_key_is() -> None:
+    async with client_of(make()) as client:
+        described = (await client.get("/openapi.json")).json()
+    todo = described["components"]["schemas"]["Todo"]
+    assert "^[0-9a-f]{24}$" in json.dumps(todo["properties"]["_id"])
+
+
 async def test_bad_input_changes_nothing() -> None:
     async with client_of(make()) as client:
         for body, status in (

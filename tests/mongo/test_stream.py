@@ -41,7 +41,7 @@ class Todo(BaseModel):
 
 class Tag(BaseModel):
     class Settings:
-        name = "tags"
+        name = "live_tags"
 
     id: int = Field(alias="_id")
 
@@ -166,7 +166,7 @@ async def test_what_the_oplog_has_left_is_told_as_trimmed() -> None:
         async with opened(url) as store:
             label = await store.head()
             first = await create(store, 0)
-            await store._database["tags"].insert_many([{"_id": number} for number in range(1_100)])
+            await store._database["live_tags"].insert_many([{"_id": number} for number in range(1_100)])
             last = await create(store, 1)
             # The process that was there remembers.
             assert await store.why_reset(first, "todos") is None
@@ -216,6 +216,14 @@ async def test_a_document_that_somebody_holds_keeps_nobody_elses_write_waiting()
             assert not held.done()
             await session.commit_transaction()
         assert (await held).row["title"] == "theirs, ours"
+        async with store._database.client.start_session() as session, await session.start_transaction():
+            await todos(store).update_one({"_id": 1}, {"$set": {"title": "held"}}, session=session)
+            held = asyncio.create_task(store.write(ours))
+            await wait_until(lambda: store._writer._apart, within=5)
+            store.hasten()
+            with pytest.raises(StoreUnavailable, match="somebody else"):
+                await asyncio.wait_for(held, 2)
+            await session.abort_transaction()
 
 
 async def test_an_event_that_can_t_be_read_is_told_as_reset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +307,7 @@ async def test_capture_is_checked_or_installed() -> None:
         ):
             async with opened(url, capture="check"):
                 pass
-        with pytest.raises(ConfigurationError, match="no collection 'tags'"):
+        with pytest.raises(ConfigurationError, match="no collection 'live_tags'"):
             async with opened(url, create_tables=False):
                 pass
         assert database.list_collection_names() == ["todos"]
@@ -308,7 +316,7 @@ async def test_capture_is_checked_or_installed() -> None:
         async with opened(url, capture="check", create_tables=False) as store:
             await create(store, 1)
             await store._installation.uninstall()
-        assert sorted(database.list_collection_names()) == ["tags", "todos"]
+        assert sorted(database.list_collection_names()) == ["live_tags", "todos"]
         options = next(iter(database.list_collections(filter={"name": "todos"})))["options"]
         assert not (options.get("changeStreamPreAndPostImages") or {}).get("enabled")
 

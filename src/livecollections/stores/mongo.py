@@ -35,7 +35,7 @@ from .mongo_list import Lists
 from .mongo_log import LogCollections, MongoLetters
 from .mongo_models import KEY, DocumentSource, describe, document_source
 from .mongo_replay import now
-from .mongo_seq import Place, after_all, is_seq, place_of, seq
+from .mongo_seq import is_seq, place_of, seq
 from .mongo_tail import Tail
 from .mongo_transaction import Job
 from .mongo_write import Writer
@@ -79,7 +79,6 @@ class MongoStore(Store):
         self._tail: Tail | None = None
         self._tidied = 0.0
         self._repairing: asyncio.Task[None] | None = None
-        self._told = Place(0, 0, 0)
         self.letters = MongoLetters(self._log, lambda: self._database)
 
     @property
@@ -114,7 +113,8 @@ class MongoStore(Store):
             raise
 
     def hasten(self) -> None:
-        """Nothing waits for the lock of another process here."""
+        if self._tail is not None:
+            self._writer.hasten()
 
     async def stop(self) -> None:
         if self._tail is not None:
@@ -143,9 +143,7 @@ class MongoStore(Store):
 
     def _label(self, at: Timestamp) -> str:
         """The seq of a read at a time."""
-        place = after_all(at)
-        self._told = max(self._told, place)
-        return seq(self._stream.epoch, place)
+        return seq(self._stream.epoch, self._stream.reach(at))
 
     def _gone(self) -> None:
         """A collection has gone: what comes in its place has no images as yet, nor the log its epoch."""
@@ -227,7 +225,7 @@ class MongoStore(Store):
         if text[:EPOCH_WIDTH] != self._stream.epoch:
             return Cause.OTHER_EPOCH
         place = place_of(text)
-        if place > max(self._told, self._stream.position) and place > after_all(await now(self._database)):
+        if place > self._stream.reached and place > self._stream.reach(await now(self._database)):
             return Cause.BEYOND_END
         return None
 

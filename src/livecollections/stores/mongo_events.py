@@ -131,7 +131,7 @@ class Reader:
             return Entry(place, tuple(self._gone(event, kind, collection, place)))
         if kind not in WRITES:
             return Entry(place)
-        if collection.startswith(self._names.prefix):
+        if collection in self._names.all:
             return self._own(event, kind, collection, place)
         source = self._sources.get(collection)
         if source is None:

@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure
 
 from ..cause import Cause
 from ..change import Change
-from ..errors import StoreUnavailable
+from ..errors import StoreError, StoreUnavailable
 from .base import Batch
 from .mongo_connection import HISTORY_LOST, PATIENCE, Database, translated
 from .mongo_events import Entry, Event, Reader
@@ -124,6 +124,10 @@ class Replay:
                 return await self._read(limit, source, until)
         except TimeoutError as error:
             raise StoreUnavailable("MongoDB takes too long to tell what was changed") from error
+        except StoreError as error:
+            if getattr(error.__cause__, "code", None) not in HISTORY_LOST:
+                raise
+            return Batch([], self._text(self.place), lost=Cause.TRIMMED)
 
     async def _read(self, limit: int, source: str | None, until: Place) -> Batch:
         if not self._has_begun and (lost := await self.begin()) is not None:

@@ -68,7 +68,8 @@ class Tail:
         self.is_failing = False
         """Whether the stream was lost, and could not be opened again at the last try."""
         self.epoch = epoch
-        self.position = after_all(start)
+        self.position = self.reached = after_all(start)
+        """The place of the last event, and the latest that is known to have been."""
         self._recent = Recent(self.position)
         self._last: dict[str, str] = {}
         self._resets: dict[str, tuple[str, Cause]] = {}
@@ -166,8 +167,15 @@ class Tail:
             self._recent.shorten()
             self._wake()
 
+    def reach(self, time: Timestamp) -> Place:
+        """The place after all events of a time, which is known to have been."""
+        place = after_all(time)
+        self.reached = max(self.reached, place)
+        return place
+
     def _take(self, entry: Entry) -> None:
         self.position = entry.place
+        self.reached = max(self.reached, entry.place)
         if entry.epoch is not None and entry.epoch != self.epoch:
             self.epoch = entry.epoch
             self._restart_at(entry.place)
@@ -182,7 +190,7 @@ class Tail:
     def _restart(self, time: Timestamp) -> None:
         """Go on from a time, since what came before it is lost."""
         self._restart_at(after_all(time))
-        self.position = self._recent.start
+        self.position = self.reached = self._recent.start
 
     def _restart_at(self, place: Place) -> None:
         self._recent = Recent(place)

@@ -32,6 +32,8 @@ LONGEST = 5.0
 FIRST = 1.0
 """Seconds that a transaction may take before what it does is tried alone, beside those that come after it: somebody
 else may hold a document for long."""
+HASTE = 0.5
+"""Seconds that a write may still wait for somebody else when a stop is near."""
 JOINED = 64
 """The most jobs that share one transaction."""
 BUSY = "MongoDB takes too long: it can't be reached, or somebody else holds the document"
@@ -56,6 +58,7 @@ class Writer:
         self._waiting: list[tuple[Job, asyncio.Future[Done]]] = []
         self._working: asyncio.Task[None] | None = None
         self._answering: set[asyncio.Task[Any]] = set()
+        self._apart: set[asyncio.Task[None]] = set()
         self._expected: dict[Any, asyncio.Future[tuple[str, Row | None]]] = {}
         self._first: dict[str, asyncio.Future[None]] = {}
 
@@ -98,6 +101,11 @@ class Writer:
         if self._working is None or self._working.done():
             self._working = asyncio.create_task(self._work())
         return await self._answer(job, await done)
+
+    def hasten(self) -> None:
+        """What waits for somebody else waits half a second more."""
+        for task in self._apart:
+            asyncio.get_running_loop().call_later(HASTE, task.cancel)
 
     async def wait_empty(self) -> None:
         """Return when nothing waits, and everybody has his answer."""
@@ -146,10 +154,15 @@ class Writer:
         """Do a job that may take long, while others go on."""
 
         async def wait() -> None:
-            outcome = await self._alone(job, LONGEST)
-            self._give(answer, StoreUnavailable(BUSY) if outcome is None else outcome)
+            outcome: Done | Exception | None = None
+            try:
+                outcome = await self._alone(job, LONGEST)
+            finally:
+                self._give(answer, StoreUnavailable(BUSY) if outcome is None else outcome)
 
         task = asyncio.create_task(wait())
+        self._apart.add(task)
+        task.add_done_callback(self._apart.discard)
         self._answering.add(task)
         task.add_done_callback(self._answered)
 
