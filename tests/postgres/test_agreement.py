@@ -205,7 +205,7 @@ async def asking(url: str, columns: dict[str, tuple[str, list[str]]]) -> AsyncIt
 
 
 def ask(postgres: PostgresServer, name: str, test: Callable[[Asked, random.Random], Awaitable[None]]) -> None:
-    url = postgres.database()
+    url = postgres.schema()
 
     async def run() -> None:
         async with asking(url, TABLES[name]) as asked:

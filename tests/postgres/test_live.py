@@ -23,7 +23,7 @@ PROCESSES = 3
 async def test_every_processs_clients_hear_every_processs_writes(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    url = postgres.database()
+    url = postgres.schema()
     with ExitStack() as programs:
         running = [
             programs.enter_context(command("demo", "--port", "0", "--database", url, cwd=tmp_path))
@@ -58,7 +58,7 @@ async def test_every_processs_clients_hear_every_processs_writes(
 
 async def test_a_list_that_runs_ahead_of_the_watermark_says_how_far(postgres: PostgresServer) -> None:
     """Finding 5: a place below is drawn and not yet committed, so rows may be newer than ``Live-Seq`` says."""
-    url = postgres.database()
+    url = postgres.schema()
     with Site(create_app(url), database=url) as site:
         async with httpx.AsyncClient(base_url=site.url) as http, site.client() as client:
             before = (await http.get("/api/todos")).headers["live-seq"]
@@ -88,7 +88,7 @@ async def test_a_list_that_runs_ahead_of_the_watermark_says_how_far(postgres: Po
 
 
 async def test_a_session_of_a_live_is_heard_at_once(postgres: PostgresServer) -> None:
-    url = postgres.database()
+    url = postgres.schema()
     live = Live(url)
     live.add_resource("/api/todos", Todo)
     async with live:

@@ -60,7 +60,7 @@ EXTREMES: list[dict[str, Any]] = [
 async def test_values_come_back_everywhere_as_they_were_written(
     postgres: PostgresServer, values: dict[str, Any]
 ) -> None:
-    async with writing(postgres.database(), Sample) as at:
+    async with writing(postgres.schema(), Sample) as at:
         head = await at.store.head()
         written = await at.create(Sample, values)
         assert {name: written.row[name] for name in values} == values
@@ -77,7 +77,7 @@ async def test_values_come_back_everywhere_as_they_were_written(
 
 
 async def test_what_python_has_no_value_for_is_shown_as_it_is_stored(postgres: PostgresServer) -> None:
-    async with writing(postgres.database(), Sample) as at:
+    async with writing(postgres.schema(), Sample) as at:
         head = await at.store.head()
         await at.run(
             "INSERT INTO sample (id, day, moment, instant, price, double) VALUES (gen_random_uuid(), 'infinity', "
@@ -98,7 +98,7 @@ async def test_what_python_has_no_value_for_is_shown_as_it_is_stored(postgres: P
 
 async def test_times_without_an_offset_are_in_utc(postgres: PostgresServer) -> None:
     east = timezone(timedelta(hours=5))
-    async with writing(postgres.database(), Sample) as at:
+    async with writing(postgres.schema(), Sample) as at:
         written = await at.create(
             Sample,
             {"instant": datetime(2026, 1, 1, 10, 30), "moment": datetime(2026, 1, 1, 10, 30, tzinfo=east)},
@@ -126,7 +126,7 @@ async def test_times_without_an_offset_are_in_utc(postgres: PostgresServer) -> N
     ids=str,
 )
 async def test_what_no_column_holds_is_refused(postgres: PostgresServer, values: dict[str, Any]) -> None:
-    async with writing(postgres.database(), Sample) as at:
+    async with writing(postgres.schema(), Sample) as at:
         head = await at.store.head()
         with pytest.raises(InvalidDocument):
             await at.create(Sample, values)

@@ -24,7 +24,7 @@ FUNCTION = "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGI
 
 
 async def test_nobody_waits_behind_somebody_elses_lock(postgres: PostgresServer) -> None:
-    async with writing(postgres.database(), Shelf) as at, stranger(at.url) as other:
+    async with writing(postgres.schema(), Shelf) as at, stranger(at.url) as other:
         await at.create(Shelf, {"name": "a"})
         await other.execute("UPDATE shelf SET seen = 7 WHERE id = 1")
         kept = asyncio.create_task(at.change(Shelf, 1, {"name": "b"}))
@@ -39,7 +39,7 @@ async def test_a_lock_that_stays_is_unavailable_in_the_end(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_queue, "LOCKED", 0.3)
-    async with writing(postgres.database(), Shelf) as at, stranger(at.url) as other:
+    async with writing(postgres.schema(), Shelf) as at, stranger(at.url) as other:
         await at.create(Shelf, {"name": "a"})
         await other.execute("SELECT FROM shelf FOR UPDATE")
         head = await at.store.head()
@@ -51,7 +51,7 @@ async def test_a_lock_that_stays_is_unavailable_in_the_end(
 async def test_what_is_to_be_deleted_is_looked_for_no_longer_than_a_list(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with writing(postgres.database(), Shelf) as at, stranger(at.url) as other:
+    async with writing(postgres.schema(), Shelf) as at, stranger(at.url) as other:
         await other.execute(
             "INSERT INTO shelf (name, seen) SELECT 'shelf ' || n, 0 FROM generate_series(1, 50000) n"
         )
@@ -66,7 +66,7 @@ async def test_what_is_to_be_deleted_is_looked_for_no_longer_than_a_list(
 
 
 async def test_a_stop_waits_half_a_second_for_a_lock_at_most(postgres: PostgresServer) -> None:
-    async with writing(postgres.database(), Shelf) as at, stranger(at.url) as other:
+    async with writing(postgres.schema(), Shelf) as at, stranger(at.url) as other:
         await at.create(Shelf, {"name": "a"})
         await other.execute("SELECT FROM shelf FOR UPDATE")
         waiting = asyncio.create_task(at.change(Shelf, 1, None))
@@ -79,7 +79,7 @@ async def test_a_stop_waits_half_a_second_for_a_lock_at_most(postgres: PostgresS
 
 
 async def test_deadlocks_between_processes_are_got_over(postgres: PostgresServer) -> None:
-    url = postgres.database()
+    url = postgres.schema()
     async with writing(url, Shelf) as one, writing(url, Shelf) as other:
         for _ in range(4):
             await one.create(Shelf, {"seen": _})
@@ -103,7 +103,7 @@ async def test_deadlocks_between_processes_are_got_over(postgres: PostgresServer
 async def test_what_waits_for_the_commit_is_asked_before_a_write_is_answered(
     postgres: PostgresServer,
 ) -> None:
-    async with writing(postgres.database(), Shelf, Volume) as at:
+    async with writing(postgres.schema(), Shelf, Volume) as at:
         head = await at.store.head()
         with pytest.raises(ConstraintViolated) as refused:
             await at.create(Volume, {"shelf": 1})
@@ -131,7 +131,7 @@ async def test_what_waits_for_the_commit_is_asked_before_a_write_is_answered(
 
 async def test_an_answer_holds_what_a_deferred_trigger_has_done(postgres: PostgresServer) -> None:
     """Finding 8: RETURNING shows the row before."""
-    async with writing(postgres.database(), Shelf) as at:
+    async with writing(postgres.schema(), Shelf) as at:
         await at.run(
             FUNCTION.format(name="late", body="UPDATE shelf SET seen = 100 WHERE id = NEW.id; RETURN NULL;"),
             "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON shelf DEFERRABLE INITIALLY DEFERRED "
@@ -147,7 +147,7 @@ async def test_an_answer_holds_what_a_deferred_trigger_has_done(postgres: Postgr
 
 
 async def test_what_a_users_trigger_refuses_or_prevents_is_told(postgres: PostgresServer) -> None:
-    async with writing(postgres.database(), Shelf) as at:
+    async with writing(postgres.schema(), Shelf) as at:
         await at.create(Shelf, {"name": "kept"})
         await at.run(
             FUNCTION.format(
@@ -172,7 +172,7 @@ async def test_what_a_users_trigger_refuses_or_prevents_is_told(postgres: Postgr
 
 
 async def test_a_constraint_of_several_columns_names_them(postgres: PostgresServer) -> None:
-    async with writing(postgres.database(), Shelf) as at:
+    async with writing(postgres.schema(), Shelf) as at:
         await at.create(Shelf, {"name": "a"})
         with pytest.raises(ConstraintViolated) as refused:
             await at.create(Shelf, {"name": "a"})
@@ -186,7 +186,7 @@ async def test_a_constraint_of_several_columns_names_them(postgres: PostgresServ
 
 
 async def test_a_request_that_two_processes_get_is_done_once(postgres: PostgresServer) -> None:
-    url = postgres.database()
+    url = postgres.schema()
     async with writing(url, Shelf) as one, writing(url, Shelf) as other:
         for number in range(5):
             asked = Idempotency(f"key {number}", "digest")
@@ -201,7 +201,7 @@ async def test_a_request_that_two_processes_get_is_done_once(postgres: PostgresS
 
 
 async def test_what_may_wait_never_runs_on_the_loop(postgres: PostgresServer) -> None:
-    async with writing(postgres.database(), Shelf) as at:
+    async with writing(postgres.schema(), Shelf) as at:
         loop, passed = asyncio.get_running_loop(), asyncio.Event()
 
         def change(row: Row | None) -> dict[str, Any]:
@@ -217,7 +217,7 @@ async def test_what_may_wait_never_runs_on_the_loop(postgres: PostgresServer) ->
 
 
 async def test_a_table_in_a_schema_is_known_by_both_names(postgres: PostgresServer) -> None:
-    url = postgres.database()
+    url = postgres.schema()
     postgres_url = url
     async with writing(postgres_url, Shelf) as at:
         await at.run('CREATE SCHEMA "the shop"')
@@ -242,7 +242,7 @@ async def test_what_a_users_function_raises_is_no_error_of_the_database(
     def refuse(row: Row | None) -> Any:
         raise error
 
-    async with writing(postgres.database(), Shelf) as at:
+    async with writing(postgres.schema(), Shelf) as at:
         source = at.sources[Shelf]
         alone = Write(source, None, refuse, blocks=blocks)
         late = Write(source, None, lambda row: {}, check=refuse, blocks=blocks)
