@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,8 @@ from .scale import FULL
 ROOT = Path(__file__).parent.parent
 BUDGET = ROOT / "tests" / "budget.toml"
 SIDE_BY_SIDE = 2
+MOST = 3
+"""Suites that run side by side, however much they wait: their deadlines are for a machine that has time for them."""
 COMPILING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """The environment of suites."""
 TAIL = 150
@@ -307,9 +309,9 @@ def run(suites: Sequence[Suite], board: Board) -> list[Result]:
     return results
 
 
-def fits(suite: Suite, others: Iterable[Suite]) -> bool:
+def fits(suite: Suite, others: Sequence[Suite]) -> bool:
     """Whether a suite can run beside others."""
-    return sum(other.share for other in others) + suite.share <= SIDE_BY_SIDE
+    return len(others) < MOST and sum(other.share for other in others) + suite.share <= SIDE_BY_SIDE
 
 
 def summary(results: Sequence[Result], total: float) -> Table:

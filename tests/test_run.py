@@ -76,13 +76,13 @@ def test_what_a_suite_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Path
     assert not Path(file.read_text()).exists()
 
 
-def test_two_that_wait_count_as_one_and_one_that_is_alone_as_all() -> None:
+def test_two_that_wait_count_as_one_one_that_is_alone_as_all_and_three_are_the_most() -> None:
     works, waits, alone = (
         runner.Suite(name, "pytest", (), 1, alone=name == "alone", waits=name == "waits")
         for name in ("works", "waits", "alone")
     )
-    for suite, others in ((works, [works]), (waits, [works, waits]), (waits, [waits] * 3), (alone, [])):
-        assert runner.fits(suite, others)
+    for suite, others in ((works, [works]), (waits, [works, waits]), (waits, [waits, waits]), (alone, [])):
+        assert runner.fits(suite, others), suite
         assert not runner.fits(suite, [*others, works])
         assert not runner.fits(alone, [*others, suite])
 
