@@ -176,6 +176,15 @@ async def test_what_can_not_be_captured_is_refused(
     assert await connection.fetchval("SELECT to_regclass('live_changes')") is None
 
 
+async def test_a_table_and_its_partition_can_not_both_be_live(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "CREATE TABLE todo (id int PRIMARY KEY) PARTITION BY HASH (id);"
+        "CREATE TABLE part PARTITION OF todo FOR VALUES WITH (MODULUS 1, REMAINDER 0)"
+    )
+    with pytest.raises(ConfigurationError, match="are rows of todo and of part"):
+        await install(connection, target("todo"), target("part"))
+
+
 async def test_whoever_installs_waits_for_a_writer_and_refuses_nobody(
     connection: asyncpg.Connection, url: str
 ) -> None:

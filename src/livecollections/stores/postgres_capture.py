@@ -90,7 +90,7 @@ class Capture:
         return self._stale(await self._seen(connection, names, now), names)
 
     async def _seen(self, connection: asyncpg.Connection, names: Names, now: float) -> Seen:
-        catalog = await read_catalog(connection, list(self._targets.values()), names)
+        catalog = await self._catalog(connection, names)
         rows = await connection.fetch(
             f"SELECT name, value FROM {names.meta} WHERE name ~ '^(source:|heartbeat:|drawing$)'"
         )
@@ -113,6 +113,18 @@ class Capture:
             names.of(names.commit),
         )
         return Seen(catalog, sources, others, self._drawing(names, told, others, *drawing))
+
+    async def _catalog(self, connection: asyncpg.Connection, names: Names) -> dict[str, Found]:
+        """Raises ConfigurationError where two sources have rows in common."""
+        catalog = await read_catalog(connection, list(self._targets.values()), names)
+        owners: dict[int, str] = {}
+        for name, found in catalog.items():
+            for member in found.members:
+                if (other := owners.setdefault(member.oid, name)) != name:
+                    raise ConfigurationError(
+                        f"rows of {member.sql} are rows of {other} and of {name}: only one of them can be live"
+                    )
+        return catalog
 
     def _drawing(
         self, names: Names, told: Mapping[str, str], others: Sequence[Wishes], body: str | None, runs: bool
@@ -202,9 +214,7 @@ class Capture:
         if fresh:
             lacks = bool(self._log.schema) and not await has_schema(connection, names.schema)
             plan += statements(names, lacks)
-            seen = Seen(
-                await read_catalog(connection, list(self._targets.values()), names), {}, [], Drawing()
-            )
+            seen = Seen(await self._catalog(connection, names), {}, [], Drawing())
         else:
             seen = await self._seen(connection, names, now)
         if not seen.drawing.is_sound:
@@ -259,7 +269,7 @@ class Capture:
         rows = await connection.fetch(f"SELECT name, value FROM {names.meta} WHERE name LIKE 'heartbeat:%'")
         dead = [f"heartbeat:{beat['name']}" for beat in self._beats(dict(rows)) if beat["at"] < now - ALIVE]
         await connection.execute(f"DELETE FROM {names.meta} WHERE name = ANY($1)", dead)
-        catalog = await read_catalog(connection, list(self._targets.values()), names)
+        catalog = await self._catalog(connection, names)
         columns = {name: self._own(name, found) for name, found in catalog.items()}
         told = {"version": self._version, "at": now, "columns": columns}
         await connection.execute(
