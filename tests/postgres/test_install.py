@@ -87,6 +87,29 @@ async def test_a_table_swapped_for_another_of_its_name(connection: asyncpg.Conne
     assert await methods(connection) == [*before, "POST"]
 
 
+async def test_an_owner_can_not_have_his_functions_run_with_the_rights_of_who_installed(
+    connection: asyncpg.Connection, url: str
+) -> None:
+    schema = await connection.fetchval("SELECT current_schema()")
+    await connection.execute(f"CREATE ROLE mallory; GRANT ALL ON SCHEMA {schema} TO mallory")
+    try:
+        await connection.execute(
+            "CREATE TABLE todo (id int PRIMARY KEY, title text); ALTER TABLE todo OWNER TO mallory"
+        )
+        await install(connection, target("todo"))
+        await connection.execute(
+            "SET ROLE mallory; CREATE TABLE mine (who text); GRANT INSERT ON mine TO public;"
+            "CREATE FUNCTION peek(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN "
+            f"INSERT INTO {schema}.mine VALUES (current_user); RETURN $1; END $$;"
+            "ALTER TABLE todo RENAME TO hidden; CREATE VIEW todo AS SELECT id, peek(title) AS title FROM hidden;"
+            "INSERT INTO hidden VALUES (1, 'a'); RESET ROLE"
+        )
+        assert await connection.fetch("SELECT * FROM mine") == []
+        assert await methods(connection) == [Cause.CAPTURE_FAILED]
+    finally:
+        await connection.execute("DROP OWNED BY mallory CASCADE; DROP ROLE mallory")
+
+
 @pytest.mark.parametrize(
     "harm",
     [

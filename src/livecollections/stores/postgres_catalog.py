@@ -84,7 +84,7 @@ WITH RECURSIVE target AS (
   JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relkind IN ('r', 'p')
 )
 SELECT target.n, json_build_object(
-  'schema', s.nspname, 'name', c.relname, 'is_logged', c.relpersistence = 'p',
+  'oid', c.oid::bigint, 'schema', s.nspname, 'name', c.relname, 'is_logged', c.relpersistence = 'p',
   'is_hidden', row_security_active(c.oid),
   'columns', (SELECT json_agg(json_build_array(a.attname, CASE WHEN a.attlen >= 0 THEN ''
       WHEN a.atttypid IN (17, 25, 1042, 1043) THEN 'octet_length' ELSE 'pg_column_size' END) ORDER BY a.attnum)
@@ -132,6 +132,7 @@ def _found(target: Target, told: dict[str, Any]) -> Found:
     if target.key is not None and {column.name for column in key} == set(target.key):
         key.sort(key=lambda column: target.key.index(column.name))  # type: ignore[union-attr]
     table = Table(
+        told["oid"],
         told["schema"],
         told["name"],
         tuple(name for name, _ in columns),

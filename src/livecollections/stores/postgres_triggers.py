@@ -91,6 +91,7 @@ class Table:
     """A table, or the root of a partitioned one. columns: in order.  sizes: of those that may be large, the function
     that measures them without reading them."""
 
+    oid: int
     schema: str
     name: str
     columns: tuple[str, ...]
@@ -213,6 +214,7 @@ BEGIN
   IF to_regclass({literal(self._names.waiting)}) IS NULL THEN RETURN NULL; END IF;
   BEGIN
     {self._put_off()}
+    {self._is_itself()}
     v_alone := {self._alone()};
     IF TG_OP = 'TRUNCATE' THEN
       v_cause := {literal(Cause.TRUNCATED.value)};
@@ -276,6 +278,11 @@ END
         once, but after what was noted before it."""
         trigger = self._names.of(self._names.commit)
         return f"IF pg_trigger_depth() > 1 THEN SET CONSTRAINTS {trigger} DEFERRED; END IF;"
+
+    def _is_itself(self) -> str:
+        """What bears the name by now may be somebody's view, whose functions would run with our rights."""
+        there = f"to_regclass({literal(self._table.sql)})"
+        return f"IF {there} IS DISTINCT FROM {self._table.oid}::regclass THEN RAISE 'another table'; END IF;"
 
     def _alone(self) -> str:
         """Whether nothing can have changed the row since it was written: then NEW is the row. Asked only where reading
