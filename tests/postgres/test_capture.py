@@ -269,8 +269,7 @@ async def test_a_long_import_is_told_as_one_reset_and_keeps_nobody(
         await connection.execute(f"INSERT INTO todo SELECT i, 'x' FROM generate_series(1, {rows}) i")
         await other.execute("INSERT INTO other VALUES (1)")
         assert await methods(other, "other") == ["POST"]
-    seen = await methods(connection)
-    assert seen == ["POST"] * LARGEST_TRANSACTION + [Cause.BACKLOG]
+    assert await methods(connection) == [Cause.BACKLOG]
     await connection.execute("INSERT INTO todo VALUES (0, 'x')")
     assert (await methods(connection))[-1] == "POST", "the next transaction counts anew"
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 
 import pytest
 
+from livecollections.cause import Cause
+from livecollections.change import Key
 from livecollections.stores.gaps import Gaps
 from livecollections.stores.sql_log import place_of
 
 from ..scale import scaled
 from ..stores.gap_world import RuleOff, SnapshotBound
 from .crowd import COLUMNS, TABLES, Even, Writer, missing, stranger
-from .reading import connected, fresh_schema, install, reading, target
+from .reading import Reader, connected, fresh_schema, install, reading, target
 from .server import PostgresServer
 
 WRITERS = 32
@@ -61,6 +64,34 @@ async def test_a_crowd_is_heard_whole_and_in_order(
 
 async def test_an_even_crowd_is_heard_whole_and_in_order(shared: str) -> None:
     assert await crowded(shared, Even, EACH) == 0
+
+
+def heard(reader: Reader, key: Key) -> bool:
+    """Whether the reader was told of a row of the other table."""
+    return any(change.source == "other" and change.key == key for change in reversed(reader.changes))
+
+
+async def test_another_table_stays_live_during_a_long_import(url: str) -> None:
+    rows, columns = scaled(40_000, 1_000_000), {"todo": ("id",), "other": ("id",)}
+    async with connected(url) as importer, connected(url) as writer, AsyncExitStack() as stack:
+        await importer.execute(
+            "CREATE TABLE todo (id int PRIMARY KEY); CREATE TABLE other (id serial PRIMARY KEY)"
+        )
+        await install(importer, target("todo"), target("other"))
+        reader = await stack.enter_async_context(reading(url, columns))
+        importing = asyncio.create_task(
+            importer.execute(f"INSERT INTO todo SELECT * FROM generate_series(1, {rows})")
+        )
+        slowest, count = 0.0, 0
+        while not importing.done():
+            key = (str(await writer.fetchval("INSERT INTO other DEFAULT VALUES RETURNING id")),)
+            began = asyncio.get_running_loop().time()
+            await reader.wait_until(partial(heard, reader, key))
+            slowest, count = max(slowest, asyncio.get_running_loop().time() - began), count + 1
+        print(f"{count} changes heard within {slowest:.3f} s during an import of {rows} rows")
+        assert slowest < 1
+        assert count >= 5
+        await reader.wait_until(lambda: any(change.cause is Cause.BACKLOG for change in reader.changes))
 
 
 @pytest.mark.parametrize("broken", [RuleOff, SnapshotBound], ids=["rule off", "pg_snapshot_xmax as bound"])

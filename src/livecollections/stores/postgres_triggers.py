@@ -29,8 +29,8 @@ SETTINGS = {
 LARGEST_ROW = 4_000_000
 """Bytes of a row that the log keeps; of a larger one it says RESET."""
 LARGEST_TRANSACTION = 10_000
-"""Changes of one source in one transaction that the log keeps; whatever more there are, it says RESET once: drawing
-that many places takes a while, and all who commit later are told later."""
+"""Changes of one source in one transaction that the log keeps; of more it says one RESET: drawing that many places
+takes a while, and all who commit later are told later."""
 
 WIDTH = 63
 """Bytes of a name."""
@@ -178,6 +178,11 @@ def commit_function(names: Names, notifies: bool) -> Function:
     body = f"""
 BEGIN
   IF to_regclass({literal(names.changes)}) IS NULL THEN RETURN NULL; END IF;
+  -- The setting only says that it is worth a look: anybody may set it.
+  IF current_setting({literal(_flooded(names))}, true) = 'on' AND NEW.method <> 'RESET'
+      AND {_is_reset(names, "NEW.source", literal(Cause.BACKLOG.value))} THEN
+    RETURN NULL;
+  END IF;
   INSERT INTO {names.changes} (seq, check_digits, source, method, key, before, after, origin, at, layout, xid)
   VALUES (nextval({literal(names.seq)}), left(gen_random_uuid()::text, 4), NEW.source, NEW.method, NEW.key,
     NEW.before, NEW.after, NULL, extract(epoch FROM clock_timestamp()), NEW.layout, pg_current_xact_id());{notify}
@@ -185,6 +190,19 @@ BEGIN
 END
 """
     return Function(names.of(names.commit), body, {})
+
+
+def _flooded(names: Names) -> str:
+    """The setting that says that a transaction has more changes of a source than the log keeps."""
+    return f"{names.prefix.rstrip('_') or 'live'}.flooded"
+
+
+def _is_reset(names: Names, source: str, cause: str) -> str:
+    """Whether the transaction has noted a RESET of a source for a cause."""
+    return (
+        f"EXISTS (SELECT FROM {names.waiting} AS w WHERE w.xid = pg_current_xact_id() AND w.method = 'RESET' "
+        f"AND w.source = {source} AND w.key = ARRAY[{cause}])"
+    )
 
 
 class Capture:
@@ -222,6 +240,7 @@ BEGIN
       v_count := coalesce(nullif(current_setting({literal(self._count)}, true), ''), '0')::integer + 1;
       IF v_count > {LARGEST_TRANSACTION} THEN
         v_cause := {literal(Cause.BACKLOG.value)};
+        PERFORM set_config({literal(_flooded(self._names))}, 'on', true);
       ELSE
         PERFORM set_config({literal(self._count)}, v_count::text, true);
       END IF;
@@ -255,8 +274,8 @@ BEGIN
     v_cause := {literal(_UNREAD)};
   END;
   IF v_cause IS NOT NULL THEN
-    IF NOT EXISTS (SELECT FROM {self._names.waiting} WHERE source = {self._source} AND method = 'RESET'
-        AND xid = pg_current_xact_id() AND key = ARRAY[v_cause] AND v_cause <> {literal(Cause.TRUNCATED.value)}) THEN
+    IF v_cause = {literal(Cause.TRUNCATED.value)}
+        OR NOT {_is_reset(self._names, self._source, "v_cause")} THEN
       INSERT INTO {self._names.waiting} (source, method, key, xid)
       VALUES ({self._source}, 'RESET', ARRAY[v_cause], pg_current_xact_id());
     END IF;
