@@ -23,6 +23,7 @@ from livecollections.stores.base import Log
 from livecollections.stores.sql_log import place_of
 
 from .bayeux.wire import Open, connect, connected, request, since, subscribe
+from .command import ROOT
 from .models import Todo
 from .serving import wait_until
 
@@ -77,6 +78,12 @@ async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 Provoke = Callable[[Site], Awaitable[None]]
 ASKED: dict[Cause, Provoke] = {}
 HEARD: dict[Cause, Provoke] = {}
+ELSEWHERE = {
+    Cause.TRUNCATED: "tests/postgres/test_capture.py",
+    Cause.CAPTURE_FAILED: "tests/postgres/test_capture.py",
+    Cause.FILLED_LATE: "tests/postgres/test_gaps.py",
+}
+"""What SQLite has no cause to say."""
 
 
 def asked(cause: Cause) -> Callable[[Provoke], Provoke]:
@@ -234,7 +241,9 @@ async def meets_the_entry_of_another_version(site: Site) -> None:
 
 
 def test_every_cause_is_provoked() -> None:
-    assert {*ASKED, *HEARD} == {*Cause}
+    assert {*ASKED, *HEARD, *ELSEWHERE} == {*Cause}
+    for cause, file in ELSEWHERE.items():
+        assert f"Cause.{cause.name}" in (ROOT / file).read_text("utf-8")
 
 
 @pytest.mark.parametrize("cause", ASKED, ids=str)
