@@ -7,35 +7,23 @@ from typing import Any
 
 from ..change import Key, Row
 from .sql import Codec, Field, decode_row
+from .sql_images import SqlImages
 from .sql_log import Undecodable
 
 Image = Sequence[str | None]
 """The texts of a row's columns."""
 
 
-class PostgresImages:
-    """columns: of each source, by the column's name, the fields that show it."""
+class PostgresImages(SqlImages):
+    """Reads images back to rows."""
 
     def __init__(self, sources: Mapping[str, Mapping[str, Sequence[Field]]]) -> None:
-        self._sources = sources
-        self._absent = {
-            source: {found.attribute: None for fields in columns.values() for found in fields}
-            for source, columns in sources.items()
-        }
-        self._layouts: dict[str, list[str]] = {}
+        super().__init__(sources)
         self._plans: dict[tuple[str, str], list[tuple[int, str, Codec]]] = {}
-
-    def learn(self, layouts: Mapping[str, list[str]]) -> None:
-        """Tell which columns a layout holds."""
-        self._layouts.update(layouts)
 
     def is_new(self, layout: str | None) -> bool:
         """Whether a layout was not learnt."""
         return layout is not None and layout not in self._layouts
-
-    def knows(self, source: str) -> bool:
-        """Whether rows of a source can be read."""
-        return source in self._sources
 
     def row(self, source: str, layout: str | None, image: Image) -> Row:
         """The row. Raises Undecodable."""

@@ -8,7 +8,6 @@ This module knows the log's tables, and no trigger and no table of the user's.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -25,9 +24,8 @@ from .postgres_schema import schema_of
 from .postgres_triggers import Names
 from .postgres_watermark import Watermark, seq_of
 from .sql import Field
-from .sql_log import IDEMPOTENT_FOR, TRIM, WENT_BACK, Undecodable, held, is_seq, new_epoch, place_of
-
-logger = logging.getLogger("livecollections.store")
+from .sql_images import told
+from .sql_log import IDEMPOTENT_FOR, TRIM, WENT_BACK, held, is_seq, new_epoch, place_of
 
 
 class PostgresLog:
@@ -160,20 +158,9 @@ class PostgresLog:
 
     def _change(self, epoch: str, row: Any) -> Change:
         seq, source, method = seq_of(epoch, row["seq"], row["check_digits"]), row["source"], row["method"]
-        cause = Cause.UNDECODABLE
         if method == "RESET":
-            cause = Cause.stored(row["key"][0])
-        else:
-            try:
-                return self._decoded(seq, row)
-            except Undecodable as error:
-                logger.error(
-                    "an entry of %s can't be read back, receivers read it all again: %s",
-                    source,
-                    error,
-                    extra={"seq": seq},
-                )
-        return Change(seq, source, "RESET", (), None, None, None, row["at"], cause)
+            return Change(seq, source, "RESET", (), None, None, None, row["at"], Cause.stored(row["key"][0]))
+        return told(seq, source, row["at"], lambda: self._decoded(seq, row))
 
     def _decoded(self, seq: str, row: Any) -> Change:
         source, layout = row["source"], row["layout"]
@@ -354,8 +341,11 @@ class PostgresLog:
         """The place up to which the log may be trimmed. top: up to which this process may tell it."""
         names = self.names
         # No further than may be trimmed at once: beyond, it is looked for again.
-        oldest = await connection.fetch(f"SELECT seq, at FROM {names.changes} ORDER BY seq LIMIT {TRIM}")
-        young = next((place for place, at in oldest if at >= now - self._log.days * 86400), None)
+        young = await connection.fetchval(
+            f"SELECT seq FROM (SELECT seq, at FROM {names.changes} ORDER BY seq LIMIT {TRIM}) AS oldest "
+            "WHERE at >= $1 ORDER BY seq LIMIT 1",
+            now - self._log.days * 86400,
+        )
         wanted = min(top, max(top - self._log.changes, top if young is None else young - 1))
         epoch = self._reading.seq[:EPOCH_WIDTH]
         cursors = await connection.fetch(f"SELECT name, seq FROM {names.cursors}")

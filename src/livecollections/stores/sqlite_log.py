@@ -7,7 +7,6 @@ log's tables, and no trigger, no table of the user's and no thread.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,11 +17,10 @@ from ..change import EPOCH_WIDTH, Change, Method
 from ..errors import StoreError
 from .base import Batch, Log
 from .sql import Field, decode_row
+from .sql_images import SqlImages, told
 from .sql_log import EMPTY, IDEMPOTENT_FOR, TRIM, WENT_BACK, Undecodable, held, is_seq, new_epoch, place_of
 from .sqlite_letters import letters_table
 from .sqlite_schema import Connection, literal, quote
-
-logger = logging.getLogger("livecollections.store")
 
 LAYOUT_WIDTH = 8
 """Characters of a layout's name, with which an image begins."""
@@ -82,29 +80,12 @@ def stored_value(field: str) -> Any:
     raise Undecodable(f"a value was too large to keep ({field[:1]})")
 
 
-class Images:
-    """Reads images back to rows. columns: of each source, by the column's name in lower case, the fields that
-    show it."""
-
-    def __init__(self, sources: Mapping[str, Mapping[str, Sequence[Field]]]) -> None:
-        self._sources = sources
-        self._absent = {
-            source: {found.attribute: None for fields in columns.values() for found in fields}
-            for source, columns in sources.items()
-        }
-        self._layouts: dict[str, list[str]] = {}
-
-    def learn(self, layouts: Mapping[str, list[str]]) -> None:
-        """Tell which columns a layout holds."""
-        self._layouts.update(layouts)
+class Images(SqlImages):
+    """Reads images back to rows; layouts have columns' names in lower case."""
 
     def is_new(self, image: str | None) -> bool:
         """Whether an image is of a layout that was not learnt."""
         return image is not None and image[:LAYOUT_WIDTH] not in self._layouts
-
-    def knows(self, source: str) -> bool:
-        """Whether rows of a source can be read."""
-        return source in self._sources
 
     def row(self, source: str, image: str) -> dict[str, Any]:
         """The row. Raises Undecodable."""
@@ -210,7 +191,8 @@ class ChangeLog:
         seq = f"{epoch}{place:016x}{check}"
         if method == "RESET":
             return Change(seq, source, "RESET", (), None, None, None, at, Cause.stored(key))
-        try:
+
+        def decode() -> Change:
             return Change(
                 seq,
                 source,
@@ -221,14 +203,8 @@ class ChangeLog:
                 origin,
                 at,
             )
-        except Undecodable as error:
-            logger.error(
-                "an entry of %s can't be read back, receivers read it all again: %s",
-                source,
-                error,
-                extra={"seq": seq},
-            )
-            return Change(seq, source, "RESET", (), None, None, None, at, Cause.UNDECODABLE)
+
+        return told(seq, source, at, decode)
 
     def why_reset(self, connection: Connection, since: str, source: str) -> Cause | None:
         """Why what came of a source after ``since`` can't be told: it names no entry, or the source was reset."""
