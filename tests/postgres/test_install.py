@@ -199,6 +199,20 @@ async def test_what_can_not_be_captured_is_refused(
     assert await connection.fetchval("SELECT to_regclass('live_changes')") is None
 
 
+async def test_a_role_that_may_not_install_is_told_what_to_do(connection: asyncpg.Connection) -> None:
+    schema = await connection.fetchval("SELECT current_schema()")
+    await connection.execute(
+        "CREATE TABLE todo (id int PRIMARY KEY); CREATE ROLE tenant;"
+        f"GRANT ALL ON SCHEMA {schema} TO tenant; GRANT ALL ON todo TO tenant"
+    )
+    try:
+        await connection.execute("SET ROLE tenant")
+        with pytest.raises(ConfigurationError, match="must own the tables"):
+            await install(connection, target("todo"))
+    finally:
+        await connection.execute("RESET ROLE; DROP OWNED BY tenant; DROP ROLE tenant")
+
+
 async def test_a_table_and_its_partition_can_not_both_be_live(connection: asyncpg.Connection) -> None:
     await connection.execute(
         "CREATE TABLE todo (id int PRIMARY KEY) PARTITION BY HASH (id);"

@@ -193,16 +193,25 @@ class Capture:
         return (await self._plan(connection, names, now))[1]
 
     async def install(self, connection: asyncpg.Connection, now: float) -> bool:
-        """Run the plan, one process at a time; whether there was anything to do."""
+        """Run the plan, one process at a time; whether there was anything to do.
+
+        Raises ConfigurationError where the role may not.
+        """
         names = Names(self._log, await schema_of(connection, self._log))
         await connection.execute(
             "SELECT pg_advisory_xact_lock(hashtext('livecollections'), hashtext($1))", names.changes
         )
         tables, plan = await self._plan(connection, names, now)
-        if plan:
-            await _lock(connection, tables)
-        for statement in plan:
-            await connection.execute(statement)
+        try:
+            if plan:
+                await _lock(connection, tables)
+            for statement in plan:
+                await connection.execute(statement)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise ConfigurationError(
+                f"capture: this role may not install it ({error}). It must own the tables, and may create in the "
+                "schema of the log; or let their owner run what `livecollections install DATABASE_URL --sql` prints"
+            ) from error
         return bool(plan)
 
     async def _plan(
