@@ -14,7 +14,7 @@ from typing import Any
 
 from .errors import Conflict, MalformedRequest
 from .operators import Step, check_apart
-from .query import And, Condition, Leaf, Not, Or, Path, Size, holds, values_at
+from .query import And, Condition, Leaf, Look, Not, Or, Path, Size, holds, values_at
 
 PLACE = "$"
 
@@ -24,14 +24,17 @@ def placed(
     conditions: Sequence[Condition],
     document: Mapping[str, Any],
     attribute_of: Callable[[str], str | None],
+    look: Look,
 ) -> list[Step]:
     """The steps with the number of the element in the place of each ``$``.
 
     attribute_of: a field of documents, as conditions name it.
+    look: called before each condition on an element; what it raises ends this.
     Raises MalformedRequest where no condition asks of the array, Conflict where no element meets them.
     """
     found = [
-        _placed(step, conditions, document, attribute_of) if PLACE in step.path else step for step in steps
+        _placed(step, conditions, document, attribute_of, look) if PLACE in step.path else step
+        for step in steps
     ]
     check_apart(found)
     return found
@@ -42,6 +45,7 @@ def _placed(
     conditions: Sequence[Condition],
     document: Mapping[str, Any],
     attribute_of: Callable[[str], str | None],
+    look: Look,
 ) -> Step:
     place = step.path.index(PLACE)
     name, *inner = step.path[:place]
@@ -52,9 +56,14 @@ def _placed(
         )
     array = next(values_at(document.get(name), inner), None)
     for number, element in enumerate(array if isinstance(array, list) else ()):
-        if all(holds(leaf, [element]) for leaf in asked):
+        if all(_holds(leaf, element, look) for leaf in asked):
             return replace(step, path=(*step.path[:place], str(number), *step.path[place + 1 :]))
     raise _refused(Conflict, step, "no element is as the conditions say")
+
+
+def _holds(leaf: Leaf, element: Any, look: Look) -> bool:
+    look()
+    return holds(leaf, [element], look)
 
 
 def _of_array(condition: Condition, attribute: str | None, inner: Path) -> Iterator[Leaf]:

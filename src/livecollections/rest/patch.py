@@ -21,6 +21,7 @@ from ..parameters import parse
 from ..portable import is_deeper, same
 from ..query import Condition, meets
 from ..resource import Resource
+from .judgement import Judgement
 from .request import DEEPEST_BODY, JSON_PATCH, MERGE_PATCH, Request, as_document
 
 ACCEPTED = f"application/json, {MERGE_PATCH}, {JSON_PATCH}".encode()
@@ -69,17 +70,18 @@ def _is_update_of(request: Request, sent: Any) -> bool:
 
 
 def _operated(request: Request, view: Resource, body: Mapping[str, Any]) -> Change:
-    steps, conditions = read_update(body), _conditions(request, view)
+    steps, conditions, judgement = read_update(body), _conditions(request, view), Judgement()
     for step in steps:
         _check_enabled(view, step)
 
     def change(view: Resource, row: Row) -> dict[str, Any]:
         _check_reading(view, (step.operator for step in steps if step.reads))
-        if not all(meets(row, each) for each in conditions):
-            raise view.not_found()
         document = view.structured(row)
         attributes = {name: field.attribute for name, field in view.fields.items()}
-        found = placed(steps, conditions, document, attributes.get)
+        with judgement.bounded() as look:
+            if not all(meets(row, each, look) for each in conditions):
+                raise view.not_found()
+            found = placed(steps, conditions, document, attributes.get, look)
         return _set(view, row, apply_update(found, document, view.numbers(row)))
 
     return change

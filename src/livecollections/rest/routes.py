@@ -391,9 +391,8 @@ class Document(Endpoint):
             conditions.check(view, row)
             return wanted(view, row)
 
-        written = await hooked.write(
-            portion(self._store, view), Write(view.source, key, change, origin, idempotency)
-        )
+        write = Write(view.source, key, change, origin, idempotency, blocks=_asks(request, "conditions"))
+        written = await hooked.write(portion(self._store, view), write)
         return _written(request, view, written, 200)
 
     async def _delete(self, request: Request, view: Resource) -> Answer:
@@ -426,8 +425,11 @@ def _check_named(request: Request, view: Resource, row: Row) -> None:
 
 def _names_user(request: Request) -> bool:
     """Whether it makes a difference whose a request is even where everybody may do everything."""
-    asks_of_others = any(name.partition("[")[0] == "populate" for name, _ in request.parameters())
-    return asks_of_others or "idempotency-key" in request.headers
+    return _asks(request, "populate") or "idempotency-key" in request.headers
+
+
+def _asks(request: Request, parameter: str) -> bool:
+    return any(name.partition("[")[0] == parameter for name, _ in request.parameters())
 
 
 def _idempotency(request: Request, view: Resource, body: bytes) -> Idempotency | None:

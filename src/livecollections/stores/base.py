@@ -133,7 +133,7 @@ class Write:
     the transaction and may raise a RequestError, which undoes this write alone.
     origin: stamped on the first change of the document that the request addressed.
     check: given the row read back, inside the transaction; what it raises undoes this write alone.
-    blocks: those two may wait for something, so they never run on the loop.
+    blocks: those two may wait for something, or work for long, so they never run on the loop.
     """
 
     source: Source
