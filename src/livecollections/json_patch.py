@@ -1,7 +1,8 @@
 """JSON Patch (RFC 6902): steps that change a JSON document, all or none. The library ``jsonpatch`` does each of them.
 
-Two rules. What a patch may cost is bounded, whatever it copies. A value is tested as documents show it, where big
-integers are texts. This module knows no row and no model.
+Two rules. What a patch may cost is bounded, whatever it copies: with copies in it a document is no larger than one that
+is sent whole. A value is tested as documents show it, where big integers are texts. This module knows no row and no
+model.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from types import MappingProxyType
 from typing import Any
 
 import jsonpatch
+import orjson
 from jsonpatch import InvalidJsonPatch, JsonPatch, JsonPatchException, JsonPatchTestFailed
 from jsonpointer import JsonPointer, JsonPointerException
 
-from .errors import Conflict, MalformedRequest
-from .portable import portable
+from .errors import Conflict, InvalidDocument, MalformedRequest
+from .portable import DEEPEST, is_deeper, portable
 
 MOST_STEPS = 1_000
 MOST_COPIED = 100_000
@@ -55,6 +57,25 @@ class Step:
         return self.operation in ("test", "copy", "move") or len(self.path) != 1
 
 
+class _Copies:
+    """What the ``copy`` steps of one patch make. limit: of their bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._count = self.size = 0
+
+    def check(self, number: int, value: Any) -> None:
+        """Raise InvalidDocument if a step may not copy a value, after all that were copied before."""
+        self._count += _count(value, MOST_COPIED - self._count)
+        if self._count > MOST_COPIED:
+            raise _refused(number, f"at most {MOST_COPIED} values are copied in one patch")
+        if is_deeper(value, DEEPEST):
+            raise _refused(number, f"this is nested deeper than {DEEPEST} levels")
+        self.size += _size(value)
+        if self.size > self._limit:
+            raise _refused(number, f"at most {self._limit} bytes are copied in one patch")
+
+
 def read_patch(body: Any) -> list[Step]:
     """The steps of a patch document. Raises MalformedRequest that says which is wrong."""
     if not isinstance(body, list):
@@ -64,16 +85,18 @@ def read_patch(body: Any) -> list[Step]:
     return [_step(number, each) for number, each in enumerate(body)]
 
 
-def apply_patch(steps: Sequence[Step], document: dict[str, Any]) -> dict[str, Any]:
-    """The document after all steps; the given one stays as it is. Raises Conflict where a step can't be done."""
+def apply_patch(steps: Sequence[Step], document: dict[str, Any], limit: int) -> dict[str, Any]:
+    """The document after all steps; the given one stays as it is.
+
+    limit: bytes of JSON that a document with copies in it may have.
+    Raises Conflict where a step can't be done, InvalidDocument where copies make it too large or are nested too deep.
+    """
     changed: Any = deepcopy(document)
-    left = MOST_COPIED
+    copies = _Copies(limit)
     for number, step in enumerate(steps):
         try:
             if step.operation == "copy":
-                left -= _count(step.source.resolve(changed), left)
-            if left < 0:
-                raise _conflict(number, step, f"at most {MOST_COPIED} values are copied in one patch")
+                copies.check(number, step.source.resolve(changed))
             changed = step.patch.apply(changed, in_place=True)
         except (JsonPatchException, JsonPointerException) as error:
             another = isinstance(error, JsonPatchTestFailed)
@@ -82,6 +105,8 @@ def apply_patch(steps: Sequence[Step], document: dict[str, Any]) -> dict[str, An
             ) from None
     if not isinstance(changed, dict):
         raise Conflict("the patch leaves no object")
+    if copies.size and _size(changed) > limit:
+        raise InvalidDocument(f"with what is copied the document would have more than {limit} bytes")
     return changed
 
 
@@ -105,6 +130,15 @@ def _step(number: int, given: Any) -> Step:
 def _conflict(number: int, step: Step, detail: str) -> Conflict:
     where = f"/{number}"
     return Conflict(f"{where}: {step.operation}: {detail}", [{"pointer": where, "detail": detail}])
+
+
+def _refused(number: int, detail: str) -> InvalidDocument:
+    return InvalidDocument(f"/{number}: copy: {detail}")
+
+
+def _size(value: Any) -> int:
+    """The bytes of a value as documents show it."""
+    return len(orjson.dumps(portable(value)))
 
 
 def _count(value: Any, most: int) -> int:

@@ -16,6 +16,7 @@ from tests.rest.conftest import Api, is_problem
 
 PATH = "/api/everything/1"
 MANY = 5_000
+JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 
 
 async def operate(api: Api, update: Any, conditions: Any) -> Any:
@@ -79,3 +80,13 @@ def test_a_transaction_that_is_tried_again_is_given_no_more_time() -> None:
         now += 0.4 * JUDGED
         with pytest.raises(StoreUnavailable):
             look()
+
+
+async def test_copies_make_no_document_larger_than_a_body(api: Api) -> None:
+    steps: list[dict[str, Any]] = [{"op": "add", "path": "/meta", "value": {"a": "x" * 50_000}}]
+    steps += [{"op": "copy", "from": "/meta/a", "path": f"/meta/b{number}"} for number in range(400)]
+    await fill(api)
+    before = api.held()
+    answer = await api.client.patch(PATH, json=steps, headers=JSON_PATCH)
+    assert "bytes are copied in one patch" in is_problem(answer, 422)["detail"]
+    assert api.held() == before

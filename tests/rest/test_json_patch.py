@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
-from livecollections.errors import Conflict, MalformedRequest
+from livecollections.errors import Conflict, InvalidDocument, MalformedRequest
 from livecollections.json_patch import MOST_STEPS, apply_patch, read_patch
 
 Patch = list[dict[str, Any]]
+LIMIT = 2**20
 
 
 def add(path: str, value: Any) -> dict[str, Any]:
     return {"op": "add", "path": path, "value": value}
+
+
+def copy(source: str, path: str) -> dict[str, Any]:
+    return {"op": "copy", "from": source, "path": path}
 
 
 def check(path: str, value: Any) -> dict[str, Any]:
@@ -80,7 +86,6 @@ CONFLICTS: dict[str, tuple[dict[str, Any], Patch]] = {
     "nothing to copy": ({}, [{"op": "copy", "from": "/a", "path": "/b"}]),
     "nothing to move": ({}, [{"op": "move", "from": "/a", "path": "/a"}]),
     "no object": ({}, [add("", [])]),
-    "growth": ({"a": [0]}, [{"op": "copy", "from": "/a", "path": "/a/-"}] * 100),
 }
 MALFORMED: list[tuple[Any, str]] = [
     ({}, "an array"),
@@ -106,8 +111,8 @@ MALFORMED: list[tuple[Any, str]] = [
 def test_what_is_done() -> None:
     for name, (before, patch, after) in DONE.items():
         kept, steps = deepcopy(before), read_patch(patch)
-        assert apply_patch(steps, before) == after, name
-        assert apply_patch(steps, before) == after, f"{name}, once more"
+        assert apply_patch(steps, before, LIMIT) == after, name
+        assert apply_patch(steps, before, LIMIT) == after, f"{name}, once more"
         assert before == kept, name
 
 
@@ -115,14 +120,50 @@ def test_what_does_not_fit() -> None:
     for name, (before, patch) in CONFLICTS.items():
         kept = deepcopy(before)
         with pytest.raises(Conflict):
-            apply_patch(read_patch(patch), before)
+            apply_patch(read_patch(patch), before, LIMIT)
         assert before == kept, name
 
 
 def test_a_conflict_names_its_step() -> None:
     with pytest.raises(Conflict) as caught:
-        apply_patch(read_patch([add("/a", 1), {"op": "remove", "path": "/b"}]), {})
+        apply_patch(read_patch([add("/a", 1), {"op": "remove", "path": "/b"}]), {}, LIMIT)
     assert [fault["pointer"] for fault in caught.value.errors] == ["/1"]
+
+
+def test_copies_make_no_document_larger_than_one_that_is_sent_whole() -> None:
+    text = "é" * 100
+    patch = read_patch([copy("/a", f"/{name}") for name in "bc"])
+    size = len(json.dumps(dict.fromkeys("abc", text), ensure_ascii=False, separators=(",", ":")).encode())
+    assert apply_patch(patch, {"a": text}, size) == dict.fromkeys("abc", text)
+    with pytest.raises(InvalidDocument, match=f"more than {size - 1} bytes"):
+        apply_patch(patch, {"a": text}, size - 1)
+    with pytest.raises(InvalidDocument, match="more than"):
+        apply_patch([*read_patch([add("/d", text)]), *patch], {"a": text}, size)
+    assert len(apply_patch(read_patch([add("/d", text)]), {"a": text}, 10)) == 2, "a body is bounded already"
+
+
+def test_what_copies_cost_is_bounded_even_if_nothing_of_them_is_left() -> None:
+    over = read_patch([copy("/a", "/b")] * 6)
+    with pytest.raises(InvalidDocument, match=r"^/5: copy: at most 1024 bytes"):
+        apply_patch(over, {"a": "x" * 200}, 1024)
+    growth = read_patch([copy("/a", "/a/-")] * 100)
+    for stored, says in (([0], "values"), (["x" * 1000], "bytes")):
+        with pytest.raises(InvalidDocument, match=f"at most [0-9]+ {says} are copied"):
+            apply_patch(growth, {"a": stored}, LIMIT)
+
+
+def test_what_is_nested_thousands_deep_is_not_copied() -> None:
+    nest: dict[str, Any] = {}
+    for _ in range(25):
+        nest = {"x": nest}
+    deeper = [
+        add("/b", nest),
+        {"op": "move", "from": "/a", "path": "/b" + "/x" * 26},
+        {"op": "move", "from": "/b", "path": "/a"},
+    ]
+    steps = read_patch([*deeper * 300, copy("/a", "/c")])
+    with pytest.raises(InvalidDocument, match=r"^/900: copy: this is nested deeper than 100 levels"):
+        apply_patch(steps, {"a": {}}, LIMIT)
 
 
 def test_what_is_no_patch() -> None:

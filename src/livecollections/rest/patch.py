@@ -31,8 +31,8 @@ Change = Callable[[Resource, Row], dict[str, Any]]
 """The attributes that change in a row."""
 
 
-def read_change(request: Request, view: Resource, sent: Any) -> Change:
-    """What a PATCH, or a PUT with an operator, asks for. sent: its body, read from JSON.
+def read_change(request: Request, view: Resource, sent: Any, limit: int) -> Change:
+    """What a PATCH, or a PUT with an operator, asks for. sent: its body, read from JSON.  limit: of a body, in bytes.
 
     Raises MalformedRequest, InvalidDocument, RequestRefused.
     """
@@ -43,15 +43,15 @@ def read_change(request: Request, view: Resource, sent: Any) -> Change:
         return _operated(request, view, as_document(sent))
     request.refuse_parameters()
     if request.media_type == JSON_PATCH:
-        return _stepped(sent)
+        return _stepped(sent, limit)
     document, needed = as_document(sent), _is_needed(request)
     return lambda view, row: view.patch_values(row, view.unlocked(row, document, needed=needed))
 
 
-def read_replacement(request: Request, view: Resource, sent: Any) -> Change:
+def read_replacement(request: Request, view: Resource, sent: Any, limit: int) -> Change:
     """What a PUT asks for: that the document be this one. Raises as ``read_change``."""
     if "update-operator" in request.headers:
-        return read_change(request, view, sent)
+        return read_change(request, view, sent, limit)
     request.refuse_parameters()
     document = as_document(sent)
     needed = _is_needed(request)
@@ -106,13 +106,13 @@ def _check_enabled(view: Resource, step: Step) -> None:
         raise RequestRefused(f"{step.pointer}: {detail}", [fault], 403, "Forbidden")
 
 
-def _stepped(body: Any) -> Change:
+def _stepped(body: Any, limit: int) -> Change:
     steps = read_patch(body)
 
     def change(view: Resource, row: Row) -> dict[str, Any]:
         _check_reading(view, (f"{step.operation} of {pointer(step.path)!r}" for step in steps if step.reads))
         before = view.structured(row)
-        after = apply_patch(steps, before)
+        after = apply_patch(steps, before, limit)
         if view.is_blind:
             return _set(view, row, {step.path[0]: after.get(step.path[0]) for step in steps})
         removed = {name: None for name in before if name not in after}

@@ -368,7 +368,7 @@ class Document(Endpoint):
             return problem(error.status, error.title, error.detail, headers=[ACCEPT_PATCH])
 
     async def _update(
-        self, request: Request, view: Resource, read: Callable[[Request, Resource, Any], Change]
+        self, request: Request, view: Resource, read: Callable[[Request, Resource, Any, int], Change]
     ) -> Answer:
         request.refuse_parameters("conditions")  # which operators take
         format_of(request.headers)  # before anything is written
@@ -382,7 +382,8 @@ class Document(Endpoint):
                 raise
             key = None  # it may have been this very request that gave the document another name
         hooked = Hooked(view.hooks, Operation(request.method, view.path, request.user, key))
-        wanted = read(request, view, await hooked.before_validate(read_json(body)))
+        sent = await hooked.before_validate(read_json(body))
+        wanted = read(request, view, sent, self._body_limit)
 
         def change(row: Row | None) -> dict[str, Any]:
             if row is None:
