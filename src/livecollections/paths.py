@@ -17,7 +17,7 @@ from .bayeux import Server
 from .bayeux.connection import MOUNT
 from .errors import MalformedRequest
 from .resource import Resource
-from .rest import RELEASE
+from .rest import RELEASE, Peers
 from .versions import Releases
 from .view import Views
 
@@ -123,16 +123,16 @@ def paths_of(
     return ReleasedPaths(releases, by_release, Paths({}, {}, others))
 
 
-def peers_of(releases: Releases, views: Sequence[Views]) -> dict[str | None, dict[type, Views]]:
-    """What each release may populate documents from, by model; None: what an API without releases may.
+def peers_of(releases: Releases, views: Sequence[Views]) -> dict[str | None, Peers]:
+    """What each release may populate documents from; None: what an API without releases may.
 
     Of several the first counts that can be read.
     """
     known = [
         one for has in (False, True) for one in reversed(views) if ("GET" in one.resource.methods) is has
     ]
-    return {None: {one.resource.source.model: one for one in known}} | {
-        name: {one.resource.source.model: one for one in known if name in releases.having(one.resource)}
+    return {None: Peers(known, known)} | {
+        name: Peers([one for one in known if name in releases.having(one.resource)], known)
         for name in releases.names
     }
 

@@ -6,7 +6,7 @@ A store describes a model as a Source. This module knows no database.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ class Column:
     nullable: bool
     has_default: bool
     generated: bool
-    default: Callable[[], Any] | None = None
+    default: Callable[[], Any] | None = field(default=None, compare=False)
     length: int | None = None
     unique: bool = False
     alias: str | None = None
@@ -55,11 +55,12 @@ class Through:
 class Relation:
     """Rows of another model that belong to a row: those whose ``there`` are as its ``here``, attribute by attribute.
 
-    name: by which it is asked for.  many: there may be several.  through: the table between, where there is one.
+    name: by which it is asked for.  source: the other model's, as far as the columns of ``there``.
+    many: there may be several.  through: the table between, where there is one.
     """
 
     name: str
-    model: type
+    source: Source
     here: tuple[str, ...]
     there: tuple[str, ...]
     many: bool
@@ -86,6 +87,19 @@ class Source:
     def alike(self, relation: Relation) -> list[str]:
         """The names by which the same is asked for as by a relation: a relationship's, and that of its foreign key."""
         return [each.name for each in self.relations if each.leads_as(relation)]
+
+    def meant(self, source: Source, attributes: Sequence[str]) -> tuple[str, ...] | None:
+        """Its own attributes for those of another class that is mapped to the same table.
+
+        None unless it has them all, with values of the same types.
+        """
+        if source.model is self.model:
+            return tuple(attributes)
+        own = {column.name: column for column in self.columns}
+        named = {column.attribute: column for column in source.columns}
+        pairs = [(one, own.get(one.name)) for each in attributes if (one := named.get(each)) is not None]
+        found = [other.attribute for one, other in pairs if other is not None and other.type == one.type]
+        return tuple(found) if len(found) == len(attributes) else None
 
     def key_of(self, row: Row) -> Key:
         """The key of a row."""

@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -73,6 +74,20 @@ class Recipe(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     title: str
     tags: list[Tag] = Relationship(back_populates="recipes", link_model=Tagged)
+
+
+class Shelf(Base):
+    __tablename__ = "linked_shelf"
+    place: Mapped[int] = mapped_column("number", primary_key=True)
+    made: Mapped[UUID | None] = mapped_column(unique=True)
+
+
+class Cup(Base):
+    __tablename__ = "linked_cup"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shelf: Mapped[int | None] = mapped_column(ForeignKey("linked_shelf.number"))
+    made: Mapped[UUID | None] = mapped_column(ForeignKey("linked_shelf.made"))
+    place: Mapped[Shelf | None] = relationship(foreign_keys=[shelf])
 
 
 ROWS = """
@@ -213,3 +228,61 @@ async def test_links_count_as_their_own_resource_shows_them(
             headers = {"X-User": user}
             problem = is_problem(await client.get("/recipes?populate=tags", headers=headers), 400)
             assert problem["detail"] == "populate: /api/recipes has no relation 'tags'"
+
+
+ADA = {"list": lambda user: user == "ada", "read": lambda user: user == "ada"}
+
+
+@pytest.mark.parametrize(("name", "shown"), [("linked_tagged", True), ("LINKED_TAGGED", False)])
+async def test_a_table_between_that_is_offered_by_its_name_counts_as_its_resource_shows_it(
+    tmp_path: Path, name: str, shown: bool
+) -> None:
+    def declare(live: Live) -> None:
+        cook()(live)
+        live.add_table("/api/tagged", name, policy=ADA)
+
+    made = f"""
+    CREATE TABLE {name} (
+        recipe_id INTEGER NOT NULL, tag_name VARCHAR NOT NULL, "by" VARCHAR NOT NULL,
+        PRIMARY KEY (recipe_id, tag_name)
+    )
+    """
+    with closing(sqlite3.connect(tmp_path / "linked.db")) as connection:
+        connection.executescript(made)
+    async with served(tmp_path, declare) as client:
+        if shown:
+            assert await tags_of(client, "ada") == [["green", "warm"], ["green"], []]
+        for path in ("/recipes?populate=tags", "/recipes/1?populate=tags", "/tags?populate=recipes"):
+            is_problem(await client.get(path, headers={"X-User": "bea"}), 400)
+
+
+async def test_a_table_that_is_offered_in_another_release_alone_leads_nowhere_in_this(tmp_path: Path) -> None:
+    live = Live(f"sqlite:///{tmp_path / 'linked.db'}", releases=["1.0.0", "2.0.0"], synchronous="NORMAL")
+    cook(versions="<2", policy=True)(live)
+    transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test/api") as client:
+        for release, status in (("1", 200), ("2", 400)):
+            answer = await client.get("/recipes?populate=tags", headers={"API-Version": release})
+            assert answer.status_code == status, answer.text
+
+
+async def test_what_is_referred_to_may_be_offered_by_its_name(tmp_path: Path) -> None:
+    def declare(live: Live) -> None:
+        live.add_resource("/api/cups", Cup, policy=True)
+        live.add_table("/api/shelves", "linked_shelf", policy=ADA, exclude=["note"])
+
+    made = """
+    CREATE TABLE linked_shelf (number INTEGER PRIMARY KEY, name VARCHAR, note VARCHAR, made CHAR(32));
+    INSERT INTO linked_shelf VALUES (7, 'top', 'secret', NULL);
+    """
+    with closing(sqlite3.connect(tmp_path / "linked.db")) as connection:
+        connection.executescript(made)
+    rows = "INSERT INTO linked_cup (id, shelf, made) VALUES (1, 7, NULL)"
+    async with served(tmp_path, declare, rows) as client:
+        (cup,) = (await client.get("/cups?populate=place", headers={"X-User": "ada"})).json()
+        assert cup["place"] == {"number": 7, "name": "top", "made": None}
+        is_problem(await client.get("/cups?populate=place", headers={"X-User": "bea"}), 400)
+        # Its values are others there than they are here.
+        is_problem(await client.get("/cups?populate=made", headers={"X-User": "ada"}), 400)
+        told = (await client.get("http://test/openapi.json")).json()
+        assert "place" in told["components"]["schemas"]["Cup"]["properties"]

@@ -40,9 +40,9 @@ def merge(host: dict[str, Any], resources: Iterable[Resource], release: str = ""
     schemas = Schemas(merged.setdefault("components", {}).setdefault("schemas", {}))
     paths = merged.setdefault("paths", {})
     offered = list(resources)
-    models = {resource.source.model for resource in offered if "GET" in resource.methods}
+    tables = {resource.source.name for resource in offered if "GET" in resource.methods}
     for resource in offered:
-        for path, operations in paths_of(resource, schemas, models).items():
+        for path, operations in paths_of(resource, schemas, tables).items():
             if release:
                 operations = released(operations, release)
             paths[path] = {**operations, **paths.get(path, {})}

@@ -196,13 +196,13 @@ _PROBLEMS = {
 }
 
 
-def paths(resource: Resource, schemas: Schemas, models: Collection[type] = ()) -> dict[str, Schema]:
-    """The two paths of a resource, each with its operations. models: that some resource offers."""
-    populate = _populate(resource, models)
+def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) -> dict[str, Schema]:
+    """The two paths of a resource, each with its operations. tables: that some resource offers."""
+    populate = _populate(resource, tables)
     problem = schemas.add("Problem", _PROBLEM)
     name = resource.read.__name__
     generated = [column.attribute for column in resource.source.columns if column.generated]
-    shown = schemas.add(name, exemplified(read_schema(resource, models)))
+    shown = schemas.add(name, exemplified(read_schema(resource, tables)))
     given = () if resource.partition is None else resource.partition.attributes
     created = input_schema(resource.creates, [*generated, *resource.read_only], given=given)
     create = schemas.add(f"{name}Create", exemplified(created))
@@ -459,8 +459,8 @@ def _operating(resource: Resource) -> list[Schema]:
     ]
 
 
-def _populate(resource: Resource, models: Collection[type]) -> list[Schema]:
-    names = "|".join(re.escape(relation.name) for relation in relationships(resource, models))
+def _populate(resource: Resource, tables: Collection[str]) -> list[Schema]:
+    names = "|".join(re.escape(relation.name) for relation in relationships(resource, tables))
     schema = {"type": "string", "pattern": f"^(({names})(,({names})){{0,2}})?$"}
     told = "What is referred to, in each document, as its own resource shows it; dots lead further."
     return [query_parameter("populate", schema, told)] if names else []

@@ -71,26 +71,26 @@ def _json_schema(model: type[BaseModel], mode: Literal["validation", "serializat
     return model.model_json_schema(mode=mode, schema_generator=_Lenient)
 
 
-def relationships(resource: Resource, models: Collection[type]) -> list[Relation]:
+def relationships(resource: Resource, tables: Collection[str]) -> list[Relation]:
     """The relations by which documents may have others in them, under names of their own."""
     return [
         relation
         for relation in resource.source.relations
-        if relation.model in models
+        if relation.source.name in tables
         and resource.field_of(relation.name) is None
         and resource.hidden.isdisjoint(resource.source.alike(relation))
     ]
 
 
-def read_schema(resource: Resource, models: Collection[type] = ()) -> Schema:
-    """The schema of documents. models: that some resource offers, so that ``populate`` may put them in."""
+def read_schema(resource: Resource, tables: Collection[str] = ()) -> Schema:
+    """The schema of documents. tables: that some resource offers, so that ``populate`` may put them in."""
     schema = _json_schema(resource.read, "serialization")
     shown = [*resource.fields, *sorted(resource.computed)]
     known = schema.get("properties", {})
     hideable = {resource.name_of(attribute) for attribute in resource.policy.hideable}
     required = [name for name in shown if name not in hideable]
     properties = {name: known.get(name, {}) for name in shown}
-    for relation in relationships(resource, models):
+    for relation in relationships(resource, tables):
         one: Schema = {"type": "object", "additionalProperties": True}
         several = {"type": "array", "items": one}
         properties[relation.name] = several if relation.many else {"anyOf": [one, {"type": "null"}]}

@@ -8,8 +8,9 @@ The folder knows the port of the stores and a stream of messages; it knows no SQ
 
 from .answer import problem
 from .pages import pages
+from .populate import Peers
 from .portion import portion
 from .request import origin_of
 from .routes import RELEASE, routes
 
-__all__ = ["RELEASE", "origin_of", "pages", "portion", "problem", "routes"]
+__all__ = ["RELEASE", "Peers", "origin_of", "pages", "portion", "problem", "routes"]

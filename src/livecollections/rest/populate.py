@@ -38,8 +38,31 @@ REFERRED = 10_000
 
 Place = tuple[Any, ...]
 """The values by which rows belong together."""
-Peers = Mapping[type, Views]
-"""The resources that may be referred to, by their models."""
+
+
+class Peers:
+    """The resources that may be referred to.
+
+    views: of one release, those first that others of the same model or table give way to.  all_views: of all releases.
+    """
+
+    def __init__(self, views: Sequence[Views] = (), all_views: Sequence[Views] = ()) -> None:
+        self._by_table = {each.resource.source.name: each for each in views}
+        self._by_model = {each.resource.source.model: each for each in views}
+        self._offered = {_called(each.resource.source) for each in all_views}
+
+    def of(self, source: Source) -> Views | None:
+        """That of a table: of its own model, or else of another one."""
+        return self._by_model.get(source.model) or self._by_table.get(source.name)
+
+    def is_offered(self, source: Source) -> bool:
+        """Whether any release offers a table, whoever may read that."""
+        return _called(source) in self._offered
+
+
+def _called(source: Source) -> str:
+    """A table's name as far as it does not depend on how it is written: rather two are taken for one."""
+    return source.name.rpartition(".")[2].casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +86,13 @@ class Related:
         self._peers = peers
         self._user = user
 
-    def is_offered(self, model: type) -> bool:
-        """Whether it has a resource, whoever may read that."""
-        return model in self._peers
+    def is_offered(self, source: Source) -> bool:
+        """Whether a table has a resource, whoever may read that, and in whatever release."""
+        return self._peers.is_offered(source)
 
-    def view(self, model: type, action: str) -> Resource | None:
-        """The view of a model's resource, if the user may do what is named; None: he has none."""
-        views = self._peers.get(model)
+    def view(self, source: Source, action: str) -> Resource | None:
+        """The view of a table's resource, if the user may do what is named; None: he has none."""
+        views = self._peers.of(source)
         if views is None or (views.partition is not None and views.partition.nested):
             return None
         try:
@@ -94,15 +117,26 @@ def plan(view: Resource, tree: Tree, related: Related) -> tuple[Population, ...]
 
 def _population(name: str, relation: Relation, related: Related) -> Population | None:
     """What a relation is to a user, without what is to be populated in it; None: he does not have it."""
-    resource, through = related.view(relation.model, "list" if relation.many else "read"), relation.through
-    if resource is None or not _is_shown(relation.there, resource):
+    resource, through = related.view(relation.source, "list" if relation.many else "read"), relation.through
+    if resource is None or (there := _meant(relation.there, relation.source, resource)) is None:
         return None
-    if through is None or not related.is_offered(through.source.model):
+    relation = replace(relation, there=there)
+    if through is None or not related.is_offered(through.source):
         return Population(name, relation, resource, ())
-    between = related.view(through.source.model, "list")
-    if between is None or not _is_shown((*through.near, *through.far), between):
+    between = related.view(through.source, "list")
+    if between is None:
         return None
-    return Population(name, relation, resource, (), between)
+    near, far = (_meant(attributes, through.source, between) for attributes in (through.near, through.far))
+    if near is None or far is None:
+        return None
+    led = replace(relation, through=replace(through, near=near, far=far))
+    return Population(name, led, resource, (), between)
+
+
+def _meant(attributes: Sequence[str], source: Source, view: Resource) -> tuple[str, ...] | None:
+    """What a view calls attributes of its table; None where it does not show them all."""
+    meant = view.source.meant(source, attributes)
+    return None if meant is None or not _is_shown(meant, view) else meant
 
 
 def _name(view: Resource, relation: Relation) -> str | None:

@@ -159,7 +159,7 @@ class Endpoint(ABC):
 
     def _related(self, request: Request) -> Related:
         """What documents may be populated from, in the release that is asked for."""
-        return Related(self._peers.get(request.scope.get(RELEASE), {}), request.user)
+        return Related(self._peers.get(request.scope.get(RELEASE), Peers()), request.user)
 
     async def _admit(self, request: Request, scope: Scope) -> tuple[Resource, Any]:
         """The view and the user of a request. Raises RequestRefused."""

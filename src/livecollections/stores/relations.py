@@ -6,7 +6,7 @@ condition beside the columns that must be equal, or goes through more than one t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,32 +16,34 @@ from sqlalchemy.sql import operators
 from ..source import Relation, Source, Through
 
 Described = Callable[[sa.Table, type | None, Mapping[str, str]], Source]
-"""Describes a table, given the class that is mapped to it and its attributes by the names of its columns."""
+"""Describes a table as far as some columns, given the class that is mapped to it and their attributes by name."""
 
 
 def relations_of(
     mapper: Mapper[Any], attributes: Mapping[str, str], described: Described
 ) -> tuple[Relation, ...]:
-    """The relations of a class. attributes: by the names of its columns.  described: for the tables between."""
+    """The relations of a class. attributes: by the names of its columns.  described: for the other tables."""
     found = [
-        _of_relationship(each, attributes)
+        _of_relationship(each, attributes, described)
         if each.secondary is None
         else _of_link(each, attributes, described)
         for each in mapper.relationships
     ]
-    keys = [_of_key(mapper, column, attributes) for column in mapper.local_table.columns]
+    keys = [_of_key(mapper, column, attributes, described) for column in mapper.local_table.columns]
     return tuple(relation for relation in (*found, *keys) if relation is not None)
 
 
 def _of_relationship(
-    relationship: RelationshipProperty[Any], attributes: Mapping[str, str]
+    relationship: RelationshipProperty[Any], attributes: Mapping[str, str], described: Described
 ) -> Relation | None:
     pairs = relationship.local_remote_pairs or ()
     joined = _joined(relationship.primaryjoin, pairs, attributes, _attributes(relationship.mapper))
     if joined is None:
         return None
-    many = bool(relationship.uselist)
-    return Relation(relationship.key, relationship.mapper.class_, *joined, many=many)
+    source = _there(relationship.mapper, joined[1], described)
+    if source is None:
+        return None
+    return Relation(relationship.key, source, *joined, many=bool(relationship.uselist))
 
 
 def _of_link(
@@ -56,17 +58,20 @@ def _of_link(
     near = _joined(relationship.primaryjoin, relationship.synchronize_pairs, attributes, between)
     pairs, there = relationship.secondary_synchronize_pairs or (), _attributes(relationship.mapper)
     far = _joined(relationship.secondaryjoin, pairs, there, between)
-    if near is None or far is None:
+    if near is None or far is None or (other := _there(relationship.mapper, far[0], described)) is None:
         return None
     source = described(table, mapped[0].class_ if mapped else None, between)
+    through = Through(source, near[1], far[1])
     return Relation(
-        relationship.key,
-        relationship.mapper.class_,
-        near[0],
-        far[0],
-        many=bool(relationship.uselist),
-        through=Through(source, near[1], far[1]),
+        relationship.key, other, near[0], far[0], many=bool(relationship.uselist), through=through
     )
+
+
+def _there(mapper: Mapper[Any], attributes: Sequence[str], described: Described) -> Source | None:
+    """What is known of the other table; None for what is none."""
+    table = mapper.local_table
+    named = {name: each for name, each in _attributes(mapper).items() if each in attributes}
+    return described(table, mapper.class_, named) if isinstance(table, sa.Table) else None
 
 
 def _joined(
@@ -93,7 +98,9 @@ def _is_equality(condition: Any, pairs: int) -> bool:
     )
 
 
-def _of_key(mapper: Mapper[Any], column: Any, attributes: Mapping[str, str]) -> Relation | None:
+def _of_key(
+    mapper: Mapper[Any], column: Any, attributes: Mapping[str, str], described: Described
+) -> Relation | None:
     """What a column refers to, where it is a foreign key by itself, of one class only."""
     if len(column.foreign_keys) != 1 or column.name not in attributes:
         return None
@@ -107,8 +114,8 @@ def _of_key(mapper: Mapper[Any], column: Any, attributes: Mapping[str, str]) -> 
     referred = [other for other in mapper.registry.mappers if other.local_table is table]
     if len(referred) != 1 or far not in (there := _attributes(referred[0])):
         return None
-    name = attributes[column.name]
-    return Relation(name, referred[0].class_, (name,), (there[far],), many=False)
+    name, source = attributes[column.name], _there(referred[0], (there[far],), described)
+    return None if source is None else Relation(name, source, (name,), (there[far],), many=False)
 
 
 def _attributes(mapper: Mapper[Any]) -> dict[str, str]:

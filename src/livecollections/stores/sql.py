@@ -134,13 +134,14 @@ def describe(
 def _between(
     table: sa.Table, model: type, attributes: Mapping[str, str], dialect: Dialect, coded: Coded
 ) -> TableSource:
-    """A table that links others. attributes: by the names of its columns."""
+    """A table that is referred to, or links others. attributes: by the names of its columns, where these count."""
     fields = {
         attributes[column.name]: coded(attributes[column.name], column, dialect)
         for column in table.columns
         if column.name in attributes
     }
-    columns = tuple(_column(found, None) for found in fields.values())
+    annotations = {} if model is object else _annotations(model)
+    columns = tuple(_column(found, annotations.get(attribute)) for attribute, found in fields.items())
     key = tuple(attributes[column.name] for column in table.primary_key.columns if column.name in attributes)
     return TableSource(str(table.fullname), columns, key, model, table=table, fields=fields)
 
@@ -375,12 +376,12 @@ def decode_row(fields: Sequence[Field], stored: Sequence[Any]) -> Row:
 def needed_tables(sources: Collection[TableSource]) -> list[sa.Table]:
     """The tables of sources, those between two of them, and those that foreign keys of these need, each once."""
     found: dict[sa.Table, None] = {}
-    models = {source.model for source in sources}
+    names = {source.name for source in sources}
     between = [
         table_source(relation.through.source)
         for source in sources
         for relation in source.relations
-        if relation.through is not None and relation.model in models
+        if relation.through is not None and relation.source.name in names
     ]
     waiting = [source.table for source in (*sources, *between)]
     while waiting:
