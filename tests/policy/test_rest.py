@@ -343,6 +343,12 @@ async def test_a_nested_resource_is_cut_by_its_url(make: Make) -> None:
         other = await ann.get("/api/rooms/a%20b/lines")
         assert (other.json(), other.headers["live-channel"]) == ([], "/api/rooms/a~20b/lines")
         assert (await ann.get("/api/rooms/a%20b/lines/1")).status_code == 404
+        site.users.by_token["ann"].rooms = ("hall", "a b", "\ufffd")
+        for path in ("/api/rooms/%FF/lines", "/api/rooms/%FF/lines/1", "/api/rooms/%F0%9F/lines?populate=x"):
+            assert (await ann.get(path)).status_code == 400, "no text is none that stands for it"
+        assert (await ann.post("/api/rooms/%ff/lines", json={"text": "lost"})).status_code == 400
+        assert site.sql("SELECT count(*) FROM policy_line") == [(1,)]
+        assert (await ann.get("/api/rooms/%EF%BF%BD/lines")).status_code == 200
         assert (await ann.patch("/api/rooms/hall/lines/1", json={"text": "ho"})).status_code == 200
         assert (await ann.post("/api/rooms/hall/lines", json={"room": "a b"})).status_code == 422
         assert (await bob.get("/api/rooms/hall/lines")).status_code == 403

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from pydantic_core import from_json
 from starlette.types import Receive, Scope
@@ -72,6 +72,13 @@ class Request:
         raw: bytes | None = self._scope.get("raw_path")
         path = quote(self._scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
         return path.rstrip("/")
+
+    def check_path(self) -> None:
+        """Raise MalformedRequest for a path that is no text: servers put U+FFFD where it is none."""
+        try:
+            unquote_to_bytes(self.path.encode("latin-1")).decode()
+        except UnicodeDecodeError:
+            raise MalformedRequest("the path is not UTF-8") from None
 
     @property
     def origin(self) -> str | None:

@@ -133,6 +133,7 @@ class Endpoint(ABC):
         # What others show of themselves in it is by user too, though this one is open to all.
         by_user = not self._views.is_open
         try:
+            request.check_path()
             if isinstance(release, MalformedRequest):
                 raise release
             if request.method in self._handlers and request.method != "OPTIONS":
