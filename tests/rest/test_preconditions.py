@@ -224,3 +224,17 @@ async def test_of_those_who_saw_the_same_one_writes(api: Api) -> None:
 def test_the_option_is_checked() -> None:
     with pytest.raises(ConfigurationError, match="require_if_match: True or False"):
         resource_of(Todo, require_if_match="yes")
+
+
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
+@pytest.mark.parametrize("tags", ["*", '"other"', "the list's", "nonsense"])
+async def test_a_create_depends_on_nothing(api: Api, header: str, tags: str) -> None:
+    headers = {header: await tag_of(api, "/api/todos") if tags == "the list's" else tags}
+    before = api.held()
+    for body in ({"title": "milk"}, [{"title": "milk"}]):
+        for beside in ({}, {"Idempotency-Key": "a"}):
+            answer = await api.client.post("/api/todos", json=body, headers={**headers, **beside})
+            assert header in is_problem(answer, 400)["detail"]
+    assert api.held() == before
+    found = await api.client.post("/api/todos/search", json={}, headers={"If-Match": "*"})
+    assert found.status_code == 200

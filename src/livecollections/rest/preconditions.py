@@ -72,6 +72,13 @@ class Preconditions:
         """Whether they name states, rather than any that there is."""
         return bool({*(self._match or ()), *(self._none_match or ())} - {"*"})
 
+    def refuse(self) -> None:
+        """Raise MalformedRequest if they say anything: for a write of what is not there yet."""
+        if self:
+            raise MalformedRequest(
+                "POST takes no If-Match and no If-None-Match: there is no state to compare"
+            )
+
     def require_match(self) -> None:
         """Raise PreconditionRequired where a write does not say which state it is based on."""
         if self._match is None:

@@ -212,6 +212,7 @@ class Collection(Endpoint):
 
     async def _create(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
+        Preconditions(request.headers).refuse()
         format_of(request.headers)  # before anything is written
         origin = request.origin
         body = await request.body(self._body_limit)
