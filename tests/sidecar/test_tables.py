@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from livecollections import ConfigurationError, Live, LiveRouter
+from tests.models import Todo
 from tests.serving import served
 
 from . import shop
@@ -44,6 +45,7 @@ async def test_a_table_is_offered_by_its_name(path: Path) -> None:
     ("url", "table", "says"),
     [
         ("sqlite:///{}", "nothing", "no table nothing"),
+        ("sqlite:///{}.new", "customer", "no table customer: there is no file .*shop.db.new"),
         ("sqlite:///{}", "cheap", "cheap can't be live: it is a view"),
         ("sqlite:///{}", "plain", "primary key"),
         ("sqlite://", "customer", "in memory"),
@@ -55,6 +57,8 @@ async def test_what_can_t_be_offered_is_said_at_the_start(
     before = shop.schema(path)
     live = Live(url.format(path))
     live.add_table("/api/table", table)
+    live.add_resource("/api/todos", Todo)
     with pytest.raises(ConfigurationError, match=says):
         await live.__aenter__()
     assert shop.schema(path) == before
+    assert not path.with_name("shop.db.new").exists()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import base as sqlite_base
 
+from ..errors import ConfigurationError
 from . import sqlite_install
 from .administration import Administration, Found, Plan
 from .base import Log
@@ -35,6 +37,8 @@ class SQLiteAdministration(Administration):
 
     async def reflect(self, names: Collection[str] = ()) -> list[Found]:
         ours = {f"{self._log.prefix}{name}" for name in TABLES}
+        if names and self._path:
+            _check_file(self._path, names)
         with opened(self._url) as connection:
             engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.pool.StaticPool)
             try:
@@ -61,6 +65,14 @@ class SQLiteAdministration(Administration):
 
     async def new_epoch(self) -> str:
         return sqlite_install.new_epoch(self._url, self._log)
+
+
+def _check_file(path: str, names: Collection[str]) -> None:
+    """Raise ConfigurationError where tables are asked for of a file that is not there. A URI may mean anything."""
+    if not path.startswith("file:") and not os.path.exists(path):
+        raise ConfigurationError(
+            f"the database has no table {', '.join(sorted(names))}: there is no file {path}"
+        )
 
 
 class Check:
