@@ -150,6 +150,8 @@ async def test_channels_are_named_that_the_user_may_hear(site: Served) -> None:
     assert [named[0], *named[2:]] == ["/api/songs", "/api/labels", "/api/marks", "/api/marked"]
     assert await site.signal("/api/songs?populate=singer", "nobody") == "/api/songs"
     assert await site.signal("/api/songs?populate=singer_id,singer", "boss") == "/api/songs, /api/singers"
+    # Of a list that he may not hear none, though he may hear what is inside: he would take it for live.
+    assert await site.signal("/api/singers?populate=label", "nobody") is None
 
 
 async def test_what_is_hidden_inside_says_nothing_when_it_changes(site: Served) -> None:

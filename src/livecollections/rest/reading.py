@@ -137,7 +137,10 @@ def seq_headers(result: Snapshot | Listing | Written | Count) -> list[Header]:
 def list_headers(
     asked: Asked, found: Listing | Count, tag: bytes | None, view: Resource, beside: Iterable[Resource] = ()
 ) -> list[Header]:
-    """What an answer about a list of a view bears. beside: others on which it depends what the list shows."""
+    """What an answer about a list of a view bears. beside: others on which it depends what the list shows.
+
+    Who may not hear the list's own channel is told of none: hearing others alone, he would take the list for live.
+    """
     headers = [NO_CACHE, *seq_headers(found)]
     if "subscribe" in view.rights:
         kind = b"live-channel" if asked.is_whole else b"live-signal"
