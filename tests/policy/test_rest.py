@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from enum import Enum
+from pathlib import PurePath
+from threading import Lock
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, model_validator
 
 from livecollections import ConfigurationError, Live
+from livecollections.errors import RequestRefused
 from livecollections.rest.caller import told_apart
 
 from .conftest import Line, Make, Sheet, Site, User
@@ -320,15 +324,84 @@ class Thing:
         self.name, self.expires_at = name, expires_at
 
 
+class Slotted:
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Private(Slotted):
+    __slots__ = ("__key", "expires_at", "unset")
+
+    def __init__(self, name: str, key: int, expires_at: int = 0) -> None:
+        super().__init__(name)
+        self.__key, self.expires_at = key, expires_at
+
+
+class Masked(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+class Plain:
+    pass
+
+
 def test_what_users_are_told_apart_by() -> None:
-    others = [
+    others: list[Any] = [
         None, "1", 1, Named("1"), Level.ONE, Level.TWO, ("1",), {"id": 1}, {"id": 2}, {"sub": "a"}, {"sub": "b"},
         {"sub": "a", "iss": "x"}, frozenset("ab"), Thing("a", 1), Thing("b", 1), User(1), User(2),
+        Slotted("a"), Slotted("b"), Private("a", 1), Private("a", 2), Private("b", 1), Masked("a"), Masked("b"),
+        {1: 0}, {"1": 0}, UUID(int=1), UUID(int=2), PurePath("a"), PurePath("b"), Plain, Thing, {}, [], (),
     ]  # fmt: skip
     assert len({told_apart(each) for each in others}) == len(others)
+    assert told_apart(Private("a", 1, 1)) == told_apart(Private("a", 1, 2))
+    assert told_apart(home := PurePath("a/b")) == told_apart(PurePath("a/b")), "before and after it is hashed"
+    assert hash(home)
+    assert told_apart(home) == told_apart(PurePath("a/b"))
     assert told_apart({"sub": "a", "exp": 1, "iat": 1}) == told_apart({"sub": "a", "exp": 2, "iat": 2})
     assert told_apart(Thing("a", 1)) == told_apart(Thing("a", 2))
     assert told_apart(User(1, is_boss=True, expires_at=1.0)) == told_apart(User(1))
+
+
+@pytest.mark.parametrize(
+    "user",
+    [Plain(), object(), Lock(), lambda: None, [Plain()], {"id": 1, "at": Plain()}, {Plain(): 1}, {"exp": 1}],
+    ids=["plain", "object", "C", "function", "list", "value", "name", "expiry"],
+)
+def test_nobody_is_told_apart_by_an_address(user: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(RequestRefused, match="Idempotency-Key") as refused:
+        told_apart(user)
+    assert refused.value.status == 400
+    [record] = caplog.records
+    assert f"authenticate gives a {type(user).__qualname__}, but" in record.getMessage()
+
+
+async def test_users_with_slots_have_their_keys_apart(make: Make) -> None:
+    site = await make(
+        lambda live: live.add_resource("/api/lines", Line, policy=True),
+        authenticate=lambda connection, ext: Slotted(connection.headers["authorization"]),
+    )
+    async with site.client("ann") as ann, site.client("bob") as bob:
+        sent: dict[str, Any] = {"json": {"room": "a"}, "headers": {"Idempotency-Key": "k"}}
+        created = [(await one.post("/api/lines", **sent)).json()["id"] for one in (ann, ann, bob, ann)]
+        assert created == [1, 1, 2, 1]
+
+
+async def test_a_key_of_users_whom_nothing_tells_apart_is_refused(make: Make) -> None:
+    site = await make(
+        lambda live: live.add_resource("/api/lines", Line, policy=True),
+        authenticate=lambda connection, ext: Plain(),
+    )
+    async with site.client("ann") as ann:
+        for sent in ({"room": "a"}, [{"room": "a"}]):
+            answer = await ann.post("/api/lines", json=sent, headers={"Idempotency-Key": "k"})
+            assert (answer.status_code, "Idempotency-Key" in answer.json()["detail"]) == (400, True)
+        assert site.sql("SELECT count(*) FROM policy_line") == [(0,)]
+        assert (await ann.post("/api/lines", json={"room": "a"})).status_code == 201
 
 
 async def test_a_nested_resource_is_cut_by_its_url(make: Make) -> None:

@@ -10,10 +10,16 @@ It knows no session; whom a handshake's message names, ``identity.py`` asks.
 from __future__ import annotations
 
 import inspect
+import logging
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Set
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from pathlib import PurePath
+from types import MemberDescriptorType
 from typing import Any
+from uuid import UUID
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -21,11 +27,13 @@ from starlette.types import Scope
 
 from ..bayeux.origins import Origins, Trust
 from ..bayeux.session import Session
-from ..errors import RequestRefused
+from ..errors import ConfigurationError, RequestRefused
 from ..policy import has_expired
 from ..resource import Resource
 from ..view import Views, refused
 from .request import Request
+
+logger = logging.getLogger("livecollections.rest")
 
 Authenticate = Callable[[HTTPConnection, Mapping[str, Any]], Awaitable[Any] | Any]
 
@@ -43,6 +51,10 @@ _AMBIENT = ("basic", "digest", "negotiate", "ntlm")
 _DEEPEST_USER = 8
 _PASSING = ("exp", "expires_at", "_sa_instance_state")
 """Attributes that are other ones for the same user."""
+_SCALARS: Mapping[type, Callable[[Any], str]] = {each: each.__repr__ for each in (str, bytes, int, float)}
+_VALUES = (UUID, PurePath, type)
+"""What shows all that it is; in their slots is also what they have once worked out."""
+_ADDRESS = re.compile("0x[0-9a-f]{6}", re.IGNORECASE)
 
 
 class Caller:
@@ -112,28 +124,76 @@ async def view_of(
 
 def told_apart(user: Any) -> str:
     """What a user is told apart by, the same in each process: by ``iss`` and ``sub`` as a JWT's claims have them, else
-    by what he consists of, but for when his credential ends."""
+    by what he consists of, but for when his credential ends.
+
+    Raises RequestRefused for one of whom only an address is known, which another may have a moment later.
+    """
     if isinstance(user, Mapping) and "sub" in user:
         user = (user.get("iss"), user["sub"])
-    return _consists(user, _DEEPEST_USER)
+    try:
+        return _consists(user, _DEEPEST_USER)
+    except ConfigurationError as error:
+        logger.error("an Idempotency-Key is refused: authenticate gives a %s, but %s", _kind(user), error)
+        detail = "Idempotency-Key: whose it is can't be told here, so send none; the server's log says more"
+        raise RequestRefused(detail, (), 400, "Bad Request") from error
 
 
 def _consists(value: Any, depth: int) -> str:
-    kind = type(value).__qualname__
-    if not depth or isinstance(value, str | bytes | int | float | Enum):
-        return f"{kind}:{value!r}"
+    kind = _kind(value)
+    if isinstance(value, Enum):
+        return f"{kind}:{value.name or value.value}"
+    for scalar, show in _SCALARS.items():
+        if isinstance(value, scalar):  # whatever a class that is derived from it shows
+            return f"{kind}:{show(value)}"
+    if not depth or isinstance(value, _VALUES):
+        return _shown(value)
     if isinstance(value, Set):
         return f"{kind}:{sorted(_consists(each, depth - 1) for each in value)}"
     if isinstance(value, list | tuple):
         return f"{kind}:{[_consists(each, depth - 1) for each in value]}"
-    if is_dataclass(value):
-        held = {each.name: getattr(value, each.name) for each in fields(value) if each.compare}
-    else:
-        held = dict(value) if isinstance(value, Mapping) else dict(getattr(value, "__dict__", {}))
+    held = _held(value)
     if not held:
-        return f"{kind}:{value!r}"
-    parts = {name: _consists(each, depth - 1) for name, each in held.items() if name not in _PASSING}
-    return f"{kind}:{sorted((str(name), part) for name, part in parts.items())}"
+        return _shown(value)
+    lasting = {name: each for name, each in held.items() if name not in _PASSING}
+    if not lasting and depth == _DEEPEST_USER:
+        raise _nameless(value)
+    parts = [(_consists(name, depth - 1), _consists(each, depth - 1)) for name, each in lasting.items()]
+    return f"{kind}:{sorted(parts)}"
+
+
+def _held(value: Any) -> dict[Any, Any]:
+    """What a value has in it, by name."""
+    if is_dataclass(value):
+        return {each.name: getattr(value, each.name) for each in fields(value) if each.compare}
+    if isinstance(value, Mapping):
+        return dict(value)
+    held = dict(getattr(value, "__dict__", {}))
+    for base in type(value).__mro__:
+        for name, member in vars(base).items():
+            # Those in underscores are the bookkeeping of what the class is made with, such as Pydantic's.
+            if isinstance(member, MemberDescriptorType) and not name.startswith("__"):
+                with suppress(AttributeError):  # a slot that is empty
+                    held.setdefault(name, member.__get__(value))
+    return held
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    if _ADDRESS.search(shown):
+        raise _nameless(value)
+    return f"{_kind(value)}:{shown}"
+
+
+def _nameless(value: Any) -> ConfigurationError:
+    return ConfigurationError(
+        f"of a {_kind(value)} nothing is known that tells it from another: give it attributes (or __slots__, or the "
+        "fields of a dataclass, of which compare=False leaves one out), or let authenticate return a mapping that "
+        "has sub"
+    )
+
+
+def _kind(value: Any) -> str:
+    return type(value).__qualname__
 
 
 def actions_of(request: Request, is_list: bool) -> tuple[str, ...]:

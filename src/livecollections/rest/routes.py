@@ -436,6 +436,8 @@ def _asks(request: Request, parameter: str) -> bool:
 
 
 def _idempotency(request: Request, view: Resource, body: bytes) -> Idempotency | None:
+    if "idempotency-key" not in request.headers:
+        return None
     return request.idempotency(body, view.channel, told_apart(request.user))
 
 
