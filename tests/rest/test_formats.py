@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 import orjson
@@ -20,6 +21,11 @@ NDJSON = {"Accept": "application/x-ndjson"}
 
 def rows(body: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(body.decode(), newline="")))
+
+
+def read_back(cell: str) -> str:
+    """A text of which a cell was made, as the docs tell it."""
+    return re.sub(r"(^|[;\t\r\n])'", r"\1", cell)
 
 
 def shown(value: Any) -> str:
@@ -89,9 +95,20 @@ async def test_a_list_says_the_same_in_each_format(api: Api) -> None:
         ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
         ("-2+3", "'-2+3"),
         ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
-        ("\r=1", "'\r=1"),
-        ("\n=1", "'\n=1"),
+        ("\t=1", "'\t'=1"),
+        ("\r=1", "'\r'=1"),
+        ("\n=1", "'\n'=1"),
+        ("\tx", "'\tx"),
+        ("x;=1+1;y", "x;'=1+1;y"),
+        ("x;y; -2;'z';", "x;y;' -2;''z';"),
+        ('x;"=1+1&"', 'x;\'"=1+1&"'),
+        ("x\t=1\r\n+2\n\n-3\ry", "x\t'=1\r\n'+2\n\n'-3\ry"),
+        ("x;\u200b＝1", "x;'\u200b＝1"),
+        (" =1", "' =1"),
+        ("\x00=1", "'\x00=1"),
+        ("\x00 \x0b\xa0@x", "'\x00 \x0b\xa0@x"),
+        (";;", ";;"),
+        ("a\r\nb; c\td", "a\r\nb; c\td"),
         ("＝1", "'＝1"),
         ("'=1", "''=1"),
         ("'tis", "''tis"),
@@ -105,12 +122,29 @@ async def test_a_list_says_the_same_in_each_format(api: Api) -> None:
     ],
 )
 async def test_no_cell_is_a_formula_and_each_text_comes_back(api: Api, text: str, cell: str) -> None:
-    await api.client.post("/api/everything", json={"text": text, "words": ["=1"]})
+    assert (await api.client.post("/api/everything", json={"text": text, "words": ["=1"]})).status_code == 201
     for path in ("/api/everything", "/api/everything/1"):
         [row] = rows((await api.client.get(path, headers=CSV)).content)
         assert (row["text"], row["words"]) == (cell, '["=1"]')
-    assert cell.removeprefix("'") == text
+    assert read_back(cell) == text
     assert (await api.client.get("/api/everything/1", headers=NDJSON)).json()["text"] == text
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+async def test_no_separator_makes_a_formula_of_a_part(api: Api, separator: str) -> None:
+    hostile = ["a;=1;b", "a\t=1", "a\n=1", 'a;"=1&"', "a,=1", "a; \x00=1", ';"";=1', "a\r=1", '";=1']
+    await api.client.post("/api/everything", json=[{"text": each, "words": [each, "x"]} for each in hostile])
+    table = (await api.client.get("/api/everything", headers=CSV)).content
+    assert [orjson.loads(row["words"]) for row in rows(table)] == [[each, "x"] for each in hostile]
+    for row in csv.reader(io.StringIO(table.decode(), newline=""), delimiter=separator):
+        assert not [cell for cell in row if cell.strip(' \x00"\r\n').startswith("=")]
+
+
+async def test_texts_are_in_quotes_and_numbers_and_null_are_not(api: Api) -> None:
+    await api.client.post("/api/todos", json=[{"title": 'a;"b"', "order": -5}, {"title": "b"}])
+    assert (await api.client.get("/api/todos", headers=CSV)).content == (
+        b'"id","title","completed","order"\r\n1,"a;""b""",false,-5\r\n2,"b",false,\r\n'
+    )
 
 
 async def test_an_empty_list_in_each_format(api: Api) -> None:

@@ -1,16 +1,15 @@
 """Formats: documents as JSON, as NDJSON (one on each line), as CSV (RFC 4180, with a line of names).
 
-A list is made part by part, whatever its format. In CSV null is an empty cell, and what is no text is written as JSON.
-A text that a spreadsheet would take for a formula has an apostrophe before it, as has one that begins with an
-apostrophe, so that whoever reads the cell by a program gets the text back.
+A list is made part by part, whatever its format. In CSV null is an empty cell, a text is in quotes, and what is neither
+text nor number is written as JSON. What a spreadsheet would take for a formula has an apostrophe before it, at the
+beginning of a text and after each semicolon, tab and line break in it, where another separator would make it begin a
+cell; so has what begins with an apostrophe there, so that whoever reads the cell by a program gets the text back.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +18,13 @@ import orjson
 from ..errors import NotAcceptable
 from .accept import best
 
-_FORMULA = re.compile("['=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_UNSEEN = r"(?:[^\S\t\r\n]|[\x00-\x08\x0e-\x1b\x7f\u200b-\u200f\u2060\ufeff\"])*"
+"""Blanks, control characters and quotes, which a spreadsheet may drop before a formula."""
+_FORMULA = r"'=+\-@\uff1d\uff0b\uff0d\uff20"
 """What formulas begin with, in their wide forms too, and what stands before a text that does."""
+_GUARDED = re.compile(rf"^(?={_UNSEEN}[{_FORMULA}\t\r\n])|(?<=[;\t\r\n])(?={_UNSEEN}[{_FORMULA}])")
+"""Where an apostrophe is put."""
+_PARTING = re.compile(rf";(?={_UNSEEN}[{_FORMULA}])")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 Documents = Sequence[Mapping[str, Any]]
@@ -56,18 +60,24 @@ def _rows(documents: Documents, names: Names) -> bytes:
     return _csv([[_cell(each.get(name)) for name in names] for each in documents])
 
 
-def _csv(rows: Sequence[Names]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+def _csv(rows: Iterable[Iterable[str]]) -> bytes:
+    return "".join(f"{','.join(cells)}\r\n" for cells in rows).encode()
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if not isinstance(value, str):
-        return orjson.dumps(value).decode()
-    return f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
+    if isinstance(value, str):
+        return _quoted(value if _NUMBER.fullmatch(value) else _GUARDED.sub("'", value))
+    written = orjson.dumps(value).decode()
+    if isinstance(value, int | float):
+        return written
+    # Only the texts in it can hold a semicolon, and tabs and line breaks are escaped already.
+    return _quoted(_PARTING.sub(r"\\u003b", written))
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
 JSON = Format(
@@ -88,7 +98,7 @@ CSV = Format(
     b"text/csv; charset=utf-8; header=present",
     b"-csv",
     part=_rows,
-    start=lambda names: _csv([names]),
+    start=lambda names: _csv([map(_quoted, names)]),
 )
 FORMATS = {
     "application/json": JSON,
