@@ -17,6 +17,7 @@ from livecollections.resource import Resource
 from tests.models import Book, Everything, Person, Seat, Stamped, Todo, Token, resource_of
 
 VERBS = {"get", "post", "put", "patch", "delete"}
+WRITES = ("put", "patch", "delete")
 
 
 @pytest.fixture
@@ -143,6 +144,25 @@ def test_it_tells_what_streams_preconditions_and_refusals_bear(resources: list[R
     replaced = paths["/api/todos/{id}"]["put"]["responses"]
     assert "Content-Location" in replaced["200"]["headers"]
     assert "Preference-Applied" in replaced["204"]["headers"]
+
+
+def test_writes_that_depend_on_a_state_tell_both_preconditions() -> None:
+    paths = document(
+        [resource_of(Todo, "/a", delete_all=True, require_if_match=True), resource_of(Book, "/b")]
+    )["paths"]
+    asked = [
+        paths["/a"]["delete"],
+        *(paths[path][verb] for path in ("/a/{id}", "/b/{isbn}") for verb in WRITES),
+    ]
+    for operation in asked:
+        preconditions = {
+            each["name"]: each.get("required", False)
+            for each in operation["parameters"]
+            if each["name"].startswith("If-")
+        }
+        assert preconditions == {"If-Match": "428" in operation["responses"], "If-None-Match": False}
+        assert {"400", "403", "412"} <= operation["responses"].keys()
+    assert "428" in paths["/a/{id}"]["put"]["responses"]
 
 
 def test_a_key_of_several_parts_is_told_by_their_types(resources: list[Resource]) -> None:

@@ -88,6 +88,10 @@ _IF_MATCH = {
     "description": "Tags of what the caller saw: done only if it still is.",
     "schema": _TAGS,
 }
+_UNLESS_MATCH = {
+    **_IF_NONE_MATCH,
+    "description": "Tags of states in which it is not done, but answered with 412; *: in none that there is.",
+}
 _PREFER = {
     "name": "Prefer",
     "in": "header",
@@ -221,7 +225,7 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
     preferred = {"description": "Done, as preferred.", "headers": {**_SEQ_HEADER, **_APPLIED}}
     unchanged = {"304": {"description": "It is as it was.", "headers": marked}}
     refusals = () if resource.policy.is_open and resource.partition is None else (401, 403)
-    if_match = [{**_IF_MATCH, "required": True}] if resource.require_if_match else [_IF_MATCH]
+    if_match = [{**_IF_MATCH, "required": resource.require_if_match}, _UNLESS_MATCH]
     conditional = (412, 428) if resource.require_if_match else (412,)
 
     def operation(summary: str, verb: str, answers: Schema, problems: Iterable[int], **more: Any) -> Schema:
@@ -330,7 +334,7 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
             f"Delete a {name}",
             "delete",
             {"204": {"description": "Deleted.", "headers": _SEQ_HEADER}},
-            (400, 404, 409, *conditional, 503),
+            (400, 403, 404, 409, *conditional, 503),
             parameters=[_ORIGIN, *if_match],
         ),
     }
