@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 from livecollections import Live
 from livecollections.errors import SchemaMismatch, StoreUnavailable
-from livecollections.query import Query
+from livecollections.query import Equal, Look, Query
 from livecollections.stores import sqlite_limit
 from livecollections.stores.base import Listing
 from livecollections.stores.spool import Rows, Spool
@@ -271,6 +271,29 @@ async def test_a_filter_that_python_judges_is_given_up_too(
     assert 0 < next(asked) < 30, "its time is looked at before each row"
     monkeypatch.undo()
     assert len(await all_of(await store.listing(store._sources[0], Query()))) == 12_345
+
+
+async def test_nobody_waits_for_a_list_that_python_judges(store: SQLiteStore) -> None:
+    """It may need two seconds for one row, and its user may ask again at once."""
+    begun, done = threading.Event(), threading.Event()
+
+    def judge(stored: object, look: Look) -> bool:
+        begun.set()
+        return done.wait(20)
+
+    source = store._sources[0]
+    statement = Statement("SELECT id FROM rest_todo WHERE id = 1 AND live_holds(0, id)", predicates=[judge])
+    judged = asyncio.create_task(store._lists.read(source.name, statement, source.shown[:1]))
+    try:
+        assert await asyncio.to_thread(begun.wait, 20)
+        async with asyncio.timeout(10):
+            assert len(await all_of(await store.listing(source, Query(limit=3)))) == 3
+            assert (await store.count(source, Query((Equal("id", 7),)))).number == 1
+            assert (await store.get(source, (1,))).rows
+        assert not judged.done()
+    finally:
+        done.set()
+    assert await all_of(await judged) == [{"id": 1}]
 
 
 async def test_one_huge_document_is_given_up_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

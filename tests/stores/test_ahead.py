@@ -7,13 +7,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from livecollections.cause import Cause
 from livecollections.change import Change
-from livecollections.stores.base import Batch, Write
+from livecollections.stores.base import Batch, Lane, Write
 from livecollections.stores.sqlite import SQLiteStore
 from livecollections.stores.sqlite_ahead import AHEAD, IMAGES, Ahead
 from livecollections.stores.threads import Threads
@@ -117,9 +117,7 @@ class Counted(Threads):
         super().__init__()
         self.runs: Counter[str] = Counter()
 
-    def __call__(
-        self, lane: Literal["read", "write", "list"], function: Callable[[], Any], /
-    ) -> Awaitable[Any]:
+    def __call__(self, lane: Lane, function: Callable[[], Any], /) -> Awaitable[Any]:
         self.runs[lane] += 1
         return super().__call__(lane, function)
 
@@ -133,7 +131,7 @@ class Held(Threads):
         self.gate.set()
         self.has_read = False
 
-    async def __call__(self, lane: Literal["read", "write", "list"], function: Callable[[], Any], /) -> Any:
+    async def __call__(self, lane: Lane, function: Callable[[], Any], /) -> Any:
         found = await super().__call__(lane, function)
         if lane == "read":
             self.has_read = not self.gate.is_set()

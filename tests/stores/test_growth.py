@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
-from livecollections.stores.base import Idempotency, Write, Written
+from livecollections.stores.base import Idempotency, Lane, Write, Written
 from livecollections.stores.sql_log import TRIM
 from livecollections.stores.sqlite import SQLiteStore
 from livecollections.testing.stores.models import Todo
@@ -23,7 +23,7 @@ ROW = "INSERT INTO store_todo (title, completed) VALUES (?, 0)"
 ENTRY = "INSERT INTO live_changes (check_digits, source, method, key, at) VALUES (?, 'store_todo', 'RESET', '', 0)"
 
 
-async def at_once(lane: Literal["read", "write", "list"], function: Callable[[], Any]) -> Any:
+async def at_once(lane: Lane, function: Callable[[], Any]) -> Any:
     return function()
 
 

@@ -9,18 +9,19 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import registry
 
+from livecollections.stores.base import Lane
 from livecollections.stores.sqlite import SQLiteStore
 
 FEW, MANY = 3, 60
 
 
-async def at_once(lane: Literal["read", "write", "list"], function: Callable[[], Any]) -> Any:
+async def at_once(lane: Lane, function: Callable[[], Any]) -> Any:
     return function()
 
 

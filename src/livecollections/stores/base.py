@@ -20,15 +20,17 @@ from ..source import Source
 T = TypeVar("T")
 
 
+Lane = Literal["read", "write", "list", "judged"]
+
+
 class Run(Protocol):
     """Runs a blocking function of the store: on a thread in production, at once in a simulation.
 
-    lane "write" runs one function at a time, in order; lanes "read" and "list" may run beside it.
+    lane "write" runs one function at a time, in order; the others may run beside it, and "judged", which has the lists
+    whose conditions Python judges, beside all other lists.
     """
 
-    def __call__(
-        self, lane: Literal["read", "write", "list"], function: Callable[[], T], /
-    ) -> Awaitable[T]: ...
+    def __call__(self, lane: Lane, function: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..errors import InvalidDocument, MalformedRequest
 from ..query import Query
-from .base import Count, Listing, Snapshot, too_long
+from .base import Count, Lane, Listing, Snapshot, too_long
 from .postgres_connection import acquired, snapshot
 from .postgres_log import PostgresLog
 from .postgres_rows import LONGEST, Stored, all_rows, count, distinct, piles, selection
@@ -122,6 +122,6 @@ async def _spooled(
         raise
 
 
-async def _at_once(lane: Literal["read", "write", "list"], function: Callable[[], T]) -> T:
+async def _at_once(lane: Lane, function: Callable[[], T]) -> T:
     """A piece of a spool is read in a fraction of a millisecond, less than a way through a thread."""
     return function()

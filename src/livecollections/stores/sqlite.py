@@ -2,7 +2,7 @@
 
 Three rules. Reads begin a transaction, so that rows and seq are of one snapshot; writes begin it IMMEDIATE and
 share it. Own commits wake those who wait at once, others' are seen by ``PRAGMA data_version``. Whatever blocks
-runs in a lane: one thread writes, one reads, one reads lists. It knows no channel and no HTTP.
+runs in a lane: one thread writes, one reads, one lists, one lists what Python judges. It knows no channel, no HTTP.
 
 Who reads the whole log on from where he stopped is given what own writes logged without a second way through a
 thread: each is followed, where it ran, by a reading of the log from there (``Ahead``).
@@ -184,7 +184,8 @@ class SQLiteStore(Store):
         poll = self._connections["poll"] = self._connected()
         poll.execute("PRAGMA busy_timeout = 0")
         writer.execute(f"PRAGMA busy_timeout = {int(SLICE * 1000)}")
-        lists = self._connections["list"] = self._connected()
+        lists = {"list": self._connected(), "judged": self._connected()}
+        self._connections |= lists
         self._lists = Lists(lists, self._changes.head, self._changes.version, self._run, self._dialect)
         self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect, self._clock)
 
@@ -230,6 +231,7 @@ class SQLiteStore(Store):
         if hasattr(self, "_sessions"):
             await self._sessions.close()
         # What a cancelled caller left running on the other lanes still uses its connection.
+        await self._run("judged", lambda: None)
         await self._run("list", lambda: None)
         await self._run("read", lambda: None)
         await self._run("write", self._close)

@@ -1,20 +1,21 @@
 """Lists: rows of one snapshot, put aside before anybody reads them.
 
-Three rules. A list is read on a connection and in a lane of its own, in one transaction, which ends before the list is
-given out. That takes no longer than ``Limit`` says. Of the rows no more than a pile is in memory. It knows no HTTP.
+Four rules. A list is read on a connection and in a lane of its own, in one transaction, which ends before the list is
+given out. That takes no longer than ``Limit`` says. One whose conditions Python judges may need all of that even if it
+has one row, so no other waits for it. Of the rows no more than a pile is in memory. It knows no HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..query import Query
-from .base import Count, Listing, Run
+from .base import Count, Lane, Listing, Run
 from .spool import Spool
 from .sql import Field, TableSource
 from .sql_list import Cut, SpooledList, abandon
@@ -29,21 +30,21 @@ _COUNT = Field("count", sa.Column("count", sa.Integer), int, int, is_plain=True)
 
 
 class Lists:
-    """Reads them on one connection.
+    """Reads them. connections: those of the lanes "list" and "judged".
 
     head: gives the seq that its snapshot holds.  version: the one of a source.
     """
 
     def __init__(
         self,
-        connection: FileConnection,
+        connections: Mapping[str, FileConnection],
         head: Callable[[FileConnection], str],
         version: Callable[[FileConnection, str], str],
         run: Run,
         dialect: Dialect,
         limit: Limit | None = None,
     ) -> None:
-        self._connection = connection
+        self._connections = connections
         self._head = head
         self._version = version
         self._run = run
@@ -86,8 +87,10 @@ class Lists:
 
         Raises StoreUnavailable.
         """
+        lane: Lane = "judged" if statement.predicates else "list"
+        connection = self._connections[lane]
         reading = asyncio.ensure_future(
-            self._run("list", lambda: self._read(source, statement, fields, limit, places))
+            self._run(lane, lambda: self._read(connection, source, statement, fields, limit, places))
         )
         try:
             return await asyncio.shield(reading)
@@ -97,6 +100,7 @@ class Lists:
 
     def _read(
         self,
+        connection: FileConnection,
         source: str,
         statement: Statement,
         fields: Sequence[Field],
@@ -105,25 +109,29 @@ class Lists:
     ) -> SpooledList:
         spool = Spool()
         try:
-            cut = self._spooled(source, statement, spool, limit)
+            cut = self._spooled(connection, source, statement, spool, limit)
             return SpooledList(cut, places, spool, fields, self._run)
         except BaseException:
             spool.close()
             raise
 
-    def _spooled(self, source: str, statement: Statement, spool: Spool, limit: int | None) -> Cut:
+    def _spooled(
+        self, connection: FileConnection, source: str, statement: Statement, spool: Spool, limit: int | None
+    ) -> Cut:
         """Fill the spool; once more, leniently, if a text is broken."""
         try:
-            return self._snapshot(source, statement, spool, limit)
+            return self._snapshot(connection, source, statement, spool, limit)
         except Exception as error:
             if not is_broken_text(error.__cause__):
                 raise
         spool.clear()
-        with lenient(self._connection):
-            return self._snapshot(source, statement, spool, limit)
+        with lenient(connection):
+            return self._snapshot(connection, source, statement, spool, limit)
 
-    def _snapshot(self, source: str, statement: Statement, spool: Spool, limit: int | None) -> Cut:
-        with self._limit.on(self._connection), transaction(self._connection) as connection:
+    def _snapshot(
+        self, connection: FileConnection, source: str, statement: Statement, spool: Spool, limit: int | None
+    ) -> Cut:
+        with self._limit.on(connection), transaction(connection):
             cut = Cut(self._head(connection), self._version(connection, source))
             cursor = connection.run(statement)
             while rows := cursor.fetchmany(PILE):

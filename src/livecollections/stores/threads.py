@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeVar
+from typing import TypeVar
+
+from .base import Lane
 
 T = TypeVar("T")
 
@@ -16,7 +18,7 @@ class Threads:
     def __init__(self) -> None:
         self._lanes: dict[str, ThreadPoolExecutor] = {}
 
-    def __call__(self, lane: Literal["read", "write", "list"], function: Callable[[], T], /) -> Awaitable[T]:
+    def __call__(self, lane: Lane, function: Callable[[], T], /) -> Awaitable[T]:
         """Run a function; a cancelled caller does not stop it."""
         if lane not in self._lanes:
             self._lanes[lane] = ThreadPoolExecutor(1, thread_name_prefix=f"livecollections-{lane}")

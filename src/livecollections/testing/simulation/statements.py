@@ -11,9 +11,10 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from ...errors import StoreUnavailable
+from ...stores.base import Lane
 from ...stores.sqlite_connection import BUSY
 from .process import PROCESS
 from .trace import Trace
@@ -39,7 +40,7 @@ class Statements:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, Waiting] = {}
 
-    def __call__(self, lane: Literal["read", "write", "list"], function: Callable[[], T], /) -> Awaitable[T]:
+    def __call__(self, lane: Lane, function: Callable[[], T], /) -> Awaitable[T]:
         """Run a function in its turn."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
