@@ -611,4 +611,4 @@ async def test_whatever_a_list_is_asked_for_it_is_of_ones_own(make: Make) -> Non
             assert hidden.status_code == 400
             assert hidden.text.replace("secret", "absent") == absent.text
         csv = await ann.get(SHEETS, headers={"Accept": "text/csv"})
-        assert csv.text.splitlines()[0] == '"id","title","grade","owner"'
+        assert csv.text.splitlines()[0] == "id,title,grade,owner"

@@ -143,7 +143,7 @@ async def test_no_separator_makes_a_formula_of_a_part(api: Api, separator: str) 
 async def test_texts_are_in_quotes_and_numbers_and_null_are_not(api: Api) -> None:
     await api.client.post("/api/todos", json=[{"title": 'a;"b"', "order": -5}, {"title": "b"}])
     assert (await api.client.get("/api/todos", headers=CSV)).content == (
-        b'"id","title","completed","order"\r\n1,"a;""b""",false,-5\r\n2,"b",false,\r\n'
+        b'id,title,completed,order\r\n1,"a;""b""",false,-5\r\n2,"b",false,\r\n'
     )
 
 

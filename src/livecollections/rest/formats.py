@@ -98,7 +98,7 @@ CSV = Format(
     b"text/csv; charset=utf-8; header=present",
     b"-csv",
     part=_rows,
-    start=lambda names: _csv([map(_quoted, names)]),
+    start=lambda names: _csv([[name if name.isidentifier() else _quoted(name) for name in names]]),
 )
 FORMATS = {
     "application/json": JSON,
