@@ -222,7 +222,7 @@ async def test_a_document_that_somebody_holds_keeps_nobody_elses_write_waiting()
             await wait_until(lambda: store._writer._apart, within=5)
             store.hasten()
             with pytest.raises(StoreUnavailable, match="somebody else"):
-                await asyncio.wait_for(held, 2)
+                await asyncio.wait_for(held, 4)
             await session.abort_transaction()
 
 

@@ -12,4 +12,4 @@ from .writers import tell
 @pytest.mark.parametrize("seed", range(1, 1 + scaled(6, 300)))
 async def test_whatever_is_written_is_based_on_what_was_seen(seed: int) -> None:
     story = await tell(seed)
-    assert story.done["written"] > 2, story.done
+    assert story.done["written"], story.done
