@@ -46,7 +46,7 @@ check: .venv/.tested ## Style, types, layers, versions and the places of safegua
 mutants: setup-test ## Remove each safeguard in turn, see that it is noticed, and write the table of the documentation
 	@$(BIN)/python -m tests.mutants --write
 
-bench: setup-bench ## Measure beside faye, socket.io, ws and a C program, and write bench/results (25 minutes)
+bench: setup-bench ## Measure beside faye, socket.io, ws, a C program and the article's stack, and write bench/results (30 minutes)
 	@$(BIN)/python -m bench --output bench/results
 
 bench-quick: setup-bench ## The same with fewer rounds and sizes, on the terminal only (3 minutes)
@@ -56,12 +56,12 @@ docs: .venv/.installed ## Build the documentation into docs/_site
 	@$(BIN)/python docs/build.py
 
 clean: ## Remove what setup made
-	rm -rf .venv node_modules tests/openapi/types/node_modules dist docs/_site src/livecollections/demo/static/vendor
+	rm -rf .venv node_modules tests/openapi/types/node_modules bench/original/node_modules dist docs/_site src/livecollections/demo/static/vendor
 
 # What tests and benches need beyond setup; quick when it is there already. nginx would begin to serve port 80 when it is
 # installed, PostgreSQL 5432, and again when the machine starts: the policy keeps them from the first, systemctl from the
 # second.
-setup-test: setup .venv/.tested .venv/.types
+setup-test: setup .venv/.tested .venv/.types .venv/.original
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
 	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \
@@ -120,6 +120,10 @@ setup-bench: setup-test .venv/.benched
 
 .venv/.types: tests/openapi/types/package.json tests/openapi/types/package-lock.json | .venv/.made
 	@cd tests/openapi/types && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+.venv/.original: bench/original/package.json bench/original/package-lock.json | .venv/.made
+	@cd bench/original && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 .venv/.vendored: .venv/.npm .venv/.installed hatch_build.py $(VENDOR)

@@ -1,6 +1,6 @@
-"""Measures fan-out, rooms, polls, memory and writes beside peers, in one run.
+"""Measures fan-out, rooms, polls, memory and writes beside peers and the article's stack, in one run.
 
-    python -m bench [a b c d e f g] [--rounds 9] [--quick] [--output bench/results]
+    python -m bench [a b c d e f g h i] [--rounds 9] [--quick] [--output bench/results]
 
 Prints tables, and writes ``<date>.md`` with charts beside it.
 """
@@ -23,7 +23,7 @@ from .bench import FULL, QUICK, TINY, Bench, Sizes
 from .instructions import compare
 from .machine import facts, load, raise_limits
 from .outcome import Outcome
-from .scenarios import fanout, growth, memory, polling, rooms, write
+from .scenarios import fanout, growth, memory, original, polling, rooms, write
 
 SCENARIOS = {
     ("a", "b"): fanout.run,
@@ -32,6 +32,7 @@ SCENARIOS = {
     ("e",): memory.run,
     ("f",): write.run,
     ("g",): growth.run,
+    ("h",): original.run,
     ("i",): compare,
 }
 LETTERS = [letter for letters in SCENARIOS for letter in letters]

@@ -24,7 +24,7 @@ class Sizes:
     rounds: of each measurement.  seconds: of one, after ``warm`` of them.  subscribers: of the fan-outs.  growing:
     where their number is what is looked at.  idle: of the sessions whose memory is told.  clients: of long-polling
     and rooms.  channels: each client's own, where their number grows.  writes: the cases of writes.  rows: of tables
-    and logs that are written to.  rates: batches a second in rooms, rising.
+    and logs that are written to.  rates: batches a second in rooms, rising.  kills: of each server.
     """
 
     rounds: int
@@ -38,11 +38,12 @@ class Sizes:
     writes: int
     rows: Sequence[int]
     rates: Sequence[float]
+    kills: int
 
 
 FULL = Sizes(
     9, 0.7, 0.2, (100, 1_000, 10_000), (100, 300, 1_000, 3_000, 10_000), (1_000, 10_000), 1_000,
-    (1, 10, 100), 4, (1_000, 10_000, 100_000), (10, 15, 22, 33, 50, 75, 110, 165, 250, 375, 560),
+    (1, 10, 100), 4, (1_000, 10_000, 100_000), (10, 15, 22, 33, 50, 75, 110, 165, 250, 375, 560), 20,
 )  # fmt: skip
 QUICK = Sizes(
     3,
@@ -56,8 +57,9 @@ QUICK = Sizes(
     1,
     (1_000, 10_000),
     (15, 33, 75, 165, 375),
+    5,
 )
-TINY = Sizes(1, 0.05, 0.01, (10,), (5,), (20,), 10, (1,), 1, (10,), (200, 400))
+TINY = Sizes(1, 0.05, 0.01, (10,), (5,), (20,), 10, (1,), 1, (10,), (200, 400), 1)
 
 
 class Bench:

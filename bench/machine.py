@@ -28,8 +28,12 @@ PACKAGES = (
     "pydantic",
     "sqlalchemy",
     "sqlmodel",
+    "pymongo",
+    "secantusdb",
 )
 PEERS = ("faye", "socket.io", "ws")
+ORIGINAL = ("express", "mongoose", "baucis")
+"""Of the article's stack, beside Faye."""
 
 
 def raise_limits() -> None:
@@ -68,7 +72,8 @@ def facts() -> dict[str, str]:
         "Python": platform.python_version(),
         "Node": _output("node", "--version").removeprefix("v"),
         **{name: version(name) for name in PACKAGES},
-        **{f"npm {name}": _npm_version(name) for name in PEERS},
+        **{f"npm {name}": _npm_version(ROOT, name) for name in PEERS},
+        **{f"npm {name}": _npm_version(ROOT / "bench" / "original", name) for name in ORIGINAL},
     }
 
 
@@ -90,5 +95,5 @@ def _output(*command: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _npm_version(name: str) -> str:
-    return str(orjson.loads((ROOT / "node_modules" / name / "package.json").read_bytes())["version"])
+def _npm_version(folder: Path, name: str) -> str:
+    return str(orjson.loads((folder / "node_modules" / name / "package.json").read_bytes())["version"])

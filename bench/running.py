@@ -11,8 +11,8 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,6 +35,8 @@ LOWEST = 12_000
 FIRST_OF_CLIENTS = 32_768
 """Of the ports that a system gives to clients, where it does not say."""
 TRIES = 500
+STARTS = 3
+"""How often a server is started, if its port is taken."""
 
 
 class Served(AbstractContextManager["Served"]):
@@ -62,18 +64,9 @@ class Served(AbstractContextManager["Served"]):
             RuntimeError: it does not.
         """
         if not self._is_listening:
-            for port in (self.port, self.control):
-                self._wait_port(port)
+            if not all(is_listening(port, self._process) for port in (self.port, self.control)):
+                raise RuntimeError(f"{self.contender.name} did not start")
             self._is_listening = True
-
-    def _wait_port(self, port: int) -> None:
-        deadline = time.monotonic() + START
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise RuntimeError(f"{self.contender.name} did not start")
 
     @property
     def cpu(self) -> float:
@@ -171,6 +164,45 @@ class Clients(AbstractContextManager["Clients"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+@contextmanager
+def serving(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[tuple[int, psutil.Process]]:
+    """A server that is no fan-out, in a process of its own; gives its port and the process.
+
+    Args:
+        command: with ``PORT`` where its port belongs.
+        settings: of its environment.
+    """
+    for _ in range(STARTS):
+        (port,) = free_ports(1)
+        process = started(command, settings, port)
+        try:
+            if is_listening(port, process):
+                yield port, psutil.Process(process.pid)
+                return
+        finally:
+            process.kill()
+            process.wait()
+    raise RuntimeError(f"{' '.join(command)} did not start")
+
+
+def started(command: Sequence[str], settings: Mapping[str, str], port: int) -> subprocess.Popen[bytes]:
+    """The process of such a server; it may still be starting."""
+    filled = [part.replace(PORT, str(port)) for part in command]
+    with cores(for_servers=True):
+        return subprocess.Popen(filled, cwd=ROOT, env={**os.environ, **settings})
+
+
+def is_listening(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Whether it came to listen; its port may have been taken meanwhile."""
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.02)
+    return False
 
 
 def free_ports(number: int) -> Sequence[int]:

@@ -6,16 +6,13 @@ and how ours grows with the rows of its table and with the length of its log.
 
 from __future__ import annotations
 
-import os
-import socket
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,10 +25,11 @@ from livecollections.stores.sqlite import install
 
 from ..bench import Bench
 from ..contenders import OURS as FANOUT
-from ..machine import ROOT, cores
+from ..contenders import PORT
+from ..machine import cores
 from ..native import program
 from ..outcome import Chart, Curve, Figures, Outcome, Ratio, ratio
-from ..running import START, free_ports
+from ..running import serving
 
 SUBSCRIBERS = 100
 NEEDED = 5.0
@@ -50,9 +48,6 @@ TABLE = (
     '"order" INTEGER, id INTEGER NOT NULL, PRIMARY KEY (id))'
 )
 """As SQLModel makes it."""
-
-TRIES = 3
-"""How often a server is started, if its port is taken."""
 
 Fill = Callable[[Path], None]
 
@@ -81,7 +76,7 @@ def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
             for name in (OURS, BY_HAND)
         }
         found = bench.alternate(f"f {case}", measures)
-        lines += [_figures(name, case, rounds) for name, rounds in found.items()]
+        lines += [figures(name, case, rounds) for name, rounds in found.items()]
         ratios += _ratio(case, found, NEEDED if synchronous == NEEDED_AT else None)
     grown, charts = _growth(bench, subscribers)
     remarks = [
@@ -100,16 +95,35 @@ def _measure(
         path = Path(folder) / "todos.db"
         if fill is not None:
             fill(path)
-        with _serving(name, path, synchronous) as (port, process):
-            protocol = "bayeux" if name == OURS else "socketio"
-            numbers = map(str, (subscribers, at_once, 2 * bench.sizes.seconds))
-            before = _cpu(process)
-            with cores(for_servers=False):
-                generator = subprocess.Popen(
-                    [program("write"), str(port), protocol, *numbers], stdout=subprocess.PIPE
-                )
-            output, _ = generator.communicate(timeout=2 * bench.sizes.seconds + PATIENCE)
-            used = _cpu(process) - before
+        application = "todos" if name == OURS else "todos_by_hand"
+        protocol = "bayeux" if name == OURS else "socketio"
+        settings = {"BENCH_DATABASE": str(path), "BENCH_SYNCHRONOUS": synchronous}
+        with serving(command(application, by_hand=name != OURS), settings) as (port, process):
+            return created(bench, name, port, process, protocol, at_once, subscribers)
+
+
+def created(
+    bench: Bench,
+    name: str,
+    port: int,
+    process: psutil.Process,
+    protocol: str,
+    at_once: int,
+    subscribers: int,
+) -> Round:
+    """One round of creates on a server.
+
+    Raises:
+        RuntimeError: not everything was created, or pushed to everybody.
+    """
+    numbers = map(str, (subscribers, at_once, 2 * bench.sizes.seconds))
+    before = _cpu(process)
+    with cores(for_servers=False):
+        generator = subprocess.Popen(
+            [program("write"), str(port), protocol, *numbers], stdout=subprocess.PIPE
+        )
+    output, _ = generator.communicate(timeout=2 * bench.sizes.seconds + PATIENCE)
+    used = _cpu(process) - before
     found: dict[str, Any] = orjson.loads(output or b"{}")
     if generator.returncode or found["failed"] or found["pushed"] != found["created"] * subscribers:
         raise RuntimeError(f"{name} did not create or push everything: {found}")
@@ -122,48 +136,14 @@ def _measure(
     )
 
 
-@contextmanager
-def _serving(name: str, path: Path, synchronous: str) -> Iterator[tuple[int, psutil.Process]]:
-    """One of the two in a process of its own; gives its port and the process."""
-    for _ in range(TRIES):
-        (port,) = free_ports(1)
-        process = _started(name, path, synchronous, port)
-        try:
-            if _wait_listening(port, process):
-                yield port, psutil.Process(process.pid)
-                return
-        finally:
-            process.kill()
-            process.wait()
-    raise RuntimeError(f"{name} did not start")
-
-
-def _started(name: str, path: Path, synchronous: str, port: int) -> subprocess.Popen[bytes]:
-    sockets = FANOUT.command[FANOUT.command.index("--ws") + 1] if name == OURS else "websockets-sansio"
-    application = "todos" if name == OURS else "todos_by_hand"
-    command = [
-        sys.executable, "-m", "uvicorn", f"bench.servers.{application}:app", "--port", str(port), "--loop", "uvloop",
+def command(application: str, *, by_hand: bool = False) -> Sequence[str]:
+    """What serves one of our applications, as its own command line does; or one by hand, as uvicorn ships."""
+    sockets = "websockets-sansio" if by_hand else FANOUT.command[FANOUT.command.index("--ws") + 1]
+    return (
+        sys.executable, "-m", "uvicorn", f"bench.servers.{application}:app", "--port", PORT, "--loop", "uvloop",
         "--http", "httptools", "--ws", sockets, "--ws-per-message-deflate", "false", "--no-access-log",
         "--log-level", "warning",
-    ]  # fmt: skip
-    settings = {"BENCH_DATABASE": str(path), "BENCH_SYNCHRONOUS": synchronous}
-    with cores(for_servers=True):
-        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings})
-
-
-def _wait_listening(port: int, process: subprocess.Popen[bytes]) -> bool:
-    """Whether it came to listen; its port may have been taken meanwhile."""
-    deadline = time.monotonic() + START
-    while time.monotonic() < deadline and process.poll() is None:
-        if _listens(port):
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    )  # fmt: skip
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -174,22 +154,24 @@ def _cpu(process: psutil.Process) -> float:
 # What is told of it.
 
 
-def _figures(name: str, case: str, rounds: Sequence[Round]) -> Figures:
+def figures(name: str, case: str, rounds: Sequence[Round]) -> Figures:
+    """The line of a server in a case."""
     notes = {
-        "CPU ms": f"{_median(rounds, 'cpu'):.2f}",
-        "push p50 ms": f"{_median(rounds, 'pushed'):.1f}",
-        "p99 ms": f"{_median(rounds, 'late'):.1f}",
-        "load": f"{_median(rounds, 'generator'):.0%}",
+        "CPU ms": f"{median(rounds, 'cpu'):.2f}",
+        "push p50 ms": f"{median(rounds, 'pushed'):.1f}",
+        "p99 ms": f"{median(rounds, 'late'):.1f}",
+        "load": f"{median(rounds, 'generator'):.0%}",
     }
     return Figures(name, case, [each.rate for each in rounds], UNIT, notes)
 
 
-def _median(rounds: Sequence[Round], figure: str) -> float:
+def median(rounds: Sequence[Round], figure: str) -> float:
+    """Of one figure of the rounds."""
     return statistics.median(float(getattr(each, figure)) for each in rounds)
 
 
 def _ratio(case: str, found: Mapping[str, Sequence[Round]], needed: float | None) -> list[Ratio]:
-    ours, by_hand = (_median(found[name], "rate") for name in (OURS, BY_HAND))
+    ours, by_hand = (median(found[name], "rate") for name in (OURS, BY_HAND))
     return ratio(f"{case}, {OURS} ÷ {BY_HAND}", ours, by_hand, needed)
 
 
@@ -204,10 +186,10 @@ def _growth(bench: Bench, subscribers: int) -> tuple[list[Figures], list[Chart]]
         for number in bench.sizes.rows
     }
     found = bench.alternate("f growth", measures, max(1, bench.sizes.rounds // 3))
-    lines = [_figures(OURS, f"{number:,} {what}", rounds) for (what, number), rounds in found.items()]
+    lines = [figures(OURS, f"{number:,} {what}", rounds) for (what, number), rounds in found.items()]
     curves = [
         Curve(
-            f"with {what}", bench.sizes.rows, [_median(found[what, each], "cpu") for each in bench.sizes.rows]
+            f"with {what}", bench.sizes.rows, [median(found[what, each], "cpu") for each in bench.sizes.rows]
         )
         for what in fills
     ]

@@ -12,7 +12,7 @@ from rich.console import Console
 from bench import report
 from bench.__main__ import SCENARIOS, measure
 from bench.bench import TINY, Bench
-from bench.contenders import BAYEUX, FANOUT, MEMORY, POLLS, SENDER, WS
+from bench.contenders import BAYEUX, FANOUT, MEMORY, OURS, POLLS, SENDER, WS
 from bench.outcome import Curve, Figures, Outcome, Ratio, ratio
 from bench.running import Clients, Served
 
@@ -37,6 +37,7 @@ def test_a_scenario_measures_all_that_it_names(
         assert all(math.isfinite(value) for figures in outcome.figures for value in figures.values)
         assert outcome.letter == "e" or all(figures.median > 0 for figures in outcome.figures)
         assert {each.name for each in NAMED.get(outcome.letter, ())} <= {each.of for each in outcome.figures}
+        assert all(each.notes.get("lost", "0") == "0" for each in outcome.figures if each.of == OURS.name)
     path = tmp_path / "results.md"
     report.write(path, {"machine": "this"}, outcomes, {letters[0]: ["chart.png"]}, "how")
     written = path.read_text("utf-8")
