@@ -128,7 +128,9 @@ def test_one_line_of_backbone_is_live(served: Served) -> None:
         page.add_script_tag(content="var todos = new Todos();")
         page.wait_for_function("todos.live === 'live'", timeout=10_000)
         served.run("curl")
-        page.wait_for_function("todos.length === 1 && todos.at(0).get('title') === 'buy milk'", timeout=15_000)
+        page.wait_for_function(
+            "todos.length === 1 && todos.at(0).get('title') === 'buy milk'", timeout=15_000
+        )
         served.run("sqlite3")
         page.wait_for_function("todos.at(0).get('title') === 'buy oat milk'", timeout=15_000)
         browser.close()
