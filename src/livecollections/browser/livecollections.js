@@ -408,7 +408,7 @@
       const {header, whole, seq, label, pages} = request, top = later(request.until || label, _.last(pages).seq);
       const [name, ...names] = (header('Live-Channel') || header('Live-Signal') || '').split(/, */), other = foreign(label, this.position);
       const late = other && (!whole || request.stamp < this.entered) || this.past(request, label);
-      request.useless = late || request.torn || request.era !== this.era || older(label, this.floor) || whole && older(top, this.top);
+      request.useless = late || !this.stream || request.torn || request.era !== this.era || older(label, this.floor) || whole && older(top, this.top);
       if (request.useless || !whole) return;
       if (name) this.signal = !header('Live-Channel');
       if (name && this.stream.channel !== name) this.join(name);
