@@ -5,27 +5,18 @@ No driver is imported before a database asks for it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ConfigurationError
 from .administration import Administration
 from .base import Log
-from .choice import missing, scheme_of
+from .choice import chosen, missing
 
 
 def administration_of(database: Any, log: Log | None = None) -> Administration:
     """What administers a database: a URL, an engine, or None for ``$DATABASE_URL``. Raises ConfigurationError."""
-    if database is None:
-        database = os.environ.get("DATABASE_URL")
-        if database is None:
-            raise ConfigurationError("database: none is given, and DATABASE_URL is not set")
-    scheme = scheme_of(database)
-    if scheme not in _ADMINISTRATIONS:
-        spoken = ", ".join(sorted(_ADMINISTRATIONS))
-        raise ConfigurationError(f"database: {scheme!r} is not supported; this version speaks {spoken}")
-    return _ADMINISTRATIONS[scheme](database, log)
+    database, administers = chosen(database, _ADMINISTRATIONS)
+    return administers(database, log)
 
 
 def _sqlite(database: Any, log: Log | None) -> Administration:

@@ -7,11 +7,13 @@ what to do. It knows the stores by their names alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from ..errors import ConfigurationError
 from .base import Store
+
+T = TypeVar("T")
 
 
 def open_store(database: Any, **options: Any) -> Store:
@@ -21,15 +23,21 @@ def open_store(database: Any, **options: Any) -> Store:
     """
     if isinstance(database, Store):
         return database
+    database, opens = chosen(database, _STORES)
+    return opens(database, options)
+
+
+def chosen(database: Any, known: Mapping[str, T]) -> tuple[Any, T]:
+    """The database (``$DATABASE_URL`` for None), and what is known for its scheme. Raises ConfigurationError."""
     if database is None:
         database = os.environ.get("DATABASE_URL")
         if database is None:
             raise ConfigurationError("database: none is given, and DATABASE_URL is not set")
     scheme = scheme_of(database)
-    if scheme not in _STORES:
-        known = ", ".join(sorted(_STORES))
-        raise ConfigurationError(f"database: {scheme!r} is not supported; this version speaks {known}")
-    return _STORES[scheme](database, options)
+    if scheme not in known:
+        spoken = ", ".join(sorted(known))
+        raise ConfigurationError(f"database: {scheme!r} is not supported; this version speaks {spoken}")
+    return database, known[scheme]
 
 
 def scheme_of(database: Any) -> str:
