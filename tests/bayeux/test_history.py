@@ -236,6 +236,24 @@ async def test_another_epoch_counts_as_after(server: Server, log: Log) -> None:
     assert seqs(await poll(server, client_id)) == [seq]
 
 
+async def test_of_a_log_that_is_over_a_subscription_begins_in_the_one_that_there_is(
+    server: Server, log: Log
+) -> None:
+    client_id = await connected(server)
+    await request(server, subscribe(client_id, TODOS))
+    old = log.add(1)
+    assert seqs(await poll(server, client_id)) == [old]
+    log.epoch = "00000001"
+    # A client says where it is until it knows where it is in the new log, and each time the RESET comes again.
+    for _ in range(2):
+        at = {"live": {"at": {TODOS: log.seq(0).replace(log.epoch, old[:8])}}}
+        _, message = await poll(server, client_id, ext=at)
+        assert message["data"]["method"] == "RESET"
+    answers = await request(server, [connect(client_id, ext=at), subscribe(client_id, TODOS, ext=since(old))])
+    told = [reply["ext"]["live"] for reply in answers.messages if reply["channel"] == "/meta/subscribe"]
+    assert told == [{"seq": log.position(), "reset": True}]
+
+
 async def test_what_was_read_ahead_of_the_feed_is_not_told_twice(server: Server, log: Log) -> None:
     client_id = await connected(server)
     written = [log.add(1), log.write(2), log.write(3)]

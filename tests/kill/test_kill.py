@@ -19,6 +19,8 @@ AT_ONCE = 4
 SERVERS, SHELLS = scaled(4, 9), scaled(6, 17)
 """Killed of each, in each world."""
 PATIENCE_WITH_FAULTS = 3.0
+TRIES = 4
+"""Worlds in which a planted fault is found, each with five kills of its server."""
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +74,19 @@ is found."""
 
 
 async def test_planted_faults_are_found(nursery: Nursery, tmp_path: Path) -> None:
-    async def live(name: str) -> list[str]:
-        path = tmp_path / f"fault {name}"
+    async def found(name: str, seed: int) -> list[str]:
+        path = tmp_path / f"fault {name} {seed}"
         path.mkdir()
-        plain, rest, _ = FAULTS[name]
-        world = World(nursery, path, 1, 5, 0, name, plain, rest, PATIENCE_WITH_FAULTS)
-        return (await world.run()).violations
+        plain, rest, violation = FAULTS[name]
+        world = World(nursery, path, seed, 5, 0, name, plain, rest, PATIENCE_WITH_FAULTS)
+        return [one for one in (await world.run()).violations if violation in one]
 
-    found = dict(zip(FAULTS, await asyncio.gather(*map(live, FAULTS)), strict=True))
-    for name, (_, _, violation) in FAULTS.items():
-        print(f"{name}: {found[name][:2]}")
-        assert any(violation in one for one in found[name]), (name, found[name])
+    async def hunt(name: str) -> None:
+        # Where a kill falls is chance: one between two transactions that lie close together may take several worlds.
+        for seed in range(1, TRIES + 1):
+            if violations := await found(name, seed):
+                print(f"{name}: in world {seed}: {violations[:2]}")
+                return
+        pytest.fail(f"{name}: nothing is found in {TRIES} worlds")
+
+    await asyncio.gather(*map(hunt, FAULTS))

@@ -176,7 +176,8 @@ class Start:
         position = session.positions.get(channel)
         if position is None or (position.is_idle and otherwise == head):
             return head
-        return position.sent
+        # From another log a RESET leads here, and nothing else: who began there would ask again, and be set back again.
+        return position.sent if epoch(position.sent) == epoch(head) else head
 
     def _logs(self, pattern: str) -> list[tuple[str, History, list[str]]]:
         """The logs below a pattern: what of it each is, its history, and the channels known."""

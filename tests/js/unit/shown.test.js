@@ -102,6 +102,20 @@ scripted('pages that are followed are one list, of the first page’s seq', asyn
   assert.equal(wire.client.connect(), spell('a5'));
 });
 
+scripted('a later page that comes when the collection has stopped is nothing to it', async (wire, make) => {
+  const todos = make();
+  let answered = 0;
+  await rest();
+  wire.client.confirm({ seq: spell('a5') });
+  todos.fetch({ success: () => answered++ });
+  wire.waiting.shift();
+  wire.list([{ id: 1 }], whole('a5', { Link: `<${CHANNEL}?skip=1>; rel="next"` }));
+  todos.unlisten();
+  wire.list([{ id: 2 }], whole('a5'));
+  await rest();
+  assert.deepEqual([todos.length, todos.live, answered], [0, 'off', 1]);
+});
+
 scripted('what the server has cut is followed, and nothing else', async (wire, make) => {
   const next = (link) => ({ Link: `<${link}>; rel="next"` });
   const urls = (log) => log.filter((entry) => entry.startsWith('list')).length;
