@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from livecollections import Live
-from livecollections.cli import warn_if_open
+from livecollections.cli.server import warn_if_open
 from livecollections.version import __version__
 
 from .command import PROGRAM, command, finished

@@ -144,6 +144,7 @@ LAYERS = {
         "",
         "application",
         "cli",
+        "cli.*",
         "demo",
         "demo.*",
         "gate",

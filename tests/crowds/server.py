@@ -19,7 +19,7 @@ from sqlmodel import Field, SQLModel
 
 from livecollections import Live
 from livecollections.bayeux import Limits, Server
-from livecollections.cli import uvicorn_settings
+from livecollections.cli.server import uvicorn_settings
 
 from ..serving import wait_until
 from .child import allow_files, answer

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from livecollections.cli import warn_if_open
+from livecollections.cli.server import warn_if_open
 from livecollections.gate import Gate, Token
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import uvicorn
 
-from ...cli import uvicorn_settings
+from ...cli.server import uvicorn_settings
 from ...live import Live
 from ...stores.base import Log
 from ...stores.sqlite import SQLiteStore

@@ -1,0 +1,44 @@
+"""The person at the keyboard: what they are told, and what they are asked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+def fail(sentence: str) -> NoReturn:
+    """Say what is wrong in one line, and leave with status 2."""
+    print(f"livecollections: {' '.join(sentence.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def agree(question: str, otherwise: str) -> None:
+    """Ask; without a yes say what that means, and leave with status 1."""
+    try:
+        is_agreed = typer.confirm(question)
+    except typer.Abort:
+        # Nobody is there who could answer.
+        is_agreed = False
+        print(file=sys.stderr)
+    if not is_agreed:
+        print(f"livecollections: {otherwise}", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def attend(work: Coroutine[Any, Any, None]) -> None:
+    """Run until the end, Ctrl-C, or the end of who reads."""
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # Nothing more is to be flushed at exit, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None

@@ -1,0 +1,164 @@
+"""How an application is served: uvicorn, on its fast parts, with a short stop.
+
+A taken port is known before anything starts; the address is printed when everything has.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LiveError
+from .keyboard import fail
+from .target import lives_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    Message = MutableMapping[str, Any]
+
+GRACE = 2
+"""Seconds that a stop may take."""
+BACKLOG = 65_535
+"""Sockets that may wait to be accepted; the system has a bound of its own, and drops those beyond."""
+
+
+class Announced:
+    """An application whose start is watched: its address is printed when it is up, its error is kept.
+
+    An error of ours at start is for ``fail``: the server sees it as a quiet stop.
+    """
+
+    def __init__(self, app: Any, address: str) -> None:
+        self.app = app
+        self.address = address
+        self.error: LiveError | None = None
+        self.stop: Callable[[], None]
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+        held: list[Message] = []
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                held.append(message)
+                return
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                print(self.address, flush=True)
+
+        try:
+            await self.app(scope, receive, sending)
+        except LiveError as error:
+            self.error = error
+            self.stop()
+            return
+        except BaseException:
+            for message in held:
+                await send(message)
+            raise
+        for message in held:
+            await send(message)
+
+
+def serve(app: Any, host: str, port: int, access_log: bool = False) -> None:
+    """Serve until a signal comes."""
+    import uvicorn
+
+    listening = listen(host, port)
+    announced = Announced(app, address_of(listening))
+    warn_if_open(host, app)
+    settings = uvicorn_settings(access_log=access_log, log_level="info" if access_log else "warning")
+    server = uvicorn.Server(uvicorn.Config(announced, **settings))
+
+    def stop() -> None:
+        server.should_exit = True
+
+    announced.stop = stop
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listening.close()
+    if announced.error is not None:
+        raise announced.error
+
+
+def supervise(path: str, app: Any, host: str, port: int, workers: int, reload: bool) -> None:
+    """Serve in several processes, or in one that is started again when a source file changes."""
+    import uvicorn
+    from uvicorn.supervisors import ChangeReload, Multiprocess
+
+    listening = listen(host, port)
+    warn_if_open(host, app)
+    print(address_of(listening), flush=True)
+    config = uvicorn.Config(path, workers=workers, reload=reload, **uvicorn_settings())
+    if reload:
+        ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
+    else:
+        Multiprocess(config, sockets=[listening]).run()
+
+
+def uvicorn_settings(**others: Any) -> dict[str, Any]:
+    """How uvicorn is run: on its fast parts, and stopping soon."""
+    return {
+        "loop": "auto",
+        "http": "httptools",
+        "ws": "livecollections.bayeux.transports.direct:DirectProtocol",
+        # It would cost 40 KiB more for each browser, and compress each message once for each of them.
+        "ws_per_message_deflate": False,
+        "timeout_graceful_shutdown": GRACE,
+        "backlog": BACKLOG,
+        **others,
+    }
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens, so that a taken port is known before anything starts."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = (
+            "is taken: give another with --port"
+            if error.errno == errno.EADDRINUSE
+            else f"cannot be had: {error.strerror}"
+        )
+        fail(f"port {port} of {host} {reason}")
+    listening.set_inheritable(True)
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """The address for a browser on this machine."""
+    host, port = listening.getsockname()[:2]
+    if ipaddress.ip_address(host).is_unspecified:
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def warn_if_open(host: str, app: Any) -> None:
+    """Say in one line that others may come in, where they may."""
+    lives = list(lives_of(app))
+    if host == "localhost" or (lives and all(live._caller.knows_users for live in lives)):
+        return
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    except ValueError:
+        pass
+    sentence = (
+        f"listening beyond loopback without authentication: whoever reaches {host} may do all that it offers"
+    )
+    print(f"livecollections: {sentence}", file=sys.stderr)

@@ -1,0 +1,93 @@
+"""The commands that serve: the demo, an application of yours, tables of a database."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from .keyboard import agree, fail
+from .options import DatabaseURL, Host, Port
+from .server import serve, supervise
+from .target import load, rehearse
+
+
+def demo(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    database: Annotated[str, typer.Option(help="The database's URL.")] = "sqlite:///todos.db",
+) -> None:
+    """Serve TodoMVC over live collections, with its page at /."""
+    from ..demo import create_app
+
+    serve(create_app(database), host, port)
+
+
+def run(
+    target: Annotated[str, typer.Argument(metavar="MODULE:ATTR", help="An ASGI application or a Live.")],
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="The number of processes.")] = 1,
+    reload: Annotated[bool, typer.Option("--reload", help="Start again when a source file changes.")] = False,
+) -> None:
+    """Serve an application of yours."""
+    path, app = load(target)
+    if workers > 1 and reload:
+        fail("--workers and --reload exclude each other")
+    if workers > 1:
+        rehearse(app, workers)
+    if workers > 1 or reload:
+        supervise(path, app, host, port, workers, reload)
+    else:
+        serve(app, host, port, access_log=True)
+
+
+def serve_tables(
+    database_url: DatabaseURL,
+    table: Annotated[list[str] | None, typer.Option(help="A table to serve (may be repeated).")] = None,
+    all_tables: Annotated[bool, typer.Option("--all-tables", help="Serve all that can be.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Let documents be written, too.")] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE.COLUMN", help="Show a column that is named like a secret (may be repeated)."
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="TABLE.COLUMN", help="Leave a column out (may be repeated).")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Install what is missing, and do not ask.")
+    ] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token: Annotated[
+        str | None, typer.Option(envvar="LIVECOLLECTIONS_TOKEN", help="Asked of whoever comes in.")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Let others in without a token, beyond loopback.")
+    ] = False,
+) -> None:
+    """Serve tables of a database that exists, with no code: REST, push, /docs and /live."""
+    from ..gate import Gate, Token, is_loopback
+    from ..sidecar import Sidecar
+    from ..stores.administrations import administration_of
+    from ..stores.choice import open_store
+    from ..survey import Survey, Wishes, told
+
+    if bool(table) == all_tables:
+        fail("name what is to be served: --table NAME, which may be repeated, or --all-tables")
+    is_local = token is None and not public
+    if is_local and not is_loopback(host):
+        fail(f"{host} is beyond loopback: say who may come in, by --token or by --public")
+    asked = None if token is None else Token(token)
+    administration = administration_of(database_url)
+    survey = Survey(administration, open_store(database_url))
+    wishes = Wishes(table or (), include or (), exclude or (), write)
+    choice = asyncio.run(survey.choose(wishes))
+    print(*told(administration.database, choice), sep="\n", flush=True)
+    if choice.plan.additions and not yes:
+        agree("Install that?", "nothing was installed: --yes says that it may be")
+    sidecar = Sidecar(database_url, administration, survey, choice, wishes, asked)
+    serve(Gate(sidecar, asked, is_local), host, port)
