@@ -11,13 +11,15 @@ from tests.rest.requests import Requests
 from tests.scale import scaled
 
 COUNT = 1_000
-SEEDS = scaled(1, 20)
-"""From 2 on, which meets bulks that are refused by the database when some of them are written."""
-MEANT = {200, 201, 204, 400, 404, 405, 406, 409, 412, 415, 422, 428}
+FIRST, SEEDS = 2, scaled(1, 20)
+"""The first meets bulks that are refused by the database when some of them are written."""
+MEANT = {200, 201, 204, 400, 404, 405, 406, 412, 415, 422, 428}
 """What so many requests must have met, or they prove too little."""
+SELDOM = {409}
+"""What the first of several thousands must have met."""
 
 
-@pytest.mark.parametrize("seed", range(2, 2 + SEEDS))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 async def test_what_is_refused_has_changed_nothing(api: Api, seed: int) -> None:
     tags: dict[str, str] = {}
     requests = Requests(seed, tags)
@@ -39,5 +41,5 @@ async def test_what_is_refused_has_changed_nothing(api: Api, seed: int) -> None:
         if "etag" in answer.headers:
             tags[answer.headers.get("location", asked.url.partition("?")[0])] = answer.headers["etag"]
         before = after
-    assert met.keys() >= MEANT, met
+    assert met.keys() >= (MEANT | SELDOM if seed == FIRST else MEANT), met
     assert sum(count for status, count in met.items() if status < 300) > COUNT / 20, met
