@@ -8,8 +8,11 @@ from tests.scale import scaled
 
 from .histories import tell
 
+LEAST = 3
+"""What is written at the end of each, when all is well."""
+
 
 @pytest.mark.parametrize("seed", range(1, 1 + scaled(4, 100)))
 async def test_each_change_is_taken_in_order_or_a_dead_letter(seed: int) -> None:
     story = await tell(seed)
-    assert len(story.heard) > 5
+    assert len(story.heard) >= LEAST
