@@ -299,9 +299,7 @@ async def tell(seed: int) -> Story:
     return story
 
 
-@pytest.mark.parametrize(
-    "seeds", [range(first, first + 6) for first in range(0, scaled(12, 96), 6)], ids=str
-)
+@pytest.mark.parametrize("seeds", [range(first, first + 6) for first in range(0, scaled(12, 96), 6)], ids=str)
 async def test_what_is_heard_is_what_get_shows(seeds: range) -> None:
     stories = [await tell(seed) for seed in seeds]
     # A search in which nobody hears, may write, or sees other things than before, finds nothing.
