@@ -36,6 +36,8 @@ PAGES = (
     "topics/baucis",
     "howto/serve",
     "deploy",
+    "howto/configuration",
+    "howto/logging",
     "capture",
     "topics/change-capture",
     "howto/postgresql",

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from . import step
 from .bayeux.history import Page
 from .bayeux.message import Message
 from .cause import Cause
@@ -217,11 +218,17 @@ class Feed:
                 delay = RETRY[0]
             except StoreError:
                 self._failing.add("read")
-                logger.exception("the log can't be read; trying again", extra={"seq": self._position})
+                told = {"seq": self._position}
+                logger.exception(
+                    "the log can't be read; trying again after seq=%s", *told.values(), extra=told
+                )
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY[1])
 
     async def _publish(self, batch: Batch) -> None:
+        if step.is_told(logger):
+            for change in batch.changes:
+                step.tell(logger, "read", change.seq, source=change.source, method=change.method)
         for start in range(0, len(batch.changes), TURN):
             for change in batch.changes[start : start + TURN]:
                 if change.seq >= self._skip_to.get(change.source, ""):
@@ -242,14 +249,12 @@ class Feed:
             data = message(resource, change, previous)
             self._pages.publish(Message(resource.channel, data, change.seq, change.cause))
             self._publisher.publish_nowait(resource.channel, data, change.seq, change.cause)
-            logger.debug("published", extra={"seq": change.seq, "channel": resource.channel})
         for outlets in self._outlets.get(change.source, ()):
             for outlet, told in outlets.told(change):
                 channel, data = outlet.view.channel, message(outlet.view, told, outlet.last)
                 self._pages.publish(Message(channel, data, change.seq, change.cause))
                 self._publisher.publish_nowait(channel, data, change.seq, change.cause)
                 outlet.last = change.seq
-                logger.debug("published", extra={"seq": change.seq, "channel": channel})
         self._last[change.source] = change.seq
 
     async def _shorten_backlog(self) -> None:
@@ -270,7 +275,8 @@ class Feed:
         over, as all that is written until it has grown as far again: so it goes on in a new epoch.
         """
         logger.error(
-            "the log goes on elsewhere (%s): every channel is reset",
+            "the log goes on elsewhere than seq=%s (%s): every channel is reset",
+            self._position,
             cause.value,
             extra={"seq": self._position, "cause": cause.value},
         )

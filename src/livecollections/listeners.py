@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from . import step
 from .change import Change, Method
 from .errors import ConfigurationError, StoreError
 from .stores.base import Store
@@ -92,6 +93,12 @@ class Run:
         self._position = ""
         self._held_at = 0.0
 
+    @property
+    def _name(self) -> str:
+        """How the log of the process tells it from others."""
+        handler = self._listener.handler
+        return self._listener.durable or str(getattr(handler, "__qualname__", repr(handler)))
+
     def start(self) -> None:
         """Begin: at what is published from now on, or where the cursor stands."""
         self._stopping = False
@@ -142,7 +149,7 @@ class Run:
             batch = await self._store.read(self._position, BATCH, self._source)
             if batch.lost is not None:
                 told = {"seq": self._position, "cause": batch.lost.value}
-                logger.error("a listener missed changes (%s)", batch.lost.value, extra=told)
+                logger.error("a listener missed changes after seq=%s (%s)", *told.values(), extra=told)
                 # The log's own RESET, if it has one, may lie before the place where this goes on.
                 place = batch.trimmed_to or await self._store.head()
                 missed = Change(place, self._source, "RESET", (), None, None, None, self._clock(), batch.lost)
@@ -191,7 +198,10 @@ class Run:
                 if inspect.isawaitable(result):
                     await result
         except Exception:
-            logger.exception("a listener failed", extra={"seq": change.seq})
+            told = {"seq": change.seq, "listener": self._name}
+            logger.exception("a listener failed seq=%s listener=%s", *told.values(), extra=told)
+        else:
+            step.tell(logger, "heard", change.seq, listener=self._name)
 
     async def _wait(self, done: Callable[[str], Awaitable[bool]]) -> bool:
         """Wait for more; False where the lease was lost meanwhile.

@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Scope
 
-from . import openapi, rest, status
+from . import openapi, rest, status, step
 from .application import NOT_STARTED, LiveApp, LiveRoute, refuse
 from .bayeux import Server
 from .bayeux.origins import Origins
@@ -354,6 +354,7 @@ class Live(LiveRouter):
             raise HTTPException(status, str(error)) from error
 
         def committed(seq: str) -> None:
+            step.tell(logger, "committed", seq, by="session")
             if response is not None:
                 response.headers["Live-Seq"] = seq
 

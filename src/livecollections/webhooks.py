@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from . import step
 from .change import Change, Method
 from .endpoint import Endpoint, Reply
 from .errors import ConfigurationError, StoreError
@@ -148,8 +149,12 @@ class Delivery:
             try:
                 await self._deliver(change)
             except StoreError:
+                told = self._told(change.seq)
                 logger.exception(
-                    "a webhook can't read or keep its letters; trying again", extra=self._told(change.seq)
+                    "%s: letters can't be read or kept; trying again seq=%s",
+                    self.name,
+                    change.seq,
+                    extra=told,
                 )
                 await asyncio.sleep(RETRY)
             else:
@@ -181,7 +186,7 @@ class Delivery:
             await self._sleep_until(letter.due)
             reply = await self._post(letter)
             if reply.is_taken:
-                logger.debug("posted", extra=self._told(letter.seq))
+                step.tell(logger, "posted", **self._told(letter.seq))
                 for old in {letter.seq, *(other.seq for other in standing)}:
                     if letter.attempts or old != letter.seq:
                         await self._store.letters.drop(self.name, old)
@@ -233,16 +238,24 @@ class Delivery:
             )
         if letter.state == "failing":
             wait = letter.due - self._clock()
-            logger.warning("%s: %s; trying again in %.0f s", self.name, letter.reason, wait, extra=told)
-        elif letter.state == "ended":
-            logger.error(
-                "%s: %s: nothing more is posted until this is redelivered",
+            logger.warning(
+                "%s: %s; trying again in %.0f s seq=%s",
                 self.name,
                 letter.reason,
+                wait,
+                letter.seq,
+                extra=told,
+            )
+        elif letter.state == "ended":
+            logger.error(
+                "%s: %s: nothing more is posted until this is redelivered seq=%s",
+                self.name,
+                letter.reason,
+                letter.seq,
                 extra=told,
             )
         else:
-            logger.error("%s: %s: a dead letter", self.name, letter.reason, extra=told)
+            logger.error("%s: %s: a dead letter seq=%s", self.name, letter.reason, letter.seq, extra=told)
 
     async def _sleep_until(self, due: float) -> None:
         while (left := due - self._clock()) > 0:  # noqa: ASYNC110  # a clock gives no signal
@@ -262,7 +275,7 @@ class Delivery:
         return reply.is_taken
 
     def _told(self, seq: str) -> dict[str, str]:
-        return {"seq": seq, "channel": self._resource.channel}
+        return {"seq": seq, "channel": self._resource.channel, "webhook": self.name}
 
     async def close(self) -> None:
         """Close the connections."""

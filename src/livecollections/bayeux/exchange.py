@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from .. import step
 from . import channel as channels
 from . import message as messages
 from .arrivals import Arrivals
@@ -151,6 +152,8 @@ class Exchange(Links):
         deaf = None if settings.echo else publisher
         self.counts.published += 1
         heard = self._subscribers.of(message.channel)
+        if message.seq is not None and step.is_told(logger):
+            step.tell(logger, "published", message.seq, channel=message.channel, receivers=len(heard))
         entry = message, before, settings.lazy
         is_late = bool(heard.others) and self.turn.is_late(heard.others)
         if deaf is not None and (deaf in heard.written or (is_late and deaf in heard.others)):

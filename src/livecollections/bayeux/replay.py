@@ -92,7 +92,10 @@ class Replay:
         try:
             page = await history.read(channel, after, PAGE, position.squash)
         except Exception:
-            logger.exception("the history of %s can't be read", channel, extra={"seq": after})
+            told = {"channel": channel, "seq": after}
+            logger.exception(
+                "the history of channel=%s can't be read after seq=%s", *told.values(), extra=told
+            )
             return False
         if self._extensions.shared and self._histories.is_fed(channel):
             # What is kept here has passed them before it was kept.

@@ -23,6 +23,7 @@ from .flight import Flight
 from .message import Message
 from .position import Places, Position
 from .repeats import Repeats
+from .sent import is_told, tell_sent
 
 SHARE = 4
 """What a history can tell again takes one part in so many of what may wait for a client that takes nothing."""
@@ -404,6 +405,8 @@ class Session:
                 taken.append(queue.popleft())
             self.size -= size
         self.flight.add(taken, self.positions)
+        if is_told():
+            tell_sent(self, taken)
         # The rest goes only when these are acknowledged, and that may never be.
         if self.flight.is_acknowledged and self.size + self.flight.size > self.limit:
             self._withdraw()

@@ -21,6 +21,7 @@ from typing import Protocol
 from .audience import Roll, Sessions
 from .load import Entry, Load, loads
 from .position import are_next, move
+from .sent import is_told, tell_sent
 from .session import Session
 from .straight import write_to
 
@@ -316,6 +317,8 @@ class Turn:
         for load in wave.loads if wave.is_written else ():
             late = self._write(wave, load, start, end, passed)
             self._delivered((end - start - len(late) - len(passed)) * len(load.entries))
+            if is_told():
+                _tell_sent(wave.roll, load, _places(start, end, {*late, *passed}))
             for place in late:
                 session = wave.roll.sessions[place]
                 self._queue((session,), load.entries)
@@ -364,6 +367,12 @@ def _places(start: int, end: int, passed: Collection[int]) -> Sequence[int]:
     """Those of a slice, but for some."""
     places = range(start, end)
     return [place for place in places if place not in passed] if passed else places
+
+
+def _tell_sent(roll: Roll, load: Load, places: Iterable[int]) -> None:
+    messages = [message for message, *_ in load.entries]
+    for place in places:
+        tell_sent(roll.sessions[place], messages)
 
 
 def _put(roll: Roll, begin: int, end: int, frame: bytes) -> Iterator[int]:

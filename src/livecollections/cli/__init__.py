@@ -3,7 +3,8 @@
 Two rules. What the person at the keyboard can set right is one line on stderr and exit status 2, never a
 traceback. Nothing is imported before the command that needs it runs, so that ``--help`` is quick.
 
-It knows no protocol and no SQL. A command is a function in one of the modules beside this one; it is named here.
+It knows no protocol and no SQL. A command is a function in one of the modules beside this one; it is named here. Each
+option of those that serve is also a variable of the environment.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from .target import openapi
 
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """What Typer raises for all wrong arguments; it has no public name there."""
+BY_ENVIRONMENT = {"auto_envvar_prefix": "LIVECOLLECTIONS"}
+"""Has each option be a variable too: ``LIVECOLLECTIONS_<OPTION>``."""
 
 cli = typer.Typer(
     name="livecollections",
@@ -44,7 +47,18 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, USAGE_ERROR):
             raise
-        fail(error.format_message())
+        fail(f"{error.format_message()}{_where_from(error)}")
+
+
+def _where_from(error: Any) -> str:
+    """Which variable of the environment gave a value that is wrong, if one did."""
+    context, parameter = error.ctx, getattr(error, "param", None)
+    if context is None or parameter is None:
+        return ""
+    source = context.get_parameter_source(parameter.name)
+    if source is None or source.name != "ENVIRONMENT":
+        return ""
+    return f" (from {context.auto_envvar_prefix}_{parameter.name.upper()})"
 
 
 def _version(wanted: bool) -> None:
@@ -62,8 +76,8 @@ def _options(
     pass
 
 
-cli.command()(demo)
-cli.command()(run)
-cli.command("serve")(serve_tables)
+cli.command(context_settings=BY_ENVIRONMENT)(demo)
+cli.command(context_settings=BY_ENVIRONMENT)(run)
+cli.command("serve", context_settings=BY_ENVIRONMENT)(serve_tables)
 for command in (install, uninstall, new_epoch, openapi, tail, publish):
     cli.command()(command)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LiveError
 from .keyboard import fail
+from .logs import Level, configuration
 from .target import lives_of
 
 if TYPE_CHECKING:
@@ -71,15 +72,14 @@ class Announced:
             await send(message)
 
 
-def serve(app: Any, host: str, port: int, access_log: bool = False) -> None:
+def serve(app: Any, host: str, port: int, level: Level) -> None:
     """Serve until a signal comes."""
     import uvicorn
 
     listening = listen(host, port)
     announced = Announced(app, address_of(listening))
     warn_if_open(host, app)
-    settings = uvicorn_settings(access_log=access_log, log_level="info" if access_log else "warning")
-    server = uvicorn.Server(uvicorn.Config(announced, **settings))
+    server = uvicorn.Server(uvicorn.Config(announced, **uvicorn_settings(log_config=None, **told(level))))
 
     def stop() -> None:
         server.should_exit = True
@@ -95,7 +95,9 @@ def serve(app: Any, host: str, port: int, access_log: bool = False) -> None:
         raise announced.error
 
 
-def supervise(path: str, app: Any, host: str, port: int, workers: int, reload: bool) -> None:
+def supervise(
+    path: str, app: Any, host: str, port: int, workers: int, reload: bool, level: Level, as_json: bool
+) -> None:
     """Serve in several processes, or in one that is started again when a source file changes."""
     import uvicorn
     from uvicorn.supervisors import ChangeReload, Multiprocess
@@ -103,11 +105,17 @@ def supervise(path: str, app: Any, host: str, port: int, workers: int, reload: b
     listening = listen(host, port)
     warn_if_open(host, app)
     print(address_of(listening), flush=True)
-    config = uvicorn.Config(path, workers=workers, reload=reload, **uvicorn_settings())
+    settings = uvicorn_settings(log_config=configuration(level, as_json), **told(level))
+    config = uvicorn.Config(path, workers=workers, reload=reload, **settings)
     if reload:
         ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
     else:
         Multiprocess(config, sockets=[listening]).run()
+
+
+def told(level: Level) -> dict[str, Any]:
+    """What uvicorn is to tell."""
+    return {"log_level": level.of_uvicorn.value, "access_log": level.tells_requests}
 
 
 def uvicorn_settings(**others: Any) -> dict[str, Any]:

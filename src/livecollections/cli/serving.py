@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from .keyboard import agree, fail
-from .options import DatabaseURL, Host, Port
+from .logs import Level, configure
+from .options import DatabaseURL, Host, LogJSON, LogLevel, Port
 from .server import serve, supervise
 from .target import load, rehearse
 
@@ -17,11 +18,14 @@ def demo(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     database: Annotated[str, typer.Option(help="The database's URL.")] = "sqlite:///todos.db",
+    log_level: LogLevel = Level.WARNING,
+    log_json: LogJSON = False,
 ) -> None:
     """Serve TodoMVC over live collections, with its page at /."""
     from ..demo import create_app
 
-    serve(create_app(database), host, port)
+    configure(log_level, log_json)
+    serve(create_app(database), host, port, log_level)
 
 
 def run(
@@ -30,17 +34,20 @@ def run(
     port: Port = 8000,
     workers: Annotated[int, typer.Option(min=1, help="The number of processes.")] = 1,
     reload: Annotated[bool, typer.Option("--reload", help="Start again when a source file changes.")] = False,
+    log_level: LogLevel = Level.INFO,
+    log_json: LogJSON = False,
 ) -> None:
     """Serve an application of yours."""
+    configure(log_level, log_json)
     path, app = load(target)
     if workers > 1 and reload:
         fail("--workers and --reload exclude each other")
     if workers > 1:
         rehearse(app, workers)
     if workers > 1 or reload:
-        supervise(path, app, host, port, workers, reload)
+        supervise(path, app, host, port, workers, reload, log_level, log_json)
     else:
-        serve(app, host, port, access_log=True)
+        serve(app, host, port, log_level)
 
 
 def serve_tables(
@@ -62,12 +69,12 @@ def serve_tables(
     ] = False,
     host: Host = "127.0.0.1",
     port: Port = 8000,
-    token: Annotated[
-        str | None, typer.Option(envvar="LIVECOLLECTIONS_TOKEN", help="Asked of whoever comes in.")
-    ] = None,
+    token: Annotated[str | None, typer.Option(help="Asked of whoever comes in.")] = None,
     public: Annotated[
         bool, typer.Option("--public", help="Let others in without a token, beyond loopback.")
     ] = False,
+    log_level: LogLevel = Level.WARNING,
+    log_json: LogJSON = False,
 ) -> None:
     """Serve tables of a database that exists, with no code: REST, push, /docs and /live."""
     from ..gate import Gate, Token, is_loopback
@@ -90,4 +97,5 @@ def serve_tables(
     if choice.plan.additions and not yes:
         agree("Install that?", "nothing was installed: --yes says that it may be")
     sidecar = Sidecar(database_url, administration, survey, choice, wishes, asked)
-    serve(Gate(sidecar, asked, is_local), host, port)
+    configure(log_level, log_json)
+    serve(Gate(sidecar, asked, is_local), host, port, log_level)

@@ -80,7 +80,9 @@ class Hooked:
                 await _aside(hook, self.operation)
             except Exception:
                 told = {"seq": written.seq}
-                logger.exception("%s: after_commit failed", self.operation.path, extra=told)
+                logger.exception(
+                    "%s: after_commit failed seq=%s", self.operation.path, written.seq, extra=told
+                )
 
 
 async def _aside(hook: Hook, operation: Operation) -> None:

@@ -6,11 +6,13 @@ says more than the rows hold (design, section 5). A store knows no channel, no H
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from .. import step
 from ..cause import Cause
 from ..change import Change, Key, Row
 from ..errors import ConfigurationError, StoreUnavailable
@@ -18,6 +20,8 @@ from ..query import Query
 from ..source import Source
 
 T = TypeVar("T")
+
+logger = logging.getLogger("livecollections.store")
 
 
 Lane = Literal["read", "write", "list", "judged"]
@@ -184,6 +188,18 @@ class Written:
     row: Row
     seq: str | None
     repeated: bool = False
+
+
+def told(job: Write | Bulk | Sweep, outcome: T) -> T:
+    """What became of a job, which is told to the log of the process; of several writes by the seq that they answer."""
+    if not step.is_told(logger):
+        return outcome
+    written: list[Written] = [outcome] if isinstance(outcome, Written) else outcome  # type: ignore[assignment]
+    last = written[-1] if written else None
+    if last is not None and last.seq is not None and not last.repeated:
+        source = job.writes[0].source if isinstance(job, Bulk) else job.source
+        step.tell(logger, "committed", last.seq, source=source.name, documents=len(written))
+    return outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def chosen(database: Any, known: Mapping[str, T]) -> tuple[Any, T]:
     """The database (``$DATABASE_URL`` for None), and what is known for its scheme. Raises ConfigurationError."""
     if database is None:
         database = os.environ.get("DATABASE_URL")
-        if database is None:
+        if not database:
             raise ConfigurationError("database: none is given, and DATABASE_URL is not set")
     scheme = scheme_of(database)
     if scheme not in known:

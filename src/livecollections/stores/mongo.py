@@ -27,7 +27,7 @@ from ..change import EPOCH_WIDTH, Key
 from ..errors import ConfigurationError, InvalidDocument, LiveError, StoreUnavailable
 from ..query import Query
 from ..source import Source
-from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written
+from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, told
 from .mongo_connection import Connection, Database, translated
 from .mongo_events import names_of
 from .mongo_install import Installation
@@ -244,7 +244,7 @@ class MongoStore(Store):
 
     async def _outcome(self, job: Job) -> list[Written]:
         assert self._stream is not None
-        return await self._writer.outcome(job)
+        return told(job, await self._writer.outcome(job))
 
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
         assert self._stream is not None

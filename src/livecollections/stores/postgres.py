@@ -19,7 +19,7 @@ from ..change import Key
 from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch, StoreUnavailable
 from ..query import Query
 from ..source import Source
-from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written
+from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, told
 from .postgres_capture import Capture
 from .postgres_catalog import Target
 from .postgres_connection import acquired, dsn_of, open_pool, shown, transaction
@@ -274,7 +274,7 @@ class PostgresStore(Store):
 
     async def _outcome(self, job: Job) -> Any:
         self._require_start()
-        return await self._queue.outcome(job)
+        return told(job, await self._queue.outcome(job))
 
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
         return await self._log_of().reset(source, cause)

@@ -42,7 +42,8 @@ def told(seq: str, source: str, at: float, decode: Callable[[], Change]) -> Chan
         return decode()
     except Undecodable as error:
         logger.error(
-            "an entry of %s can't be read back, receivers read it all again: %s",
+            "the entry seq=%s of %s can't be read back, receivers read it all again: %s",
+            seq,
             source,
             error,
             extra={"seq": seq},

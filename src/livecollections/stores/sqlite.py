@@ -29,7 +29,7 @@ from ..change import Key
 from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch, StoreUnavailable
 from ..query import Query
 from ..source import Source
-from .base import Batch, Bulk, Count, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written
+from .base import Batch, Bulk, Count, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written, told
 from .sql import Field, TableSource, decode_row, describe, needed_tables, table_source
 from .sql_query import select_rows
 from .sql_write import Job, Outcome
@@ -355,7 +355,7 @@ class SQLiteStore(Store):
     async def _outcome(self, job: Job) -> Any:
         if not self._started:
             raise StoreUnavailable("the store is not started")
-        return await self._queue.outcome(job)
+        return told(job, await self._queue.outcome(job))
 
     def _committed(self, is_kept: bool) -> None:
         if not is_kept:

@@ -1,0 +1,83 @@
+"""What the program tells on stderr while it serves: lines to read, or one JSON object a line.
+
+Three rules. The library configures no logging, this does, for its own loggers and uvicorn's. What an application
+configures when it is imported comes later, and stands. uvicorn says no more than at "info": below that it tells what
+is in frames.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+_NOT_EXTRAS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message", "taskName"}
+
+
+class Level(StrEnum):
+    """How much is told."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def of_uvicorn(self) -> Level:
+        """The same for uvicorn."""
+        return Level.INFO if self is Level.DEBUG else self
+
+    @property
+    def tells_requests(self) -> bool:
+        """Whether each request is told."""
+        return self in (Level.DEBUG, Level.INFO)
+
+
+class Lines(logging.Formatter):
+    """Lines to read: time, level, logger, message."""
+
+    default_msec_format = "%s.%03d"
+
+    def __init__(self) -> None:
+        super().__init__("{asctime} {levelname:<7} {name}: {message}", style="{")
+
+
+class Objects(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, the exception, and each extra by its name."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as an object."""
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{name: value for name, value in vars(record).items() if name not in _NOT_EXTRAS},
+        }
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, default=str, ensure_ascii=False)
+
+
+def configuration(level: Level, as_json: bool) -> dict[str, Any]:
+    """What ``logging.config.dictConfig`` takes, in this process and in those that it starts."""
+    levels = {"livecollections": level, "uvicorn": level.of_uvicorn}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"told": {"()": Objects if as_json else Lines}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "told"}},
+        "loggers": {
+            name: {"level": level.upper(), "handlers": ["stderr"], "propagate": False}
+            for name, level in levels.items()
+        },
+    }
+
+
+def configure(level: Level, as_json: bool) -> None:
+    """Have this process tell so."""
+    import logging.config
+
+    logging.config.dictConfig(configuration(level, as_json))

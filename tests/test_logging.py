@@ -1,0 +1,126 @@
+"""The log of the process: the library configures none, and one grep for a seq shows a change's whole way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlmodel import Field, SQLModel
+
+from livecollections import Live
+from livecollections.cli.logs import Level, Objects, configuration
+from livecollections.testing import wait_until
+
+from .command import command
+
+APPLICATION = """
+from sqlmodel import Field, SQLModel
+from livecollections import Live
+
+live = Live("sqlite:///notes.db")
+
+
+@live.resource("/api/notes")
+class Note(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    text: str
+
+
+@live.on(Note, "create", durable="counting")
+async def count(change):
+    pass
+"""
+STEPS = ["committed", "read", "published", "sent", "heard"]
+
+
+def poll(client: httpx.Client) -> str:
+    """A session that hears the notes by long-polling; its clientId."""
+    hello = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+    session: str = client.post("/faye", json=[hello]).json()[0]["clientId"]
+    asked = {"channel": "/meta/subscribe", "clientId": session, "subscription": "/api/notes"}
+    assert client.post("/faye", json=[asked]).json()[0]["successful"]
+    return session
+
+
+@pytest.mark.parametrize("form", [(), ("--log-json",)], ids=["lines", "json"])
+def test_a_grep_for_a_seq_shows_the_whole_way(tmp_path: Path, form: tuple[str, ...]) -> None:
+    (tmp_path / "notes.py").write_text(APPLICATION)
+    with (
+        command("run", "notes:live", "--port", "0", "--log-level", "debug", *form, cwd=tmp_path) as run,
+        httpx.Client(base_url=run.address(), timeout=20) as client,
+    ):
+        session = poll(client)
+        created = client.post("/api/notes", json={"text": "a secret matter"})
+        connect = {"channel": "/meta/connect", "clientId": session, "connectionType": "long-polling"}
+        assert created.headers["Live-Seq"] in client.post("/faye", json=[connect]).text
+        run.wait_line("heard seq=")
+    seq = created.headers["Live-Seq"]
+    way = [line for line in run.said() if seq in line]
+    assert sorted(re.findall(r"(\w+) seq=", " ".join(way))) == sorted(STEPS)
+    (sent,) = (line for line in way if "sent seq=" in line)
+    assert f"session={session[-6:]} transport=long-polling" in sent
+    (published,) = (line for line in way if "published seq=" in line)
+    assert "channel=/api/notes receivers=1" in published
+    assert session not in " ".join(run.lines)
+    assert "a secret matter" not in " ".join(run.lines)
+    if form:
+        told = [json.loads(line) for line in run.lines if not line.startswith("http://")]
+        assert {one["seq"] for one in told if "seq=" in one["message"]} == {seq}
+        assert {one["logger"].partition(".")[0] for one in told} == {"livecollections", "uvicorn"}
+
+
+def test_a_quieter_level_says_nothing_of_changes(tmp_path: Path) -> None:
+    with command("demo", "--port", "0", "--log-level", "error", cwd=tmp_path) as demo:
+        assert httpx.post(f"{demo.address()}/api/todos", json={"title": "milk"}).status_code == 201
+        demo.stop()
+        assert len(demo.said()) == 1
+
+
+class Note(SQLModel, table=True):
+    __tablename__ = "logged_note"
+
+    id: int | None = Field(default=None, primary_key=True)
+    text: str
+
+
+async def test_the_library_configures_no_logging(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    live = Live(f"sqlite:///{tmp_path}/notes.db")
+    live.add_resource("/api/notes", Note)
+    caplog.set_level(logging.DEBUG, "livecollections")
+    async with live:
+        async with live.session() as session:
+            session.add(Note(text="x"))
+            await session.commit()
+        await wait_until(lambda: "published seq=" in caplog.text, 5)
+    ours = [
+        found
+        for name, found in logging.root.manager.loggerDict.items()
+        if name.startswith("livecollections.") and isinstance(found, logging.Logger)
+    ]
+    assert len(ours) > 5
+    assert not [found for found in ours if found.handlers or found.level or not found.propagate]
+    told = [record for record in caplog.records if hasattr(record, "seq")]
+    assert [record.getMessage().split()[0] for record in told] == ["committed", "read", "published"]
+    assert len({record.__dict__["seq"] for record in told}) == 1
+
+
+def test_objects_hold_extras_and_what_was_raised() -> None:
+    record = logging.makeLogRecord(
+        {"msg": "it %s", "args": ("failed",), "seq": "1", "odd": {1}, "color_message": "x"}
+    )
+    try:
+        raise ValueError("why")
+    except ValueError as error:
+        record.exc_info = (type(error), error, error.__traceback__)
+    told = json.loads(Objects().format(record))
+    assert (told["message"], told["seq"], told["odd"]) == ("it failed", "1", "{1}")
+    assert told["exception"].endswith("ValueError: why")
+    assert told.keys() == {"time", "level", "logger", "message", "seq", "odd", "exception"}
+
+
+def test_uvicorn_says_nothing_of_what_is_in_frames() -> None:
+    assert configuration(Level.DEBUG, as_json=False)["loggers"]["uvicorn"]["level"] == "INFO"
