@@ -38,6 +38,7 @@ PAGES = (
     "deploy",
     "howto/configuration",
     "howto/logging",
+    "howto/doctor",
     "capture",
     "topics/change-capture",
     "howto/postgresql",

@@ -44,6 +44,7 @@ from .rights import Rights
 from .router import Declaration, LiveRouter, check_path
 from .sessions import SessionContext
 from .source import Source
+from .stores.administration import Finding
 from .stores.administrations import administration_of
 from .stores.base import Log
 from .stores.choice import open_store
@@ -166,6 +167,12 @@ class Live(LiveRouter):
 
     async def _open(self) -> tuple[list[Resource], dict[type, Source]]:
         """Start the store; the answer has the resources, and the sources that listeners hear by model."""
+        described, heard, sources = await self._described_sources()
+        await self._store.start(sources)
+        return described, heard
+
+    async def _described_sources(self) -> tuple[list[Resource], dict[type, Source], list[Source]]:
+        """The resources, the sources that listeners hear by model, and all sources; the store need not be started."""
         names = {one.model for one in self._all_declarations() if isinstance(one.model, str)}
         self._tables = await self._administer().models(names) if names else {}
         described = self._describe_all()
@@ -176,8 +183,7 @@ class Live(LiveRouter):
         }
         for source in heard.values():
             sources.setdefault(source.name, source)
-        await self._store.start(list(sources.values()))
-        return described, heard
+        return described, heard, list(sources.values())
 
     async def _start(self, stack: AsyncExitStack) -> Started:
         stack.push_async_callback(self._store.stop)
@@ -435,6 +441,15 @@ async def rehearse(live: Live, workers: int) -> None:
         await live._open()
     finally:
         await live._store.stop()
+
+
+async def examine(live: Live) -> list[Finding]:
+    """How the database of a Live is, for what is declared there; nothing in it is changed.
+
+    Raises ConfigurationError, StoreUnavailable.
+    """
+    _, _, sources = await live._described_sources()
+    return await live._administer().examine(sources)
 
 
 async def stop_together(parts: Sequence[ListenerRun | Webhooks]) -> None:

@@ -16,7 +16,9 @@ import typer
 
 from ..errors import LiveError
 from ..version import __version__
+from .checkup import doctor
 from .database import install, new_epoch, uninstall
+from .entries import log
 from .keyboard import fail
 from .messages import publish, tail
 from .serving import demo, run, serve_tables
@@ -79,5 +81,5 @@ def _options(
 cli.command(context_settings=BY_ENVIRONMENT)(demo)
 cli.command(context_settings=BY_ENVIRONMENT)(run)
 cli.command("serve", context_settings=BY_ENVIRONMENT)(serve_tables)
-for command in (install, uninstall, new_epoch, openapi, tail, publish):
+for command in (install, uninstall, new_epoch, doctor, log, openapi, tail, publish):
     cli.command()(command)

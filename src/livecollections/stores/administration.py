@@ -10,10 +10,13 @@ as the database takes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..cause import Cause
+from ..change import Change
 from ..errors import ConfigurationError
+from ..source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,15 @@ class Plan:
 
     additions: tuple[str, ...]
     script: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was looked at. told: how it is.  advice: what is to be done about it; nothing if it is well."""
+
+    subject: str
+    told: str
+    advice: str = ""
 
 
 class Administration(ABC):
@@ -94,6 +106,28 @@ class Administration(ABC):
 
         Raises ConfigurationError where there is no log, StoreUnavailable.
         """
+
+    @abstractmethod
+    async def examine(self, sources: Sequence[Source] | None = None) -> list[Finding]:
+        """How the database is, its log and its capture; nothing in it is changed.
+
+        sources: those that an application shows; None: those that the log captures.
+        Raises ConfigurationError, StoreUnavailable.
+        """
+
+    @abstractmethod
+    def changes(self, since: str | None = None, *, follow: bool = False) -> AsyncIterator[Change]:
+        """The entries of the log in order, with rows by the database's own names and values.
+
+        since: the seq after which they begin; None: the oldest that is kept.  follow: wait for more at the end.
+        Raises ConfigurationError where there is no log, and where what came after a seq can't be told;
+        StoreUnavailable.
+        """
+
+
+def untold(after: str, cause: Cause) -> ConfigurationError:
+    """Why entries can't be told."""
+    return ConfigurationError(f"since: what came after {after} can't be told ({cause.value})")
 
 
 def without(

@@ -10,12 +10,16 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from ..change import Change
 from ..errors import ConfigurationError
-from .administration import Administration, Found, Plan
+from ..source import Source
+from .administration import Administration, Finding, Found, Plan
 from .base import Log
 from .mongo_connection import Connection, Database, translated
+from .mongo_entries import entries
 from .mongo_events import names_of
-from .mongo_install import IMAGES, Installation
+from .mongo_examination import examine
+from .mongo_install import IMAGES, Installation, keeps_images
 from .mongo_log import LogCollections
 from .mongo_models import KEY, DocumentSource, describe
 from .mongo_reflection import SAMPLE, model_of
@@ -86,11 +90,7 @@ class MongoAdministration(Administration):
             with translated():
                 known = await database.list_collection_names()
         own = [name for name in self._names.all if name not in known]
-        lacking = [
-            source.name
-            for source in sources
-            if not (there[source.name].get("options", {}).get(IMAGES) or {}).get("enabled")
-        ]
+        lacking = [source.name for source in sources if not keeps_images(there[source.name])]
         additions = [*(f"the collection {name}" for name in own), *(f"images of {name}" for name in lacking)]
         script = [f"db.createCollection({json.dumps(name)})" for name in own]
         script += [
@@ -128,6 +128,19 @@ class MongoAdministration(Administration):
                 if self._names.meta not in await database.list_collection_names():
                     raise ConfigurationError("there is no change log in this database")
             return await LogCollections(database, self._log).renew()
+
+    async def examine(self, sources: Sequence[Source] | None = None) -> list[Finding]:
+        wanted = None if sources is None else [source.name for source in sources]
+        async with self._opened() as database:
+            return await examine(database, self._names, await self._collections(database), wanted)
+
+    async def changes(self, since: str | None = None, *, follow: bool = False) -> AsyncIterator[Change]:
+        async with self._opened() as database:
+            captured = [
+                name for name, one in (await self._collections(database)).items() if keeps_images(one)
+            ]
+            async for change in entries(database, self._log, captured, since, follow):
+                yield change
 
 
 __all__ = ["MongoAdministration"]

@@ -25,6 +25,11 @@ NO_IMAGES = "pre- and post-images are not kept"
 _THERE_ALREADY = 48
 
 
+def keeps_images(listed: Mapping[str, Any]) -> bool:
+    """Whether the images of a collection are kept, as the list of collections says."""
+    return bool((listed.get("options", {}).get(IMAGES) or {}).get("enabled"))
+
+
 class Installation:
     """Of one log in one database."""
 
@@ -66,7 +71,7 @@ class Installation:
                 absent.append(source.name)
             elif found.get("type", "collection") != "collection":
                 raise ConfigurationError(f"{source.name!r} is no collection: no stream tells its changes")
-            elif not (found.get("options", {}).get(IMAGES) or {}).get("enabled"):
+            elif not keeps_images(found):
                 lacking.append(source.name)
         return lacking, absent
 

@@ -21,13 +21,14 @@ from ..query import Query
 from ..source import Source
 from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, told
 from .postgres_capture import Capture
-from .postgres_catalog import Target
+from .postgres_catalog import targets_of
 from .postgres_connection import acquired, dsn_of, open_pool, shown, transaction
 from .postgres_errors import is_lost, translated
 from .postgres_images import PostgresImages
 from .postgres_list import Lists
 from .postgres_log import PostgresLog
 from .postgres_queue import Queue
+from .postgres_schema import OLDEST
 from .postgres_session import PostgresSessions, engine_of
 from .postgres_shape import Shape, quoted
 from .postgres_table import read_table
@@ -45,7 +46,6 @@ LOOK = 2.0
 """Seconds between two looks at the triggers."""
 SLOW_BEAT = 20.0
 """Seconds between two heartbeats, and between two rounds of forgetting old answers."""
-OLDEST = 130_000
 """The first version of the server that tells transactions as they are needed here."""
 _MAKING = 0x6C69_7665_7461_626C
 """The advisory lock of whoever makes tables."""
@@ -111,9 +111,7 @@ class PostgresStore(Store):
     async def _open(self) -> None:
         if self._create_tables:
             await self._make_tables()
-        targets: dict[str, Target] = {}
         fields: dict[str, dict[str, list[Field]]] = {}
-        needed: dict[str, dict[str, None]] = {}
         async with acquired(self._pool) as connection:
             await self._check_server(connection)
             for source in self._sources:
@@ -121,12 +119,7 @@ class PostgresStore(Store):
                 shown = fields.setdefault(source.name, {})
                 for found in source.shown:
                     shown.setdefault(found.name, []).append(found)
-                columns = needed.setdefault(source.name, {})
-                columns.update(dict.fromkeys(found.name for found in source.shown))
-                table = source.table
-                key = tuple(found.name for found in source.key_fields)
-                targets[source.name] = Target(source.name, table.schema, table.name, tuple(columns), key)
-            self._capture = Capture(self._kept, list(targets.values()), notifies=self._notify)
+            self._capture = Capture(self._kept, targets_of(self._sources), notifies=self._notify)
             async with transaction(connection):
                 await self._secure(connection, self._clock())
         keys = {source.name: source.key_fields for source in self._sources}

@@ -11,17 +11,23 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.ranges import AbstractRange
 
+from ..change import Change
 from ..errors import ConfigurationError, StoreUnavailable
-from .administration import Administration, Found, Plan, without
+from ..source import Source
+from . import postgres_examination as examination
+from .administration import Administration, Finding, Found, Plan, without
 from .base import Log
-from .postgres_capture import Capture, remove
-from .postgres_catalog import Target
-from .postgres_connection import connect, dsn_of, shown, transaction
+from .postgres_capture import Capture, captured, remove
+from .postgres_catalog import Target, targets_of
+from .postgres_connection import connect, dsn_of, open_pool, shown, snapshot, transaction
+from .postgres_entries import entries
 from .postgres_errors import translated
 from .postgres_schema import TABLES, has_log, schema_of
 from .postgres_session import engine_of
 from .postgres_triggers import SETTINGS, Names
 from .postgres_values import dialect, underlying
+from .sql import table_source
+from .sql_examination import NO_LOG
 from .sql_installed import ALIVE
 from .sql_log import new_epoch
 from .sql_reflection import UNSHOWN, reflect
@@ -146,6 +152,42 @@ class PostgresAdministration(Administration):
                 raise ConfigurationError(f"{self.database} has no change log")
             await connection.execute(f"UPDATE {log.meta} SET value = $1 WHERE name = 'epoch'", epoch)
         return epoch
+
+    async def examine(self, sources: Sequence[Source] | None = None) -> list[Finding]:
+        async with self._opened() as connection, self._opened() as other:
+            found = [*await examination.server(connection), await examination.pooler(connection, other)]
+            async with snapshot(connection):
+                log = await self._named(connection)
+                if not await has_log(connection, log):
+                    return [*found, NO_LOG]
+                targets = await self._targets(connection, sources)
+                return [
+                    *found,
+                    *await examination.log_of(connection, log, self._log, targets, time.time()),
+                ]
+
+    async def changes(self, since: str | None = None, *, follow: bool = False) -> AsyncIterator[Change]:
+        async with self._opened() as connection:
+            if not await has_log(connection, await self._named(connection)):
+                raise ConfigurationError(f"{self.database} has no change log")
+        pool = await open_pool(self._dsn)
+        try:
+            async for change in entries(pool, self._log, since, follow):
+                yield change
+        finally:
+            await pool.close()
+
+    async def _targets(self, connection: Any, sources: Sequence[Source] | None) -> list[Target]:
+        """The tables of sources, or all that the log captures, with the columns that it keeps of them."""
+        if sources is not None:
+            return targets_of(map(table_source, sources))
+        kept = await captured(connection, self._log)
+        rows = {row["name"]: row for row in await connection.fetch(_KINDS)}
+        return [
+            Target(name, None if row["is_usual"] else row["schema"], row["table"], kept[name])
+            for name, row in rows.items()
+            if kept.get(name)
+        ]
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Any]:

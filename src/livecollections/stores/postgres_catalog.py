@@ -6,13 +6,14 @@ log, and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from .postgres_triggers import KeyColumn, Names, Table, quote
+from .sql import TableSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,18 @@ class Target:
     def sql(self) -> str:
         """Its name as SQL."""
         return quote(self.table) if self.schema is None else f"{quote(self.schema)}.{quote(self.table)}"
+
+
+def targets_of(sources: Iterable[TableSource]) -> list[Target]:
+    """The tables that sources show; of several that show one table, with the columns of all."""
+    columns: dict[str, dict[str, None]] = {}
+    found: dict[str, Target] = {}
+    for source in sources:
+        wanted = columns.setdefault(source.name, {})
+        wanted.update(dict.fromkeys(field.name for field in source.shown))
+        key = tuple(field.name for field in source.key_fields)
+        found[source.name] = Target(source.name, source.table.schema, source.table.name, tuple(wanted), key)
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,12 @@ class PostgresLog:
             async with self._pool.acquire() as connection:
                 return await self._reading.look(connection)
 
+    async def oldest(self) -> str:
+        """The seq after which everything is kept."""
+        with translating():
+            row = await self._pool.fetchrow(self._bounds, 0)
+        return f"{row['epoch']}{row['trimmed_to']}"
+
     async def watermark(self, connection: asyncpg.Connection) -> str:
         """The same, before the snapshot of rows is taken. The connection must be in no transaction."""
         return await self._reading.look(connection)

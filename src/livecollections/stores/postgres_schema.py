@@ -74,6 +74,10 @@ def remembered(names: Names, name: str, value: str, *, keeps: bool = False) -> s
     )
 
 
+OLDEST = 130_000
+"""The first version of the server that will do, as ``server_version_num`` has it."""
+
+
 async def schema_of(connection: Any, log: Log) -> str:
     """The schema of a log: what it says, or else the first of the search path. Raises ConfigurationError."""
     if log.schema:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import base as sqlite_base
 
+from ..change import Change
 from ..errors import ConfigurationError
+from ..source import Source
 from . import sqlite_install
-from .administration import Administration, Found, Plan
+from .administration import Administration, Finding, Found, Plan
 from .base import Log
+from .sql import table_source
 from .sql_reflection import reflect
-from .sqlite_connection import database_path, translated
+from .sqlite_capture import has_log
+from .sqlite_connection import database_path, transaction, translated
+from .sqlite_entries import entries
+from .sqlite_examination import examine
 from .sqlite_install import opened
 from .sqlite_log import TABLES
 from .sqlite_schema import Connection, described, kinds, quote
@@ -65,6 +72,21 @@ class SQLiteAdministration(Administration):
 
     async def new_epoch(self) -> str:
         return sqlite_install.new_epoch(self._url, self._log)
+
+    async def examine(self, sources: Sequence[Source] | None = None) -> list[Finding]:
+        needed: dict[str, list[str]] | None = None if sources is None else {}
+        for source in map(table_source, sources or ()):
+            assert needed is not None
+            needed.setdefault(source.name, []).extend(found.name for found in source.shown)
+        with opened(self._url) as connection, transaction(connection):
+            return examine(connection, self._log, needed, time.time())
+
+    async def changes(self, since: str | None = None, *, follow: bool = False) -> AsyncIterator[Change]:
+        with opened(self._url) as connection:
+            if not has_log(connection, self._log):
+                raise ConfigurationError(f"{self._path} has no change log")
+            async for change in entries(connection, self._log, since, follow):
+                yield change
 
 
 def _check_file(path: str, names: Collection[str]) -> None:

@@ -143,6 +143,11 @@ class ChangeLog:
             raise StoreError("the change log is gone from the database")
         return cast(str, seq)
 
+    def oldest(self, connection: Connection) -> str:
+        """The seq after which everything is kept."""
+        epoch, trimmed_to, _ = connection.execute(self._bounds).fetchone()
+        return f"{epoch}{trimmed_to}"
+
     def last(self, connection: Connection, source: str) -> str | None:
         """The seq of a source's last entry."""
         epoch, _, _ = connection.execute(self._bounds).fetchone()
