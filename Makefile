@@ -58,9 +58,9 @@ docs: .venv/.installed ## Build the documentation into docs/_site
 clean: ## Remove what setup made
 	rm -rf .venv node_modules tests/openapi/types/node_modules bench/original/node_modules dist docs/_site src/livecollections/demo/static/vendor
 
-# What tests and benches need beyond setup; quick when it is there already. nginx would begin to serve port 80 when it is
-# installed, PostgreSQL 5432, and again when the machine starts: the policy keeps them from the first, systemctl from the
-# second.
+# What tests and benches need beyond setup; quick when it is there already. nginx and Caddy would begin to serve port 80
+# when they are installed, PostgreSQL 5432, and again when the machine starts: the policy keeps them from the first,
+# systemctl from the second.
 setup-test: setup .venv/.tested .venv/.types .venv/.original
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
@@ -68,7 +68,10 @@ setup-test: setup .venv/.tested .venv/.types .venv/.original
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
-	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx"; \
+	for proxy in nginx haproxy caddy; do \
+		PATH="$$PATH:/usr/sbin" command -v $$proxy >/dev/null || missing="$$missing $$proxy"; \
+	done; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	if [ "$$missing" = " postgresql" ] && ! command -v apt-get >/dev/null; then \
 		echo "PostgreSQL is not installed, and there is no apt-get to do it: its tests are left out"; missing=; \
 	fi; \
@@ -80,7 +83,7 @@ setup-test: setup .venv/.tested .venv/.types .venv/.original
 			printf '#!/bin/sh\nexit 101\n' | $(ROOT) tee $(POLICY) >/dev/null; $(ROOT) chmod 755 $(POLICY); \
 		fi; \
 		$(APT) update -qq >/dev/null; $(APT) install -y -qq --no-install-recommends $$missing >/dev/null; \
-		for service in nginx postgresql; do case "$$missing" in *$$service*) \
+		for service in nginx haproxy caddy postgresql; do case "$$missing" in *$$service*) \
 			[ ! -d /run/systemd/system ] || $(ROOT) systemctl disable --quiet $$service;; \
 		esac; done; \
 	fi

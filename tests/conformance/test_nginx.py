@@ -24,7 +24,7 @@ ROUNDS = 3
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Of the host itself, and of the impatient nginx in front of it."""
     (host,) = (host for host in HOSTS if host.is_behind)
-    with running(host) as served, nginx([served.url], tmp_path_factory.mktemp("nginx"), "1s") as url:
+    with running(host) as served, nginx([served.url], tmp_path_factory.mktemp("nginx"), 1) as url:
         yield served.url, url
 
 
