@@ -52,8 +52,8 @@ bench: setup-bench ## Measure beside faye, socket.io, ws, a C program and the ar
 bench-quick: setup-bench ## The same with fewer rounds and sizes, on the terminal only (3 minutes)
 	@$(BIN)/python -m bench --quick
 
-docs: .venv/.installed ## Build the documentation into docs/_site
-	@$(BIN)/python docs/build.py
+docs: .venv/.documented ## Build the documentation into docs/_site, and look through its links
+	@$(BIN)/python -m docs.build
 
 clean: ## Remove what setup made
 	rm -rf .venv node_modules tests/openapi/types/node_modules bench/original/node_modules dist docs/_site src/livecollections/demo/static/vendor
@@ -105,7 +105,12 @@ setup-test: setup .venv/.tested .venv/.types .venv/.original
 
 .venv/.tested: .venv/.installed
 	@echo 'installing what tests need'
-	@$(PIP) --no-build-isolation -e '.[test,check]'
+	@$(PIP) --no-build-isolation -e '.[test,check,docs]'
+	@touch $@
+
+.venv/.documented: .venv/.installed
+	@echo 'installing what builds the documentation'
+	@$(PIP) --no-build-isolation -e '.[docs]'
 	@touch $@
 
 setup-bench: setup-test .venv/.benched

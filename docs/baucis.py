@@ -24,8 +24,8 @@ HEAD = """\
 [baucis](https://www.npmjs.com/package/baucis) made REST of Mongoose's models, and was half of what this grew from.
 Its 2.0.11 has {count} tests that run. Each asserts a behaviour, and here is what became of it: **{same} are the same**,
 **{better} are better** (it is done, and more), and **{different} are different**: each for security, for an RFC, or so
-that no data is lost. A client that was written for baucis finds in [Coming from baucis](../from-baucis.md) what to
-change.
+that no data is lost. A client that was written for baucis finds in [Coming from baucis](../coming-from/baucis.md)
+what to change.
 
 This page is made from `docs/baucis.toml` (`python -m docs.baucis`), and a test finds each test that it names, in
 `tests/rest/baucis`. All of them ask over HTTP.

@@ -8,8 +8,7 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ import typer
 
 import livecollections
 from docs import diagrams
-from docs.build import DOCS, PAGES, anchors, broken_links, build, found_pages, parse
+from docs.pages import DOCS, Snippet, anchors, broken_links, found_pages, parse
+from docs.pages import snippets as snippets_of
 from livecollections.bayeux import Limits, Server
 from livecollections.cli import cli
 from livecollections.options import OPTIONS
@@ -32,29 +32,8 @@ PAGES_AND_MORE = [
 COMMANDS: Any = typer.main.get_command(cli)
 
 
-@dataclass(frozen=True, slots=True)
-class Snippet:
-    """A block of code: its language, the file that it says it is part of, and where it stands."""
-
-    page: Path
-    line: int
-    language: str
-    file: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page.name}:{self.line}"
-
-
 def snippets(*languages: str) -> list[Snippet]:
     return [each for page in PAGES_AND_MORE for each in snippets_of(page) if each.language in languages]
-
-
-def snippets_of(page: Path) -> Iterator[Snippet]:
-    for token in parse(page):
-        if token.type == "fence" and token.map:
-            language, _, file = token.info.partition(" ")
-            yield Snippet(page, token.map[0] + 1, language, file, token.content)
 
 
 def text_of(name: str) -> str:
@@ -82,26 +61,11 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     assert len(broken_links(page)) == 3
 
 
-def test_the_site_is_built_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    assert build(tmp_path / "site") == []
-    site = tmp_path / "site"
-    built = sorted(site.rglob("*.html"))
-    assert {page.relative_to(site).with_suffix("").as_posix() for page in built} == set(PAGES)
-    for page in built:
-        text = page.read_text("utf-8")
-        assert not re.search(r'(src|rel=stylesheet href)="?(https?:)?//', text)
-        assert not re.search(r'href="(?!https?:)[^"]*\.md', text)
-        for link in re.findall(r'<[^>]+(?:href|src)="?([^"#> ]+)', text):
-            assert re.match(r"[a-z]+:", link) or (page.parent / link).exists(), f"{page.name}: {link}"
-        menu = text[text.index("<nav>") : text.index("</nav>")]
-        assert len(re.findall("href=", menu)) == len(PAGES)
-
-
 def test_every_page_has_one_title() -> None:
-    for name in PAGES:
-        levels = [token.tag for token in parse(DOCS / f"{name}.md") if token.type == "heading_open"]
+    for name, page in found_pages().items():
+        levels = [token.tag for token in parse(page) if token.type == "heading_open"]
         assert levels.count("h1") == 1
-        assert len(anchors(parse(DOCS / f"{name}.md"))) == len(levels), f"{name} has two headings of one name"
+        assert len(anchors(parse(page))) == len(levels), f"{name} has two headings of one name"
 
 
 @pytest.mark.parametrize("snippet", snippets("python"), ids=str)
@@ -187,7 +151,7 @@ def test_every_limit_is_documented_as_it_is() -> None:
 
 
 def test_every_public_name_but_errors_is_documented() -> None:
-    text = " ".join(text_of(name) for name in PAGES)
+    text = " ".join(text_of(name) for name in found_pages())
     for name in livecollections.__all__:
         if not inspect.isclass(getattr(livecollections, name)) or issubclass(
             getattr(livecollections, name), Exception

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from docs.build import parse
+from docs.pages import parse
 from livecollections.bayeux import Server
 
 from ..command import ROOT, command, finished

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import JSON, Column
 from sqlmodel import Field, SQLModel
 
-from docs.build import DOCS
+from docs.pages import DOCS
 from livecollections import Live
 
 PAGE = (DOCS / "topics/filters.md").read_text("utf-8")
