@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything lands in .venv/ and node_modules/ of this checkout.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-bench demo test test-all soak check mutants bench bench-quick docs clean
+.PHONY: help setup setup-test setup-bench demo test test-all soak check mutants release-dump bench bench-quick docs clean
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -18,7 +18,7 @@ POLICY := /usr/sbin/policy-rc.d
 VENDOR := src/livecollections/demo/vendor.json
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/.installed .venv/.vendored ## Make .venv/ with the command line in it, and fetch the demo's browser files
 
@@ -40,11 +40,15 @@ check: .venv/.tested ## Style, types, layers, versions and the places of safegua
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo 'run: $(BIN)/ruff format'; exit 1; }
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_layers.py tests/test_versions.py \
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_layers.py tests/test_versions.py tests/upgrade/test_api.py \
 		tests/mutants/test_catalogue.py
 
 mutants: setup-test ## Remove each safeguard in turn, see that it is noticed, and write the table of the documentation
 	@$(BIN)/python -m tests.mutants --write
+
+release-dump: setup-test ## Keep a database of this version, and its public API, for the tests of upgrades
+	@$(BIN)/python -m tests.upgrade.dump
+	@$(BIN)/python -m tests.upgrade.api
 
 bench: setup-bench ## Measure beside faye, socket.io, ws, a C program and the article's stack, and write bench/results (30 minutes)
 	@$(BIN)/python -m bench --output bench/results

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "livecollections"
 
 LAYERS = {
-    "words": ("errors", "version"),
+    "words": ("deprecation", "errors", "version"),
     "pure": (
         "address",
         "bayeux.acknowledgement",

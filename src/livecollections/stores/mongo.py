@@ -97,8 +97,9 @@ class MongoStore(Store):
         try:
             described = _merged([document_source(source) for source in sources])
             self._installation = Installation(database, self._log, self._clock)
-            await self._installation.secure(described.values(), creates=self._create, installs=self._installs)
             self._kept = LogCollections(database, self._log)
+            await self._kept.check_format()
+            await self._installation.secure(described.values(), creates=self._create, installs=self._installs)
             epoch = await self._kept.epoch()
             self._lists = Lists(database, self._label)
             self._writer = Writer(database, self._log, self._lists, self.get)

@@ -102,6 +102,7 @@ class MongoAdministration(Administration):
         is_lacking = bool((await self.plan(tables, exclude)).additions)
         sources = await self._sources(tables)
         async with self._opened() as database:
+            await LogCollections(database, self._log).check_format()
             installation = Installation(database, self._log, lambda: time.time())
             await installation.secure(sources, creates=False, installs=True)
             await LogCollections(database, self._log).epoch()
@@ -119,6 +120,7 @@ class MongoAdministration(Administration):
                 known = await database.list_collection_names()
             dropped = [name for name in self._names.all if name in known]
             if dropped:
+                await LogCollections(database, self._log).check_format()
                 await Installation(database, self._log, lambda: time.time()).uninstall()
         return dropped
 
@@ -127,7 +129,9 @@ class MongoAdministration(Administration):
             with translated():
                 if self._names.meta not in await database.list_collection_names():
                     raise ConfigurationError("there is no change log in this database")
-            return await LogCollections(database, self._log).renew()
+            kept = LogCollections(database, self._log)
+            await kept.check_format()
+            return await kept.renew()
 
     async def examine(self, sources: Sequence[Source] | None = None) -> list[Finding]:
         wanted = None if sources is None else [source.name for source in sources]

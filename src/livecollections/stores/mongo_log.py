@@ -16,6 +16,7 @@ from pymongo.write_concern import WriteConcern
 
 from ..cause import Cause
 from ..errors import StoreUnavailable
+from . import log_format
 from .base import Letter, Letters, LetterState, Log
 from .mongo_connection import Database, translated
 from .mongo_events import names_of
@@ -38,8 +39,16 @@ class LogCollections:
     def _collection(self, name: str) -> Any:
         return self._database[name]
 
+    async def check_format(self) -> bool:
+        """Whether the log says that it has this version's format. Raises ConfigurationError for a newer one."""
+        with translated():
+            told = await self._collection(self._names.meta).find_one({KEY: log_format.NAME})
+        return told is not None and log_format.is_entry_present(told)
+
     async def epoch(self) -> str:
-        """The epoch; it is drawn if there is none."""
+        """The epoch; it is drawn if there is none, and the format remembered."""
+        if not await self.check_format():
+            await self._remember_format()
         with translated():
             meta = self._collection(self._names.meta)
             with suppress(DuplicateKeyError):  # it was drawn before, or by another process just now
@@ -48,6 +57,13 @@ class LogCollections:
         if found is None:
             raise StoreUnavailable("the change log is gone from the database")
         return str(found["value"])
+
+    async def _remember_format(self) -> None:
+        name = {KEY: log_format.NAME}
+        with translated():
+            await self._collection(self._names.meta).replace_one(
+                name, {**name, **log_format.ENTRY}, upsert=True
+            )
 
     async def renew(self) -> str:
         """Draw another epoch; the answer is that."""

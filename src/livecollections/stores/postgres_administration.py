@@ -22,7 +22,7 @@ from .postgres_catalog import Target, targets_of
 from .postgres_connection import connect, dsn_of, open_pool, shown, snapshot, transaction
 from .postgres_entries import entries
 from .postgres_errors import translated
-from .postgres_schema import TABLES, has_log, schema_of
+from .postgres_schema import TABLES, check_format, has_log, is_whole, schema_of
 from .postgres_session import engine_of
 from .postgres_triggers import SETTINGS, Names
 from .postgres_values import dialect, underlying
@@ -115,14 +115,15 @@ class PostgresAdministration(Administration):
             capture = await self._capture(connection, tables, exclude)
             statements = await capture.plan(connection, now)
             stale = await capture.stale(connection, now)
-            fresh = not await has_log(connection, log)
+            fresh, whole = not await has_log(connection, log), await is_whole(connection, log)
         if not statements:
             return Plan((), "-- nothing is missing")
-        additions = [f"a function, and triggers on {name}" for name in stale]
+        additions = [f"a function, and triggers on {name}" for name in stale if name != f"{log.prefix}meta"]
+        own = ", ".join(_tables(log))
         if fresh:
-            additions.insert(
-                0, f"the change log, in the schema {log.schema}: tables {', '.join(_tables(log))}"
-            )
+            additions.insert(0, f"the change log, in the schema {log.schema}: tables {own}")
+        elif not whole:
+            additions.insert(0, f"what the change log lacks: tables {own}, where they are missing")
         script = "\n".join(f"{statement};" for statement in ("BEGIN", *statements, "COMMIT"))
         return Plan(tuple(additions), script)
 
@@ -135,6 +136,7 @@ class PostgresAdministration(Administration):
         async with self._opened() as connection, transaction(connection):
             await connection.execute(f"SET LOCAL lock_timeout = '{LOCKED}'")
             log = await self._named(connection)
+            await check_format(connection, log)
             if await has_log(connection, log) and await connection.fetchval(
                 f"SELECT bool_or((value::json ->> 'at')::float8 > $1) FROM {log.meta} WHERE name LIKE 'heartbeat:%'",
                 time.time() - ALIVE,
@@ -150,6 +152,7 @@ class PostgresAdministration(Administration):
             log = await self._named(connection)
             if not await has_log(connection, log):
                 raise ConfigurationError(f"{self.database} has no change log")
+            await check_format(connection, log)
             await connection.execute(f"UPDATE {log.meta} SET value = $1 WHERE name = 'epoch'", epoch)
         return epoch
 

@@ -1,6 +1,7 @@
 """Capture in PostgreSQL: installs the log and its triggers, finds what is missing or old, removes every trace.
 
-Three rules. What is installed again comes with a RESET in the same transaction, since nobody knows what was missed.
+Three rules. What is installed again comes with a RESET in the same transaction, since nobody knows what was missed; but
+where it is only another version's, and just as that left it, nothing was.
 While another process with other wishes is alive, triggers are only widened, so that two never take turns. Whoever
 installs waits for tables as a guest does: never for long, and never so that somebody else is refused for it.
 Every function works within the transaction of its caller. This module knows no row.
@@ -20,9 +21,10 @@ import asyncpg
 from ..cause import Cause
 from ..errors import ConfigurationError
 from ..version import __version__
+from . import log_format
 from .base import Log
 from .postgres_catalog import Found, Member, Target, read_catalog
-from .postgres_schema import TABLES, has_log, has_schema, remembered, schema_of, statements
+from .postgres_schema import TABLES, has_log, has_schema, is_whole, remembered, schema_of, statements
 from .postgres_triggers import Capture as CaptureText
 from .postgres_triggers import Function, Names, commit_function, digest, layout_of, literal, quote
 from .sql_installed import ALIVE, Installed, Wishes, reset_cause
@@ -38,11 +40,12 @@ PAUSE = 0.1
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """How places are drawn. is_sound: by a function as it should be.  runs: its trigger is there.
-    notifies: those who LISTEN are told at once."""
+    notifies: those who LISTEN are told at once.  is_as_left: the function is that of whoever installed it."""
 
     is_sound: bool = False
     runs: bool = False
     notifies: bool = False
+    is_as_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,8 @@ class Capture:
         names = Names(self._log, await schema_of(connection, self._log))
         if not await has_log(connection, names):
             return dict.fromkeys(self._targets, "there is no change log")
-        return self._stale(await self._seen(connection, names, now), names)
+        own = {} if await is_whole(connection, names) else {f"{names.prefix}meta": log_format.EARLIER}
+        return own | self._stale(await self._seen(connection, names, now), names)
 
     async def _seen(self, connection: asyncpg.Connection, names: Names, now: float) -> Seen:
         catalog = await self._catalog(connection, names)
@@ -132,8 +136,8 @@ class Capture:
         notifies = body == commit_function(names, True).body
         is_ours = notifies or (body == commit_function(names, False).body and not self._notifies)
         # Another version's is good enough while that one is alive: two would take turns.
-        is_theirs = bool(others) and body is not None and told.get("drawing") == digest(body)
-        return Drawing(is_ours or is_theirs, runs, notifies)
+        is_as_left = body is not None and told.get("drawing") == digest(body)
+        return Drawing(is_ours or (bool(others) and is_as_left), runs, notifies, is_as_left)
 
     def _stale(self, seen: Seen, names: Names) -> dict[str, str]:
         faults = {name: self._fault(seen, names, name) for name in self._targets}
@@ -157,8 +161,9 @@ class Capture:
         if installed.parts != _parts(found):
             return "it consists of other tables"
         if seen.others and installed.version != self._version:
-            body = found.function[0] if found.function else ""
-            return None if installed.fingerprint == digest(body) else "triggers are not of their version"
+            return (
+                None if installed.fingerprint == _fingerprint(found) else "triggers are not of their version"
+            )
         if not _is_installed(self._function(name, found, installed.columns, names), found):
             return "triggers are missing, or not of this version"
         kept = set() if seen.others else set(installed.columns) - set(self._wanted(name, found, seen.others))
@@ -220,9 +225,10 @@ class Capture:
         """The tables that have to be locked, and the statements."""
         fresh = not await has_log(connection, names)
         plan: list[str] = []
-        if fresh:
+        if not await is_whole(connection, names):
             lacks = bool(self._log.schema) and not await has_schema(connection, names.schema)
             plan += statements(names, lacks)
+        if fresh:
             seen = Seen(await self._catalog(connection, names), {}, [], Drawing())
         else:
             seen = await self._seen(connection, names, now)
@@ -255,8 +261,13 @@ class Capture:
         if seen.others and installed:
             columns = _in_order(found, {*columns, *installed.columns})
         function = self._function(name, found, columns, names)
-        cause = reset_cause(installed, columns)
-        record = Installed(columns, self._version, digest(function.body), _parts(found))
+        cause = (
+            None if _is_as_left(seen, names, installed, found, columns) else reset_cause(installed, columns)
+        )
+        stored = (function.body, tuple(function.configuration), True)
+        record = Installed(
+            columns, self._version, digest(repr(stored)), _parts(found), digest(repr(found.table))
+        )
         return [
             *(f"DROP TRIGGER IF EXISTS {quote(trigger)} ON {table}" for table, trigger in found.strays),
             function.statement,
@@ -412,6 +423,23 @@ def _is_installed(function: Function, found: Found) -> bool:
         tuple(function.configuration),
         True,
     )
+
+
+def _fingerprint(found: Found) -> str:
+    """A digest of a table's function, settings and all."""
+    return digest(repr(found.function))
+
+
+def _is_as_left(
+    seen: Seen, names: Names, installed: Installed | None, found: Found, columns: Sequence[str]
+) -> bool:
+    """Whether a table, our triggers on it and what they call are as whoever installed them left them."""
+    if installed is None or installed.columns != columns:
+        return False
+    is_called = not found.strays and not any(_wrong(member, names) for member in found.members)
+    is_same_table = installed.parts == _parts(found) and installed.definition == digest(repr(found.table))
+    is_drawn = seen.drawing.is_as_left and seen.drawing.runs
+    return is_drawn and is_called and is_same_table and installed.fingerprint == _fingerprint(found)
 
 
 def _parts(found: Found) -> tuple[str, ...]:

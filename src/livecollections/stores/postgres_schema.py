@@ -6,9 +6,11 @@ This module knows no trigger and no table of the user's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from ..errors import ConfigurationError
+from . import log_format
 from .base import Log
 from .postgres_triggers import Names, literal, quote
 from .sql_log import EMPTY, new_epoch
@@ -61,6 +63,7 @@ def statements(names: Names, creates_schema: bool) -> list[str]:
         ),
         remembered(names, "epoch", new_epoch(), keeps=True),
         remembered(names, "trimmed_to", EMPTY, keeps=True),
+        remembered(names, log_format.NAME, log_format.stored()),
         *([remembered(names, "schema", "ours", keeps=True)] if creates_schema else []),
     ]
 
@@ -98,8 +101,25 @@ async def has_schema(connection: Any, schema: str) -> bool:
 
 
 async def has_log(connection: Any, names: Names) -> bool:
-    """Whether the database has a whole log of this name."""
-    wanted = [names.of(names.prefix + name) for name in (*TABLES, "seq")]
+    """Whether the database has a log of this name, of whatever format."""
+    return await _has_all(connection, names, ("changes", "waiting", "meta", "seq"))
+
+
+async def is_whole(connection: Any, names: Names) -> bool:
+    """Whether it has one with all its tables, of this version's format. Raises ConfigurationError for a newer one."""
+    return await check_format(connection, names) and await _has_all(connection, names, (*TABLES, "seq"))
+
+
+async def check_format(connection: Any, names: Names) -> bool:
+    """Whether it has one of this version's format. Raises ConfigurationError for a newer one."""
+    if not await has_log(connection, names):
+        return False
+    told = await connection.fetchval(f"SELECT value FROM {names.meta} WHERE name = $1", log_format.NAME)
+    return log_format.is_present(told)
+
+
+async def _has_all(connection: Any, names: Names, relations: Sequence[str]) -> bool:
+    wanted = [names.of(names.prefix + name) for name in relations]
     return bool(
         await connection.fetchval(
             "SELECT bool_and(to_regclass(t) IS NOT NULL) FROM unnest($1::text[]) AS t", wanted

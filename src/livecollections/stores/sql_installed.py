@@ -23,19 +23,27 @@ Wishes = Mapping[str, Sequence[str]]
 class Installed:
     """What the log remembers of a source's triggers. columns: none where the table had gone.
 
-    parts: the tables that it consists of, where there are several.
+    parts: the tables that it consists of, where there are several.  definition: of the table at that time, as a digest;
+    empty where none was remembered, as before 0.1.0.
     """
 
     columns: tuple[str, ...]
     version: str
     fingerprint: str
     parts: tuple[str, ...] = ()
+    definition: str = ""
 
     @classmethod
     def read(cls, text: str) -> Installed:
         """As it is stored."""
         told = json.loads(text)
-        return cls(tuple(told["columns"]), told["version"], told["fingerprint"], tuple(told.get("parts", ())))
+        return cls(
+            tuple(told["columns"]),
+            told["version"],
+            told["fingerprint"],
+            tuple(told.get("parts", ())),
+            told.get("definition", ""),
+        )
 
     @property
     def stored(self) -> dict[str, object]:
@@ -44,6 +52,7 @@ class Installed:
             "columns": list(self.columns),
             "version": self.version,
             "fingerprint": self.fingerprint,
+            "definition": self.definition,
         }
         return told | {"parts": list(self.parts)} if self.parts else told
 

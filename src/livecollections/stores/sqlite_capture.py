@@ -1,6 +1,7 @@
 """Capture in SQLite: installs the log and its triggers, finds what is missing or old, removes every trace.
 
-Three rules. What is installed again comes with a RESET in the same transaction, since nobody knows what was missed.
+Three rules. What is installed again comes with a RESET in the same transaction, since nobody knows what was missed; but
+where it is only another version's, and just as that left it, nothing was.
 While another process with other wishes is alive, triggers are only widened, so that two never take turns.
 A look asks for all tables at once; what was sound is not looked at again until what is said of it changes.
 Every function works within the transaction of its caller. This module knows no row and no thread.
@@ -11,12 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..cause import Cause
 from ..version import __version__
+from . import log_format
 from .base import Log
 from .sql_installed import ALIVE, Installed, Wishes, reset_cause
 from .sqlite_catalog import Catalog, Tables, folded
@@ -72,7 +74,8 @@ class Capture:
         """The sources whose triggers are missing or old, or keep other columns than they should, and why."""
         if not has_log(connection, self._log):
             return dict.fromkeys(self._needed, "there is no change log")
-        return self._stale(connection, self._seen(connection, now))
+        own = {} if is_whole(connection, self._log) else {f"{self._log.prefix}meta": log_format.EARLIER}
+        return own | self._stale(connection, self._seen(connection, now))
 
     def lost(self, connection: Connection, now: float) -> dict[str, str]:
         """What ``stale`` finds, unless a migration holds capture off."""
@@ -107,8 +110,7 @@ class Capture:
         if lacking := set(self._own(table)) - set(installed.columns):
             return f"the log does not keep {', '.join(sorted(lacking))}"
         there = seen.catalog.triggers(table.name)
-        ours = {trigger_name(self._log.prefix, table.name, kind) for kind in KINDS}
-        found = {trigger: sql for trigger, sql in there.items() if trigger in ours}
+        found = self._found(table, there)
         if not _come_first(found, there):
             return "a newer trigger runs before ours"
         changed = "triggers are missing, or not of this version"
@@ -122,7 +124,7 @@ class Capture:
     def plan(self, connection: Connection, now: float) -> list[str]:
         """The statements that put right what ``stale`` finds; none if nothing is missing."""
         fresh = not has_log(connection, self._log)
-        plan = statements(self._log) if fresh else []
+        plan = [] if is_whole(connection, self._log) else statements(self._log)
         seen = Seen(Catalog(connection, self._needed), {}, []) if fresh else self._seen(connection, now)
         for name in self._needed if fresh else self._stale(connection, seen):
             plan += self._repair(connection, seen, name)
@@ -145,14 +147,33 @@ class Capture:
         if seen.others and installed:
             columns = _in_order(table, {*columns, *installed.columns})
         triggers = Triggers(table, columns, self._log.prefix).statements()
-        cause = reset_cause(installed, columns)
+        cause = None if self._is_as_left(seen, table, installed, columns) else reset_cause(installed, columns)
+        definition = seen.catalog.definition(name)
         return [
             *(f"DROP TRIGGER IF EXISTS {quote(old)}" for old in self._old(seen.catalog, table)),
             *triggers.values(),
             self._meta(f"layout:{layout_of(columns)}", list(columns)),
-            self._record(table.name, Installed(columns, self._version, fingerprint(triggers))),
+            self._record(
+                table.name, Installed(columns, self._version, fingerprint(triggers), definition=definition)
+            ),
             *([] if cause is None else [reset_statement(self._log, name, cause)]),
         ]
+
+    def _is_as_left(
+        self, seen: Seen, table: Table, installed: Installed | None, columns: Sequence[str]
+    ) -> bool:
+        """Whether a table and our triggers on it are as whoever installed these left them."""
+        if installed is None or installed.columns != columns:
+            return False
+        there = seen.catalog.triggers(table.name)
+        found = self._found(table, there)
+        is_same_table = installed.definition == seen.catalog.definition(table.name)
+        return is_same_table and installed.fingerprint == fingerprint(found) and _come_first(found, there)
+
+    def _found(self, table: Table, there: Mapping[str, str]) -> dict[str, str]:
+        """Those of a table's triggers that are called as ours are."""
+        ours = {trigger_name(self._log.prefix, table.name, kind) for kind in KINDS}
+        return {trigger: sql for trigger, sql in there.items() if trigger in ours}
 
     def _old(self, catalog: Catalog, table: Table) -> list[str]:
         """Triggers of ours on a table, those too that came with another name of the table."""
@@ -222,12 +243,37 @@ class Capture:
 
 
 def has_log(connection: Connection, log: Log) -> bool:
-    """Whether the database has a change log of this prefix."""
+    """Whether the database has a change log of this prefix, of whatever format."""
+    return _is_log(_there(connection, log))
+
+
+def is_whole(connection: Connection, log: Log) -> bool:
+    """Whether it has one with all its tables, of this version's format. Raises ConfigurationError for a newer one."""
+    there = _there(connection, log)
+    return _is_log(there) and _is_present(connection, log) and there == {*TABLES}
+
+
+def check_format(connection: Connection, log: Log) -> None:
+    """Raise ConfigurationError if it has one of a newer format."""
+    if has_log(connection, log):
+        _is_present(connection, log)
+
+
+def _is_present(connection: Connection, log: Log) -> bool:
+    meta = Names(log.prefix).meta
+    row = connection.execute(f"SELECT value FROM {meta} WHERE name = ?", (log_format.NAME,)).fetchone()
+    return log_format.is_present(row and row[0])
+
+
+def _is_log(there: Collection[str]) -> bool:
+    return {"changes", "meta"} <= {*there}
+
+
+def _there(connection: Connection, log: Log) -> set[str]:
+    """Those of the log's tables that are there."""
     tables = ", ".join(literal(f"{log.prefix}{name}") for name in TABLES)
-    (count,) = connection.execute(
-        f"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ({tables})"
-    ).fetchone()
-    return bool(count == len(TABLES))
+    rows = connection.execute(f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({tables})")
+    return {name.removeprefix(log.prefix) for (name,) in rows.fetchall()}
 
 
 def captured(connection: Connection, log: Log) -> dict[str, Sequence[str]]:

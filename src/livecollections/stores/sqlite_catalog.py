@@ -24,6 +24,7 @@ class Catalog:
         self._tables: dict[str, str] = {}
         self._triggers: dict[str, dict[str, str]] = {}
         self._digests: dict[str, hashlib._Hash] = {}
+        self._definitions: dict[str, list[str]] = {}
         wanted = ", ".join(literal(name) for name in sorted({folded(name) for name in names}))
         rows = connection.execute(
             "SELECT lower(tbl_name), type, name, tbl_name, sql FROM sqlite_master "
@@ -36,6 +37,8 @@ class Catalog:
                 self._tables[table] = name
             elif kind == "trigger":
                 self._triggers.setdefault(table, {})[name] = sql
+            if kind != "trigger":
+                self._definitions.setdefault(table, []).append(repr((kind, name, spelled, sql)))
 
     def table(self, name: str) -> str | None:
         """A table's name as the database spells it; None: there is none (a view or virtual table counts as none)."""
@@ -49,6 +52,11 @@ class Catalog:
         """Changes with whatever the catalog says of a table."""
         digest = self._digests.get(folded(name))
         return digest.digest() if digest else b""
+
+    def definition(self, name: str) -> str:
+        """Changes with a table's columns and indexes; a copy of the database, made of its text, has the same."""
+        told = "\0".join(sorted(self._definitions.get(folded(name), ())))
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 class Tables:

@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, StoreUnavailable
 from . import sql_log
 from .administration import Plan, without
 from .base import Log
-from .sqlite_capture import Capture, earlier_journal, has_log, remove
+from .sqlite_capture import Capture, check_format, earlier_journal, has_log, is_whole, remove
 from .sqlite_connection import FileConnection, connect, database_path, transaction
 from .sqlite_log import TABLES, Names
 from .sqlite_schema import read_table, table_names
@@ -29,13 +29,14 @@ def plan(url: Any, tables: Sequence[str] = (), exclude: Sequence[str] = (), log:
         capture = _capture(connection, tables, exclude, log)
         statements, stale = capture.plan(connection, now), capture.stale(connection, now)
         (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
-        fresh = not has_log(connection, log)
+        fresh, whole = not has_log(connection, log), is_whole(connection, log)
     if not statements:
         return Plan((), "-- nothing is missing")
     names = ", ".join(f"{log.prefix}{name}" for name in TABLES)
     additions = [
         *([f"the change log: tables {names}"] if fresh else []),
-        *(f"triggers on {name}" for name in stale),
+        *([] if fresh or whole else [f"what the change log lacks: tables {names}, where they are missing"]),
+        *(f"triggers on {name}" for name in stale if name != f"{log.prefix}meta"),
         *(
             [f"a write-ahead log beside the file (journal_mode {journal} until now)"]
             if journal != "wal"
@@ -69,6 +70,7 @@ def uninstall(url: Any, log: Log | None = None) -> list[str]:
     log = log or Log()
     with opened(url) as connection:
         with transaction(connection):
+            check_format(connection, log)
             journal = earlier_journal(connection, log)
         if journal is not None:
             try:
@@ -87,6 +89,7 @@ def new_epoch(url: Any, log: Log | None = None) -> str:
     with opened(url) as connection, transaction(connection, writes=True):
         if not has_log(connection, log):
             raise ConfigurationError(f"{database_path(url)} has no change log")
+        check_format(connection, log)
         meta = Names(log.prefix).meta
         connection.execute(f"UPDATE {meta} SET value = ? WHERE name = 'epoch'", (epoch,))
     return epoch

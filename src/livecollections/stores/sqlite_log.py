@@ -15,6 +15,7 @@ from typing import Any, cast
 from ..cause import Cause
 from ..change import EPOCH_WIDTH, Change, Method
 from ..errors import StoreError
+from . import log_format
 from .base import Batch, Log
 from .sql import Field, decode_row
 from .sql_images import SqlImages, told
@@ -55,6 +56,7 @@ def statements(log: Log) -> list[str]:
         letters_table(log),
         f"INSERT OR IGNORE INTO {names.meta} VALUES ('epoch', {literal(new_epoch())})",
         f"INSERT OR IGNORE INTO {names.meta} VALUES ('trimmed_to', {literal(EMPTY)})",
+        f"INSERT OR REPLACE INTO {names.meta} VALUES ({literal(log_format.NAME)}, {literal(log_format.stored())})",
     ]
 
 
