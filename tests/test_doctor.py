@@ -179,6 +179,15 @@ def test_the_log_is_printed_in_order(here: Path) -> None:
     assert told[0]["key"] == [1]
 
 
+def test_values_that_json_has_not_are_told_as_on_the_wire(here: Path) -> None:
+    with opened(here) as connection:
+        connection.execute("CREATE TABLE odd (id blob PRIMARY KEY, number real)")
+        assert finished("install", URL, cwd=here).returncode == 0
+        connection.execute("INSERT INTO odd VALUES (x'00ff', 9e999)")
+    last = json.loads(finished("log", URL, "--json", cwd=here).stdout.splitlines()[-1])
+    assert (last["key"], last["after"]) == (["00ff"], {"id": "00ff", "number": None})
+
+
 def test_the_log_is_followed(here: Path) -> None:
     with command("log", URL, "--follow", "--json", cwd=here) as log:
         log.wait_line('"DELETE"')

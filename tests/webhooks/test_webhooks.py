@@ -68,6 +68,25 @@ async def test_changes_are_posted_in_order_as_subscribers_hear_them(tmp_path: Pa
         assert len(receiver.clients) == 1, "one connection serves them all"
 
 
+async def test_what_is_posted_is_told_with_its_seq(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "livecollections"):
+        async with receiving() as (receiver, url), selling(tmp_path, url) as live:
+            receiver.answer = refusing("a")
+            await order(live, "a")
+            await wait_until(lambda: "trying again" in caplog.text)
+            receiver.answer = refusing()
+            await wait_until(lambda: "posted seq=" in caplog.text)
+            seq = receiver.taken[0]["data"]["seq"]
+    way = [record for record in caplog.records if f"seq={seq}" in record.getMessage()]
+    assert {record.__dict__["seq"] for record in way} == {seq}
+    steps = [record.getMessage().split(" seq=")[0] for record in way]
+    assert steps[-1] == "heard"
+    assert steps[-2] == "posted"
+    assert any("trying again" in step for step in steps)
+    (posted,) = (record for record in way if record.getMessage().startswith("posted"))
+    assert posted.getMessage() == f"posted seq={seq} channel={PATH} webhook={NAME}"
+
+
 async def test_what_is_hidden_from_anybody_is_not_posted(tmp_path: Path) -> None:
     async with receiving() as (receiver, url):
         live = Live(f"sqlite:///{tmp_path / 'shop.db'}")

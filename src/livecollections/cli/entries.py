@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,7 +65,9 @@ def as_object(change: Change) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, default=_text, ensure_ascii=False, separators=(",", ":"))
+    import orjson
+
+    return orjson.dumps(value, default=_text).decode()
 
 
 def _text(value: Any) -> str:
