@@ -21,7 +21,9 @@ from docs.pages import DOCS, Snippet, anchors, broken_links, found_pages, parse
 from docs.pages import snippets as snippets_of
 from livecollections.bayeux import Limits, Server
 from livecollections.cli import cli
+from livecollections.metrics import FIGURES
 from livecollections.options import OPTIONS
+from livecollections.statistics import Problem
 
 from .command import ROOT
 
@@ -66,6 +68,21 @@ def test_every_page_has_one_title() -> None:
         levels = [token.tag for token in parse(page) if token.type == "heading_open"]
         assert levels.count("h1") == 1
         assert len(anchors(parse(page))) == len(levels), f"{name} has two headings of one name"
+
+
+def test_the_metrics_in_the_table_are_those_that_there_are() -> None:
+    _, _, page = text_of("howto/monitoring").partition("| Metric | Kind |")
+    told = [
+        (name, kind)
+        for names, kind in re.findall(r"^\| (`.+`) \| (gauge|counter) \|", page, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", names)
+    ]
+    assert told == [
+        (f"{one.name}_total", "counter") if one.is_counter else (one.name, "gauge") for one in FIGURES
+    ]
+    assert set(re.findall(r"livecollections_(\w+)", page)) <= {name for name, _ in told}
+    problems, _, _ = text_of("howto/monitoring").partition("Before the start")
+    assert re.findall(r"^\| `(\w+)` \|", problems, re.MULTILINE) == [each.value for each in Problem]
 
 
 @pytest.mark.parametrize("snippet", snippets("python"), ids=str)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -41,6 +42,8 @@ MAINTENANCE = 1.0
 """Seconds between two rounds of maintenance of the log."""
 WORKERS = 2
 """Readings at once for those who are behind: more would wait for one another, and the feed behind them."""
+RECENT = 100
+"""Changes that are remembered, for people who look at what goes on."""
 RETRY = 0.2, 5.0
 """Seconds to wait after the store failed: at first, and at most."""
 
@@ -89,6 +92,15 @@ class Feed:
         self._workers = asyncio.Semaphore(WORKERS)
         self._pages = Pages(self._why_reset, self._read, self.position)
         self._failing: set[str] = set()
+        shown = (*resources.values(), *(each.views.resource for each in outlets))
+        self.paths = {
+            name: {one.path for one in shown if one.source.name == name} for name in self._by_source
+        }
+        """The paths of the resources that show a source, by its name."""
+        self.published: Counter[str] = Counter()
+        """How many changes of a source were."""
+        self.recent: deque[tuple[str, str, str, float]] = deque(maxlen=RECENT)
+        """Of those published last: seq, method, source and time."""
         self.rows_read = 0
         """Entries of the log that were read, to publish them or to tell them again."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -126,6 +138,10 @@ class Feed:
     def kept_bytes(self) -> int:
         """Of what was published or read lately, kept for those who ask for it again."""
         return self._pages.size
+
+    def count(self, channel: str, after: str) -> tuple[int, bool]:
+        """How many changes of a channel are known after a place, and whether they are all; nothing is read."""
+        return self._pages.count(channel, after)
 
     async def why_reset(self, channel: str, since: str) -> Cause | None:
         """Why a receiver at ``since`` can't be told the rest change by change; None: it can."""
@@ -256,6 +272,8 @@ class Feed:
                 self._publisher.publish_nowait(channel, data, change.seq, change.cause)
                 outlet.last = change.seq
         self._last[change.source] = change.seq
+        self.published[change.source] += 1
+        self.recent.append((change.seq, change.method, change.source, change.at))
 
     async def _shorten_backlog(self) -> None:
         for source, waiting in (await self._store.backlog(self._position)).items():

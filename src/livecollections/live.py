@@ -25,16 +25,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Scope
 
-from . import openapi, rest, status, step
+from . import openapi, rest, status, step, vitals
 from .application import NOT_STARTED, LiveApp, LiveRoute, refuse
 from .bayeux import Server
 from .bayeux.origins import Origins
 from .bayeux.signals import Signals
+from .details import Details, details
 from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed
 from .identity import Identified
 from .lifespan import Wrapped
 from .listeners import Run as ListenerRun
+from .metrics import require_client
 from .outlets import Outlets
 from .paths import ROUTE, BayeuxRoute, Paths, ReleasedPaths, paths_of, peers_of, route_path
 from .query import Query
@@ -44,12 +46,15 @@ from .rights import Rights
 from .router import Declaration, LiveRouter, check_path
 from .sessions import SessionContext
 from .source import Source
+from .statistics import LiveStatistics, Standing
 from .stores.administration import Finding
 from .stores.administrations import administration_of
-from .stores.base import Log
+from .stores.base import Log, Store
 from .stores.choice import open_store
+from .tracing import traced
 from .versions import Releases
 from .view import Views, check_apart, refused, showing
+from .watch import Watch
 from .webhooks import Webhooks
 
 logger = logging.getLogger("livecollections.live")
@@ -64,6 +69,7 @@ class Started:
     paths: Paths | ReleasedPaths
     webhooks: Webhooks
     rights: Rights
+    standing: Standing
     exit: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -84,6 +90,7 @@ class Live(LiveRouter):
     last commits).  notify: of PostgreSQL, wake all processes at each commit, and not within 20 ms; commits then
     wait for one another.  faye: the path of the Bayeux endpoint.  bayeux: a Server of yours, perhaps shared by two
     Lives.
+    metrics: serve figures at ``/live/metrics`` for Prometheus; with ``authenticate``, to those who are known.
 
     Raises ConfigurationError that names a wrong option.
     """
@@ -102,6 +109,7 @@ class Live(LiveRouter):
         notify: bool = False,
         faye: str = "/faye",
         bayeux: Server | None = None,
+        metrics: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(faye, str) or not faye:
@@ -115,6 +123,11 @@ class Live(LiveRouter):
             raise ConfigurationError(f"log: a Log is needed, such as Log(days=7), not {log!r}")
         if not isinstance(create_tables, bool):
             raise ConfigurationError(f"create_tables: True or False is needed, not {create_tables!r}")
+        if not isinstance(metrics, bool):
+            raise ConfigurationError(f"metrics: True or False is needed, not {metrics!r}")
+        if metrics:
+            require_client()
+        self._metrics = metrics
         self.bayeux = bayeux or Server(allowed_origins=allowed_origins)
         self._faye = faye
         self._owns_bayeux = bayeux is None
@@ -192,7 +205,8 @@ class Live(LiveRouter):
         check_apart(views)
         by_channel = {one.resource.channel: one.resource for one in views if one.is_open}
         guarded = [one for one in views if not one.is_open]
-        feed = Feed(self._store, self.bayeux, by_channel, self._clock, [Outlets(one) for one in guarded])
+        store, publisher = traced(self._store, self.bayeux)
+        feed = Feed(store, publisher, by_channel, self._clock, [Outlets(one) for one in guarded])
         rights = Rights(guarded, feed, self.bayeux._exchange, self._caller.user)
         if self._owns_bayeux or not self.bayeux.running:
             await self.bayeux.start()
@@ -202,6 +216,9 @@ class Live(LiveRouter):
         for channel in by_channel:
             self.bayeux.add_history(channel, feed)
             stack.callback(self.bayeux.remove_history, channel)
+        watch = Watch(self._store, feed.position)
+        watch.start()
+        stack.push_async_callback(watch.stop)
         self._guard(rights, stack)
         webhooks = Webhooks((one.told for one in views), self._store, self._clock)
         runs = [
@@ -217,7 +234,8 @@ class Live(LiveRouter):
         signals = Signals(asyncio.get_running_loop(), self._end)
         signals.install()
         stack.callback(signals.restore)
-        return Started(feed, views, self._paths(views, feed), webhooks, rights)
+        standing = Standing(self.bayeux.statistics, feed, watch)
+        return Started(feed, views, self._paths(views, store, standing), webhooks, rights, standing)
 
     def _guard(self, rights: Rights, stack: AsyncExitStack) -> None:
         """Have rights asked for, until the stop."""
@@ -233,6 +251,8 @@ class Live(LiveRouter):
         stack.push_async_callback(rights.stop)
 
     async def _end(self) -> None:
+        if self._started is not None:
+            self._started.standing.is_stopping = True
         self._store.hasten()
         await self.bayeux.close()
 
@@ -256,13 +276,17 @@ class Live(LiveRouter):
         default = {"policy": lambda user: user is not None} if self._caller.knows_users else {}
         return Resource.build(self._prefix + declared.path, source, **{**default, **declared.options})
 
-    def _paths(self, views: Sequence[Views], feed: Feed) -> Paths | ReleasedPaths:
+    def _paths(self, views: Sequence[Views], store: Store, standing: Standing) -> Paths | ReleasedPaths:
         bayeux = self._prefix + self._faye
         resources = [one.resource for one in views]
-        others = [BayeuxRoute(bayeux, self.bayeux), *status.routes(self._prefix, bayeux, resources, feed)]
+        others = [
+            BayeuxRoute(bayeux, self.bayeux),
+            *status.routes(self._prefix, bayeux, resources),
+            *vitals.routes(self._prefix, standing.glance, self._caller if self._metrics else None),
+        ]
         peers = peers_of(self._releases, views)
         routes = partial(rest.routes, allowed_origins=self._allowed_origins, peers=peers)
-        served = [(one.resource, routes(one, self._store, self.bayeux, self._caller)) for one in views]
+        served = [(one.resource, routes(one, store, self.bayeux, self._caller)) for one in views]
         return paths_of(self._releases, served, others)
 
     @property
@@ -397,15 +421,15 @@ class Live(LiveRouter):
         """Ask again whose the sessions and streams of a user are, and what he may hear: his rights have changed."""
         await self._require_start().rights.recheck(user)
 
-    def statistics(self) -> status.LiveStatistics:
-        """What it has to do now, and has done since it was started.
+    def statistics(self) -> LiveStatistics:
+        """What it has to do now, and has done since it was started; the database is not asked.
 
         Raises StoreUnavailable before the start.
         """
-        feed = self._require_start().feed
-        return status.LiveStatistics(
-            self.bayeux.statistics(), feed.position(), feed.rows_read, feed.kept_bytes
-        )
+        return self._require_start().standing.take()
+
+    def _details(self) -> Details:
+        return details(self.bayeux._exchange, self._require_start().feed)
 
     def _require_start(self) -> Started:
         if self._started is None:

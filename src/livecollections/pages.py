@@ -112,6 +112,16 @@ class Pages:
         self._size += len(message.body) + OVERHEAD
         self._shrink(open_)
 
+    def count(self, channel: str, after: str) -> tuple[int, bool]:
+        """How many messages are kept after a place, and whether they are all that there are."""
+        found, end = 0, after
+        for stretch in self._stretches.get(channel, []):
+            upto = stretch.upto or self._position()
+            if upto > after and epoch(stretch.start) == epoch(after):
+                found += sum(1 for message in stretch.messages if (message.seq or "") > after)
+                end = upto if stretch.start <= end else ""
+        return found, epoch(end) == epoch(self._position()) and end >= self._position()
+
     def clear(self, channel: str | None = None) -> None:
         """Forget what is kept, of one channel or of all."""
         for known in [self._stretches.get(channel, [])] if channel else [*self._stretches.values()]:

@@ -1,25 +1,22 @@
-"""What a Live says of itself: ``/live`` lists what it offers, ``/live/try`` shows one list as it changes,
-``/live/health`` says whether it works, and ``/live/livecollections.js`` is the browser's side.
+"""What a Live says of itself: ``/live`` lists what it offers, ``/live/try`` shows one list as it changes, and
+``/live/livecollections.js`` is the browser's side.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from html import escape
 from importlib.resources import files
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import rest
-from .bayeux import Statistics
-from .feed import Feed
 from .resource import Resource
 from .version import __version__
 
@@ -39,34 +36,14 @@ HEADERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LiveStatistics:
-    """One moment of a Live, and sums since it was started.
-
-    bayeux: of its Bayeux server.  seq: up to which the log was published.  rows_read: entries of the log that were
-    read, to publish them or to tell them again.  kept_bytes: of what was published or read lately, kept so that those
-    who ask for it again are told without another reading.
-    """
-
-    bayeux: Statistics
-    seq: str
-    rows_read: int
-    kept_bytes: int
-
-
-def routes(prefix: str, faye: str, resources: Sequence[Resource], feed: Feed) -> list[BaseRoute]:
+def routes(prefix: str, faye: str, resources: Sequence[Resource]) -> list[BaseRoute]:
     """The routes under ``<prefix>/live``; ``faye`` is the path of the Bayeux endpoint."""
 
     async def listing(request: Request) -> Response:
         return HTMLResponse(page(request.scope.get("root_path", ""), faye, resources), headers=HEADERS)
 
-    async def health(request: Request) -> Response:
-        body = {"status": "ok" if feed.running else "stopped", "version": __version__, "seq": feed.position()}
-        return JSONResponse(body, 200 if feed.running else 503, headers={"Cache-Control": "no-store"})
-
     return [
         Route(f"{prefix}/live", Reading(listing)),
-        Route(f"{prefix}/live/health", Reading(health)),
         *(Route(f"{prefix}/live/{name}", Reading(file(*told))) for name, told in FILES.items()),
     ]
 
@@ -74,7 +51,7 @@ def routes(prefix: str, faye: str, resources: Sequence[Resource], feed: Feed) ->
 class Reading:
     """Something to GET, for all methods: the host's own 405 would be no problem document."""
 
-    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(self, endpoint: Callable[[Request], Awaitable[ASGIApp]]) -> None:
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

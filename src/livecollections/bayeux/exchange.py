@@ -14,7 +14,7 @@ import random
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from types import MappingProxyType
 from typing import Any
 
@@ -110,6 +110,11 @@ class Exchange(Links):
             stopped_since=self.clock() - self.limits.stall,
             paced=self.arrivals.told,
         )
+
+    @property
+    def subscribers(self) -> Mapping[str, Sized]:
+        """Those of each channel and pattern, by its name."""
+        return self._subscribers
 
     async def close(self) -> None:
         """Answer every held connect, end every session and what runs for it."""
@@ -270,6 +275,7 @@ class Exchange(Links):
     def admit(self, session: Session, address: str | None = None) -> None:
         """Make it known."""
         self._sessions[session.id] = session
+        session.since = self.clock()
         session.address = address
         if address is not None:
             self._addresses[address] += 1

@@ -112,7 +112,7 @@ class Session:
     have a socket.  may_wait: what is queued waits for company.
     is_written: what is published is written straight to its socket where it can be, by ``put``.  apart: the sessions
     that are written to so, but where something waits now.
-    pause: seconds for which its client was told not to connect.
+    pause: seconds for which its client was told not to connect.  since: when it began.
     user: whose it is, as the policy says at handshake; None: nobody's.  told: whom the handshake's connection told,
     as each later one must.  cookie: ours, which the client has returned if ``is_cookie_returned``, first at
     ``returned_at``.  place: where the handshake that was given it came from.  socket: the live socket that speaks
@@ -148,6 +148,7 @@ class Session:
         "queue",
         "repeats",
         "returned_at",
+        "since",
         "size",
         "socket",
         "state",
@@ -176,6 +177,7 @@ class Session:
         self.is_cookie_returned = False
         self.may_switch = False
         self.returned_at = 0.0
+        self.since = 0.0
         self.place: tuple[str, str] | None = None
         self.state = State.HANDSHAKEN
         self.transport = "in-process"

@@ -18,6 +18,7 @@ from ..change import Change, Key, Row
 from ..errors import ConfigurationError, StoreUnavailable
 from ..query import Query
 from ..source import Source
+from .log_state import LogState
 
 T = TypeVar("T")
 
@@ -357,6 +358,13 @@ class Store(ABC):
     @abstractmethod
     async def backlog(self, after: str) -> dict[str, int]:
         """How many changes of each source wait after a seq."""
+
+    @abstractmethod
+    async def look(self, after: str) -> LogState:
+        """The state of the log, as seen from a seq: the database is asked, and waited for, whatever it takes.
+
+        It does not wait for a connection that others have. Raises StoreError.
+        """
 
     @abstractmethod
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:

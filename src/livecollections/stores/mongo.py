@@ -28,13 +28,14 @@ from ..errors import ConfigurationError, InvalidDocument, LiveError, StoreUnavai
 from ..query import Query
 from ..source import Source
 from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, told
+from .log_state import LogState
 from .mongo_connection import Connection, Database, translated
 from .mongo_events import names_of
 from .mongo_install import Installation
 from .mongo_list import Lists
 from .mongo_log import LogCollections, MongoLetters
 from .mongo_models import KEY, DocumentSource, describe, document_source
-from .mongo_replay import now
+from .mongo_replay import now, oldest
 from .mongo_seq import is_seq, place_of, seq
 from .mongo_tail import Tail
 from .mongo_transaction import Job
@@ -78,6 +79,8 @@ class MongoStore(Store):
         self._opened: Database | None = None
         self._tail: Tail | None = None
         self._tidied = 0.0
+        self._measured = -TIDY
+        self._begin: Timestamp | None = None
         self._repairing: asyncio.Task[None] | None = None
         self.letters = MongoLetters(self._log, lambda: self._database)
 
@@ -233,6 +236,16 @@ class MongoStore(Store):
     async def backlog(self, after: str) -> dict[str, int]:
         await self._stream.wait_quiet(after, 2 * MANY)
         return self._stream.counted(after)
+
+    async def look(self, after: str) -> LogState:
+        time, clock = await now(self._database), asyncio.get_running_loop().time()
+        if clock - self._measured >= TIDY:
+            self._measured, self._begin = clock, await oldest(self._database)
+        age = None if self._begin is None else max(0.0, float(time.time - self._begin.time))
+        stream = self._stream
+        return LogState(
+            stream.end, stream.count(after), None, None, age, None, {}, late=stream.late(time, clock)
+        )
 
     # --- writing --------------------------------------------------------------------------------------------
 

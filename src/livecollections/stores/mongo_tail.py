@@ -20,13 +20,14 @@ from bson.timestamp import Timestamp
 from pymongo.errors import PyMongoError
 
 from ..cause import Cause
+from ..change import EPOCH_WIDTH
 from ..errors import StoreUnavailable
 from .base import Batch, Log
 from .mongo_connection import HISTORY_LOST, Database, translated
 from .mongo_events import GONE, Entry, Reader, names_of
 from .mongo_models import DocumentSource
 from .mongo_recent import KEPT, Recent
-from .mongo_replay import Replay, Stream, completed, now, open_at
+from .mongo_replay import AWAITED, Replay, Stream, completed, now, open_at
 from .mongo_seq import Place, after_all, place_of, seq
 
 logger = logging.getLogger("livecollections.store")
@@ -67,6 +68,7 @@ class Tail:
         self._held: list[Entry] = []
         self.is_failing = False
         """Whether the stream was lost, and could not be opened again at the last try."""
+        self._asked: tuple[Timestamp, float] | None = None
         self.epoch = epoch
         self.position = self.reached = after_all(start)
         """The place of the last event, and the latest that is known to have been."""
@@ -136,6 +138,8 @@ class Tail:
         reader = Reader(self._log, self._sources, self.epoch)
         while stream.alive:
             event = await stream.try_next()
+            if self._asked is not None and (event is None or event["clusterTime"] >= self._asked[0]):
+                self._asked = None
             if event is None:
                 self._show()
                 continue
@@ -211,6 +215,24 @@ class Tail:
         """Why a source was reset after a seq, if it was."""
         found = self._resets.get(source)
         return found[1] if found is not None and found[0] > text else None
+
+    def late(self, time: Timestamp, now: float) -> float:
+        """Seconds for which it has not told all that there was by a time of the database, which is now.
+
+        now: seconds that only rise. What it takes for the server to say that there is nothing is left out.
+        """
+        if self._asked is None:
+            self._asked = time, now
+        return max(0.0, now - self._asked[1] - AWAITED / 1_000)
+
+    @property
+    def end(self) -> str:
+        """The seq of the last change that is remembered; where there is none, one before which it was."""
+        return self._recent.end or seq(self.epoch, self._recent.start)
+
+    def count(self, text: str) -> int:
+        """How many changes are remembered after a seq of this epoch; of another one, all."""
+        return self._recent.count(text if text[:EPOCH_WIDTH] == self.epoch else "")
 
     def counted(self, text: str) -> dict[str, int]:
         """How many changes of each source are remembered after a seq."""

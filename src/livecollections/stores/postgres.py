@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, Schema
 from ..query import Query
 from ..source import Source
 from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, told
+from .log_state import LogState
 from .postgres_capture import Capture
 from .postgres_catalog import targets_of
 from .postgres_connection import acquired, dsn_of, open_pool, shown, transaction
@@ -126,6 +128,8 @@ class PostgresStore(Store):
         self._log = PostgresLog(self._pool, self._kept, PostgresImages(fields), keys)
         await self._log.start()
         self.letters = self._log.letters
+        self._lookout = self._log.lookout(self._dsn)
+        self._missing: Mapping[str, str] = {}
         self._lists = Lists(self._pool, self._log, self._shape, self._dialect)
         writer = Writer(self._pool, self._log, self._shape, self._dialect, self._clock)
         self._queue = Queue(writer, self._log.notice)
@@ -179,6 +183,7 @@ class PostgresStore(Store):
         self._started = False
         await self._queue.wait_empty()
         await self._wakeup.close()
+        self._lookout.close()
         await self._log.stop()
         await self._sessions.close()
         try:
@@ -255,6 +260,10 @@ class PostgresStore(Store):
     async def backlog(self, after: str) -> dict[str, int]:
         return await self._read(lambda: self._log.backlog(after))
 
+    async def look(self, after: str) -> LogState:
+        self._require_start()
+        return replace(await self._lookout.look(after), missing=self._missing)
+
     # --- writing --------------------------------------------------------------------------------------------
 
     async def write(self, write: Write) -> Written:
@@ -302,13 +311,15 @@ class PostgresStore(Store):
     async def _look(self, now: float) -> None:
         """Look at the triggers; what is lost is installed, with a RESET in the same transaction."""
         async with acquired(self._pool) as connection:
-            if not await self._capture.stale(connection, now):
+            self._missing = await self._capture.stale(connection, now)
+            if not self._missing:
                 return
             self._shapes = {}
             async with transaction(connection):
                 stale = await self._capture.stale(connection, now)
                 if stale:
                     await self._secure(connection, now)
+        self._missing = {}
         if told := "; ".join(f"{source}: {reason}" for source, reason in stale.items()):
             logger.warning("capture was missing or old, receivers read it all again: %s", told)
         self._log.notice()

@@ -20,6 +20,7 @@ from .gaps import Gaps
 from .postgres_errors import translating
 from .postgres_images import Image, PostgresImages
 from .postgres_letters import PostgresLetters
+from .postgres_lookout import Lookout
 from .postgres_schema import schema_of
 from .postgres_triggers import Names
 from .postgres_watermark import Watermark, seq_of
@@ -75,6 +76,10 @@ class PostgresLog:
     async def _learn(self, connection: asyncpg.Connection) -> None:
         rows = await connection.fetch(f"SELECT name, value FROM {self.names.meta} WHERE name LIKE 'layout:%'")
         self._images.learn({name.partition(":")[2]: json.loads(value) for name, value in rows})
+
+    def lookout(self, dsn: str) -> Lookout:
+        """Who looks at it over a connection of his own."""
+        return Lookout(dsn, self.names, lambda: self._reading.gaps)
 
     # --- reading --------------------------------------------------------------------------------------------
 

@@ -28,6 +28,15 @@ LAST = 2**63 - 1
 POLL = 0.02
 """Seconds between two looks while somebody waits."""
 _OWN = "SELECT pg_current_xact_id()::text"
+WRITERS = """
+FROM pg_locks AS held JOIN pg_locks AS own
+  ON own.virtualtransaction = held.virtualtransaction AND own.locktype = 'transactionid' AND own.granted
+  AND own.mode = 'ExclusiveLock' {more}
+WHERE held.locktype = 'relation' AND held.granted AND held.mode = 'RowExclusiveLock'
+  AND held.relation = to_regclass({changes})
+  AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+"""Where those stand who may have drawn places of a log, and not ended. changes: its table, as text.
+more: what else is joined."""
 
 
 def seq_of(epoch: str, place: int, check: str) -> str:
@@ -67,6 +76,11 @@ class Watermark:
         return self._gaps.watermark
 
     @property
+    def gaps(self) -> Sequence[Gap]:
+        """Those that it waits for."""
+        return self._gaps.gaps
+
+    @property
     def seq(self) -> str:
         """The same as a seq."""
         return seq_of(self._epoch, self.place, self._check)
@@ -93,7 +107,7 @@ class Watermark:
         if asks or gaps.is_suspect(now):
             ticket = gaps.begin()
             bound = max((gap.bound or 0 for gap in gaps.gaps), default=0)
-            gaps.suspect(ticket, [_whole(xid, bound) for (xid,) in await connection.fetch(self._writers)])
+            gaps.suspect(ticket, [whole(xid, bound) for (xid,) in await connection.fetch(self._writers)])
         if overdue := gaps.overdue(now):
             await self._pass(connection, overdue)
 
@@ -270,15 +284,10 @@ def _writers_statement(names: Names) -> str:
 
     A prepared transaction holds its locks too. What is undone to a savepoint lets them go, and never fills a gap.
     """
-    return f"""
-SELECT DISTINCT own.transactionid::text::bigint FROM pg_locks AS held JOIN pg_locks AS own
-  ON own.virtualtransaction = held.virtualtransaction AND own.locktype = 'transactionid' AND own.granted
-  AND own.mode = 'ExclusiveLock'
-WHERE held.locktype = 'relation' AND held.granted AND held.mode = 'RowExclusiveLock'
-  AND held.relation = to_regclass({literal(names.changes)})
-  AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+    told = WRITERS.format(changes=literal(names.changes), more="")
+    return f"SELECT DISTINCT own.transactionid::text::bigint {told}"
 
 
-def _whole(xid: int, near: int) -> int:
+def whole(xid: int, near: int) -> int:
     """An xid of 32 bits, as the catalog of locks has it, as one of 64 that is near another."""
     return near - (((near - xid) + 2**31) % 2**32 - 2**31)

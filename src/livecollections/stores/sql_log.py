@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 from ..cause import Cause
 from ..change import CHECK_WIDTH, EPOCH_WIDTH, PLACE_WIDTH
+from ..errors import StoreError
+from .log_state import LogState, OpenGap
 
 logger = logging.getLogger("livecollections.store")
 
@@ -63,3 +65,34 @@ def held(wanted: int, top: int, changes: int, trimmed: int, cursors: Iterable[tu
     if place < min(wanted, furthest):
         logger.warning("the durable listener %s is too far behind: the log is trimmed past it", name)
     return min(wanted, max(place, furthest))
+
+
+def log_state(
+    after: str,
+    epoch: str | None,
+    trimmed_to: str | None,
+    top: str | None,
+    *,
+    age: float | None,
+    size: int | None = None,
+    gap: OpenGap | None = None,
+) -> LogState:
+    """The state of a log, as seen from a seq; another epoch's has all of the log before it.
+
+    trimmed_to, top: place and check of the last entry that was trimmed, and of the highest; the former where the log is
+    empty.  age, size, gap: as of LogState; ``bytes``.
+    """
+    if epoch is None or trimmed_to is None:
+        raise StoreError("the change log is gone from the database")
+    head = f"{epoch}{top or trimmed_to}"
+    trimmed, end = place_of(f"{epoch}{trimmed_to}"), place_of(head)
+    start = place_of(after) if is_seq(after) and after[:EPOCH_WIDTH] == epoch else trimmed
+    return LogState(
+        head=head,
+        behind=max(0, end - start),
+        entries=end - trimmed,
+        bytes=size,
+        age=age,
+        gap=gap,
+        missing={},
+    )

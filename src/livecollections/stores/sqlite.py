@@ -16,12 +16,12 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import pysqlite
 
 from ..cause import Cause
@@ -30,7 +30,8 @@ from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, Schema
 from ..query import Query
 from ..source import Source
 from .base import Batch, Bulk, Count, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written, told
-from .sql import Field, TableSource, decode_row, describe, needed_tables, table_source
+from .log_state import LogState
+from .sql import Field, TableSource, decode_row, describe, table_source
 from .sql_query import select_rows
 from .sql_write import Job, Outcome
 from .sqlite_ahead import AHEAD, IMAGES, Ahead
@@ -55,6 +56,7 @@ from .sqlite_log import ChangeLog, Images, layouts
 from .sqlite_queue import Queue
 from .sqlite_schema import read_table
 from .sqlite_session import SQLiteSessions
+from .sqlite_tables import make_tables
 from .sqlite_write import Shape, Writer
 from .threads import Threads
 
@@ -117,6 +119,7 @@ class SQLiteStore(Store):
         self._capture = Capture(self._log, {})
         self._shapes: dict[int, Shape] = {}
         self._repairing: asyncio.Task[None] | None = None
+        self._missing: Mapping[str, str] = {}
         self._watchers: dict[asyncio.Future[None], None] = {}
         self._next_look, self._looks = 0.0, 0
         self._follow()
@@ -161,7 +164,7 @@ class SQLiteStore(Store):
         writer = self._connections["write"] = self._connected()
         mode = use_wal(writer, self._path)
         if self._create_tables:
-            self._make_tables(writer)
+            make_tables(writer, self._sources, self._path)
         needed: dict[str, list[str]] = {}
         fields: dict[str, dict[str, list[Field]]] = {}
         keys: dict[str, list[Field]] = {}
@@ -191,19 +194,6 @@ class SQLiteStore(Store):
 
     def _connected(self) -> FileConnection:
         return connect(self._path, self._synchronous, clock=self._given_clock)
-
-    def _make_tables(self, writer: FileConnection) -> None:
-        engine = sa.create_engine("sqlite://", creator=lambda: writer, poolclass=sa.pool.StaticPool)
-        try:
-            with engine.connect() as connection:
-                writer.begin_immediate()
-                if not sa.inspect(connection).has_table("alembic_version"):
-                    tables = needed_tables(self._sources)
-                    for metadata in dict.fromkeys(table.metadata for table in tables):
-                        metadata.create_all(connection, [one for one in tables if one.metadata is metadata])
-                connection.commit()
-        except sa.exc.DBAPIError as error:
-            raise translated(cast(Exception, error.orig), f"the database {self._path}") from error
 
     def _secure(self, writer: sqlite3.Connection, now: float) -> None:
         """Put capture right, or say what is missing; within the caller's transaction."""
@@ -342,6 +332,10 @@ class SQLiteStore(Store):
     async def backlog(self, after: str) -> dict[str, int]:
         return await self._read(lambda connection: self._changes.backlog(connection, after))
 
+    async def look(self, after: str) -> LogState:
+        seen = await self._read(lambda connection: self._changes.look(connection, after, self._clock()))
+        return replace(seen, missing=self._missing)
+
     # --- writing --------------------------------------------------------------------------------------------
 
     async def write(self, write: Write) -> Written:
@@ -438,8 +432,10 @@ class SQLiteStore(Store):
         Writers are kept waiting only if something is lost.
         """
         try:
-            if await self._read(self._lost) and self._started:
+            self._missing = await self._read(self._lost)
+            if self._missing and self._started:
                 stale = await self._write(self._restore)
+                self._missing = {}
                 if told := "; ".join(f"{source}: {reason}" for source, reason in stale.items()):
                     logger.warning("capture was missing or old, receivers read it all again: %s", told)
         except Exception:
@@ -474,6 +470,8 @@ class SQLiteStore(Store):
             pass
         if abs(now - self._slow_beat) >= SLOW_BEAT:
             self._slow_beat = now
+            if self._missing:
+                self._schema_version = self._data_version = -1
             await self._write(lambda connection: self._beat(connection, now))
 
     def _beat(self, connection: sqlite3.Connection, now: float) -> None:

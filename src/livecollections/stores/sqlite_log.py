@@ -10,16 +10,29 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from ..cause import Cause
 from ..change import EPOCH_WIDTH, Change, Method
-from ..errors import StoreError
+from ..errors import StoreError, StoreUnavailable
 from . import log_format
 from .base import Batch, Log
+from .log_state import LogState
 from .sql import Field, decode_row
 from .sql_images import SqlImages, told
-from .sql_log import EMPTY, IDEMPOTENT_FOR, TRIM, WENT_BACK, Undecodable, held, is_seq, new_epoch, place_of
+from .sql_log import (
+    EMPTY,
+    IDEMPOTENT_FOR,
+    TRIM,
+    WENT_BACK,
+    Undecodable,
+    held,
+    is_seq,
+    log_state,
+    new_epoch,
+    place_of,
+)
 from .sqlite_letters import letters_table
 from .sqlite_schema import Connection, literal, quote
 
@@ -252,6 +265,17 @@ class ChangeLog:
             f"SELECT source, count(*) FROM {self.names.changes} WHERE seq > ? GROUP BY source", (place,)
         )
         return {source: count for source, count in rows if self._images.knows(source)}
+
+    def look(self, connection: Connection, after: str, now: float) -> LogState:
+        """The state of the log, as seen from a seq. now: since 1970. Raises StoreUnavailable where its file is gone."""
+        # Who has it open would go on, and nobody else hear of it.
+        *_, path = connection.execute("PRAGMA database_list").fetchone()
+        if not Path(path).exists():
+            raise StoreUnavailable(f"the database {path} is gone")
+        epoch, trimmed_to, top = connection.execute(self._bounds).fetchone()
+        oldest = connection.execute(f"SELECT at FROM {self.names.changes} ORDER BY seq LIMIT 1").fetchone()
+        age = None if oldest is None else max(0.0, now - oldest[0])
+        return log_state(after, epoch, trimmed_to, top, age=age)
 
     # --- writing --------------------------------------------------------------------------------------------
 

@@ -84,6 +84,15 @@ class Lives:
         await rig.store.maintain(time.time() + 7.1 * 86400)
         assert await rig.store.last("store_todo") is None
 
+    async def test_a_look_says_what_waits_after_a_place(self, rig: StoreRig) -> None:
+        start = await rig.store.head()
+        seqs = [(await create(rig, Todo, {"title": str(n)})).seq or "" for n in range(3)]
+        await rig.settle()
+        looks = [await rig.store.look(seq) for seq in (start, *seqs)]
+        assert [found.behind for found in looks] == [3, 2, 1, 0]
+        assert {found.head for found in looks} == {seqs[-1]}
+        assert (looks[0].missing, looks[0].gap) == ({}, None)
+
     async def test_a_durable_cursor_keeps_the_log_within_bounds_15(
         self, rig: StoreRig, caplog: pytest.LogCaptureFixture
     ) -> None:

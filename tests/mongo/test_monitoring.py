@@ -1,0 +1,81 @@
+"""What is told of MongoDB's log: its stream, the window of its oplog, and a server that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+from bson.timestamp import Timestamp
+from pydantic import BaseModel, Field
+
+from livecollections import Live
+from livecollections.testing import wait_until
+from tests.serving import served
+
+from .server import Server
+
+
+class Todo(BaseModel):
+    class Settings:
+        name = "todos"
+
+    id: int = Field(alias="_id")
+    title: str | None = None
+
+
+async def test_health_is_of_the_stream_and_of_the_server() -> None:
+    server = Server()
+    try:
+        live = Live(f"{server.url}/monitored?serverSelectionTimeoutMS=500")
+        live.add_resource("/api/todos", Todo)
+        async with served(live.app) as address, httpx.AsyncClient(base_url=address) as client:
+
+            async def problems() -> list[str]:
+                answer = await client.get("/live/health")
+                found: list[str] = answer.json()["problems"]
+                assert answer.status_code == (503 if found else 200)
+                return found
+
+            async def is_well() -> bool:
+                return await problems() == []
+
+            async def is_gone() -> bool:
+                return "database" in await problems()
+
+            await wait_until(is_well)
+            assert (await client.post("/api/todos", json={"_id": 1, "title": "a"})).status_code == 201
+            await wait_until(lambda: live.statistics().changes == {"/api/todos": 1}, 10)
+            await wait_until(
+                lambda: (log := live.statistics().log) is not None and log.head == live.statistics().seq
+            )
+            told = (await client.get("/live/health")).json()
+            assert (told["log"]["entries"], told["log"]["bytes"], told["log"]["uncaptured"]) == (
+                None,
+                None,
+                0,
+            )
+            await asyncio.to_thread(server.stop)
+            await wait_until(is_gone, 10)
+            await asyncio.to_thread(server.start)
+            await wait_until(is_well, 20)
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+async def test_a_stream_is_late_until_it_tells_what_there_was() -> None:
+    """It is asked about once at a time, so that one that tells nothing grows later and later."""
+    server = Server()
+    try:
+        live: Any = Live(f"{server.url}/late")
+        live.add_resource("/api/todos", Todo)
+        async with live:
+            tail = live._store._stream
+            future = Timestamp(2**32 - 1, 1)
+            tail._asked = None
+            assert tail.late(future, 100.0) == 0.0
+            assert tail.late(future, 105.0) == 4.0
+            await wait_until(lambda: tail._asked is None, 10)
+            assert tail.late(future, 106.0) == 0.0
+    finally:
+        await asyncio.to_thread(server.close)

@@ -1,0 +1,119 @@
+"""Spans of OpenTelemetry: a change's way, by its seq; nothing at all where nobody wants them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from sqlmodel import Field, SQLModel
+from starlette.applications import Starlette
+
+from livecollections import Live
+from tests.serving import wait_until
+
+
+class Thing(SQLModel, table=True):
+    __tablename__ = "traced_thing"
+    id: int | None = Field(default=None, primary_key=True)
+    title: str = Field(max_length=20)
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    """What a provider exports that is there for one test; the API lets nobody take one back."""
+    found, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(found))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    yield found
+    provider.shutdown()
+
+
+def make(path: Path) -> Live:
+    live = Live(f"sqlite:///{path / 'traced.db'}")
+    live.add_resource("/api/things", Thing)
+    return live
+
+
+def told(span: ReadableSpan) -> dict[str, Any]:
+    """Its attributes, without their prefix."""
+    return {name.removeprefix("livecollections."): value for name, value in (span.attributes or {}).items()}
+
+
+async def test_a_write_is_followed_by_its_seq_to_its_publish(
+    tmp_path: Path, exporter: InMemorySpanExporter
+) -> None:
+    live = make(tmp_path)
+    transport = httpx.ASGITransport(Starlette(routes=[live.router]))
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://live") as client:
+        answer = await client.post("/api/things", json={"title": "secret"})
+        seq = answer.headers["Live-Seq"]
+
+        def spans() -> dict[str, ReadableSpan]:
+            return {
+                span.name.removeprefix("livecollections."): span
+                for span in exporter.get_finished_spans()
+                if told(span).get("seq") == seq
+            }
+
+        await wait_until(lambda: spans().keys() == {"write", "read", "publish"})
+        found = spans()
+        assert told(found["write"]) == {"source": "traced_thing", "count": 1, "seq": seq}
+        assert told(found["read"]) == {"count": 1, "seq": seq}
+        assert told(found["publish"]) == {"channel": "/api/things", "method": "POST", "seq": seq}
+        (link,) = found["publish"].links
+        assert link.context.span_id == found["write"].context.span_id
+        several = await client.post("/api/things", json=[{"title": "a"}, {"title": "b"}])
+        assert several.status_code == 201
+        assert "secret" not in str([span.to_json() for span in exporter.get_finished_spans()])
+        (bulk,) = [
+            span
+            for span in exporter.get_finished_spans()
+            if span.name.endswith("write") and told(span)["count"] == 2
+        ]
+        assert told(bulk)["seq"] > seq
+
+
+async def test_a_write_that_fails_is_an_error_by_the_name_of_its_class(
+    tmp_path: Path, exporter: InMemorySpanExporter
+) -> None:
+    live = make(tmp_path)
+    transport = httpx.ASGITransport(Starlette(routes=[live.router]))
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://live") as client:
+        assert (await client.delete("/api/things/7")).status_code == 404
+    (span,) = [each for each in exporter.get_finished_spans() if each.name == "livecollections.write"]
+    assert (span.status.status_code, span.status.description) == (
+        trace.StatusCode.ERROR,
+        "DocumentNotFound",
+    )
+    assert not span.events
+
+
+async def test_without_a_provider_nothing_is_wrapped(tmp_path: Path) -> None:
+    live = make(tmp_path)
+    async with live:
+        assert live._started is not None
+        assert live._started.feed._store is live._store
+        assert live._started.feed._publisher is live.bayeux
+
+
+def test_nothing_is_imported_where_nobody_has(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from livecollections import Live\n"
+        f"live = Live('sqlite:///{tmp_path / 'x.db'}')\n"
+        "async def once():\n"
+        "    async with live: pass\n"
+        "asyncio.run(once())\n"
+        "print(*(name for name in sys.modules if name.startswith(('opentelemetry', 'prometheus_client'))))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert run.stdout.split() == []
