@@ -23,8 +23,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from ..change import Key, Row
 from ..errors import ConfigurationError, InvalidDocument
-from ..field import bare
-from ..source import Column, Source
+from ..field import bare, is_json
+from ..source import Column, Relation, Source
+from .mongo_links import is_beanie, link, linked_document
 from .mongo_values import Codec, Undefined, codec_of
 
 KEY = "_id"
@@ -139,8 +140,15 @@ def describe(model: type, exclude: Collection[str]) -> DocumentSource:
         )
     collection = _collection(model)
     key = _key_attribute(model)
+    linked = {
+        attribute: other
+        for attribute, info in model.model_fields.items()
+        if attribute not in exclude and (other := linked_document(attribute, info)) is not None
+    }
+    links = {attribute: _end(other) for attribute, other in linked.items()}
     fields = {
-        attribute: _field(attribute, info, attribute == key) for attribute, info in model.model_fields.items()
+        attribute: _field(attribute, info, attribute == key, links.get(attribute))
+        for attribute, info in model.model_fields.items()
     }
     if unknown := set(exclude) - set(fields):
         raise ConfigurationError(f"exclude names what {name} does not have: {', '.join(sorted(unknown))}")
@@ -149,13 +157,26 @@ def describe(model: type, exclude: Collection[str]) -> DocumentSource:
     shown = [attribute for attribute in fields if attribute not in exclude]
     columns = tuple(_column(fields[attribute], model.model_fields[attribute]) for attribute in shown)
     annotations = {
-        found.attribute: ObjectKey | None
+        found.attribute: taken | None
         if _takes_none(model.model_fields[found.attribute].annotation)
-        else ObjectKey
+        else taken
         for found in fields.values()
-        if found.kind is ObjectId
+        if (taken := ObjectKey if found.kind is ObjectId else links.get(found.attribute) and found.kind)
     }
-    return DocumentSource(collection, columns, (key,), model, fields=fields, annotations=annotations)
+    relations = tuple(
+        Relation(attribute, end, (attribute,), end.key, many=False) for attribute, end in links.items()
+    )
+    return DocumentSource(
+        collection, columns, (key,), model, fields=fields, annotations=annotations, relations=relations
+    )
+
+
+def _end(model: type[BaseModel]) -> DocumentSource:
+    """The other end of a link: a document, as far as its key. Raises ConfigurationError."""
+    key = _key_attribute(model)
+    found = _field(key, model.model_fields[key], True)
+    column = _column(found, model.model_fields[key])
+    return DocumentSource(_collection(model), (column,), (key,), model, fields={key: found})
 
 
 def _collection(model: type[BaseModel]) -> str:
@@ -163,19 +184,24 @@ def _collection(model: type[BaseModel]) -> str:
     name = getattr(settings, "name", None)
     if isinstance(name, str) and name:
         return name
-    if is_beanie(model):
+    if any(map(is_beanie, model.__mro__)):
         return model.__name__
     raise ConfigurationError(
         f'{model.__name__} names no collection: write `class Settings: name = "{model.__name__.lower()}s"` in it'
     )
 
 
-def is_beanie(model: type) -> bool:
-    """Whether a class is a Beanie document."""
-    return any(base.__module__.partition(".")[0] == "beanie" for base in model.__mro__)
-
-
 def _key_attribute(model: type[BaseModel]) -> str:
+    attribute = _key_named(model)
+    if is_json(bare(model.model_fields[attribute].annotation)):
+        raise ConfigurationError(
+            f"{model.__name__}.{attribute}: a key of several fields, or of any form, has no place in URLs: on MongoDB "
+            f"a key is an ObjectId, a text, an integer or a UUID"
+        )
+    return attribute
+
+
+def _key_named(model: type[BaseModel]) -> str:
     for attribute, info in model.model_fields.items():
         if _stored_name(attribute, info) == KEY:
             return attribute
@@ -190,8 +216,9 @@ def _stored_name(attribute: str, info: FieldInfo) -> str:
     return info.serialization_alias or info.alias or attribute
 
 
-def _field(attribute: str, info: FieldInfo, is_key: bool) -> Field:
-    kind = bare(info.annotation)
+def _field(attribute: str, info: FieldInfo, is_key: bool, end: DocumentSource | None = None) -> Field:
+    """end: of the link that the field is."""
+    kind = bare(info.annotation) if end is None else end.key_field.kind
     if isinstance(kind, type) and issubclass(kind, ObjectId):
         kind = ObjectId
     default: Callable[[], Any] | None = None
@@ -201,7 +228,7 @@ def _field(attribute: str, info: FieldInfo, is_key: bool) -> Field:
         attribute,
         KEY if is_key else _stored_name(attribute, info),
         kind,
-        codec_of(kind),
+        codec_of(kind) if end is None else link(end.name, end.key_field.codec),
         is_key or not _takes_none(info.annotation),
         default,
     )
@@ -231,7 +258,7 @@ def _column(found: Field, info: FieldInfo) -> Column:
     return Column(
         name=found.name,
         attribute=found.attribute,
-        type=ObjectKey if found.kind is ObjectId else bare(info.annotation),
+        type=ObjectKey if found.kind is ObjectId else found.kind,
         nullable=not found.is_needed,
         has_default=generated or not found.is_needed or (found.default is not None and not is_useless),
         generated=generated,
