@@ -676,7 +676,7 @@ async def test_a_full_disk_is_told_and_changes_nothing(rig: Rig) -> None:
     outcomes = await asyncio.gather(
         *(rig.create(name="x" * 100_000 + str(n)) for n in range(3)), return_exceptions=True
     )
-    assert [type(outcome) for outcome in outcomes] == [StoreError] * 3
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 3
     assert await rig.store.head() == head
     writer.execute("PRAGMA max_page_count = 1000000")
     assert len(await rig.rows()) == 1

@@ -9,17 +9,19 @@ import datetime
 import decimal
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from livecollections.stores.administration import Administration
 from livecollections.stores.base import Store
 from livecollections.stores.mongo import MongoStore
+from livecollections.stores.mongo_administration import MongoAdministration
 from livecollections.testing import StoreRig
 from livecollections.testing.stores import models as sql
 
-from .server import client, database_url
+from .server import client, database_url, restart
 
 _numbers: Callable[[], int] = lambda: 0  # noqa: E731
 
@@ -87,6 +89,7 @@ class MongoRig(StoreRig):
 
     own_within = 0.5
     others_within = 0.5
+    harm: Mapping[str, tuple[str, ...]] = {"lost": ("ALTER TABLE store_todo DISABLE TRIGGER ALL",)}
 
     def __init__(self, url: str | None = None) -> None:
         global _numbers
@@ -102,6 +105,12 @@ class MongoRig(StoreRig):
 
     def open(self, **options: Any) -> Store:
         return MongoStore(self.url, **options)
+
+    def administration(self) -> Administration:
+        return MongoAdministration(self.url)
+
+    def restart(self) -> None:
+        restart()
 
     async def start(self, store: Store | None = None) -> None:
         if store is None:
@@ -126,6 +135,8 @@ class MongoRig(StoreRig):
     def _one(self, database: Any, statement: str) -> None:
         if found := re.fullmatch(r"DROP TABLE (\w+)", statement):
             database[found[1]].drop()
+        elif found := re.fullmatch(r"ALTER TABLE (\w+) DISABLE TRIGGER ALL", statement):
+            database.command("collMod", found[1], changeStreamPreAndPostImages={"enabled": False})
         elif found := re.fullmatch(r"INSERT INTO (\w+) \(([\w, ]+)\) VALUES \((.+)\)", statement):
             values = dict(zip(found[2].split(", "), map(_value, found[3].split(", ")), strict=True))
             database[found[1]].insert_one({"_id": self._number(), **values})

@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
+from pymongo.errors import AutoReconnect
 
 REAL = os.environ.get("MONGODB_URL", "")
 """A replica set of MongoDB itself, without a database's name."""
@@ -74,12 +76,24 @@ def client(url: str) -> MongoClient[dict[str, Any]]:
 
 
 @cache
-def shared() -> str:
-    """The URL of the server of this run."""
-    return REAL.rstrip("/") or Server().url
+def own() -> Server:
+    """The server of this run."""
+    return Server()
+
+
+def restart() -> None:
+    """Restart the server of this run; a real one steps down, and is elected again."""
+    if not REAL:
+        own().stop()
+        own().start()
+        return
+    with client(REAL) as connected:
+        with suppress(AutoReconnect):
+            connected.admin.command("replSetStepDown", 1, force=True)
+        connected.admin.command("ping")
 
 
 def database_url() -> str:
     """The URL of a database that is empty."""
-    base, _, options = shared().partition("?")
+    base, _, options = (REAL or own().url).partition("?")
     return f"{base.rstrip('/')}/live_{uuid.uuid4().hex[:12]}" + (f"?{options}" if options else "")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from livecollections.cause import Cause
 from livecollections.change import Row
-from livecollections.errors import ConfigurationError, ConstraintViolated
+from livecollections.errors import CaptureMissing, ConfigurationError, ConstraintViolated
 from livecollections.query import Equal, Query
 from livecollections.stores.base import Write
 from livecollections.testing import StoreConformance
@@ -53,6 +53,9 @@ class TestMongo(StoreConformance):
     test_a_durable_cursor_keeps_the_log_within_bounds_15 = None  # type: ignore[assignment]
     # The suite's histories are of SQL; MongoDB's are in test_histories.py.
     test_the_log_replayed_is_the_database_whatever_was_written = None  # type: ignore[assignment]
+
+    # A replica set that takes no writes has no primary, and is read by nobody either: test_stream.py stops a server.
+    test_while_nothing_can_be_written_reads_go_on = None  # type: ignore[assignment]
 
     # Documents
 
@@ -269,3 +272,23 @@ class TestMongo(StoreConformance):
         assert await rig.store.why_reset(head, TODOS) is Cause.TABLE_GONE
         assert await rows(rig) == []
         assert (await create(rig, sql.Tag, {"name": "still"})).row["name"] == "still"
+
+    # Installs
+
+    @pytest.mark.parametrize("harm", ["lost"])
+    async def test_what_is_missing_or_of_an_older_version_is_put_right_with_a_reset(
+        self, rig: StoreRig, harm: str
+    ) -> None:
+        """There are no triggers, only images; and the oplog tells what was written without them: nothing is reset."""
+        await create(rig, sql.Todo, {"title": "a"})
+        head = await rig.store.head()
+        await rig.store.stop()
+        rig.execute(*rig.harm[harm])
+        with pytest.raises(CaptureMissing, match="store_todo"):
+            await rig.start(rig.open(capture="check"))
+        rig.store = rig.open()
+        await rig.start(rig.store)
+        rig.execute("UPDATE store_todo SET title = 'b'")
+        (told,) = await changes(rig, head)
+        assert (told.before and told.before["title"], told.after and told.after["title"]) == ("a", "b")
+        assert await rig.store.why_reset(head, TODOS) is None

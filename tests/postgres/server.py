@@ -36,6 +36,11 @@ SETTINGS = {
     "autovacuum": "off",
     "deadlock_timeout": "200ms",
 }
+END_ALL = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+)
+"""Ends all connections to a database but one's own."""
 WITHIN = 30.0
 """Seconds in which it starts, and stops."""
 

@@ -15,4 +15,4 @@ class TestPostgres(StoreConformance):
 
     @pytest.fixture
     def rig(self, postgres: PostgresServer) -> PostgresRig:
-        return PostgresRig(postgres.schema())
+        return PostgresRig(postgres.schema(), postgres)

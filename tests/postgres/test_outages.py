@@ -15,14 +15,9 @@ from livecollections.stores.postgres_connection import CONNECTIONS, PATIENCE
 from livecollections.testing import Site, wait_until
 from livecollections.testing.stores.models import Ticket
 
-from .server import PostgresServer, run_elsewhere, server
+from .server import END_ALL, PostgresServer, run_elsewhere, server
 from .things import Shelf
 from .writing import stranger, writing
-
-END_ALL = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE pid <> pg_backend_pid() AND datname = current_database()"
-)
 
 
 async def test_ended_connections_are_noticed_by_nobody(postgres: PostgresServer) -> None:

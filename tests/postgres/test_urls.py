@@ -77,7 +77,7 @@ async def test_a_database_that_is_not_there_is_named_without_its_password(postgr
     with pytest.raises(
         StoreUnavailable, match=rf"postgresql://postgres@127.0.0.1:{postgres.port}/nothing"
     ) as told:
-        await PostgresRig(url).start()
+        await PostgresRig(url, postgres).start()
     assert "secret" not in str(told.value)
 
 
@@ -96,7 +96,6 @@ async def test_tls_is_spoken_where_a_url_asks_for_it(certified: dict[str, Path])
             spoken = await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
             await connection.close()
             assert spoken is is_spoken
-        async with PostgresRig(
-            f"postgres://postgres@127.0.0.1:{running.port}/postgres?sslmode=require"
-        ) as rig:
+        url = f"postgres://postgres@127.0.0.1:{running.port}/postgres?sslmode=require"
+        async with PostgresRig(url, running) as rig:
             assert await rig.store.head()

@@ -7,8 +7,7 @@ import time
 
 from livecollections.testing import wait_until
 
-from .server import PostgresServer
-from .test_outages import END_ALL
+from .server import END_ALL, PostgresServer
 from .things import Shelf
 from .writing import Writing, writing
 

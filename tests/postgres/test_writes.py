@@ -200,22 +200,6 @@ async def test_a_request_that_two_processes_get_is_done_once(postgres: PostgresS
         assert len(await one.rows(Shelf)) == 5
 
 
-async def test_what_may_wait_never_runs_on_the_loop(postgres: PostgresServer) -> None:
-    async with writing(postgres.schema(), Shelf) as at:
-        loop, passed = asyncio.get_running_loop(), asyncio.Event()
-
-        def change(row: Row | None) -> dict[str, Any]:
-            asyncio.run_coroutine_threadsafe(passed.wait(), loop).result(5)
-            return {"name": "a"}
-
-        writing_it = asyncio.create_task(
-            at.store.write(Write(at.sources[Shelf], None, change, check=lambda row: None, blocks=True))
-        )
-        await asyncio.sleep(0)
-        passed.set()
-        assert (await writing_it).row["name"] == "a"
-
-
 async def test_a_table_in_a_schema_is_known_by_both_names(postgres: PostgresServer) -> None:
     url = postgres.schema()
     postgres_url = url
@@ -232,23 +216,3 @@ async def test_a_table_in_a_schema_is_known_by_both_names(postgres: PostgresServ
             ("the shop.order", "PUT", None),
         ]
         assert (await at.rows(Order))[0]["note"] == "b"
-
-
-@pytest.mark.parametrize("error", [TimeoutError("mine"), OSError("mine"), UnicodeError("mine")], ids=repr)
-@pytest.mark.parametrize("blocks", [False, True])
-async def test_what_a_users_function_raises_is_no_error_of_the_database(
-    postgres: PostgresServer, error: Exception, blocks: bool
-) -> None:
-    def refuse(row: Row | None) -> Any:
-        raise error
-
-    async with writing(postgres.schema(), Shelf) as at:
-        source = at.sources[Shelf]
-        alone = Write(source, None, refuse, blocks=blocks)
-        late = Write(source, None, lambda row: {}, check=refuse, blocks=blocks)
-        outcomes = await asyncio.gather(*map(at.store.write, (alone, late)), return_exceptions=True)
-        assert [repr(each) for each in outcomes] == [repr(error)] * 2
-        with pytest.raises(BulkRefused) as refused:
-            await at.store.write_all(Bulk([at.creation(Shelf, {}), alone]))
-        assert repr(refused.value.error) == repr(error)
-        assert await at.rows(Shelf) == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any
 
 from livecollections.change import Key
+from livecollections.errors import StoreUnavailable
 from livecollections.query import Query
 from livecollections.source import Source
 from livecollections.stores.base import Batch, Snapshot, Write, Written
@@ -131,6 +132,25 @@ class ForgetsThePlace(SQLiteStore):
         return replace(found, seq=found.seq[:8] + "0" * 20)
 
 
+class ResetsAtEachStart(SQLiteStore):
+    async def start(self, sources: Sequence[Source]) -> None:
+        await super().start(sources)
+        await self.reset("store_todo")
+
+
+class ChecksNothing(SQLiteStore):
+    def __init__(self, database: Any, **options: Any) -> None:
+        super().__init__(database, **{**options, "capture": "install"})
+
+
+class TakesTheirErrorsForItsOwn(SQLiteStore):
+    async def write(self, write: Write) -> Written:
+        try:
+            return await super().write(write)
+        except OSError as error:
+            raise StoreUnavailable("the database is not available") from error
+
+
 CAUGHT: dict[type[SQLiteStore], tuple[str, dict[str, Any]]] = {
     ForgetsDeletes: ("test_an_entry_tells_the_change", {}),
     TellsTwice: ("test_the_log_replayed_is_the_database_whatever_was_written", {"seed": 1}),
@@ -146,6 +166,12 @@ CAUGHT: dict[type[SQLiteStore], tuple[str, dict[str, Any]]] = {
     WakesForNothing: ("test_waiting_ends_only_for_a_change_and_may_be_cancelled", {}),
     LendsToAll: ("test_a_cursor_has_one_owner_at_a_time", {}),
     BeginsAnew: ("test_a_store_starts_again_on_another_loop", {}),
+    ResetsAtEachStart: ("test_installing_again_changes_nothing", {}),
+    ChecksNothing: ("test_what_is_checked_is_what_was_installed", {}),
+    TakesTheirErrorsForItsOwn: (
+        "test_what_a_function_of_the_users_raises_is_no_error_of_the_database",
+        {"error": OSError("mine"), "blocks": False},
+    ),
     ForgetsThePlace: ("test_a_created_row_is_read_back", {}),
 }
 """Which test of the suite notices which mistake."""

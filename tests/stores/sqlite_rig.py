@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from livecollections.stores.administration import Administration
 from livecollections.stores.base import Store
 from livecollections.stores.sqlite import SQLiteStore
+from livecollections.stores.sqlite_administration import SQLiteAdministration
 from livecollections.testing import StoreRig
 
 
@@ -23,6 +26,22 @@ class SQLiteRig(StoreRig):
 
     def open(self, **options: Any) -> Store:
         return SQLiteStore(f"sqlite:///{self.path}", **options)
+
+    def administration(self) -> Administration:
+        return SQLiteAdministration(f"sqlite:///{self.path}")
+
+    def restart(self) -> None:
+        """There is no server."""
+
+    @contextmanager
+    def sealed(self) -> Iterator[None]:
+        """Who may do everything can make no file read-only for himself: SQLite is told to say what it says then."""
+        writer = self.store._connections["write"]  # type: ignore[attr-defined]
+        writer.execute("PRAGMA query_only = ON")
+        try:
+            yield
+        finally:
+            writer.execute("PRAGMA query_only = OFF")
 
     def execute(self, *statements: str) -> None:
         with closing(sqlite3.connect(self.path, isolation_level=None, timeout=5)) as connection:

@@ -225,6 +225,11 @@ def too_long(seconds: float) -> StoreUnavailable:
     )
 
 
+def not_started() -> StoreUnavailable:
+    """What is raised before a store's start, and after its stop."""
+    return StoreUnavailable("the store is not started")
+
+
 LetterState = Literal["failing", "dead", "ended", "resumed", "told"]
 
 

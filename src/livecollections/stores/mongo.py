@@ -27,7 +27,7 @@ from ..change import EPOCH_WIDTH, Key
 from ..errors import ConfigurationError, InvalidDocument, LiveError, StoreUnavailable
 from ..query import Query
 from ..source import Source
-from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, told
+from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, not_started, told
 from .log_state import LogState
 from .mongo_connection import Connection, Database, translated
 from .mongo_events import names_of
@@ -136,13 +136,17 @@ class MongoStore(Store):
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            raise StoreUnavailable("the store is not started")
+            raise not_started()
         return self._opened
+
+    def _require_start(self) -> None:
+        if self._tail is None:
+            raise not_started()
 
     @property
     def _stream(self) -> Tail:
-        if self._tail is None:
-            raise StoreUnavailable("the store is not started")
+        self._require_start()
+        assert self._tail is not None
         return self._tail
 
     def _label(self, at: Timestamp) -> str:
@@ -192,7 +196,7 @@ class MongoStore(Store):
 
     @property
     def _open_lists(self) -> Lists:
-        assert self._stream is not None
+        self._require_start()
         return self._lists
 
     async def get(self, source: Source, key: Key) -> Snapshot:
@@ -205,7 +209,7 @@ class MongoStore(Store):
         return Snapshot(rows, self._label(at))
 
     async def head(self) -> str:
-        assert self._stream is not None
+        self._require_start()
         return self._label(await now(self._database))
 
     async def last(self, source: str) -> str | None:
@@ -257,11 +261,11 @@ class MongoStore(Store):
         return await self._outcome(writes)
 
     async def _outcome(self, job: Job) -> list[Written]:
-        assert self._stream is not None
+        self._require_start()
         return told(job, await self._writer.outcome(job))
 
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
-        assert self._stream is not None
+        self._require_start()
         mark = ObjectId()
         told = self._writer.expect(mark)
         try:
@@ -281,7 +285,7 @@ class MongoStore(Store):
         self, origin: str | None = None, committed: Callable[[str], None] | None = None
     ) -> AbstractAsyncContextManager[Any]:
         """A transaction, committed at its end: an AsyncClientSession of PyMongo, to be given to each operation."""
-        assert self._stream is not None
+        self._require_start()
         return self._session(origin, committed)
 
     @asynccontextmanager
@@ -323,19 +327,19 @@ class MongoStore(Store):
     async def maintain(self, now: float) -> None:
         if abs(now - self._tidied) >= TIDY:
             self._tidied = now
-            assert self._stream is not None
+            self._require_start()
             await self._kept.tidy(now)
 
     async def cursor(self, name: str) -> str | None:
-        assert self._stream is not None
+        self._require_start()
         return await self._kept.cursor(name)
 
     async def hold_cursor(self, name: str, owner: str, until: float, now: float) -> bool:
-        assert self._stream is not None
+        self._require_start()
         return await self._kept.hold_cursor(name, owner, until, now)
 
     async def move_cursor(self, name: str, owner: str, seq: str) -> bool:
-        assert self._stream is not None
+        self._require_start()
         return await self._kept.move_cursor(name, owner, seq)
 
 

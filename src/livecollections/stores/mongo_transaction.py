@@ -6,7 +6,8 @@ it has written anything is refused alone; any other refusal is the whole transac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -112,10 +113,12 @@ class Transaction:
 
     async def _step(self, write: Write, place: int = 0) -> Step:
         source = document_source(write.source)
-        return self._insert(source, write, place) if write.key is None else await self._change(source, write)
+        if write.key is None:
+            return await self._insert(source, write, place)
+        return await self._change(source, write)
 
-    def _insert(self, source: DocumentSource, write: Write, place: int) -> Step:
-        stored = stored_again(source.new(write.change(None) or {}))
+    async def _insert(self, source: DocumentSource, write: Write, place: int) -> Step:
+        stored = stored_again(source.new(await _called(write, write.change, None) or {}))
         missing = [
             each.attribute for each in source.fields.values() if each.is_needed and stored[each.name] is None
         ]
@@ -123,7 +126,7 @@ class Transaction:
             raise ConstraintViolated("not null", missing)
         step = Step(source, stored[KEY], source.row(stored), ObjectId(), is_new=True, stored=stored)
         if write.check:
-            write.check(step.row)
+            await _called(write, write.check, step.row)
         self._inserts.append(Insert(step, stored, write.origin, place))
         return step
 
@@ -136,7 +139,7 @@ class Transaction:
         if stored is None:
             raise DocumentNotFound("there is no such document")
         key, row = stored[KEY], source.row(stored)
-        wanted = write.change(row)
+        wanted = await _called(write, write.change, row)
         if wanted is None:
             step = Step(source, key, row, ObjectId(), is_gone=True, stored=stored)
             await self._mark([(step, write.origin)])
@@ -146,7 +149,7 @@ class Transaction:
         after = stored_again({**stored, **changed})
         step = Step(source, key, source.row(after), ObjectId() if changed else None, stored=after)
         if write.check:
-            write.check(step.row)
+            await _called(write, write.check, step.row)
         if changed:
             await self._mark([(step, write.origin)])
             await collection.update_one({KEY: {"$eq": key}}, {"$set": changed}, session=self._session)
@@ -267,6 +270,11 @@ class Transaction:
             "at": datetime.now(UTC),
         }
         await self._database[self._names.answers].insert_one(answer, session=self._session)
+
+
+async def _called(write: Write, function: Callable[[Any], Any], row: Row | None) -> Any:
+    """Run what the caller gave, beside the loop if it may wait there."""
+    return await asyncio.to_thread(function, row) if write.blocks else function(row)
 
 
 @dataclass

@@ -20,7 +20,7 @@ from ..change import Key
 from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch, StoreUnavailable
 from ..query import Query
 from ..source import Source
-from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, told
+from .base import Batch, Count, Listing, Log, Snapshot
 from .log_state import LogState
 from .postgres_capture import Capture
 from .postgres_catalog import targets_of
@@ -38,7 +38,7 @@ from .postgres_values import described, dialect
 from .postgres_wakeup import WakeUp
 from .postgres_write import Writer
 from .sql import Field, TableSource, needed_tables, table_source
-from .sql_write import Job
+from .sql_write import SQLStore
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ _MAKING = 0x6C69_7665_7461_626C
 """The advisory lock of whoever makes tables."""
 
 
-class PostgresStore(Store):
+class PostgresStore(SQLStore):
     """A database of PostgreSQL 13 or newer.
 
     database: a URL, an Engine or an AsyncEngine (only its URL is used).
@@ -84,7 +84,6 @@ class PostgresStore(Store):
         self._clock = clock or (lambda: time.time())
         self._dialect = dialect()
         self._pool: Any = None
-        self._started = False
         self._sources: list[TableSource] = []
         self._shapes: dict[int, Shape] = {}
 
@@ -206,10 +205,6 @@ class PostgresStore(Store):
             shape = self._shapes[id(source)] = Shape(source, table, self._dialect)
         return shape
 
-    def _require_start(self) -> None:
-        if not self._started:
-            raise StoreUnavailable("the store is not started")
-
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read; once more if the connection turns out to be gone, or to remember a table as it was."""
         self._require_start()
@@ -265,18 +260,6 @@ class PostgresStore(Store):
         return replace(await self._lookout.look(after), missing=self._missing)
 
     # --- writing --------------------------------------------------------------------------------------------
-
-    async def write(self, write: Write) -> Written:
-        written: Written = await self._outcome(write)
-        return written
-
-    async def write_all(self, writes: Bulk | Sweep) -> list[Written]:
-        written: list[Written] = await self._outcome(writes)
-        return written
-
-    async def _outcome(self, job: Job) -> Any:
-        self._require_start()
-        return told(job, await self._queue.outcome(job))
 
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
         return await self._log_of().reset(source, cause)

@@ -19,14 +19,7 @@ from ..errors import (
     StoreError,
     StoreUnavailable,
 )
-
-
-class Theirs(Exception):
-    """What a function of the user's raised within a transaction: whatever it is, it is no error of the driver's."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
+from .sql_write import Theirs
 
 _KINDS = {
     "23505": "unique",

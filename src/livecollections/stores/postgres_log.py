@@ -59,8 +59,9 @@ class PostgresLog:
             self.names = names = Names(self._log, await schema_of(connection, self._log))
             self.letters = PostgresLetters(self._pool, names)
             self._reading = Watermark(self._pool, names, gaps=self._make_gaps)
+            self._epoch = f"(SELECT value FROM {names.meta} WHERE name = 'epoch')"
             self._bounds = (
-                f"SELECT (SELECT value FROM {names.meta} WHERE name = 'epoch') AS epoch, "
+                f"SELECT {self._epoch} AS epoch, "
                 f"(SELECT value FROM {names.meta} WHERE name = 'trimmed_to') AS trimmed_to, "
                 f"(SELECT check_digits FROM {names.changes} WHERE seq = $1) AS found, "
                 f"(SELECT max(seq) FROM {names.changes}) AS top"
@@ -105,7 +106,7 @@ class PostgresLog:
             async with self._pool.acquire() as connection:
                 await self._reading.look(connection)
                 row = await connection.fetchrow(
-                    f"SELECT (SELECT value FROM {self.names.meta} WHERE name = 'epoch'), seq, check_digits "
+                    f"SELECT {self._epoch}, seq, check_digits "
                     f"FROM {self.names.changes} WHERE source = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1",
                     source,
                     self._reading.place,
@@ -128,7 +129,7 @@ class PostgresLog:
         return cast(
             str,
             await connection.fetchval(
-                f"SELECT (SELECT value FROM {names.meta} WHERE name = 'epoch') || coalesce("
+                f"SELECT {self._epoch} || coalesce("
                 f"(SELECT lpad(to_hex(seq), {PLACE_WIDTH}, '0') || check_digits FROM {names.changes} "
                 "WHERE source = $1 ORDER BY seq DESC LIMIT 1), "
                 f"(SELECT value FROM {names.meta} WHERE name = 'trimmed_to'))",
@@ -265,9 +266,8 @@ class PostgresLog:
 
     async def written(self, connection: asyncpg.Connection, start: int) -> str:
         """The highest seq that the transaction drew after a place; if none, the last that anybody drew."""
-        names = self.names
         row = await connection.fetchrow(
-            f"SELECT (SELECT value FROM {names.meta} WHERE name = 'epoch'), seq, check_digits FROM {names.changes} "
+            f"SELECT {self._epoch}, seq, check_digits FROM {self.names.changes} "
             "WHERE seq > $1 AND xid = pg_current_xact_id_if_assigned() ORDER BY seq DESC LIMIT 1",
             start,
         )
@@ -279,8 +279,7 @@ class PostgresLog:
         return cast(
             str,
             await connection.fetchval(
-                f"SELECT (SELECT value FROM {names.meta} WHERE name = 'epoch') "
-                f"|| lpad(to_hex($1::bigint), {PLACE_WIDTH}, '0') "
+                f"SELECT {self._epoch} || lpad(to_hex($1::bigint), {PLACE_WIDTH}, '0') "
                 f"|| coalesce((SELECT check_digits FROM {names.changes} WHERE seq = $1), "
                 f"'{'0' * CHECK_WIDTH}')",
                 place,

@@ -15,16 +15,24 @@ import orjson
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..change import Row
-from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound, KeyReused, StoreError
+from ..errors import (
+    BulkRefused,
+    Conflict,
+    ConstraintViolated,
+    DocumentNotFound,
+    KeyReused,
+    StoreError,
+    StoreUnavailable,
+)
 from ..source import Source
 from .base import Bulk, Idempotency, Sweep, Write, Written
-from .postgres_errors import Theirs, constraint_fields, is_busy, is_lost, translated
+from .postgres_errors import constraint_fields, is_busy, is_lost, translated
 from .postgres_log import PostgresLog
 from .postgres_rows import locked, selection
 from .postgres_shape import Found, Shape
 from .postgres_triggers import quote
 from .sql import Expression, TableSource, decode_row, encode_values, table_source
-from .sql_write import PLACED, Job, differs, writes_of
+from .sql_write import PLACED, Job, Theirs, differs, writes_of
 
 T = TypeVar("T")
 Shaped = Callable[[TableSource, Any], Awaitable[Shape]]
@@ -185,7 +193,10 @@ class Steps:
                 return shape, Found([], [], swept[place]), shape.source.encode_key(write.key)
             if is_busy(error) or is_lost(error):
                 raise
-            raise BulkRefused(place, await self.named(write, error)) from error
+            found = await self.named(write, error)
+            if isinstance(found, StoreUnavailable) and not isinstance(error, Theirs):
+                raise  # it is no fault of this one
+            raise BulkRefused(place, found) from error
 
     async def _left(self, place: int, write: Write, shape: Shape, found: Found, key: list[Any]) -> Found:
         row = shape.found(await self._connection.fetchrow(shape.select, *key))

@@ -17,7 +17,8 @@ import asyncpg
 
 from ..cause import Cause
 from ..change import CHECK_WIDTH, EPOCH_WIDTH, PLACE_WIDTH
-from ..errors import StoreError, StoreUnavailable
+from ..errors import StoreError
+from .base import not_started
 from .gaps import Gap, Gaps, Horizon, Look, Span
 from .postgres_errors import translated
 from .postgres_triggers import Names, literal
@@ -223,7 +224,7 @@ class Watermark:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
             self._polling = None
-        self._answer(StoreUnavailable("the store is not started"))
+        self._answer(not_started())
 
     async def _look_on(self) -> None:
         """Look for all who wait, as long as there are any."""

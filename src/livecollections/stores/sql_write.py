@@ -9,13 +9,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..change import Row
-from .base import Bulk, Sweep, Write, Written
+from .base import Bulk, Store, Sweep, Write, Written, not_started, told
 
 PLACED = "\x1f"
 """Comes in no Idempotency-Key, and before all that does: after it stands the place of one of several answers."""
 
 Job = Write | Bulk | Sweep
 Outcome = Written | list[Written] | Exception
+
+
+class Theirs(Exception):
+    """What a function of the user's raised within a transaction: whatever it is, it is no error of the driver's."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 def differs(row: Row, attribute: str, value: Any) -> bool:
@@ -38,3 +45,26 @@ def writes_of(sweep: Sweep, rows: Sequence[Row]) -> list[Write]:
         for place, row in enumerate(rows)
     ]
     return writes if sweep.around is None else list(map(sweep.around, writes))
+
+
+class SQLStore(Store):
+    """A store whose writes wait in a queue, and which is started or not."""
+
+    _started = False
+    _queue: Any
+
+    def _require_start(self) -> None:
+        if not self._started:
+            raise not_started()
+
+    async def write(self, write: Write) -> Written:
+        written: Written = await self._outcome(write)
+        return written
+
+    async def write_all(self, writes: Bulk | Sweep) -> list[Written]:
+        written: list[Written] = await self._outcome(writes)
+        return written
+
+    async def _outcome(self, job: Job) -> Any:
+        self._require_start()
+        return told(job, await self._queue.outcome(job))

@@ -26,14 +26,14 @@ from sqlalchemy.dialects.sqlite import pysqlite
 
 from ..cause import Cause
 from ..change import Key
-from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch, StoreUnavailable
+from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch
 from ..query import Query
 from ..source import Source
-from .base import Batch, Bulk, Count, Listing, Log, Run, Snapshot, Store, Sweep, Write, Written, told
+from .base import Batch, Count, Listing, Log, Run, Snapshot
 from .log_state import LogState
 from .sql import Field, TableSource, decode_row, describe, table_source
 from .sql_query import select_rows
-from .sql_write import Job, Outcome
+from .sql_write import Job, Outcome, SQLStore
 from .sqlite_ahead import AHEAD, IMAGES, Ahead
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
 from .sqlite_conditions import SQLiteConditions
@@ -70,7 +70,7 @@ SLOW_BEAT = 20.0
 """Seconds between two heartbeats, and between two rounds of forgetting old answers."""
 
 
-class SQLiteStore(Store):
+class SQLiteStore(SQLStore):
     """A SQLite file, or (``sqlite://``, ``:memory:``) a private temporary one.
 
     database: a URL, an Engine or an AsyncEngine (only its file is used).
@@ -114,7 +114,6 @@ class SQLiteStore(Store):
         self._dialect = pysqlite.dialect()
         self._temporary: str | None = None
         self._path = self._given_path or ""
-        self._started = False
         self._connections: dict[str, FileConnection] = {}
         self._capture = Capture(self._log, {})
         self._shapes: dict[int, Shape] = {}
@@ -245,13 +244,11 @@ class SQLiteStore(Store):
     # --- reading --------------------------------------------------------------------------------------------
 
     async def _read(self, function: Callable[[FileConnection], T]) -> T:
-        if not self._started:
-            raise StoreUnavailable("the store is not started")
+        self._require_start()
         return await self._run("read", lambda: reading(self._connections["read"], function))
 
     async def _write(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        if not self._started:
-            raise StoreUnavailable("the store is not started")
+        self._require_start()
 
         def run() -> T:
             with transaction(self._connections["write"], writes=True) as connection:
@@ -282,8 +279,7 @@ class SQLiteStore(Store):
 
     @property
     def _open_lists(self) -> Lists:
-        if not self._started:
-            raise StoreUnavailable("the store is not started")
+        self._require_start()
         return self._lists
 
     async def get(self, source: Source, key: Key) -> Snapshot:
@@ -338,19 +334,6 @@ class SQLiteStore(Store):
 
     # --- writing --------------------------------------------------------------------------------------------
 
-    async def write(self, write: Write) -> Written:
-        written: Written = await self._outcome(write)
-        return written
-
-    async def write_all(self, writes: Bulk | Sweep) -> list[Written]:
-        written: list[Written] = await self._outcome(writes)
-        return written
-
-    async def _outcome(self, job: Job) -> Any:
-        if not self._started:
-            raise StoreUnavailable("the store is not started")
-        return told(job, await self._queue.outcome(job))
-
     def _committed(self, is_kept: bool) -> None:
         if not is_kept:
             self._next_look = 0.0
@@ -374,8 +357,7 @@ class SQLiteStore(Store):
         return await self._write(lambda connection: self._changes.renew(connection, lost))
 
     def session(self, origin: str | None = None, committed: Callable[[str], None] | None = None) -> Any:
-        if not self._started:
-            raise StoreUnavailable("the store is not started")
+        self._require_start()
         return self._sessions.session(origin, committed)
 
     # --- waiting --------------------------------------------------------------------------------------------
@@ -383,8 +365,7 @@ class SQLiteStore(Store):
     async def wait_changed(self, after: str) -> None:
         loop, seen = asyncio.get_running_loop(), self._looks
         while True:
-            if not self._started:
-                raise StoreUnavailable("the store is not started")
+            self._require_start()
             if self._ahead.has(after):
                 return
             if loop.time() >= self._next_look:

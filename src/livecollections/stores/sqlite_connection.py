@@ -28,6 +28,7 @@ from ..errors import (
 )
 from .sql_conditions import Predicate
 from .sql_query import Statement
+from .sql_write import Theirs
 
 T = TypeVar("T")
 
@@ -249,13 +250,18 @@ _KINDS = {
     "SQLITE_CONSTRAINT_CHECK": "check",
     "SQLITE_CONSTRAINT_TRIGGER": "check",
 }
-_UNAVAILABLE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
+_UNAVAILABLE = (
+    "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL", "SQLITE_FULL", "SQLITE_READONLY",
+    "SQLITE_IOERR",
+)  # fmt: skip
 _MISSING = re.compile(r"no such (column|table): (?:.*\.)?(.+)|table .+ has no (column) named (.+)")
 _UNFIT = ("SQLITE_MISMATCH", "SQLITE_CONSTRAINT_DATATYPE", "SQLITE_TOOBIG")
 
 
 def translated(error: Exception, where: str = "the database") -> Exception:
     """A driver's error as ours; anything else as it is."""
+    if isinstance(error, Theirs):
+        return error.error
     if isinstance(error, OverflowError | UnicodeError):
         return InvalidDocument("a value is not one that the database can store")
     if not isinstance(error, sqlite3.Error):

@@ -18,13 +18,13 @@ from typing import Any
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..change import Row
-from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound, KeyReused
+from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound, KeyReused, StoreUnavailable
 from ..source import Source
 from .base import Bulk, Idempotency, Sweep, Write, Written
 from .sql import Expression, TableSource, decode_row, encode_values, table_source
 from .sql_log import Undecodable, place_of
 from .sql_query import select_rows
-from .sql_write import PLACED, Job, Outcome, differs, writes_of
+from .sql_write import PLACED, Job, Outcome, Theirs, differs, writes_of
 from .sqlite_conditions import SQLiteConditions
 from .sqlite_connection import FileConnection, is_broken_text, lenient, translated
 from .sqlite_limit import Limit
@@ -190,11 +190,11 @@ class Writer:
         if write.origin:
             self._log.stamp(self._connection, write.origin, start, shape.source.name, found.key)
         if write.check:
-            write.check(found.row)
+            _called(write.check, found.row)
         return shape, key, found
 
     def _insert(self, shape: Shape, write: Write) -> tuple[list[Any], Found]:
-        values = encode_values(shape.source, write.change(None) or {}, self._dialect, insert=True)
+        values = encode_values(shape.source, _called(write.change, None) or {}, self._dialect, insert=True)
         names, places, parameters = _listed(values)
         into = f"({', '.join(names)}) VALUES ({', '.join(places)})" if names else "DEFAULT VALUES"
         given = [values.get(found.name) for found in shape.source.key_fields]
@@ -213,7 +213,7 @@ class Writer:
         before = shape.found(self._connection.execute(shape.select, key).fetchone())
         if before is None:
             raise DocumentNotFound("there is no such document")
-        wanted = write.change(before.row)
+        wanted = _called(write.change, before.row)
         if wanted is None:
             self._connection.execute(shape.delete, key)
             return key, before
@@ -264,7 +264,10 @@ class Writer:
                     return shape, key, Found("", swept[place])
             if is_broken_text(error):
                 raise
-            raise BulkRefused(place, self._named(write, translated(error))) from error
+            found = self._named(write, translated(error))
+            if isinstance(found, StoreUnavailable) and not isinstance(error, Theirs):
+                raise  # it is no fault of this one
+            raise BulkRefused(place, found) from error
 
     def _left(self, place: int, write: Write, shape: Shape, key: Sequence[Any], found: Found) -> Found:
         row = self._connection.execute(shape.select, key).fetchone()
@@ -325,3 +328,11 @@ def _listed(values: Mapping[str, Any]) -> tuple[list[str], list[str], list[Any]]
     places = [value.sql if isinstance(value, Expression) else "?" for value in values.values()]
     bound = [value for value in values.values() if not isinstance(value, Expression)]
     return [quote(name) for name in values], places, bound
+
+
+def _called(function: Callable[[Any], Any], row: Row | None) -> Any:
+    """Run what the caller gave."""
+    try:
+        return function(row)
+    except Exception as error:
+        raise Theirs(error) from error

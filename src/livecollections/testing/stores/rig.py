@@ -9,12 +9,14 @@ import asyncio
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar
 
 from ...change import Change, Row
 from ...query import Query
 from ...source import Source
+from ...stores.administration import Administration
 from ...stores.base import Store, Write, Written
 from .models import Everything, Line, Tag, Ticket, Todo
 
@@ -29,6 +31,7 @@ class StoreRig(ABC):
     reaction: statements that make the database itself write when a row is inserted into ``store_todo``: add one to
     ``weight`` of the row "counter" of ``store_tag``, insert a row there whose ``name`` is the new title, and set the
     new row's ``order`` to 5. They are written as SQLite wants them.
+    harm: statements after which what captures ``store_todo`` is "lost", or that of an "old" version of the store.
     """
 
     own_within = 0.5
@@ -38,6 +41,13 @@ class StoreRig(ABC):
         "UPDATE store_tag SET weight = weight + 1; INSERT INTO store_tag VALUES (NEW.title, 0); "
         'UPDATE store_todo SET "order" = 5 WHERE id = NEW.id; END',
     )
+    harm: Mapping[str, tuple[str, ...]] = {
+        "lost": ("DROP TRIGGER live_store_todo_insert",),
+        "old": (
+            "DROP TRIGGER live_store_todo_insert",
+            "CREATE TRIGGER live_store_todo_insert AFTER INSERT ON store_todo BEGIN SELECT 1; END",
+        ),
+    }
 
     store: Store
     sources: dict[type, Source]
@@ -46,7 +56,7 @@ class StoreRig(ABC):
     def open(self, **options: Any) -> Store:
         """A store on the database, each time another, not started.
 
-        options: none, or ``log=Log(…)``.
+        options: none, or ``log=Log(…)``, or ``capture="check"``.
         """
 
     async def settle(self) -> None:  # noqa: B027  (most have nothing to do)
@@ -55,6 +65,18 @@ class StoreRig(ABC):
     @abstractmethod
     def execute(self, *statements: str) -> None:
         """Run SQL statements in one transaction, past all stores, as another program does; raise if one fails."""
+
+    def administration(self) -> Administration:
+        """What installs and uninstalls there by command."""
+        raise NotImplementedError("administration: say what installs and uninstalls in your database")
+
+    def restart(self) -> None:
+        """Restart the server of the database, and return when it answers; at once, where there is none."""
+        raise NotImplementedError("restart: say how your database is restarted")
+
+    def sealed(self) -> AbstractContextManager[None]:
+        """Have the database take no writes for a while, and be read all the same: its disk is full, or read-only."""
+        raise NotImplementedError("sealed: say how your database comes to take no writes")
 
     async def start(self, store: Store | None = None) -> None:
         """Start a store with all models; without one, that of the test."""
