@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,8 @@ MOST = 3
 """Suites that run side by side, however much they wait: their deadlines are for a machine that has time for them."""
 COMPILING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """The environment of suites."""
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
+"""Where temporary folders wait for no disk, and the bytes that must be free there: no test cuts the power."""
 TAIL = 150
 """Lines shown of the output of a suite that failed."""
 GRACE = 10.0
@@ -189,6 +192,11 @@ def count(runner: str, output: str) -> dict[str, int]:
     return counts
 
 
+def memory() -> Path | None:
+    """The folder for temporary ones; None: the machine's own."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM else None
+
+
 class Running:
     """One suite's process, its group and its output."""
 
@@ -196,7 +204,7 @@ class Running:
         self.suite = suite
         self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in result()
         # Of its own, or it would tidy up after all others, perhaps for longer than it runs.
-        self.folder = tempfile.TemporaryDirectory(prefix="live-", ignore_cleanup_errors=True)
+        self.folder = tempfile.TemporaryDirectory(prefix="live-", dir=memory(), ignore_cleanup_errors=True)
         self.started = time.monotonic()
         self.worked = 0.0
         self.asked: float | None = None

@@ -76,6 +76,18 @@ def test_what_a_suite_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Path
     assert not Path(file.read_text()).exists()
 
 
+def test_temporary_folders_are_in_memory_where_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "MEMORY", tmp_path)
+    monkeypatch.setattr(runner, "ROOM", 0)
+    assert runner.memory() == tmp_path
+    monkeypatch.setattr(runner, "ROOM", 2**60)
+    assert runner.memory() is None
+    monkeypatch.setattr(runner, "MEMORY", tmp_path / "nothing")
+    assert runner.memory() is None
+
+
 def test_two_that_wait_count_as_one_one_that_is_alone_as_all_and_three_are_the_most() -> None:
     works, waits, alone = (
         runner.Suite(name, "pytest", (), 1, alone=name == "alone", waits=name == "waits")
