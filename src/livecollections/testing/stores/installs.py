@@ -26,7 +26,7 @@ class Installs:
         with pytest.raises(CaptureMissing):
             await rig.start(rig.open(capture="check"))
         rig.execute("UPDATE store_todo SET title = 'b'")
-        tables = self.tables(rig)
+        tables = [source.name for source in rig.sources.values()]
         assert (await administration.plan(tables, EXCLUDED)).additions != ()
         assert await administration.install(tables, EXCLUDED)
         assert not await administration.install(tables, EXCLUDED)
@@ -37,10 +37,6 @@ class Installs:
         rig.execute("UPDATE store_todo SET title = 'c'")
         (told,) = await changes(rig, head)
         assert (told.before and told.before["title"], told.after and told.after["title"]) == ("b", "c")
-
-    def tables(self, rig: StoreRig) -> list[str]:
-        """The names of what is captured."""
-        return [source.name for source in rig.sources.values()]
 
     async def test_installing_again_changes_nothing(self, rig: StoreRig) -> None:
         await create(rig, Todo, {"title": "a"})
