@@ -562,7 +562,7 @@ async def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
         (lambda: make().resource(3)(Tag), "path"),  # type: ignore[arg-type]
         (lambda: make().add_resource("/tags", 3), "model"),  # type: ignore[arg-type]
         (lambda: make().on(3)(print), "model"),  # type: ignore[arg-type]
-        (lambda: make().on(Tag)(3), "on: a function"),  # type: ignore[arg-type]
+        (lambda: make().on(Tag)(3), "on: a function"),  # type: ignore[type-var]
         (lambda: make().on(Tag, durable=3)(print), "durable"),  # type: ignore[arg-type]
         (lambda: make().include_router(3), "router"),  # type: ignore[arg-type]
         (lambda: make().include_router(make()), "router"),
@@ -574,11 +574,11 @@ async def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
         (lambda: make().add_table("/orders", Task), "table"),  # type: ignore[arg-type]
         (lambda: make().add_table("/orders", ""), "table"),
         (lambda: make().add_table("orders", "shop_order"), "path"),
-        (lambda: make().add_table("/orders", "shop_order", colour="red"), "colour"),
+        (lambda: make().add_table("/orders", "shop_order", colour="red"), "colour"),  # type: ignore[call-arg]
         (lambda: make().add_resource("api", Task), "path"),
         (lambda: make().add_resource("", Task), "path"),
         (lambda: make().add_resource("/api/tasks", Tag), "declared already"),
-        (lambda: make().add_resource("/tags", Tag, colour="red"), "colour"),
+        (lambda: make().add_resource("/tags", Tag, colour="red"), "colour"),  # type: ignore[call-arg]
         (lambda: make().add_resource("/tags", Tag, methods=["FETCH"]), "FETCH"),
         (lambda: LiveRouter(prefix="api/"), "prefix"),
     ],

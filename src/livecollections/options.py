@@ -1,25 +1,62 @@
 """Options: what a declaration of a resource may say, checked as far as no model is needed.
 
-It knows no model: whether a name is one of a field is asked where the resource is built.
+They stand here once, for type checkers and for the check at run time. This module knows no model: whether a name is one
+of a field is asked where the resource is built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pydantic import BaseModel
 
 from .errors import ConfigurationError
-from .hooks import STAGES, check_hooks
-from .policy import check_allowed, check_named, check_plain
+from .hooks import STAGES, Hook, check_hooks
+from .policy import Named, Rule, check_allowed, check_named, check_plain
+
+if TYPE_CHECKING:
+    from .webhooks import Webhook
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-OPTIONS = (
-    "by", "create", "delete_all", "exclude", "filters", "find_by", "hidden", "last_modified", "limit", "links",
-    "locking", "methods", "operators", "partition", "policy", "read", "read_only", "require_if_match", "sort", "tags",
-    "update", "versions", "webhooks", *STAGES,
-)  # fmt: skip
+Hooked = Hook | Sequence[Hook] | None
+
+
+class ResourceOptions(TypedDict, total=False):
+    """The options of a resource, in the words of ``Resource.build``; None is as if it were not given."""
+
+    by: Callable[[Any], Any] | None
+    create: type[BaseModel] | None
+    delete_all: bool | None
+    exclude: Collection[str] | None
+    filters: Collection[str] | Mapping[str, Collection[str]] | None
+    find_by: str | None
+    hidden: Named | None
+    last_modified: str | None
+    limit: int | tuple[int, int] | None
+    links: bool
+    locking: str | None
+    methods: Collection[str] | None
+    operators: Collection[str] | Mapping[str, Collection[str]] | None
+    partition: Any
+    policy: Rule | Mapping[str, Rule] | None
+    read: type[BaseModel] | None
+    read_only: Named | None
+    require_if_match: bool | None
+    sort: str | Collection[str] | None
+    tags: Collection[str] | None
+    update: type[BaseModel] | None
+    versions: str | None
+    webhooks: Iterable[Webhook] | None
+    before_validate: Hooked
+    after_validate: Hooked
+    before_write: Hooked
+    after_write: Hooked
+    before_commit: Hooked
+    after_commit: Hooked
+
+
+OPTIONS = tuple(ResourceOptions.__annotations__)
 FLAGS = ("delete_all", "links", "require_if_match")
 
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack, cast
 
 from .errors import ConfigurationError
 from .listeners import Handler, Listener
+from .options import ResourceOptions
 from .partition import without_values
 from .resource import Resource
 from .versions import check_range
 from .webhooks import check_webhooks
 
 M = TypeVar("M", bound=type)
+H = TypeVar("H", bound=Handler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class LiveRouter:
         self._included: list[LiveRouter] = []
         self._is_serving = False
 
-    def resource(self, path: str, **options: Any) -> Callable[[M], M]:
+    def resource(self, path: str, **options: Unpack[ResourceOptions]) -> Callable[[M], M]:
         """Offer the decorated model at ``path``; the class is returned unchanged.
 
         options: ``read create update exclude hidden read_only policy partition by methods sort limit tags versions
@@ -60,12 +62,12 @@ class LiveRouter:
 
         return declare
 
-    def add_resource(self, path: str, model: type, **options: Any) -> None:
+    def add_resource(self, path: str, model: type, **options: Unpack[ResourceOptions]) -> None:
         """Offer a model at ``path``: what the decorator ``resource`` does, for a class that exists."""
         check_model(model)
-        self._declare(path, model, options)
+        self._declare(path, model, cast(dict[str, Any], options))
 
-    def add_table(self, path: str, table: str, **options: Any) -> None:
+    def add_table(self, path: str, table: str, **options: Unpack[ResourceOptions]) -> None:
         """Offer a table that exists at ``path``, with no model: its columns are read at start.
 
         table: its name, with its schema where that is not the usual one.  options: as of ``resource``; attributes are
@@ -73,7 +75,7 @@ class LiveRouter:
         """
         if not isinstance(table, str) or not table:
             raise ConfigurationError(f"table: a name is needed, not {table!r}")
-        self._declare(path, table, options)
+        self._declare(path, table, cast(dict[str, Any], options))
 
     def _declare(self, path: str, model: type | str, options: dict[str, Any]) -> None:
         self._check_open("path")
@@ -90,7 +92,7 @@ class LiveRouter:
                 raise ConfigurationError(f"path: {whole} is declared already")
         self._declarations.append(Declaration(whole, model, options))
 
-    def on(self, model: type, *events: str, durable: str | None = None) -> Callable[[Handler], Handler]:
+    def on(self, model: type, *events: str, durable: str | None = None) -> Callable[[H], H]:
         """Call the decorated function with each Change of a model, after its commit and in order.
 
         events: some of "create", "update", "delete" (all three where none is named), and "reset".
@@ -98,7 +100,7 @@ class LiveRouter:
         for changes made while no process ran. Without it: in each running process, from its start on.
         """
 
-        def declare(handler: Handler) -> Handler:
+        def declare(handler: H) -> H:
             self._check_open("on")
             check_model(model)
             self._listeners.append(Listener.declare(model, events, handler, durable))

@@ -68,8 +68,9 @@ class Sidecar:
         self._choice = choice
         self._live = Live(self._database, create_tables=False, authenticate=self._token)
         for offer in choice.offers:
-            options = {"methods": offer.methods, "exclude": offer.exclude, "tags": [offer.table]}
-            self._live.add_resource(offer.path, offer.model, **options)
+            self._live.add_resource(
+                offer.path, offer.model, methods=offer.methods, exclude=offer.exclude, tags=[offer.table]
+            )
         self._app: Starlette = self._live.app
         self._app.router.routes.append(Route("/", _to_live))
 

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MODULES
+from .conftest import MODULES, ROOT
 
 WAYS = [("node16", "node16", ".mts"), ("nodenext", "nodenext", ".mts"), ("preserve", "bundler", ".ts")]
 EXPECTED = re.compile(r"^\s*// @ts-expect-error.*\n", re.M)
+
+
+DECLARATIONS = ROOT / "src" / "livecollections" / "browser" / "livecollections.d.ts"
+NAME = re.compile(r"^ {4,}(?:static |readonly |export (?:const|type|interface) )*(\w+)\??[:(<= ]", re.M)
 
 
 def compiled(project: Path, module: str, resolution: str, *arguments: str) -> tuple[int, str]:
@@ -37,6 +41,25 @@ def source(project: Path, name: str, ending: str) -> str:
 @pytest.mark.parametrize(("module", "resolution", "ending"), WAYS)
 def test_the_api_can_be_used_by_import(project: Path, module: str, resolution: str, ending: str) -> None:
     assert compiled(project, module, resolution, source(project, "uses", ending)) == (0, "")
+
+
+def test_every_public_name_is_used(project: Path) -> None:
+    declared = {
+        name
+        for name in NAME.findall(DECLARATIONS.read_text("utf-8"))
+        if name not in ("constructor", "export", "interface")
+    }
+    assert {
+        "connect",
+        "whenLive",
+        "FayeClient",
+        "withCredentials",
+        "unsaved",
+        "VERSION",
+        "addExtension",
+    } <= declared
+    uses = set(re.findall(r"\w+", (project / "uses.ts").read_text("utf-8")))
+    assert declared - uses == set()
 
 
 @pytest.mark.parametrize(("module", "resolution", "ending"), WAYS)

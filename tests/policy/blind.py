@@ -38,7 +38,7 @@ ROWS: tuple[dict[str, Any], ...] = (
     {"title": "c", "number": 2**62, "stamp": 9, "words": None, "version": 3},
 )
 """What the same request must be answered alike on."""
-POLICY = {
+POLICY: dict[str, Any] = {
     "list": lambda user: user is not None,
     "read": lambda user: user is not None,
     "update": True,

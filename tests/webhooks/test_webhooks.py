@@ -397,7 +397,7 @@ async def test_declarations_that_contradict_each_other(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="webhooks"):
         live.add_resource("/api/todos", Todo, webhooks=hook)
     with pytest.raises(ConfigurationError, match="webhooks"):
-        live.add_resource("/api/todos", Todo, webhooks=["https://example.org/hooks"])
+        live.add_resource("/api/todos", Todo, webhooks=["https://example.org/hooks"])  # type: ignore[list-item]
     live.add_resource("/api/todos", Todo, webhooks=[hook])
     with pytest.raises(StoreUnavailable):
         _ = live.webhooks

@@ -122,7 +122,7 @@ def uvicorn_settings(**others: Any) -> dict[str, Any]:
     """How uvicorn is run: on its fast parts, and stopping soon."""
     return {
         "loop": "auto",
-        "http": "httptools",
+        "http": "auto",
         "ws": "livecollections.bayeux.transports.direct:DirectProtocol",
         # It would cost 40 KiB more for each browser, and compress each message once for each of them.
         "ws_per_message_deflate": False,

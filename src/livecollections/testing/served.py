@@ -78,7 +78,7 @@ class Served:
             self._call,
             interface="asgi3",
             lifespan="off",
-            http="httptools",
+            http="auto",
             ws="livecollections.bayeux.transports.direct:DirectProtocol",
             log_config=None,
             timeout_graceful_shutdown=GRACE,

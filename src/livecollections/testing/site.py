@@ -12,10 +12,10 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar, overload
 
 import httpx
 import orjson
@@ -35,6 +35,9 @@ from .site_client import SiteClient
 from .site_proxy import SiteProxy
 from .stage import Stage
 from .waiting import WITHIN, wait_until
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TEMPORARY = "temporary"
 
@@ -145,6 +148,14 @@ class Site:
 
     def _client_options(self) -> dict[str, Any]:
         return {"faye": self.live._prefix + self.live._faye} if len(self.lives) == 1 else {}
+
+    @overload
+    def run(
+        self, function: Callable[P, Coroutine[Any, Any, T]], /, *arguments: P.args, **options: P.kwargs
+    ) -> T: ...
+
+    @overload
+    def run(self, function: Callable[P, T], /, *arguments: P.args, **options: P.kwargs) -> T: ...
 
     def run(self, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
         """Call a function, also a coroutine function, on the application's loop, and return what it returns.

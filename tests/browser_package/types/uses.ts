@@ -33,7 +33,12 @@ const faye: LiveCollection.FayeClient = LiveCollection.connect('/faye', { token:
 LiveCollection.connect('/faye', { token: () => null });
 LiveCollection.connect('/faye', { token: async () => 'secret' });
 LiveCollection.connect('/faye', { token: Promise.resolve(undefined) });
+LiveCollection.connect('/faye', { timeout: 10 });
 faye.bind('transport:down', () => undefined);
+faye.unbind('transport:down');
+faye.addExtension({ outgoing: () => undefined });
+faye.removeExtension({});
+faye.setHeader('Authorization', 'secret');
 faye.publish('/demo/room', { text: 'hello' }).then(() => faye.disconnect());
 faye.subscribe('/demo/room', (message) => message.text).cancel();
 
@@ -53,6 +58,12 @@ const todos = new Todos(
 new Todos();
 new Todos([], { live: false, comparator: (todo: Todo) => todo.id });
 new LiveCollection<Todo>([], { model: Todo, url: () => '/api/todos', comparator: false, seq: null });
+
+const options: LiveCollection.ConnectOptions = { token: null satisfies LiveCollection.Token };
+const made: LiveCollection.Options<Todo> = { url: '/api/todos', channel: '/api/todos', live: false };
+const client: LiveCollection.Client | undefined = todos.client;
+LiveCollection.connect(faye, options);
+new Todos([], made);
 
 const sorted: Todos = todos.listen().unlisten().sort();
 const state: 'off' | 'connecting' | 'live' | 'stale' | 'refused' = todos.live;
@@ -77,4 +88,4 @@ const first: string | undefined = todos.at(0).get('title');
 const Older = LiveCollection.extend({ url: '/api/todos' });
 new Older([], { live: false }).fetch();
 
-export { version, same, name, sorted, alias, unsaved, first };
+export { client, version, same, name, sorted, alias, unsaved, first };

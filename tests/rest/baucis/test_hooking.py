@@ -72,7 +72,7 @@ async def test_bulk_writes_run_the_hooks_of_each(opened: Open) -> None:
         PATH,
         Vegetable,
         delete_all=True,
-        after_write=lambda operation: written.append(operation.after["name"]),
+        after_write=lambda operation: written.append((operation.after or {})["name"]),
     )
     client = await opened(live)
     await client.post(PATH, json=[{"name": "Pea"}, {"name": "Bean"}])
