@@ -22,6 +22,7 @@ from starlette.requests import HTTPConnection
 from livecollections import ConfigurationError, Live, StoreUnavailable
 from livecollections import statistics as statistics_module
 from livecollections import watch as watch_module
+from livecollections.demo import create_app
 from livecollections.metrics import FIGURES, PREFIX
 from livecollections.statistics import Problem
 from tests.serving import served, wait_until
@@ -321,6 +322,15 @@ async def test_how_far_a_session_is_behind_is_counted_in_what_is_kept(path: Path
 async def test_metrics_are_off_unless_asked_for(path: Path) -> None:
     async with client_of(make(path)) as client:
         assert (await client.get("/live/metrics")).status_code == 404
+
+
+async def test_the_demo_has_metrics_where_they_are_asked_for(path: Path) -> None:
+    app = create_app(f"sqlite:///{path}", metrics=True)
+    async with served(app) as address, httpx.AsyncClient(base_url=address) as client:
+        assert (
+            'livecollections_changes_total{resource="/api/todos"} 0.0'
+            in (await client.get("/live/metrics")).text
+        )
 
 
 @pytest.mark.usefixtures("often")

@@ -37,7 +37,7 @@ class Sidecar:
     """An ASGI application.
 
     database: its URL.  choice: to begin with.  wishes: by which it is chosen again.  token: of who may come in.
-    look: seconds between two looks.
+    look: seconds between two looks.  metrics: as of a Live.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Sidecar:
         wishes: Wishes,
         token: Token | None = None,
         look: float = LOOK,
+        metrics: bool = False,
     ) -> None:
         self._database = database
         self._administration = administration
@@ -56,6 +57,7 @@ class Sidecar:
         self._wishes = wishes
         self._token = token
         self._look = look
+        self._metrics = metrics
         self._is_serving = False
         self._take(choice)
 
@@ -66,7 +68,9 @@ class Sidecar:
 
     def _take(self, choice: Choice) -> None:
         self._choice = choice
-        self._live = Live(self._database, create_tables=False, authenticate=self._token)
+        self._live = Live(
+            self._database, create_tables=False, authenticate=self._token, metrics=self._metrics
+        )
         for offer in choice.offers:
             self._live.add_resource(
                 offer.path, offer.model, methods=offer.methods, exclude=offer.exclude, tags=[offer.table]

@@ -255,7 +255,19 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def guarded(behind: Path) -> Iterator[httpx.Client]:
-    arguments = ("serve", URL, "--table", "customer", "--write", "--yes", "--host", "0.0.0.0", "--port", "0")
+    arguments = (
+        "serve",
+        URL,
+        "--table",
+        "customer",
+        "--write",
+        "--yes",
+        "--metrics",
+        "--host",
+        "0.0.0.0",
+        "--port",
+        "0",
+    )
     with (
         command(*arguments, cwd=behind, env={"LIVECOLLECTIONS_TOKEN": TOKEN}) as serving,
         httpx.Client(base_url=serving.address()) as client,
@@ -288,6 +300,7 @@ def test_with_a_token_nobody_comes_in_without_it(guarded: httpx.Client) -> None:
         "/api/customer/1",
         "/live",
         "/live/try",
+        "/live/metrics",
         "/docs",
         "/openapi.json",
         "/",
@@ -311,6 +324,7 @@ def test_with_the_token_everything_is_open(guarded: httpx.Client) -> None:
     assert guarded.get("/live", auth=("anybody", TOKEN)).status_code == 200
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     assert guarded.get("/api/customer", headers=bearer).status_code == 200
+    assert "livecollections_healthy 1.0" in guarded.get("/live/metrics", headers=bearer).text
     assert guarded.post("/api/customer", headers=bearer, json={"name": "x"}).status_code == 201
     # A browser sends what it remembers with any page's form: so a write by it must say where it comes from.
     remembered = guarded.post("/api/customer", auth=("anybody", TOKEN), json={"name": "x"})

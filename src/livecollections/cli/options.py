@@ -12,6 +12,7 @@ Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
 LogLevel = Annotated[Level, typer.Option(help="How much is told on stderr.")]
 LogJSON = Annotated[bool, typer.Option("--log-json", help="Tell it as one JSON object a line.")]
+Metrics = Annotated[bool, typer.Option("--metrics", help="Serve figures for Prometheus at /live/metrics.")]
 ServerURL = Annotated[str, typer.Argument(help="Such as http://127.0.0.1:8000/faye", show_default=False)]
 Token = Annotated[str | None, typer.Option(help="Shown to the server at the handshake.", show_default=False)]
 Header = Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from .keyboard import agree, fail
 from .logs import Level, configure
-from .options import DatabaseURL, Host, LogJSON, LogLevel, Port
+from .options import DatabaseURL, Host, LogJSON, LogLevel, Metrics, Port
 from .server import serve, supervise
 from .target import load, rehearse
 
@@ -18,6 +18,7 @@ def demo(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     database: Annotated[str, typer.Option(help="The database's URL.")] = "sqlite:///todos.db",
+    metrics: Metrics = False,
     log_level: LogLevel = Level.WARNING,
     log_json: LogJSON = False,
 ) -> None:
@@ -25,7 +26,7 @@ def demo(
     from ..demo import create_app
 
     configure(log_level, log_json)
-    serve(create_app(database), host, port, log_level)
+    serve(create_app(database, metrics=metrics), host, port, log_level)
 
 
 def run(
@@ -73,6 +74,7 @@ def serve_tables(
     public: Annotated[
         bool, typer.Option("--public", help="Let others in without a token, beyond loopback.")
     ] = False,
+    metrics: Metrics = False,
     log_level: LogLevel = Level.WARNING,
     log_json: LogJSON = False,
 ) -> None:
@@ -96,6 +98,6 @@ def serve_tables(
     print(*told(administration.database, choice), sep="\n", flush=True)
     if choice.plan.additions and not yes:
         agree("Install that?", "nothing was installed: --yes says that it may be")
-    sidecar = Sidecar(database_url, administration, survey, choice, wishes, asked)
+    sidecar = Sidecar(database_url, administration, survey, choice, wishes, asked, metrics=metrics)
     configure(log_level, log_json)
     serve(Gate(sidecar, asked, is_local), host, port, log_level)

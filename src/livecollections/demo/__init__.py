@@ -42,14 +42,14 @@ class Page(StaticFiles):
         return response
 
 
-def create_app(database: str = DATABASE) -> Starlette:
+def create_app(database: str = DATABASE, metrics: bool = False) -> Starlette:
     """Build the demo.
 
-    database: a URL; the table is made at start where it is missing.
+    database: a URL; the table is made at start where it is missing.  metrics: as of a Live.
     """
     # Anyone may use the plain channels under /demo; everything else stays closed, as in production.
     policy = Policy(subscribe=["/demo/**"], publish=["/demo/**"])
-    live = Live(database, bayeux=Server(policy=policy))
+    live = Live(database, bayeux=Server(policy=policy), metrics=metrics)
     live.add_resource("/api/todos", todo_of(database))
     application = live.app
     application.mount("/", Page(directory=STATIC, html=True))
