@@ -95,10 +95,10 @@ def draw(sections: Sequence[Section]) -> str:
     head = HEAD.format(count=len(lines), met=len(lines) - different, different=different)
     parts = [
         head,
-        _rows("| | | Met | Different |\n|---|---|---|---|\n", (_counts(section) for section in sections)),
-        _rows(DIFFERENT, ([each.id, each.says, each.different] for each in lines if each.different)),
-        _rows(UNLIKE, ([each.id, each.says, each.unlike] for each in lines if each.unlike)),
-        *(_rows(_heading(section), map(_row, section.lines)) for section in sections),
+        rows("| | | Met | Different |\n|---|---|---|---|\n", (_counts(section) for section in sections)),
+        rows(DIFFERENT, ([each.id, each.says, each.different] for each in lines if each.different)),
+        rows(UNLIKE, ([each.id, each.says, each.unlike] for each in lines if each.unlike)),
+        *(rows(_heading(section), map(_row, section.lines)) for section in sections),
     ]
     return "\n".join(parts)
 
@@ -113,13 +113,13 @@ def _heading(section: Section) -> str:
 
 
 def _row(line: Line) -> list[str]:
-    shown = "; ".join(_named(line.tests))
+    shown = "; ".join(named(line.tests))
     if line.different:
         shown = f"*Different*; see above. {shown}".rstrip()
     return [line.id, line.says, shown]
 
 
-def _named(tests: Sequence[str]) -> Iterator[str]:
+def named(tests: Sequence[str]) -> Iterator[str]:
     """Tests file by file."""
     pairs = [test.split("::", 1) for test in tests]
     for file, of_file in groupby(pairs, key=lambda pair: pair[0]):
@@ -127,7 +127,8 @@ def _named(tests: Sequence[str]) -> Iterator[str]:
         yield f"`{file.removeprefix('tests/')}`: {names}"
 
 
-def _rows(head: str, rows: Iterator[list[str]]) -> str:
+def rows(head: str, rows: Iterator[list[str]]) -> str:
+    """A table, its bars escaped."""
     return head + "".join(
         f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows
     )

@@ -45,7 +45,8 @@ class Command:
         assert self.process.stdin
         with self.process.stdin as typed:
             typed.write(answer)
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -102,6 +103,7 @@ def command(
         with suppress(ProcessLookupError):
             os.killpg(running.process.pid, signal.SIGKILL)
         running.process.wait(10)
+        running.reader.join(10)
         assert running.process.stdout
         running.process.stdout.close()
 

@@ -1,4 +1,4 @@
-"""The checklist of ``docs/checklist``: every line is met or different, and every test that it names is there."""
+"""The checklists of ``docs``: lines are met or different, threats guarded, tests that are named are there."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import subprocess
 import sys
 from functools import cache
 
-from docs import conformance
+from docs import conformance, threats
 from docs.conformance import Line
 
 from .command import ROOT
 
 SECTIONS = conformance.read()
 LINES = [line for section in SECTIONS for line in section.lines]
-NAMED = sorted({test for line in LINES for test in line.tests})
+THREATS = threats.read()
+NAMED = sorted(
+    {test for line in LINES for test in line.tests} | {test for each in THREATS for test in each.tests}
+)
 
 
 @cache
@@ -71,6 +74,19 @@ def test_the_page_is_that_of_the_lines() -> None:
     assert conformance.PAGE.read_text("utf-8") == drawn, "run python -m docs.conformance"
     for line in LINES:
         assert drawn.count(f"| {line.id} |") == 1 + bool(line.different) + bool(line.unlike)
+
+
+def test_each_threat_is_guarded_by_tests() -> None:
+    for threat in THREATS:
+        assert threat.tests, threat.says
+        assert all(each.endswith(".") for each in (threat.says, threat.guard, threat.yours) if each), (
+            threat.says
+        )
+    assert len({threat.says for threat in THREATS}) == len(THREATS) > 30
+
+
+def test_the_page_is_that_of_the_threats() -> None:
+    assert threats.PAGE.read_text("utf-8") == threats.draw(THREATS), "run python -m docs.threats"
 
 
 def test_a_line_says_what_it_is_and_how_it_is_shown() -> None:

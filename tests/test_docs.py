@@ -29,7 +29,7 @@ from .command import ROOT
 
 PAGES_AND_MORE = [
     *found_pages().values(),
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
 ]
 COMMANDS: Any = typer.main.get_command(cli)
 

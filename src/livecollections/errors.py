@@ -55,7 +55,15 @@ class StoreError(LiveError):
 
 
 class StoreUnavailable(StoreError):
-    """The database can't be reached, is locked for too long, or the store isn't started."""
+    """The database can't be reached, is locked for too long, or the store isn't started.
+
+    reason: the database's own words, if it has said any. They may name its host, its users and files, so no client is
+    told them.
+    """
+
+    def __init__(self, sentence: str, reason: str = "") -> None:
+        super().__init__(f"{sentence}: {reason}" if reason else sentence)
+        self.reason = reason
 
 
 class SchemaMismatch(StoreUnavailable):

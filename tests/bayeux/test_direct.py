@@ -135,6 +135,26 @@ async def test_frames_stand_between_pings_and_the_fragments_of_what_is_received(
         assert (reply["id"], message["data"]) == ("p", "own")
 
 
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_a_message_far_over_the_limit_is_cut_off_before_it_is_whole(
+    server: Server, compression: str | None
+) -> None:
+    """Compressed it is a few kilobytes that unpack to 16 MB; of one in fragments no more than the bound is kept."""
+    limit = server._exchange.limits.body
+    async with (
+        served(server, ws=DIRECT) as url,
+        open_socket(url.replace("http", "ws"), compression=compression) as socket,
+    ):
+        await socket.send("[" + " " * limit + "]")
+        (refused,) = json.loads(await socket.recv())
+        assert refused["error"].startswith("413:")
+        sending = asyncio.ensure_future(socket.send([" " * (limit // 4)] * 64))
+        await asyncio.wait_for(socket.wait_closed(), 10)
+        assert socket.close_code == 1009
+        await asyncio.gather(sending, return_exceptions=True)
+    assert not server._sockets
+
+
 async def test_nothing_comes_after_a_close_of_the_client(server: Server) -> None:
     async with served(server, ws=DIRECT) as url, Line(url) as line:
         session = await ready(server, line, "/a")

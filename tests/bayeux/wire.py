@@ -237,6 +237,9 @@ class Straight:
         assert len(frame) == header + length
         self._socket.come(frame[header:].decode())
 
+    def bound(self, size: int) -> None:
+        self.most = size
+
     def watch(self, changed: Callable[[], None] | None) -> None:
         self._changed = changed
 

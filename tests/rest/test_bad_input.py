@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import random
 from typing import Any
@@ -108,6 +109,20 @@ async def test_bodies_of_other_types(api: Api, method: str, path: str) -> None:
         answer = await attempt(api, method, path, content=b'{"title": "y"}', headers=headers)
         is_patch = method == "PATCH" and kind == "application/json-patch+json"
         assert answer.status_code == (400 if is_patch else 415), kind
+
+
+@pytest.mark.parametrize(("method", "path"), METHODS)
+async def test_nothing_is_unpacked(api: Api, method: str, path: str) -> None:
+    """What is small when it comes is small."""
+    await api.todo()
+    bomb = gzip.compress(b'{"title": "' + b"x" * 2**24 + b'"}')
+    for coding in ("gzip", "deflate", "br"):
+        answer = await attempt(api, method, path, content=bomb, headers={**JSON, "Content-Encoding": coding})
+        assert answer.status_code == 415
+    answer = await api.client.patch(
+        "/api/todos/1", content=b'{"title": "y"}', headers={**JSON, "Content-Encoding": "identity"}
+    )
+    assert answer.json()["title"] == "y"
 
 
 async def test_bodies_of_json_types(api: Api) -> None:

@@ -186,9 +186,11 @@ class Server(Host):
         if code is not None:
             await send({"type": "websocket.close", "code": code})
             return
-        socket = WebSocket(
-            self._engine, connection, receive, send, strangers=self._strangers, writer=writer_of(scope)
-        )
+        writer = writer_of(scope)
+        if writer is not None:
+            # A little too much is told so; what is far beyond is no mistake, and not even read.
+            writer.bound(2 * self._exchange.limits.body)
+        socket = WebSocket(self._engine, connection, receive, send, strangers=self._strangers, writer=writer)
         self._sockets[socket] = None
         try:
             offered = scope.get("subprotocols") or ()

@@ -98,7 +98,8 @@ def problem_of(error: Exception, resource: Resource, method: str, told: set[str]
         return _mismatch(error, resource, told)
     if isinstance(error, StoreUnavailable):
         logger.warning("%s %s: %s", method, resource.path, error, extra={"channel": resource.channel})
-        return problem(503, "Service Unavailable", str(error), headers=[(b"retry-after", b"1")])
+        detail = "the database is not available; try again" if error.reason else str(error)
+        return problem(503, "Service Unavailable", detail, headers=[(b"retry-after", b"1")])
     number = secrets.token_hex(8)
     logger.error(
         "%s %s failed: %s", method, resource.path, number, exc_info=error, extra={"channel": resource.channel}

@@ -17,6 +17,8 @@ _FILES = {
     "/docs/docs.js": ("docs.js", b"text/javascript; charset=utf-8"),
     "/docs/docs.css": ("docs.css", b"text/css; charset=utf-8"),
 }
+_POLICY = (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'")
+"""No page of somebody else's may show it as a part of itself."""
 
 
 def pages(describe: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
@@ -27,7 +29,7 @@ def pages(describe: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
 
     def shown(name: str, kind: bytes) -> Callable[[], Answer]:
         body = files(__package__).joinpath("docs", name).read_bytes()
-        return lambda: Answer(200, body, [NO_CACHE], kind)
+        return lambda: Answer(200, body, [NO_CACHE, _POLICY], kind)
 
     return [
         Route("/openapi.json", Page(described), include_in_schema=False),

@@ -140,6 +140,8 @@ class Request:
         return kind.strip().lower()
 
     def _check_type(self) -> None:
+        if self.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            raise UnsupportedMediaType("the body must not be compressed")
         kind = self.media_type
         is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
         is_patch = kind in ("application/json", MERGE_PATCH, JSON_PATCH)

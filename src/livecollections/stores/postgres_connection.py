@@ -100,7 +100,9 @@ async def open_pool(dsn: str) -> Any:
         )
         if await pool.fetchval("SELECT pg_is_in_recovery()"):
             await pool.close()
-            raise StoreUnavailable(f"{shown(dsn)} is a standby, which takes no writes: give the primary")
+            raise StoreUnavailable(
+                "the database takes no writes", f"{shown(dsn)} is a standby; give the primary"
+            )
     except Exception as error:
         raise _unopened(dsn, error) from error
     return pool
@@ -120,7 +122,9 @@ def _unopened(dsn: str, error: Exception) -> Exception:
     if isinstance(error, asyncpg.ClientConfigurationError):
         return ConfigurationError(f"database: {error}")
     found = translated(error, f"the database {shown(dsn)}")
-    return found if isinstance(found, StoreUnavailable) else StoreUnavailable(str(found))
+    if isinstance(found, StoreUnavailable):
+        return found
+    return StoreUnavailable(f"the database {shown(dsn)} can't be opened", str(found))
 
 
 async def _left(connection: Any) -> None:

@@ -48,7 +48,7 @@ def translated(error: BaseException, where: str = "the database") -> Exception:
     if isinstance(error, LiveError):
         return error
     if not isinstance(error, Exception):
-        return StoreUnavailable(f"{where} is not available: {error!r}")
+        return StoreUnavailable(f"{where} is not available", repr(error))
     if isinstance(error, asyncpg.DataError | UnicodeError | OverflowError):
         return InvalidDocument("a value is not one that the database can store")
     if isinstance(error, asyncpg.InvalidCachedStatementError):
@@ -56,7 +56,7 @@ def translated(error: BaseException, where: str = "the database") -> Exception:
     if isinstance(error, asyncpg.PostgresError):
         return _told(error, error.sqlstate or "", where)
     if is_lost(error) or isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError):
-        return StoreUnavailable(f"{where} is not available: {error}")
+        return StoreUnavailable(f"{where} is not available", str(error) or repr(error))
     return error
 
 
@@ -67,7 +67,7 @@ def _told(error: asyncpg.PostgresError, state: str, where: str) -> Exception:
     if missing := _MISSING.get(state):
         return SchemaMismatch(f"the database lacks a {missing} that was declared: {error}")
     if state.startswith(_UNAVAILABLE):
-        return StoreUnavailable(f"{where} is not available: {error}")
+        return StoreUnavailable(f"{where} is not available", str(error) or repr(error))
     if state.startswith(_UNFIT):
         return InvalidDocument("a value is not one that the database can store")
     return StoreError(f"{where} refused: {error}")

@@ -136,7 +136,7 @@ def connect(
             uri=path.startswith("file:"),
         )
     except sqlite3.Error as error:
-        raise StoreUnavailable(f"the database {path} can't be opened: {error}") from error
+        raise StoreUnavailable(f"the database {path} can't be opened", str(error)) from error
     try:
         prepare(connection.execute, synchronous)
         connection.create_function("live_holds", 2, connection.holds, deterministic=True)
@@ -274,7 +274,7 @@ def translated(error: Exception, where: str = "the database") -> Exception:
     if name == "" and isinstance(error, sqlite3.ProgrammingError) and "binding parameter" in str(error):
         return InvalidDocument("a value is not one that the database can store")
     if name.startswith(_UNAVAILABLE):
-        return StoreUnavailable(f"{where} is not available: {error}")
+        return StoreUnavailable(f"{where} is not available", str(error))
     if missing := _MISSING.fullmatch(str(error)):
         # Each statement says it in other words.
         kind, named = missing[1] or missing[3], missing[2] or missing[4]

@@ -113,6 +113,10 @@ class DirectProtocol(WebSocketsSansIOProtocol):
             frame = _deflated(frame, extension.local_max_window_bits)
         self.transport.write(frame)
 
+    def bound(self, size: int) -> None:
+        # Compressed ones count by what they are when unpacked.
+        self.conn.max_message_size = size
+
     def watch(self, changed: Callable[[], None] | None) -> None:
         self._changed = changed
         if self._straight is not None and changed is not None:

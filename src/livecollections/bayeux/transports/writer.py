@@ -30,6 +30,9 @@ class Writer(Protocol):
     def put(self) -> Callable[[bytes], None]:
         """Writes whole unmasked text frames, which are not compressed; the same for as long as it lives."""
 
+    def bound(self, size: int) -> None:
+        """Take no message of more bytes, and keep none while it comes; called before the socket is accepted."""
+
     def watch(self, changed: Callable[[], None] | None) -> None:
         """Have somebody told when ``is_open`` may have changed; perhaps within ``put``."""
 
@@ -42,4 +45,8 @@ def writer_of(scope: Scope) -> Writer | None:
 
 def _checked(found: Any) -> Writer | None:
     writer: Writer = found
-    return writer if all(hasattr(found, name) for name in ("is_open", "is_gone", "put", "watch")) else None
+    return (
+        writer
+        if all(hasattr(found, name) for name in ("is_open", "is_gone", "put", "bound", "watch"))
+        else None
+    )
