@@ -17,7 +17,7 @@ from livecollections.gate import Token
 from livecollections.rest.answer import problem_of
 from tests.bayeux.wire import VERSION, Socket
 
-from .conftest import Line, Make, Sheet
+from .conftest import Line, Make, Sheet, User
 
 SHEETS, TAGS, ROOMS = "/api/sheets", "/api/tags", "/api/rooms/{room}/messages"
 BROKEN = "a\r\nSet-Cookie: stolen=1\r\n\r\n<script>"
@@ -105,6 +105,22 @@ async def test_no_secret_of_a_client_is_in_the_log_or_in_an_answer(
     assert any(record.levelno >= logging.ERROR for record in caplog.records), "it has failed"
     for text in (caplog.text, *answers):
         assert SECRET not in text
+
+
+async def test_health_metrics_and_the_list_have_no_secret(make: Make) -> None:
+    site = await make(declared, metrics=True)
+    site.users.by_token[SECRET] = User(77_777)
+    async with site.client(SECRET) as ann, site.client() as stranger:
+        assert (await ann.post(SHEETS, json={"title": SECRET})).status_code == 201
+        heard = await site.hear(SECRET)
+        await heard.subscribe((await ann.get(SHEETS)).headers["Live-Channel"])
+        told = [await stranger.get(path) for path in ("/live", "/live/health", "/openapi.json")]
+        told.append(await ann.get("/live/metrics"))
+        assert [answer.status_code for answer in told] == [200] * 4
+        assert (await stranger.get("/live/metrics")).status_code == 401
+    for answer in told:
+        for secret in (SECRET, "77777", str(site.path), site.path.name, heard.id, "127.0.0.1"):
+            assert secret not in answer.text, answer.url
 
 
 @pytest.mark.parametrize(

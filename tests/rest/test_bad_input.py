@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import itertools
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ import pytest
 
 from livecollections.place import encode
 from livecollections.query import Order
+from livecollections.rest import request
 from tests.models import Everything, Todo
 from tests.rest.conftest import Api, is_problem
 from tests.scale import scaled
@@ -147,6 +150,22 @@ async def test_a_body_over_the_limit(api: Api) -> None:
     answer = await api.client.post("/api/todos", content=chunks(), headers=JSON)
     assert answer.status_code == 413
     assert api.held() == before
+
+
+async def test_a_body_that_does_not_come_in_its_time_is_408(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began, and does not go on."""
+    monkeypatch.setattr(request, "UPLOAD", 0.05)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b'{"title": '
+        await asyncio.Event().wait()
+
+    await api.todo()
+    for method, path in METHODS:
+        answer = await attempt(api, method, path, content=slow(), headers=JSON)
+        assert is_problem(answer, 408)["detail"] == "a body may take 0.05 seconds"
 
 
 async def test_a_length_that_lies_is_not_believed(api: Api) -> None:

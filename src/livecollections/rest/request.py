@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes
 from pydantic_core import from_json
 from starlette.types import Receive, Scope
 
-from ..errors import InvalidDocument, MalformedRequest, TooLarge, UnsupportedMediaType
+from ..errors import InvalidDocument, MalformedRequest, RequestRefused, TooLarge, UnsupportedMediaType
 from ..stores.base import Idempotency
 
+UPLOAD = 30.0
+"""Seconds for which a body may take to come."""
 DEEPEST_BODY = 32
 """Levels of nesting that a body may have."""
 
@@ -153,8 +156,15 @@ class Request:
             raise UnsupportedMediaType("JSON is UTF-8")
 
     async def body(self, limit: int) -> bytes:
-        """The body, at most ``limit`` bytes. Raises UnsupportedMediaType, TooLarge, ClientGone."""
+        """The body, at most ``limit`` bytes. Raises UnsupportedMediaType, TooLarge, RequestRefused, ClientGone."""
         self._check_type()
+        try:
+            async with asyncio.timeout(UPLOAD):
+                return await self._read(limit)
+        except TimeoutError:
+            raise RequestRefused(f"a body may take {UPLOAD:g} seconds", (), 408, "Request Timeout") from None
+
+    async def _read(self, limit: int) -> bytes:
         length = self.headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
             raise TooLarge(f"a body has at most {limit} bytes here")
