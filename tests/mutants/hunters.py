@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..postgres.server import program
+
 Play = Callable[[int], Awaitable[None] | None]
 """Plays the history of a seed; raises AssertionError, or TimeoutError where it never came to its end."""
 
@@ -25,7 +27,7 @@ class Hunter:
 
     play: plays one.  script: plays them, if nothing in Python does.  is_chain: whether each is drawn after the one
     before, so that a hunt begins with the first.  patience: seconds for one history.  seconds: after which a run of it
-    is given up.
+    is given up.  is_here: whether the machine has what it needs.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Hunter:
     is_chain: bool = False
     patience: float = 30.0
     seconds: float = 120.0
+    is_here: Callable[[], bool] = lambda: True
 
 
 def capture(seed: int) -> None:
@@ -74,6 +77,20 @@ def simulation(seed: int) -> None:
     if outcome.promise == "error":
         raise RuntimeError(outcome.failure)
     assert outcome.failure is None, f"{outcome.promise}: {outcome.failure}"
+
+
+def gaps(seed: int) -> None:
+    """The rule by which PostgreSQL's log is read on, against all that transactions may do."""
+    from ..stores.gap_world import World, play
+
+    play(World(), seed)
+
+
+async def postgres(seed: int) -> None:
+    """Two servers on one PostgreSQL and another program, all at once, on a table with triggers."""
+    from ..postgres.histories import tell
+
+    await tell(seed)
 
 
 async def streams(seed: int) -> None:
@@ -165,6 +182,15 @@ HUNTERS = {
         4,
         log,
         seconds=240,
+    ),
+    "gaps": Hunter(
+        "the rule by which PostgreSQL's log is read on, in drawn histories of transactions", 2_000, gaps
+    ),
+    "postgres": Hunter(
+        "two servers on one PostgreSQL and another program, all at once",
+        0.8,
+        postgres,
+        is_here=lambda: program("postgres") is not None,
     ),
     "streams": Hunter("sockets and polls on a resource, interleaved by hand", 80, streams),
     "kept": Hunter("sockets and polls on channels with histories, interleaved by hand", 60, kept),

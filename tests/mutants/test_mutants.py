@@ -16,10 +16,11 @@ import pytest
 from ..scale import FULL, commit
 from .catalogue import Hunt, Safeguard, hunts, load
 from .hunt import SIDE_BY_SIDE, Found, control, hunt
+from .hunters import HUNTERS
 
 Task = tuple[Safeguard, Hunt]
 CATALOGUE = load()
-TASKS = [*hunts(CATALOGUE)]
+TASKS = [task for task in hunts(CATALOGUE) if HUNTERS[task[1].hunter].is_here()]
 DRAWN = 5
 QUICK = 15.0
 """Seconds in which those are noticed that a small run may draw."""
