@@ -82,6 +82,25 @@ async def test_a_write_is_followed_by_its_seq_to_its_publish(
         assert told(bulk)["seq"] > seq
 
 
+async def test_a_commit_of_a_session_is_linked_to_what_it_has_published(
+    tmp_path: Path, exporter: InMemorySpanExporter
+) -> None:
+    live = make(tmp_path)
+    async with live:
+        async with live.session() as session:
+            session.add(Thing(title="a"))
+            await session.commit()
+
+        def named(name: str) -> list[ReadableSpan]:
+            return [span for span in exporter.get_finished_spans() if span.name == f"livecollections.{name}"]
+
+        await wait_until(lambda: named("publish"))
+        (commit,), (publish,) = named("commit"), named("publish")
+        assert told(commit) == {"seq": told(publish)["seq"]}
+        (link,) = publish.links
+        assert link.context.span_id == commit.context.span_id
+
+
 async def test_a_write_that_fails_is_an_error_by_the_name_of_its_class(
     tmp_path: Path, exporter: InMemorySpanExporter
 ) -> None:

@@ -64,6 +64,7 @@ logger = logging.getLogger("livecollections.live")
 class Started:
     """What exists between start and stop."""
 
+    store: Store
     feed: Feed
     views: list[Views]
     paths: Paths | ReleasedPaths
@@ -235,7 +236,8 @@ class Live(LiveRouter):
         signals.install()
         stack.callback(signals.restore)
         standing = Standing(self.bayeux.statistics, feed, watch)
-        return Started(feed, views, self._paths(views, store, standing), webhooks, rights, standing)
+        paths = self._paths(views, store, standing)
+        return Started(store, feed, views, paths, webhooks, rights, standing)
 
     def _guard(self, rights: Rights, stack: AsyncExitStack) -> None:
         """Have rights asked for, until the stop."""
@@ -373,7 +375,7 @@ class Live(LiveRouter):
     async def _sessions(self, request: Request, response: Response) -> AsyncGenerator[Any, None]:
         origin = None
         try:
-            self._require_start()
+            started = self._require_start()
             if request is not None:
                 origin = rest.origin_of(request.headers)
         except (MalformedRequest, StoreUnavailable) as error:
@@ -388,7 +390,7 @@ class Live(LiveRouter):
             if response is not None:
                 response.headers["Live-Seq"] = seq
 
-        async with self._store.session(origin, committed) as session:
+        async with started.store.session(origin, committed) as session:
             yield session
 
     async def snapshot(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -72,9 +72,17 @@ class Tracing:
         if seqs:
             span.set_attribute("livecollections.seq", seqs[-1])
         for seq in seqs:
-            self._written[seq] = span.get_span_context()
+            self._remember(seq, span)
+
+    def _remember(self, seq: str, span: Span) -> None:
+        self._written[seq] = span.get_span_context()
         while len(self._written) > LINKED:
             self._written.popitem(last=False)
+
+    def committed(self, seq: str) -> None:
+        """Note that a session has just committed."""
+        with self.span("commit", seq=seq) as span:
+            self._remember(seq, span)
 
     def read(self, start: int, batch: Batch) -> None:
         """Note a reading that found something. start: of it, in nanoseconds since 1970."""
@@ -91,7 +99,7 @@ class Tracing:
 
 
 class TracedStore:
-    """A store whose writes and readings of the whole log are spans; in all else it is the store."""
+    """A store whose writes, commits and readings of the whole log are spans; in all else it is the store."""
 
     def __init__(self, store: Store, tracing: Tracing) -> None:
         self._store = store
@@ -113,6 +121,14 @@ class TracedStore:
             span.set_attribute("livecollections.count", len(written))
             self._tracing.wrote(span, written)
             return written
+
+    def session(self, origin: str | None = None, committed: Callable[[str], None] | None = None) -> Any:
+        def noted(seq: str) -> None:
+            self._tracing.committed(seq)
+            if committed is not None:
+                committed(seq)
+
+        return self._store.session(origin, noted)
 
     async def read(self, after: str, limit: int, source: str | None = None) -> Batch:
         if source is not None:
