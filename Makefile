@@ -75,6 +75,7 @@ setup-test: setup .venv/.tested .venv/.types .venv/.original
 	for proxy in nginx haproxy caddy; do \
 		PATH="$$PATH:/usr/sbin" command -v $$proxy >/dev/null || missing="$$missing $$proxy"; \
 	done; \
+	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	if [ "$$missing" = " postgresql" ] && ! command -v apt-get >/dev/null; then \
 		echo "PostgreSQL is not installed, and there is no apt-get to do it: its tests are left out"; missing=; \
@@ -87,7 +88,7 @@ setup-test: setup .venv/.tested .venv/.types .venv/.original
 			printf '#!/bin/sh\nexit 101\n' | $(ROOT) tee $(POLICY) >/dev/null; $(ROOT) chmod 755 $(POLICY); \
 		fi; \
 		$(APT) update -qq >/dev/null; $(APT) install -y -qq --no-install-recommends $$missing >/dev/null; \
-		for service in nginx haproxy caddy postgresql; do case "$$missing" in *$$service*) \
+		for service in nginx haproxy caddy pgbouncer postgresql; do case "$$missing" in *$$service*) \
 			[ ! -d /run/systemd/system ] || $(ROOT) systemctl disable --quiet $$service;; \
 		esac; done; \
 	fi

@@ -6,14 +6,18 @@ import asyncio
 import json
 import time
 
+import httpx
 import pytest
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from livecollections import ConfigurationError, Live
+from livecollections.demo import Todo
 from livecollections.live import examine
 from livecollections.stores import postgres_examination
 from livecollections.stores.administrations import administration_of
 from livecollections.stores.base import Log
+from livecollections.testing import wait_until
+from tests.serving import served
 
 from .reading import connected
 from .server import run_elsewhere
@@ -124,14 +128,11 @@ async def test_a_since_that_names_no_entry_is_refused(kept: str) -> None:
     assert len([change async for change in administration.changes()]) == 3
 
 
-async def test_a_write_is_told_with_its_seq(kept: str, caplog: pytest.LogCaptureFixture) -> None:
-    live = Live(kept)
-    live.add_resource("/api/notes", Note)
+async def test_a_write_is_told_on_its_whole_way(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    live = Live(url)
+    live.add_resource("/api/todos", Todo)
     caplog.set_level("DEBUG", "livecollections")
-    async with live, live.session() as session:
-        session.add(Note(id=3, text="z"))
-        await session.commit()
-        store, (source, *_) = live._store, (await live._described_sources())[2]
-        row = (await store.get(source, (3,))).rows[0]
-    assert row["text"] == "z"
-    assert "committed seq=" in caplog.text
+    async with served(live.app) as address, httpx.AsyncClient(base_url=address) as http:
+        seq = (await http.post("/api/todos", json={"title": "milk"})).headers["Live-Seq"]
+        steps = [f"{step} seq={seq}" for step in ("committed", "read", "published")]
+        await wait_until(lambda: all(step in caplog.text for step in steps), 5)

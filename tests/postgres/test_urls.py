@@ -42,14 +42,12 @@ def test_an_engine_gives_its_url_with_the_password() -> None:
 
 
 def test_what_the_driver_does_not_know_is_done_for_it() -> None:
-    asked = arguments(
-        "postgresql://db/shop?connect_timeout=3&sslmode=verify-full&sslrootcert=system", {"jit": "off"}
-    )
+    asked = arguments("postgresql://db/shop?connect_timeout=3&sslmode=verify-full&sslrootcert=system")
     assert asked["timeout"] == 3
     assert isinstance(asked["ssl"], ssl.SSLContext)
     assert asked["dsn"] == "postgresql://db/shop"
-    assert asked["server_settings"] == {"jit": "off", "application_name": "livecollections"}
-    named = arguments("postgresql://db/shop?application_name=mine", {})
+    assert asked["server_settings"] == {"application_name": "livecollections"}
+    named = arguments("postgresql://db/shop?application_name=mine")
     assert named["server_settings"]["application_name"] == "mine"
 
 

@@ -17,7 +17,7 @@ import asyncpg
 
 from ..errors import ConfigurationError, StoreUnavailable
 from .postgres_errors import translated, translating
-from .postgres_triggers import SETTINGS
+from .postgres_triggers import SETTINGS, literal
 
 CONNECTIONS = 10
 """The most that the pool of one process opens."""
@@ -61,12 +61,12 @@ def shown(dsn: str) -> str:
     return f"postgresql://{user + '@' if user else ''}{host}{parts.path}"
 
 
-def arguments(dsn: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    """What the driver's ``connect`` takes for a URL. settings: of the server, where the URL has none of that name."""
+def arguments(dsn: str) -> dict[str, Any]:
+    """What the driver's ``connect`` takes for a URL."""
     parts = urlsplit(dsn)
     asked = dict(parse_qsl(parts.query))
     patience = float(asked.pop("connect_timeout", 0)) or PATIENCE
-    given: dict[str, Any] = {"timeout": patience, "server_settings": {**settings, **_own(asked)}}
+    given: dict[str, Any] = {"timeout": patience, "server_settings": _own(asked)}
     if asked.get("sslrootcert") == "system":
         del asked["sslrootcert"]
         asked.pop("sslmode", None)
@@ -81,9 +81,15 @@ def _own(asked: Mapping[str, str]) -> dict[str, str]:
 
 
 async def connect(dsn: str, settings: Mapping[str, str]) -> Any:
-    """Open a connection. Raises StoreUnavailable, naming the database."""
+    """Open a connection. settings: of its session. Raises StoreUnavailable, naming the database."""
     try:
-        return await asyncpg.connect(**arguments(dsn, settings))
+        connection = await asyncpg.connect(**arguments(dsn))
+        try:
+            await use(connection, settings)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
     except Exception as error:
         raise _unopened(dsn, error) from error
 
@@ -92,7 +98,7 @@ async def open_pool(dsn: str) -> Any:
     """Open a pool of connections to a primary server. Raises StoreUnavailable, ConfigurationError."""
     try:
         pool = await asyncpg.create_pool(
-            **arguments(dsn, {**SETTINGS, "jit": "off"}),
+            **arguments(dsn),
             min_size=1,
             max_size=CONNECTIONS,
             init=prepare,
@@ -109,9 +115,19 @@ async def open_pool(dsn: str) -> Any:
 
 
 async def prepare(connection: Any) -> None:
-    """Have times bound as they are: the driver takes the first and the last that Python has for infinite ones."""
+    """Have values put out in one way, and times bound as they are: the driver takes the first and the last that Python
+    has for infinite ones."""
+    await use(connection, {**SETTINGS, "jit": "off"})
     for name in ("date", "timestamp", "timestamptz"):
         await connection.set_type_codec(name, schema="pg_catalog", encoder=_stamp, decoder=str, format="text")
+
+
+async def use(connection: Any, settings: Mapping[str, str]) -> None:
+    """Have a session use settings. Poolers take none of them when a connection begins."""
+    if settings:
+        await connection.execute(
+            "; ".join(f"SET {name} = {literal(value)}" for name, value in settings.items())
+        )
 
 
 def _stamp(value: Any) -> str:
