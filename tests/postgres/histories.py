@@ -27,7 +27,7 @@ from .server import PostgresServer, run_elsewhere, server
 ROWS = 3
 WRITES = 6
 """Of each who writes."""
-WITHIN = 5.0
+WITHIN = 10.0
 """Seconds in which whoever follows has heard all."""
 
 
