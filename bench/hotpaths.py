@@ -78,6 +78,9 @@ class Writer:
     def __init__(self, put: Callable[[bytes], None]) -> None:
         self.put = put
 
+    def bound(self, size: int) -> None:
+        """No message here is that large."""
+
     def watch(self, changed: Callable[[], None] | None) -> None:
         """It never closes."""
 
