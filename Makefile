@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything lands in .venv/ and node_modules/ of this checkout.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-bench demo test test-all soak check mutants release-dump bench bench-quick docs clean
+.PHONY: help setup setup-test setup-bench demo test test-all soak check mutants release-dump test-pythons bench bench-quick docs clean
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -30,6 +30,9 @@ test: setup-test ## Run every suite, small (12 minutes at most)
 
 test-all: setup-test ## Run every suite in full (40 minutes at most)
 	@LIVE_FULL=1 $(BIN)/python -m tests.run
+
+test-pythons: setup-test ## Run what depends on the interpreter on each version of Python that is here
+	@$(BIN)/python -m tests.platforms.pythons
 
 soak: setup-test ## Search random histories for broken promises, on all cores (SECONDS=, HISTORIES=, SEED=)
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) \
@@ -65,7 +68,7 @@ clean: ## Remove what setup made
 # What tests and benches need beyond setup; quick when it is there already. nginx and Caddy would begin to serve port 80
 # when they are installed, PostgreSQL 5432, and again when the machine starts: the policy keeps them from the first,
 # systemctl from the second.
-setup-test: setup .venv/.tested .venv/.types .venv/.original
+setup-test: setup .venv/.tested .venv/.pythons .venv/.types .venv/.original
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
 	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \
@@ -123,6 +126,11 @@ setup-bench: setup-test .venv/.benched
 .venv/.benched: .venv/.tested
 	@echo 'installing what benches need'
 	@$(PIP) --no-build-isolation -e '.[bench]'
+	@touch $@
+
+# Versions of Python that are here beside this one have environments of their own.
+.venv/.pythons: .venv/.tested
+	@$(BIN)/python -m tests.platforms.pythons --install
 	@touch $@
 
 .venv/.npm: package.json package-lock.json | .venv/.made

@@ -22,6 +22,7 @@ import livecollections.alembic
 import livecollections.bayeux
 import livecollections.testing
 from livecollections.cli import cli
+from livecollections.options import ResourceOptions
 from livecollections.testing.plugin import FIXTURES
 
 FILE = Path(__file__).with_name("api.txt")
@@ -33,7 +34,11 @@ HEAD = "# The public API. `python -m tests.upgrade.api` writes this file; what u
 
 def text() -> str:
     """The whole of it."""
-    lines = [*packages(), *(f"pytest fixture {name}" for name in sorted(FIXTURES)), *commands()]
+    written: dict[str, Any] = ResourceOptions.__annotations__
+    options = (
+        f"option of a resource {name}: {kind.__forward_arg__}" for name, kind in sorted(written.items())
+    )
+    lines = [*packages(), *options, *(f"pytest fixture {name}" for name in sorted(FIXTURES)), *commands()]
     return HEAD + "\n".join(lines) + "\n"
 
 
