@@ -23,7 +23,6 @@ myst_heading_anchors = 3
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 add_module_names = False
 python_use_unqualified_type_names = True
 
