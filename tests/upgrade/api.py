@@ -42,6 +42,21 @@ def text() -> str:
     return HEAD + "\n".join(lines) + "\n"
 
 
+def unnamed(before: str, now: str, told: str) -> list[str]:
+    """What was public in an earlier version, is so no more or is otherwise, and is not named in a changelog's text.
+
+    before, now: as ``text`` gives them.
+    """
+    words = set(re.findall(r"[\w-]+", told))
+    gone = [line for line in before.splitlines() if line not in now.splitlines() and not line.startswith("#")]
+    return [line for line in gone if not set(re.findall(r"[\w-]+", head_of(line))[-1:]) <= words]
+
+
+def head_of(line: str) -> str:
+    """The name in a line: what stands before its signature, its options and its type."""
+    return re.split(r"\(| -> | is a |: | --", line)[0]
+
+
 def packages() -> Iterator[str]:
     """Every public name of the packages."""
     for package in (livecollections, livecollections.bayeux, livecollections.testing):

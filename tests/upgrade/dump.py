@@ -95,7 +95,7 @@ KINDS = {"sqlite": (sqlite, "sql"), "postgres": (postgresql, "sql"), "mongo": (m
 
 
 def main(name: str = __version__, *kinds: str) -> None:
-    """Write the files of some databases, or of all."""
+    """Write the files of some databases; or of all, and the public API."""
     folder = DUMPS / name
     folder.mkdir(parents=True, exist_ok=True)
     for kind in kinds or KINDS:
@@ -104,6 +104,10 @@ def main(name: str = __version__, *kinds: str) -> None:
         (folder / f"{kind}.{suffix}").write_text(text, "utf-8")
         (folder / f"{kind}.told.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
         print(f"{folder / kind}.{suffix}: {len(told)} changes")
+    if not kinds:
+        from .api import text as public
+
+        (folder / "api.txt").write_text(public(), "utf-8")
 
 
 if __name__ == "__main__":

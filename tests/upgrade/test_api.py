@@ -18,6 +18,7 @@ from livecollections.stores import log_format
 from livecollections.version import __version__
 
 from . import api
+from .opening import DUMPS
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "src" / "livecollections"
@@ -41,6 +42,26 @@ def test_what_changes_on_a_class_is_in_the_text(monkeypatch: pytest.MonkeyPatch)
     before = api.text()
     monkeypatch.setattr(Log, "trim", lambda self, now: None, raising=False)
     assert set(api.text().splitlines()) - set(before.splitlines()) == {"livecollections.Log.trim(self, now)"}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in DUMPS.glob("*/api.txt")), ids=lambda path: path.name
+)
+def test_what_went_since_an_earlier_version_is_named_in_the_changelog(folder: Path) -> None:
+    """This version's own is there from its first day, and may be written again until it is out."""
+    since = [text for version, text in sections().items() if Version(version) > Version(folder.name)]
+    before = (folder / "api.txt").read_text("utf-8")
+    if folder.name != __version__:
+        assert api.unnamed(before, api.text(), "\n".join(since)) == []
+
+
+def test_what_went_and_is_not_named_is_found() -> None:
+    before = (
+        "a.Live.mount(self) -> None\na.Log\nlivecollections run --host TARGET\noption of a resource by: Any\n"
+    )
+    now = "a.Live.mount(self, app) -> None\na.Log\nlivecollections run TARGET\n"
+    assert api.unnamed(before, now, "nothing") == [line for line in before.splitlines() if line != "a.Log"]
+    assert api.unnamed(before, now, "`Live.mount` takes an app, `run` no host, and `by` has gone") == []
 
 
 def test_the_text_is_the_same_in_every_process() -> None:

@@ -55,7 +55,11 @@ def shop_of(path: Path) -> Shop:
 
 def test_this_version_has_its_dumps() -> None:
     folder = DUMPS / __version__
-    missing = [kind for kind in ("sqlite.sql", "postgres.sql", "mongo.json") if not (folder / kind).exists()]
+    missing = [
+        kind
+        for kind in ("sqlite.sql", "postgres.sql", "mongo.json", "api.txt")
+        if not (folder / kind).exists()
+    ]
     assert not missing, f"no {', '.join(missing)} in {folder}: run `make release-dump`"
 
 
