@@ -16,7 +16,7 @@ from livecollections.bayeux import Page
 from livecollections.bayeux.message import decode
 from livecollections.cause import Cause
 from livecollections.errors import StoreError
-from livecollections.feed import Feed
+from livecollections.feed import RECENT, Feed
 from livecollections.query import Query
 from livecollections.resource import Resource
 from livecollections.stores.base import Log, Write
@@ -126,6 +126,18 @@ async def test_finding_1_prev_is_the_channels_and_not_the_logs(rig: Rig) -> None
     assert rig.heard[1]["prev"] == first
 
 
+async def test_the_last_changes_are_read_from_the_log(rig: Rig) -> None:
+    seqs = [await rig.insert(text, resource) for text in "abc" for resource in (rig.notes, rig.others)]
+    await wait_until(lambda: rig.feed.position() == seqs[-1])
+    assert [change.seq for change in await rig.feed.last_changes()] == seqs
+    assert [change.seq for change in await rig.feed.last_changes(seqs[3])] == seqs[4:]
+    assert await rig.feed.last_changes(seqs[-1]) == []
+    seqs += [await rig.insert(str(number)) for number in range(RECENT)]
+    await wait_until(lambda: rig.feed.position() == seqs[-1])
+    assert [change.seq for change in await rig.feed.last_changes()] == seqs[-RECENT:]
+    assert [change.seq for change in await rig.feed.last_changes(seqs[0])] == seqs[-RECENT:]
+
+
 async def test_a_replay_says_everything_after_a_position(rig: Rig) -> None:
     seqs = [await rig.insert(text) for text in "abcd"]
     await wait_until(lambda: len(rig.heard) == len(seqs))
@@ -230,6 +242,9 @@ async def test_a_new_epoch_resets_every_channel(rig: Rig) -> None:
     await wait_until(lambda: rig.heard[-1]["seq"] == seq)
     assert seq[:8] != rig.heard[0]["seq"][:8]
     assert rig.notebook.causes == {Cause.OTHER_EPOCH}
+    last = await rig.feed.last_changes(rig.heard[0]["seq"])
+    assert (last[0].method, last[-1].seq) == ("RESET", seq)
+    assert {change.seq[:8] for change in last} == {seq[:8]}
 
 
 async def test_a_new_epoch_in_the_midst_of_a_long_backlog_resets_every_channel(

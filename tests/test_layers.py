@@ -156,6 +156,8 @@ LAYERS = {
         "demo.*",
         "gate",
         "identity",
+        "inspector",
+        "inspector.*",
         "lifespan",
         "live",
         "paths",

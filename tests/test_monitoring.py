@@ -273,7 +273,7 @@ async def test_anybody_who_asks_for_health_has_sessions_counted_once_in_a_second
         assert live.statistics().bayeux is not first
 
 
-async def test_details_are_of_sessions_channels_and_changes(path: Path) -> None:
+async def test_details_are_of_sessions_and_channels(path: Path) -> None:
     live = make(path)
     async with live:
         client = live.bayeux.local_client()
@@ -292,10 +292,6 @@ async def test_details_are_of_sessions_channels_and_changes(path: Path) -> None:
         assert (one.transport, one.subscriptions) == ("in-process", ("/api/items", "/plain/*"))
         assert (one.queued, one.behind, one.is_more) == (0, 0, False)
         assert found.channels == {"/api/items": 1, "/plain/*": 1}
-        assert [(change.seq, change.method, change.paths) for change in found.changes] == [
-            (live.statistics().seq, "POST", ("/api/items",)),
-            (heard[0]["seq"], "POST", ("/api/items",)),
-        ]
         await client.disconnect()
 
 
@@ -311,7 +307,7 @@ async def test_how_far_a_session_is_behind_is_counted_in_what_is_kept(path: Path
         await wait_until(lambda: live.statistics().changes == {"/api/items": 250})
         assert feed.count("/api/items", start) == (250, True)
         assert feed.count("/api/items", feed.recent[-1][0]) == (0, True)
-        assert feed.count("/api/items", feed.recent[0][0]) == (99, True)
+        assert feed.count("/api/items", feed.recent[0][0]) == (50, True)
         feed._pages.clear()
         assert feed.count("/api/items", start) == (0, False)
 

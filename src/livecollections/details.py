@@ -5,7 +5,7 @@ Two rules. A clientId is a secret: a session is known by its last six characters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
@@ -40,26 +40,15 @@ class SessionDetails:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeDetails:
-    """A change that was published. paths: of its resources.  at: seconds since 1970, when it was written."""
-
-    seq: str
-    method: str
-    paths: tuple[str, ...]
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
 class Details:
     """What a Live does in particular.
 
     sessions: the youngest first.  channels: names and patterns that somebody subscribed to, and how many did, the most
-    first.  changes: those published last, the newest first.
+    first.
     """
 
     sessions: tuple[SessionDetails, ...]
     channels: Mapping[str, int]
-    changes: tuple[ChangeDetails, ...]
 
 
 def details(exchange: Exchange, feed: Feed, most: int = MOST) -> Details:
@@ -70,7 +59,6 @@ def details(exchange: Exchange, feed: Feed, most: int = MOST) -> Details:
     return Details(
         sessions=tuple(_session(one, feed, now) for one in youngest),
         channels={name: len(heard[name]) for name in fullest},
-        changes=tuple(_changes(feed)),
     )
 
 
@@ -86,8 +74,3 @@ def _session(session: Session, feed: Feed, now: float) -> SessionDetails:
         behind=len(session.queue) + sum(count for count, _ in waiting),
         is_more=not all(is_all for _, is_all in waiting),
     )
-
-
-def _changes(feed: Feed) -> Iterator[ChangeDetails]:
-    for seq, method, source, at in reversed(feed.recent):
-        yield ChangeDetails(seq, method, tuple(sorted(feed.paths.get(source, ()))), at)

@@ -42,6 +42,19 @@ class Editing(Addressed):
         if self.is_blind:
             raise RequestRefused(f"you may not read here, as {what}", (), 403, "Forbidden")
 
+    # What a body may name
+
+    @property
+    def creatable(self) -> list[str]:
+        """The names that a POST may set."""
+        fixed = {*self.given, *self.read_only, *self._generated}
+        return [name for name, attribute in self.creates.names.items() if attribute not in fixed]
+
+    @property
+    def updatable(self) -> list[str]:
+        """The names that a PUT or PATCH may change."""
+        return [name for name, attribute in self.updates.names.items() if attribute not in self._untouchable]
+
     # Creating and changing
 
     def create_values(self, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,8 +42,8 @@ MAINTENANCE = 1.0
 """Seconds between two rounds of maintenance of the log."""
 WORKERS = 2
 """Readings at once for those who are behind: more would wait for one another, and the feed behind them."""
-RECENT = 100
-"""Changes that are remembered, for people who look at what goes on."""
+RECENT = 50
+"""Changes whose places are remembered, for people who look at what goes on."""
 RETRY = 0.2, 5.0
 """Seconds to wait after the store failed: at first, and at most."""
 
@@ -85,7 +85,7 @@ class Feed:
         for each in outlets:
             self._by_source.setdefault(each.source, [])
             self._outlets.setdefault(each.source, []).append(each)
-        self._position = ""
+        self._position = self._first = ""
         self._last: dict[str, str | None] = {}
         self._skip_to: dict[str, str] = {}
         self._moved = asyncio.Event()
@@ -99,8 +99,8 @@ class Feed:
         """The paths of the resources that show a source, by its name."""
         self.published: Counter[str] = Counter()
         """How many changes of a source were."""
-        self.recent: deque[tuple[str, str, str, float]] = deque(maxlen=RECENT)
-        """Of those published last: seq, method, source and time."""
+        self.recent: deque[tuple[str, str]] = deque(maxlen=RECENT + 1)
+        """Of those published last: seq and source."""
         self.rows_read = 0
         """Entries of the log that were read, to publish them or to tell them again."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -109,7 +109,7 @@ class Feed:
         """Begin at the end of the log: what is older is read by those who ask for it."""
         for source in self._by_source:
             self._last[source] = await self._store.last(source)
-        self._position = await self._store.head()
+        self._position = self._first = await self._store.head()
         self._tasks = [asyncio.create_task(self._tail()), asyncio.create_task(self._maintain())]
 
     async def stop(self) -> None:
@@ -153,6 +153,21 @@ class Feed:
             page, _ = await self._read(channel, after, limit, squash=True)
             return page
         return await self._pages.read(channel, after, limit)
+
+    async def last_changes(self, after: str | None = None) -> list[Change]:
+        """The changes published last, in order; where it is the same log, only those after a seq. Raises StoreError."""
+        begin, entries = self._first, [*self.recent]
+        if len(entries) > RECENT:
+            begin, entries = entries[0][0], entries[1:]
+        if after is not None and epoch(after) == epoch(begin) and after > begin:
+            begin, entries = after, [each for each in entries if each[0] > after]
+        found: list[Change] = []
+        for source, count in Counter(source for _, source in entries).items():
+            async with self._workers:
+                batch = await self._store.read(begin, count, source)
+            self.rows_read += len(batch.changes)
+            found += batch.changes
+        return sorted(found, key=lambda change: change.seq)
 
     def open(self, channel: str) -> None:
         """Publish on a channel of an outlet from now on."""
@@ -252,6 +267,7 @@ class Feed:
                 else:
                     self._pages.clear()
                 self._position = change.seq
+                self.recent.append((change.seq, change.source))
             self._wake()
             await self._publisher.wait_room()
             await asyncio.sleep(0)
@@ -273,7 +289,6 @@ class Feed:
                 outlet.last = change.seq
         self._last[change.source] = change.seq
         self.published[change.source] += 1
-        self.recent.append((change.seq, change.method, change.source, change.at))
 
     async def _shorten_backlog(self) -> None:
         for source, waiting in (await self._store.backlog(self._position)).items():
@@ -298,7 +313,8 @@ class Feed:
             cause.value,
             extra={"seq": self._position, "cause": cause.value},
         )
-        self._position = await self._store.renew(self._position)
+        self._position = self._first = await self._store.renew(self._position)
+        self.recent.clear()
         self._pages.clear()
         # What is written before the RESETs are is heard before them: it must show that something is missing.
         self._last = dict.fromkeys(self._by_source, self._position)

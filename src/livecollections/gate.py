@@ -83,7 +83,7 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         connection = HTTPConnection(scope)
-        host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+        host = named_host(connection.headers)
         if self._is_local and host and not is_loopback(host):
             detail = f"this is not {host} unless it is started with --token or --public"
             return rest.problem(421, "Misdirected Request", detail)
@@ -91,6 +91,11 @@ class Gate:
             return None
         headers = [(b"www-authenticate", b'Basic realm="livecollections", charset="UTF-8"')]
         return rest.problem(401, "Unauthorized", "the token is needed", headers=headers)
+
+
+def named_host(headers: Mapping[str, str]) -> str:
+    """By which name a request asks for this machine; empty: by none."""
+    return urlsplit(f"//{headers.get('host', '')}").hostname or ""
 
 
 def is_loopback(host: str) -> bool:

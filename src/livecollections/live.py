@@ -25,6 +25,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Scope
 
+from . import inspector as inspection
 from . import openapi, rest, status, step, vitals
 from .application import NOT_STARTED, LiveApp, LiveRoute, refuse
 from .bayeux import Server
@@ -34,11 +35,13 @@ from .details import Details, details
 from .errors import ConfigurationError, MalformedRequest, StoreUnavailable
 from .feed import Feed
 from .identity import Identified
+from .inspector import Access, Sampler, Scene
 from .lifespan import Wrapped
 from .listeners import Run as ListenerRun
 from .metrics import require_client
 from .outlets import Outlets
 from .paths import ROUTE, BayeuxRoute, Paths, ReleasedPaths, paths_of, peers_of, route_path
+from .policy import Rule
 from .query import Query
 from .resource import Resource
 from .rest.caller import Authenticate, Caller
@@ -91,6 +94,8 @@ class Live(LiveRouter):
     last commits).  notify: of PostgreSQL, wake all processes at each commit, and not within 20 ms; commits then
     wait for one another.  faye: the path of the Bayeux endpoint.  bayeux: a Server of yours, perhaps shared by two
     Lives.
+    inspector: who may open the page at ``/live``: True, False, or a function of the user; None: a developer at this
+    machine, where the command line serves it on loopback.
     metrics: serve figures at ``/live/metrics`` for Prometheus; with ``authenticate``, to those who are known.
 
     Raises ConfigurationError that names a wrong option.
@@ -110,6 +115,7 @@ class Live(LiveRouter):
         notify: bool = False,
         faye: str = "/faye",
         bayeux: Server | None = None,
+        inspector: Rule | None = None,
         metrics: bool = False,
     ) -> None:
         super().__init__()
@@ -148,6 +154,7 @@ class Live(LiveRouter):
         self._store = self._open_store()
         self._clock: Callable[[], float] = lambda: time.time()
         self._caller = Caller(authenticate, Origins(self._allowed_origins), lambda: self._clock())
+        self._access = Access(inspector, self._caller)
         self._prefix = ""
         self._started: Started | None = None
 
@@ -236,7 +243,7 @@ class Live(LiveRouter):
         signals.install()
         stack.callback(signals.restore)
         standing = Standing(self.bayeux.statistics, feed, watch)
-        paths = self._paths(views, store, standing)
+        paths = self._paths(views, store, standing, feed)
         return Started(store, feed, views, paths, webhooks, rights, standing)
 
     def _guard(self, rights: Rights, stack: AsyncExitStack) -> None:
@@ -278,12 +285,18 @@ class Live(LiveRouter):
         default = {"policy": lambda user: user is not None} if self._caller.knows_users else {}
         return Resource.build(self._prefix + declared.path, source, **{**default, **declared.options})
 
-    def _paths(self, views: Sequence[Views], store: Store, standing: Standing) -> Paths | ReleasedPaths:
+    def _paths(
+        self, views: Sequence[Views], store: Store, standing: Standing, feed: Feed
+    ) -> Paths | ReleasedPaths:
         bayeux = self._prefix + self._faye
-        resources = [one.resource for one in views]
+        offered = [one for one in views if self._releases.has(one.resource)]
+        sampler = Sampler(self.statistics, self._details, feed)
         others = [
             BayeuxRoute(bayeux, self.bayeux),
-            *status.routes(self._prefix, bayeux, resources),
+            *status.routes(self._prefix),
+            *inspection.routes(
+                self._prefix, bayeux, Scene(self._access, self._caller, self.bayeux, offered, sampler)
+            ),
             *vitals.routes(self._prefix, standing.glance, self._caller if self._metrics else None),
         ]
         peers = peers_of(self._releases, views)

@@ -103,7 +103,7 @@ def check_allowed(option: str, value: Any) -> None:
     for action, rule in rules.items():
         if action not in ACTIONS:
             raise ConfigurationError(f"{option}: {action!r} is none of {', '.join(ACTIONS)}")
-        _check_rule(option, rule)
+        check_rule(option, rule)
 
 
 def check_named(option: str, value: Any) -> None:
@@ -115,10 +115,11 @@ def check_named(option: str, value: Any) -> None:
     ):
         raise ConfigurationError(f"{option}: a list of names is needed, or rules by names, not {value!r}")
     for rule in value.values() if isinstance(value, Mapping) else ():
-        _check_rule(option, rule)
+        check_rule(option, rule)
 
 
-def _check_rule(option: str, rule: Any) -> None:
+def check_rule(option: str, rule: Any) -> None:
+    """Raise ConfigurationError unless it is a rule."""
     if isinstance(rule, bool):
         return
     if not callable(rule):

@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
@@ -37,7 +37,7 @@ class Sidecar:
     """An ASGI application.
 
     database: its URL.  choice: to begin with.  wishes: by which it is chosen again.  token: of who may come in.
-    look: seconds between two looks.  metrics: as of a Live.
+    is_development: it is served on loopback.  look: seconds between two looks.  metrics: as of a Live.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Sidecar:
         choice: Choice,
         wishes: Wishes,
         token: Token | None = None,
+        is_development: bool = False,
         look: float = LOOK,
         metrics: bool = False,
     ) -> None:
@@ -56,6 +57,7 @@ class Sidecar:
         self._survey = survey
         self._wishes = wishes
         self._token = token
+        self._is_development = is_development
         self._look = look
         self._metrics = metrics
         self._is_serving = False
@@ -68,15 +70,22 @@ class Sidecar:
 
     def _take(self, choice: Choice) -> None:
         self._choice = choice
+        inspector = None if self._token is None else _is_known
         self._live = Live(
-            self._database, create_tables=False, authenticate=self._token, metrics=self._metrics
+            self._database,
+            create_tables=False,
+            authenticate=self._token,
+            inspector=inspector,
+            metrics=self._metrics,
         )
+        self._live._access.is_development = self._is_development
         for offer in choice.offers:
             self._live.add_resource(
                 offer.path, offer.model, methods=offer.methods, exclude=offer.exclude, tags=[offer.table]
             )
         self._app: Starlette = self._live.app
-        self._app.router.routes.append(Route("/", _to_live))
+        first = "/docs" if inspector is None and not self._is_development else "/live"
+        self._app.router.routes.append(Route("/", RedirectResponse(first)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -151,5 +160,5 @@ class Sidecar:
         self._take(choice)
 
 
-async def _to_live(request: Request) -> RedirectResponse:
-    return RedirectResponse("/live")
+def _is_known(user: Any) -> bool:
+    return user is not None

@@ -78,7 +78,7 @@ class Views:
         texts: the values in the URL.
         Raises DocumentNotFound, and RequestRefused for one who has no partition.
         """
-        whole = self._of(user)
+        whole = self.anywhere(user)
         if self.partition is None:
             return whole
         return self._in(whole, self._values(user, self.partition.parse(texts)), user)
@@ -88,7 +88,7 @@ class Views:
         segments, _ = self._located(channel)
         if segments is None:
             return None
-        whole = self._of(user)
+        whole = self.anywhere(user)
         if self.partition is None:
             return whole
         named = self.partition.values(segments)
@@ -100,7 +100,8 @@ class Views:
         except RequestRefused:
             return None
 
-    def _of(self, user: Any) -> Resource:
+    def anywhere(self, user: Any) -> Resource:
+        """What a user has of it in any partition, before his values are put in."""
         if self.policy.is_open:
             return self.resource
         hidden, read_only = self.policy.hidden(user), self.policy.read_only(user)

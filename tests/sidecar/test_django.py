@@ -91,19 +91,21 @@ async def test_browsers_follow_its_orm_and_its_migrations(django: Application, t
         ):
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
             page = await browser.new_page()
-            await page.goto(f"{address}/live/try?path=/api/shop_order&key=id")
-            await expect(page.locator("#state")).to_have_text("live")
+            await page.goto(f"{address}/live#/api/shop_order")
+            await expect(page.locator(".table .state")).to_have_text("live")
             worked = django.work("first")
             await holds(customers, worked["customer"], "password")
             await holds(orders, worked["order"])
-            await expect(page.locator("#rows tr")).to_have_count(len(worked["order"]))
+            await expect(page.locator(".grid tbody tr")).to_have_count(len(worked["order"]))
             django.release = 2
             assert "Applying shop.0002_second... OK" in django.manage("migrate", "shop")
             worked = django.work("second")
             await holds(customers, worked["customer"], "password")
             await holds(orders, worked["order"])
-            await expect(page.locator("#names")).to_contain_text("status", timeout=10_000)
-            await expect(page.locator("#rows tr")).to_contain_text(["sent"] * 2 + ["new"], timeout=10_000)
+            await expect(page.locator(".grid thead")).to_contain_text("status", timeout=10_000)
+            await expect(page.locator(".grid tbody tr")).to_contain_text(
+                ["new"] + ["sent"] * 2, timeout=10_000
+            )
             await browser.close()
     assert not [line for line in serving.said() if "Traceback" in line]
 

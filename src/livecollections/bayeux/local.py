@@ -29,7 +29,7 @@ REVOKED = "livecollections.revoked"
 Callback = Callable[..., Awaitable[None] | None]
 
 
-class _LocalLink:
+class LocalLink:
     """The end of a session that lives here: a signal that something waits."""
 
     connection: Connection | None = None
@@ -65,6 +65,11 @@ class _LocalLink:
 
     def close(self, code: int) -> None:
         """There is nothing to close: what ends here is the session."""
+
+    async def wait_ended(self) -> None:
+        """Return once the session has ended; what comes for it until then is passed over."""
+        while await self.wait_message() is not None:
+            pass
 
     async def wait_message(self) -> dict[str, Any] | None:
         """The next message; None once the session has ended."""
@@ -111,7 +116,7 @@ class LocalClient:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._subscriptions: dict[str, list[LocalSubscription]] = {}
-        self._link: _LocalLink | None = None
+        self._link: LocalLink | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def subscribe(
@@ -160,7 +165,7 @@ class LocalClient:
     def _begin(self) -> Session:
         if self._link is None or self._link.session is None:
             self._subscriptions.clear()
-            self._link = _LocalLink(self._exchange, self._exchange.begin(is_local=True))
+            self._link = LocalLink(self._exchange, self._exchange.begin(is_local=True))
             self._task = asyncio.get_running_loop().create_task(self._run(self._link))
         assert self._link.session is not None
         return self._link.session
@@ -173,7 +178,7 @@ class LocalClient:
                 del self._subscriptions[subscription.channel]
                 self._exchange.unsubscribe(self._link.session, subscription.channel)
 
-    async def _run(self, link: _LocalLink) -> None:
+    async def _run(self, link: LocalLink) -> None:
         while (message := await link.wait_message()) is not None:
             if "data" not in message:
                 continue
@@ -199,7 +204,7 @@ class Stream:
         self.seq = session.positions[channel].sent
         self._exchange = exchange
         self.session = session
-        self._link = _LocalLink(exchange, session)
+        self._link = LocalLink(exchange, session)
         self._given: float | None = None
 
     @property

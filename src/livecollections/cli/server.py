@@ -9,6 +9,7 @@ import errno
 import ipaddress
 import socket
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LiveError
@@ -18,6 +19,8 @@ from .target import lives_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+
+    from uvicorn import Config
 
     Message = MutableMapping[str, Any]
 
@@ -76,6 +79,7 @@ def serve(app: Any, host: str, port: int, level: Level) -> None:
     """Serve until a signal comes."""
     import uvicorn
 
+    open_inspectors(host, app)
     listening = listen(host, port)
     announced = Announced(app, address_of(listening))
     warn_if_open(host, app)
@@ -108,7 +112,7 @@ def supervise(
     settings = uvicorn_settings(log_config=configuration(level, as_json), **told(level))
     config = uvicorn.Config(path, workers=workers, reload=reload, **settings)
     if reload:
-        ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
+        ChangeReload(config, target=partial(serve_again, path, host, config), sockets=[listening]).run()
     else:
         Multiprocess(config, sockets=[listening]).run()
 
@@ -116,6 +120,23 @@ def supervise(
 def told(level: Level) -> dict[str, Any]:
     """What uvicorn is to tell."""
     return {"log_level": level.of_uvicorn.value, "access_log": level.tells_requests}
+
+
+def serve_again(path: str, host: str, config: Config, sockets: list[socket.socket] | None = None) -> None:
+    """Serve an application as it is by now, in the process that this is."""
+    import uvicorn
+    from uvicorn.importer import import_from_string
+
+    open_inspectors(host, import_from_string(path))
+    uvicorn.Server(config).run(sockets)
+
+
+def open_inspectors(host: str, app: Any) -> None:
+    """Let a developer who looks at this machine inspect what nobody has said anything else of."""
+    from ..gate import is_loopback
+
+    for live in lives_of(app):
+        live._access.is_development = is_loopback(host)
 
 
 def uvicorn_settings(**others: Any) -> dict[str, Any]:

@@ -98,6 +98,15 @@ def serve_tables(
     print(*told(administration.database, choice), sep="\n", flush=True)
     if choice.plan.additions and not yes:
         agree("Install that?", "nothing was installed: --yes says that it may be")
-    sidecar = Sidecar(database_url, administration, survey, choice, wishes, asked, metrics=metrics)
+    sidecar = Sidecar(
+        database_url,
+        administration,
+        survey,
+        choice,
+        wishes,
+        asked,
+        is_development=is_loopback(host),
+        metrics=metrics,
+    )
     configure(log_level, log_json)
     serve(Gate(sidecar, asked, is_local), host, port, log_level)

@@ -1,0 +1,1 @@
+"""The inspector: who may look, what he is shown, and what it costs."""

@@ -1,0 +1,26 @@
+"""The pictures of the documentation can be made, and show what is there now."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.demo.window import CHROMIUM, OUTPUT, SWITCHES
+
+from .picture import IMAGES, OVERVIEW, SMALL, TABLE, shop, take
+
+
+@pytest.fixture(scope="module")
+def taken() -> None:
+    OUTPUT.mkdir(exist_ok=True)
+    with sync_playwright() as playwright, shop() as address:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        take(browser, address, OUTPUT)
+        browser.close()
+
+
+@pytest.mark.usefixtures("taken")
+@pytest.mark.parametrize("name", [OVERVIEW, TABLE, SMALL])
+def test_the_pictures_are_made(name: str) -> None:
+    made, committed = (path.read_bytes()[16:24] for path in (OUTPUT / name, IMAGES / name))
+    assert made == committed, "the size is that of the one in docs/images"
