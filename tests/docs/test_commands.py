@@ -83,7 +83,8 @@ class Session:
                 self.finish(further)
 
     def here(self, command: str) -> str:
-        """With this server's port; ``curl`` says the status, too."""
+        """With this server's port; ``curl`` says the status, too, and ``sqlite3`` waits where another writes."""
+        command = command.replace("sqlite3 ", "sqlite3 -cmd '.timeout 10000' ")
         status = "curl --silent --write-out '%{stderr}%{http_code}\\n' "
         return (
             command.replace(ADDRESS, f"127.0.0.1:{self.port}")
