@@ -75,7 +75,10 @@ class Session:
             self.server, port = self.serve(command)
             self.port = self.port if self.base else port
         elif LISTENS.match(command):
-            self.listening.append((command, *self.begin(self.here(command))))
+            process, printed = self.begin(self.here(command))
+            self.listening.append((command, process, printed))
+            if command.startswith("curl"):
+                wait_until(partial(is_answered, command, printed), within=20)
         else:
             self.finish(self.here(command))
         for part, further in self.needs.get("after", {}).items():
@@ -141,11 +144,9 @@ class Session:
             )
 
     def check_listening(self) -> None:
-        """Whoever listens is listened to: he has an answer, or has not been sent away."""
+        """Nobody who listens was sent away."""
         for command, process, printed in self.listening:
-            if command.startswith("curl"):
-                wait_until(partial(is_answered, command, printed), within=20)
-            else:
+            if not command.startswith("curl"):
                 assert process.poll() in (None, 0), f"{command}: {printed.read_text()}"
 
 
