@@ -314,3 +314,14 @@ async def test_lists_go_on_in_pages_and_hear_what_changes_between() -> None:
             2,
             3,
         ]
+
+
+async def test_the_last_changes_are_read_from_the_log() -> None:
+    live = make()
+    async with client_of(live) as client:
+        written = [await client.post("/api/notes", json={"text": text}) for text in "abc"]
+        feed = live._require_start().feed
+        await wait_until(lambda: len(feed.recent) == 3, 5)
+        found = await feed.last_changes()
+        assert [change.seq for change in found] == [answer.headers["live-seq"] for answer in written]
+        assert await feed.last_changes(found[0].seq) == found[1:]

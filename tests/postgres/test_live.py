@@ -102,3 +102,17 @@ async def test_a_session_of_a_live_is_heard_at_once(postgres: PostgresServer) ->
         documents, seq = await live.snapshot(Todo)
         assert [document["title"] for document in documents] == ["a"]
         assert heard == [seq]
+
+
+async def test_the_last_changes_are_read_from_the_log(postgres: PostgresServer) -> None:
+    live = Live(postgres.schema())
+    live.add_resource("/api/todos", Todo)
+    async with live:
+        async with live.session() as session:
+            session.add_all([Todo(title=title) for title in "abc"])
+            await session.commit()
+        feed = live._require_start().feed
+        await wait_until(lambda: len(feed.recent) == 3, 5)
+        found = await feed.last_changes()
+        assert [change.after and change.after["title"] for change in found] == ["a", "b", "c"]
+        assert await feed.last_changes(found[0].seq) == found[1:]
