@@ -72,9 +72,12 @@ class Rig:
         self.source = self.store.describe(Item)
         await self.store.start([self.source])
 
-    def foreign(self, *statements: str, values: tuple[Any, ...] = (), pragma: str = "") -> None:
-        """Write as another program does."""
+    def foreign(
+        self, *statements: str, values: tuple[Any, ...] = (), pragma: str = "", longest: int = 10**9
+    ) -> None:
+        """Write as another program does. longest: the bytes of a value that its SQLite takes."""
         connection = sqlite3.connect(self.path, isolation_level=None)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
         try:
             connection.execute(pragma)
             for statement in statements:
@@ -454,8 +457,12 @@ async def test_an_entry_that_cant_be_read_is_a_reset_and_stops_nothing_13(
 async def test_a_value_too_large_for_the_log_is_a_reset_13(rig: Rig) -> None:
     start = await rig.store.head()
     rig.foreign("INSERT INTO item (id, name) VALUES (1, printf('%.*c', 5000000, 'x'))")
+    # As hex digits it would be longer than a value may be, and the write would fail.
     rig.foreign(
-        "UPDATE item SET name = name || 'y'", "UPDATE item SET name = zeroblob(300000000)", "DELETE FROM item"
+        "UPDATE item SET name = name || 'y'",
+        "UPDATE item SET name = zeroblob(15000000)",
+        "DELETE FROM item",
+        longest=25_000_000,
     )
     assert {change.method for change in await rig.log(start)} == {"RESET"}
 
