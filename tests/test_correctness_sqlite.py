@@ -690,6 +690,26 @@ async def test_a_full_disk_is_told_and_changes_nothing(rig: Rig) -> None:
     assert (await rig.create(n=2)).row["n"] == 2
 
 
+async def test_a_file_that_can_only_be_read_is_named_at_start(tmp_path: Path) -> None:
+    """Who is root may write to any: then the test is somebody else for as long."""
+    rig = Rig(tmp_path / "items.db")
+    rig.foreign("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, size REAL, n INTEGER, parent)")
+    rig.path.chmod(0o444)
+    for above in rig.path.parents:
+        if not above.stat().st_mode & 0o001:
+            above.chmod(above.stat().st_mode | 0o011)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(StoreUnavailable, match=r"items\.db is not available: .*readonly"):
+            await rig.start()
+    finally:
+        if is_root:
+            os.seteuid(0)
+        await rig.store.stop()
+
+
 async def test_what_undoes_the_shared_transaction_fails_alone(rig: Rig) -> None:
     """A trigger that says ROLLBACK, and a deferred foreign key that fails at COMMIT."""
     rig.foreign(
