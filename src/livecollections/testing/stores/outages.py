@@ -33,15 +33,16 @@ class Outages:
         told: list[Change] = []
         acknowledged: list[Written] = []
         following = asyncio.create_task(follow(rig.store, start, told))
-        writing = asyncio.create_task(write_much(rig, acknowledged))
+        stop = asyncio.Event()
+        writing = asyncio.create_task(write_much(rig, acknowledged, stop))
         try:
             await wait_until(lambda: len(acknowledged) >= AROUND, WITHIN)
             await asyncio.to_thread(rig.restart)
             before = len(acknowledged)
             await wait_until(lambda: len(acknowledged) >= before + AROUND, WITHIN)
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            stop.set()  # one that is cancelled would go on
+            await writing
         rig.execute("INSERT INTO store_todo (title, completed) VALUES ('of another program', FALSE)")
         held = {row["title"] for row in await rows(rig)}
         await wait_until(lambda: {title_of(each) for each in told} == held, WITHIN)
@@ -173,10 +174,10 @@ async def follow(store: Store, position: str, told: list[Change]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def write_much(rig: StoreRig, acknowledged: list[Written]) -> None:
-    """Write on for ever. Of what fails nobody can know whether it was committed."""
+async def write_much(rig: StoreRig, acknowledged: list[Written], stop: asyncio.Event) -> None:
+    """Write until a stop. Of what fails nobody can know whether it was committed."""
     number = 0
-    while True:
+    while not stop.is_set():
         number += 1
         try:
             acknowledged.append(await create(rig, Todo, {"title": str(number)}))
