@@ -28,7 +28,9 @@ that no data is lost. A client that was written for baucis finds in [Coming from
 what to change.
 
 This page is made from `docs/baucis.toml` (`python -m docs.baucis`), and a test finds each test that it names, in
-`tests/rest/baucis`. All of them ask over HTTP.
+`tests/rest/baucis`. All of them ask over HTTP, and each runs on SQLite, on PostgreSQL and on MongoDB, whose models are
+Pydantic classes with the same fields. They are answered alike, but for what
+[MongoDB does otherwise](#on-mongodb).
 
 | baucis's file | Same | Better | Different |
 |---|---|---|---|
@@ -38,6 +40,12 @@ DIFFERENT = """\
 
 | | In baucis | Here |
 |---|---|---|
+"""
+MONGO = """\
+## On MongoDB
+
+| | There |
+|---|---|
 """
 TABLE = """\
 | | In baucis | | Here | Shown by |
@@ -50,13 +58,14 @@ class Behaviour:
     """One behaviour that a test of baucis asserts.
 
     says: what baucis does.  verdict: one of VERDICTS.  tests: of ours, ``module:name``.  here: what is done here,
-    where that is not the same.
+    where that is not the same.  mongo: what MongoDB does otherwise than SQLite and PostgreSQL, and why.
     """
 
     says: str
     verdict: str
     tests: Sequence[str]
     here: str = ""
+    mongo: str = ""
 
     @property
     def is_reasoned(self) -> bool:
@@ -101,6 +110,7 @@ def draw(files: Sequence[File]) -> str:
         HEAD.format(count=len(every), **counts)
         + _rows([f"{file.name}.js", *(str(file.count(verdict)) for verdict in VERDICTS)] for file in files),
         DIFFERENT + _rows([name, one.says, one.here] for name, one in every if one.verdict == "different"),
+        MONGO + _rows([name, one.mongo] for name, one in every if one.mongo),
         *(f"## {file.name}.js\n\n{TABLE}" + _rows(map(_row, file.rows())) for file in files),
     ]
     return "\n".join(parts)

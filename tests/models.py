@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from pydantic import computed_field, field_serializer, field_validator, model_validator
-from sqlalchemy import JSON, CheckConstraint, Column, Float, ForeignKey, String
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, String
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlmodel import Field, SQLModel
@@ -41,7 +41,7 @@ class Everything(SQLModel, table=True):
     __tablename__ = "rest_everything"
     id: int | None = Field(default=None, primary_key=True)
     text: str = ""
-    number: int = 0
+    number: int = Field(default=0, sa_type=BigInteger)
     real: float = 0.0
     flag: bool = False
     moment: datetime | None = None

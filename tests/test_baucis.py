@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 from docs import baucis
 
 from .command import ROOT
+from .databases.fixtures import KINDS
 
 FILES = baucis.read()
 ROWS = [row for file in FILES for row in file.rows()]
@@ -38,14 +40,28 @@ def test_differences_are_few_and_each_has_its_reason() -> None:
     assert f"**{len(different)} are different**" in baucis.PAGE.read_text("utf-8")
 
 
-def test_each_test_that_is_named_is_there() -> None:
+def test_each_test_that_is_named_is_there_and_runs_on_all_stores() -> None:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", baucis.TESTS]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    full = {**os.environ, "LIVE_FULL": "1", "CI": "1"}
+    run = subprocess.run(command, cwd=ROOT, env=full, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
-    found = {line.partition("[")[0] for line in run.stdout.splitlines() if "::" in line}
+    found: dict[str, set[str]] = {}
+    for line in run.stdout.splitlines():
+        name, is_test, rest = line.partition("[") if "[" in line else (line, "::" in line, "")
+        if is_test and "::" in name:
+            found.setdefault(name, set()).add(rest.rstrip("]").partition("-")[0])
     named = {test for _, one in ROWS for test in one.named}
-    assert named - found == set()
-    assert found - named == set(), "tests of no behaviour stand elsewhere"
+    assert named - found.keys() == set()
+    assert found.keys() - named == set(), "tests of no behaviour stand elsewhere"
+    assert {name: on for name, on in found.items() if on != {*KINDS}} == {}
+
+
+def test_what_a_store_does_otherwise_is_reasoned() -> None:
+    said = [name for name, one in ROWS if one.mongo]
+    assert len(said) == 3
+    assert all(
+        one.mongo.endswith(".") and (": " in one.mongo or "so " in one.mongo) for _, one in ROWS if one.mongo
+    )
 
 
 def test_the_page_is_that_of_the_rows() -> None:

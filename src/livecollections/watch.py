@@ -47,10 +47,10 @@ class Watch:
 
     async def stop(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     @property
     def silence(self) -> float:
@@ -70,12 +70,14 @@ class Watch:
         return max(late, self._lag.seconds(self._position(), asyncio.get_running_loop().time()))
 
     async def _run(self) -> None:
-        while True:
+        while self._task is not None:
             self._asked = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(PATIENCE):
                     state = await self._store.look(self._position())
             except Exception as error:
+                if self._task is None:  # a driver may tell its cancellation as a failure of the database
+                    return
                 self._fail(error)
             else:
                 self._see(state)

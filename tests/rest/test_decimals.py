@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from livecollections import Live
+from tests.databases.database import Database
 from tests.rest.conftest import Api, connected, is_problem
 
 PRICES = "/api/prices"
@@ -40,11 +39,10 @@ class Price(SQLModel, table=True):
 
 
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    path = tmp_path / "prices.db"
-    live = Live(f"sqlite:///{path}", synchronous="NORMAL")
+async def api(database: Database) -> AsyncIterator[Api]:
+    live = database.live()
     live.add_resource(PRICES, Price, operators=["amount", "cents", "exact"])
-    async with connected(live, path, [Price]) as found:
+    async with connected(live, database) as found:
         yield found
 
 

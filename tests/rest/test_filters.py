@@ -7,7 +7,6 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +15,7 @@ from sqlalchemy import JSON, Column
 from sqlmodel import Field, SQLModel
 
 from docs.pages import DOCS
-from livecollections import Live
+from tests.databases.database import Database
 
 PAGE = (DOCS / "topics/filters.md").read_text("utf-8")
 ORDERS = json.loads(PAGE.split("```json")[1].split("```")[0])
@@ -38,8 +37,8 @@ class Order(SQLModel, table=True):
 
 
 @pytest.fixture
-async def orders(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    live = Live(f"sqlite:///{tmp_path / 'orders.db'}", synchronous="NORMAL")
+async def orders(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    live = database.live()
     live.add_resource("/api/orders", Order)
     async with live:
         transport = httpx.ASGITransport(live.app)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Column, Index, String, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from livecollections import ConfigurationError, Live
+from livecollections import ConfigurationError
+from tests.databases.database import Database
 from tests.models import resource_of
 from tests.rest.conftest import Api, connected, is_problem
 
@@ -35,10 +35,10 @@ class Article(SQLModel, table=True):
 
 
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    live = Live(f"sqlite:///{tmp_path / 'a.db'}", synchronous="NORMAL")
+async def api(database: Database) -> AsyncIterator[Api]:
+    live = database.live()
     live.add_resource("/api/articles", Article, find_by="slug", operators=["text"])
-    async with connected(live, tmp_path / "a.db", [Article]) as api:
+    async with connected(live, database) as api:
         yield api
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -18,8 +16,9 @@ from starlette.exceptions import HTTPException
 from livecollections import ConfigurationError, InvalidDocument, Live, Operation
 from livecollections.hooks import STAGES
 from livecollections.rest import hooks
+from tests.databases.database import Database
 from tests.models import Todo
-from tests.rest.conftest import Api, is_problem
+from tests.rest.conftest import Api, connected, is_problem
 
 WRITES: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", "/api/todos", {"title": "bread"}),
@@ -30,23 +29,17 @@ WRITES: list[tuple[str, str, dict[str, Any] | None]] = [
 
 
 @asynccontextmanager
-async def serving(path: Path, **options: Any) -> AsyncIterator[Api]:
+async def serving(database: Database, **options: Any) -> AsyncIterator[Api]:
     """A Live whose todos have hooks, with one todo in it."""
-    live = Live(f"sqlite:///{path / 'hooks.db'}", synchronous="NORMAL")
+    live = database.live()
     live.add_resource("/api/todos", Todo, **options)
-    async with live:
-        api = Api(live, path / "hooks.db")
-        api.sql("INSERT INTO rest_todo (id, title, completed) VALUES (1, 'milk', 0)")
-        async with api.client:
-            yield api
-
-
-def kept(api: Api) -> list[Any]:
-    return [api.sql("SELECT * FROM rest_todo"), api.sql("SELECT * FROM live_changes")]
+    async with connected(live, database) as api:
+        database.insert(Todo, {"title": "milk", "completed": False})
+        yield api
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_they_run_in_order_and_never_block_the_loop(tmp_path: Path, is_async: bool) -> None:
+async def test_they_run_in_order_and_never_block_the_loop(database: Database, is_async: bool) -> None:
     ran: list[tuple[str, str, bool]] = []
     loop_thread = threading.get_ident()
 
@@ -60,7 +53,7 @@ async def test_they_run_in_order_and_never_block_the_loop(tmp_path: Path, is_asy
 
         return note_later if is_async else note
 
-    async with serving(tmp_path, **{stage: [hook(stage), hook(stage)] for stage in STAGES}) as api:
+    async with serving(database, **{stage: [hook(stage), hook(stage)] for stage in STAGES}) as api:
         for method, path, body in WRITES:
             ran.clear()
             assert (await api.client.request(method, path, json=body)).is_success
@@ -68,7 +61,7 @@ async def test_they_run_in_order_and_never_block_the_loop(tmp_path: Path, is_asy
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_an_error_before_the_commit_changes_nothing(tmp_path: Path, is_async: bool) -> None:
+async def test_an_error_before_the_commit_changes_nothing(database: Database, is_async: bool) -> None:
     failing = ""
     ran: list[str] = []
 
@@ -83,18 +76,18 @@ async def test_an_error_before_the_commit_changes_nothing(tmp_path: Path, is_asy
 
         return refuse_later if is_async else refuse
 
-    async with serving(tmp_path, **{stage: hook(stage) for stage in STAGES}) as api:
-        before = kept(api)
+    async with serving(database, **{stage: hook(stage) for stage in STAGES}) as api:
+        before = api.held()
         for failing in STAGES[:-1]:
             for method, path, body in WRITES:
                 ran.clear()
                 problem = is_problem(await api.client.request(method, path, json=body), 422)
                 assert problem["detail"] == "not today"
-                assert kept(api) == before
+                assert api.held() == before
                 assert ran == list(STAGES[: STAGES.index(failing)])
 
 
-async def test_what_they_see_and_may_change(tmp_path: Path) -> None:
+async def test_what_they_see_and_may_change(database: Database) -> None:
     seen: list[Operation] = []
 
     def body(operation: Operation) -> None:
@@ -107,7 +100,7 @@ async def test_what_they_see_and_may_change(tmp_path: Path) -> None:
         operation.values["order"] = (operation.before["order"] or 0) + 1
 
     options: Any = {"read_only": ["order"], "before_validate": body, "after_validate": values}
-    async with serving(tmp_path, **options, after_commit=seen.append) as api:
+    async with serving(database, **options, after_commit=seen.append) as api:
         for expected in (1, 2):
             answer = await api.client.patch("/api/todos/1", json={"title": "  bread "})
             assert answer.json() == {"id": 1, "title": "bread", "completed": False, "order": expected}
@@ -117,27 +110,26 @@ async def test_what_they_see_and_may_change(tmp_path: Path) -> None:
     assert last.after == {"id": 1, "title": "bread", "completed": False, "order": 2}
 
 
-async def test_a_hook_inside_sees_each_row_as_the_writer_before_it_left_it(tmp_path: Path) -> None:
+async def test_a_hook_inside_sees_each_row_as_the_writer_before_it_left_it(database: Database) -> None:
     def count(operation: Operation) -> None:
         assert operation.before is not None
         operation.values["order"] = (operation.before["order"] or 0) + 1
 
-    async with serving(tmp_path, before_write=count) as api:
+    async with serving(database, before_write=count) as api:
         writes = [api.client.patch("/api/todos/1", json={"title": f"t{n}"}) for n in range(30)]
         answers = await asyncio.gather(*writes)
         assert sorted(answer.json()["order"] for answer in answers) == list(range(1, 31))
 
 
-async def test_a_plain_function_may_ask_the_database_and_wait_for_the_loop(tmp_path: Path) -> None:
+async def test_a_plain_function_may_ask_the_database_and_wait_for_the_loop(database: Database) -> None:
     called = threading.Event()
     answered: list[Any] = []
 
     def ask(operation: Operation) -> None:
         assert called.wait(10), "the loop stood still"
-        with closing(sqlite3.connect(tmp_path / "hooks.db")) as connection:
-            answered.append(connection.execute("SELECT count(*) FROM rest_todo").fetchone()[0])
+        answered.append(len(database.rows(Todo)))
 
-    async with serving(tmp_path, before_validate=ask, before_write=ask, after_commit=ask) as api:
+    async with serving(database, before_validate=ask, before_write=ask, after_commit=ask) as api:
         write = asyncio.ensure_future(api.client.post("/api/todos", json={"title": "bread"}))
         assert (await api.client.get("/api/todos")).status_code == 200
         called.set()
@@ -146,47 +138,47 @@ async def test_a_plain_function_may_ask_the_database_and_wait_for_the_loop(tmp_p
 
 
 async def test_an_error_after_the_commit_is_logged_and_changes_no_answer(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: list[Operation] = []
 
     def fail(operation: Operation) -> None:
         raise ZeroDivisionError
 
-    async with serving(tmp_path, after_commit=[fail, ran.append]) as api:
+    async with serving(database, after_commit=[fail, ran.append]) as api:
         with caplog.at_level(logging.ERROR, "livecollections.rest"):
             answer = await api.client.post("/api/todos", json={"title": "bread"})
         assert answer.status_code == 201
         assert (await api.client.get(answer.headers["location"])).json() == answer.json()
     (told,) = caplog.records
-    assert told.getMessage() == "/api/todos: after_commit failed"
+    assert told.getMessage() == f"/api/todos: after_commit failed seq={answer.headers['live-seq']}"
     assert len(ran) == 1
 
 
-async def test_a_repeated_request_is_no_second_write(tmp_path: Path) -> None:
+async def test_a_repeated_request_is_no_second_write(database: Database) -> None:
     ran: list[str] = []
     stages: Any = {
         stage: lambda operation, stage=stage: ran.append(stage) for stage in ("before_write", "after_commit")
     }
-    async with serving(tmp_path, **stages) as api:
+    async with serving(database, **stages) as api:
         key = {"Idempotency-Key": "k"}
         for _ in range(2):
             assert (await api.client.post("/api/todos", json={"title": "x"}, headers=key)).status_code == 201
     assert ran == ["before_write", "after_commit"]
 
 
-async def test_frameworks_own_exceptions_are_problems(tmp_path: Path) -> None:
+async def test_frameworks_own_exceptions_are_problems(database: Database) -> None:
     def pay(operation: Operation) -> None:
         raise HTTPException(402, "the till is open", {"Retry-After": "5"})
 
-    async with serving(tmp_path, before_write=pay) as api:
+    async with serving(database, before_write=pay) as api:
         answer = await api.client.post("/api/todos", json={"title": "x"})
         assert is_problem(answer, 402)["detail"] == "the till is open"
         assert answer.headers["retry-after"] == "5"
 
 
 async def test_one_that_holds_the_transaction_too_long_is_undone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "PATIENCE", 0.05)
     cancelled = asyncio.Event()
@@ -197,19 +189,17 @@ async def test_one_that_holds_the_transaction_too_long_is_undone(
         finally:
             cancelled.set()
 
-    async with serving(tmp_path, after_write=wait) as api:
-        before = kept(api)
+    async with serving(database, after_write=wait) as api:
+        before = api.held()
         is_problem(await api.client.delete("/api/todos/1"), 500)
         await asyncio.wait_for(cancelled.wait(), 10)
-        assert kept(api) == before
+        assert api.held() == before
 
 
 @pytest.mark.parametrize("policy", [None, True])
-async def test_they_are_told_who_asks(tmp_path: Path, policy: bool | None) -> None:
+async def test_they_are_told_who_asks(database: Database, policy: bool | None) -> None:
     told: list[Any] = []
-    live = Live(
-        f"sqlite:///{tmp_path / 'users.db'}",
-        synchronous="NORMAL",
+    live = database.live(
         authenticate=lambda connection, ext: connection.headers.get("x-user"),
     )
     hooks: Any = dict.fromkeys(("before_validate", "after_commit"), lambda found: told.append(found.user))
@@ -223,14 +213,14 @@ async def test_they_are_told_who_asks(tmp_path: Path, policy: bool | None) -> No
     assert told == ["ada"] * 10
 
 
-async def test_what_a_hook_sets_must_be_a_column(tmp_path: Path) -> None:
+async def test_what_a_hook_sets_must_be_a_column(database: Database) -> None:
     def mistype(operation: Operation) -> None:
         operation.values["titel"] = "x"
 
-    async with serving(tmp_path, before_write=mistype) as api:
-        before = kept(api)
+    async with serving(database, before_write=mistype) as api:
+        before = api.held()
         is_problem(await api.client.post("/api/todos", json={"title": "x"}), 422)
-        assert kept(api) == before
+        assert api.held() == before
 
 
 @pytest.mark.parametrize("stage", STAGES)

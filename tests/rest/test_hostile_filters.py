@@ -13,7 +13,8 @@ from typing import Any
 from livecollections.conditions import read_conditions
 from livecollections.field import FILTERS
 from livecollections.query import Query, matches
-from tests.models import Everything, resource_of
+from tests.databases.fixtures import only
+from tests.models import Everything, Person, resource_of
 from tests.rest.conftest import Api, is_problem
 from tests.scale import scaled
 
@@ -138,13 +139,15 @@ async def fill(api: Api) -> None:
     ]
     for body in bodies:
         assert (await api.client.post("/api/everything", json=body)).status_code == 201
-    strange = "x'61', 'a', 2, 7, '2020-01-02T03:04:05Z'"
-    api.sql(f"INSERT INTO rest_everything (text, number, real, flag, moment) VALUES ({strange})")
+    if api.database.kind == "sqlite":  # which takes any value in any column
+        strange = "x'61', 'a', 2, 7, '2020-01-02T03:04:05Z'"
+        api.sql(f"INSERT INTO rest_everything (text, number, real, flag, moment) VALUES ({strange})")
     for number, name in enumerate("abc"):
         person = {"name": name, "age": number, "eMail": f"{name}@example.org"}
         assert (await api.client.post("/api/people", json=person)).status_code == 201
 
 
+@only("sqlite", because="it compares with rows as SQLite's store reads them")
 async def test_hostile_filters_do_what_they_say_or_are_refused(api: Api) -> None:
     """Each is answered, soon: with what it means of each row in memory, or with the place of what is wrong."""
     await fill(api)
@@ -194,7 +197,7 @@ async def test_no_filter_tells_what_is_hidden(api: Api) -> None:
         return [(answer.status_code, answer.content) for answer in found]
 
     first = await answers()
-    api.sql("UPDATE rest_person SET secret = 'z' || id")
+    api.database.update(Person, {"secret": "zzz"})
     assert await answers() == first
     assert {status for status, _ in first} == {200, 400}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel import Field, SQLModel
 
-from livecollections import ConfigurationError, Live
+from livecollections import ConfigurationError
+from tests.databases.database import Database
 from tests.models import resource_of
 from tests.rest.conftest import Api, connected, is_problem
 
@@ -25,10 +25,10 @@ class Page(SQLModel, table=True):
 
 
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    live = Live(f"sqlite:///{tmp_path / 'a.db'}", synchronous="NORMAL")
+async def api(database: Database) -> AsyncIterator[Api]:
+    live = database.live()
     live.add_resource("/api/pages", Page, locking="version", operators=["visits", "version"])
-    async with connected(live, tmp_path / "a.db", [Page]) as api:
+    async with connected(live, database) as api:
         await api.client.post("/api/pages", json={"text": "first"})
         yield api
 

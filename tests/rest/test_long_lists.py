@@ -29,11 +29,12 @@ from livecollections.query import Equal, Look, Query
 from livecollections.stores import sqlite_limit
 from livecollections.stores.base import Listing
 from livecollections.stores.spool import Rows, Spool
-from livecollections.stores.sql_list import PIECE
+from livecollections.stores.spooled_list import PIECE
 from livecollections.stores.sql_query import Statement
 from livecollections.stores.sqlite import SQLiteStore
 from livecollections.stores.sqlite_connection import connect
 from livecollections.stores.sqlite_limit import SNAPSHOT
+from tests.databases.fixtures import only
 from tests.models import Todo
 from tests.serving import wait_until
 
@@ -296,6 +297,7 @@ async def test_nobody_waits_for_a_list_that_python_judges(store: SQLiteStore) ->
     assert await all_of(await judged) == [{"id": 1}]
 
 
+@only("sqlite", because="it bounds SQLite's lists")
 async def test_one_huge_document_is_given_up_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is one row, of which Python asks each condition of each element."""
     monkeypatch.setattr(sqlite_limit, "INSTRUCTIONS", 10**9)
@@ -310,6 +312,7 @@ async def test_one_huge_document_is_given_up_too(api: Api, monkeypatch: pytest.M
     assert looks() < 5, "it is given up when its time is past"
 
 
+@only("sqlite", because="strangers speak SQLite's SQL")
 async def test_what_is_to_be_deleted_is_looked_for_no_longer_than_a_list(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +383,7 @@ async def test_who_is_cancelled_leaves_no_snapshot(store: SQLiteStore) -> None:
         assert shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
 
 
+@only("sqlite", because="strangers speak SQLite's SQL")
 async def test_a_long_list_over_http_is_503_if_it_takes_too_long(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

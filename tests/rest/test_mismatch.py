@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.databases.fixtures import only
+
 from .conftest import Api, is_problem
 
 REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
@@ -35,6 +37,7 @@ async def refused(api: Api, caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.message for one in logged]
 
 
+@only("sqlite", because="strangers speak SQLite's SQL")
 async def test_a_missing_column_is_told_once_until_it_is_there_again(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -48,6 +51,7 @@ async def test_a_missing_column_is_told_once_until_it_is_there_again(
         assert [row["title"] for row in answer.json()] == ["milk"]
 
 
+@only("sqlite", because="strangers speak SQLite's SQL")
 async def test_a_missing_table_is_told_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     await api.todo()
     api.sql("DROP TABLE rest_todo")

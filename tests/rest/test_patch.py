@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import BaseModel, field_serializer
 
-from livecollections import Live
+from tests.databases.database import Database
 from tests.models import Everything
 from tests.rest.conftest import Api, connected, is_problem
 from tests.scale import scaled
@@ -48,7 +47,7 @@ async def test_a_json_patch_changes_parts(api: Api) -> None:
     assert answer.status_code == 200, answer.text
     after = {**whole, "words": ["x", "a", "b"], "meta": {"n": str(2**60), "moved": [1]}, "number": 0}
     assert answer.json() == after == (await api.client.get("/api/everything/1")).json()
-    assert api.sql("SELECT meta FROM rest_everything") == [(f'{{"n": {2**60}, "moved": [1]}}',)]
+    assert api.database.rows(Everything)[0]["meta"] == {"n": 2**60, "moved": [1]}
 
 
 async def test_what_a_json_patch_makes_is_judged_by_the_model(api: Api) -> None:
@@ -198,11 +197,11 @@ async def test_conditions_choose_the_element_that_a_place_stands_for(
     assert answer.json()["meta"] == after
 
 
-async def test_who_may_not_read_finds_nothing_out_by_conditions(tmp_path: Path) -> None:
-    live = Live(f"sqlite:///{tmp_path}/unread.db")
+async def test_who_may_not_read_finds_nothing_out_by_conditions(database: Database) -> None:
+    live = database.live()
     rules = {"create": True, "update": True}
     live.add_resource("/api/everything", Everything, policy=rules, operators=["text"])
-    async with connected(live, tmp_path / "unread.db", [Everything]) as api:
+    async with connected(live, database) as api:
         await api.client.post("/api/everything", json={"text": "x"})
         update = {"$set": {"text": "y"}}
         for text in ("x", "z"):
@@ -230,10 +229,10 @@ class Masked(BaseModel):
         return "***"
 
 
-async def test_a_change_of_parts_sees_what_is_shown_and_keeps_what_is_not(tmp_path: Path) -> None:
-    live = Live(f"sqlite:///{tmp_path}/masked.db")
+async def test_a_change_of_parts_sees_what_is_shown_and_keeps_what_is_not(database: Database) -> None:
+    live = database.live()
     live.add_resource("/api/everything", Everything, read=Masked, operators=["number", "meta"])
-    async with connected(live, tmp_path / "masked.db", [Everything]) as api:
+    async with connected(live, database) as api:
         stored = {"colour": "red", "secret": {"n": 2**60}}
         await everything(api, meta=stored, number=5)
         for steps in (
@@ -247,8 +246,7 @@ async def test_a_change_of_parts_sees_what_is_shown_and_keeps_what_is_not(tmp_pa
         steps = [{"op": "replace", "path": "/meta/colour", "value": "blue"}]
         assert (await patch(api, steps)).json()["meta"] == {"colour": "blue"}
         assert (await api.client.patch(path, json={"$set": {"meta.colour": "green"}})).status_code == 200
-        [(kept,)] = api.sql("SELECT meta FROM rest_everything")
-        assert json.loads(kept) == {**stored, "colour": "green"}
+        assert database.rows(Everything)[0]["meta"] == {**stored, "colour": "green"}
 
 
 async def test_what_patch_takes_is_told(api: Api) -> None:

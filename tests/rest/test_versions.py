@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +11,8 @@ from pydantic import BaseModel
 from sqlmodel import Field, SQLModel
 
 from livecollections import ConfigurationError, Live
-from tests.models import Book, Todo
+from tests.databases.database import Database
+from tests.models import Person, Todo
 from tests.rest.conftest import is_problem
 from tests.serving import wait_until
 
@@ -26,18 +26,18 @@ class OldTodo(BaseModel):
     title: str
 
 
-def versioned(database: str = "sqlite://") -> Live:
-    live = Live(database, releases=RELEASES, allowed_origins=["https://app.example"], synchronous="NORMAL")
+def versioned(database: Database) -> Live:
+    live = database.live(releases=RELEASES, allowed_origins=["https://app.example"])
     live.add_resource("/api/todos", Todo, versions="<3", read=OldTodo)
     live.add_resource("/api/todos", Todo, versions=">=3")
-    live.add_resource("/api/books", Book, versions="^2")
+    live.add_resource("/api/books", Person, versions="^2")
     live.add_resource("/api/all", Todo)
     return live
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    live = versioned()
+async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    live = versioned(database)
     async with live, httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://test") as it:
         yield it
 
@@ -92,8 +92,8 @@ async def test_a_release_has_only_its_own_paths(client: httpx.AsyncClient) -> No
     assert (health.status_code, "vary" in health.headers) == (200, False)
 
 
-async def test_each_version_hears_its_own_documents(tmp_path: Path) -> None:
-    live = versioned(f"sqlite:///{tmp_path / 'v.db'}")
+async def test_each_version_hears_its_own_documents(database: Database) -> None:
+    live = versioned(database)
     async with (
         live,
         httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://test") as http,
@@ -164,11 +164,13 @@ async def test_populate_shows_what_the_release_itself_shows() -> None:
         (["1.0.0-a", "1.0.0-b"], "1.0.0-b"),
     ],
 )
-async def test_a_pre_release_answers_who_asks_for_it(releases: list[str], default: str) -> None:
-    live = Live("sqlite://", releases=releases, synchronous="NORMAL")
+async def test_a_pre_release_answers_who_asks_for_it(
+    database: Database, releases: list[str], default: str
+) -> None:
+    live = database.live(releases=releases)
     live.add_resource("/api/todos", Todo)
-    live.add_resource("/api/books", Book, versions=releases[-1])
-    live.add_resource("/api/old", Book, versions=releases[0])
+    live.add_resource("/api/books", Person, versions=releases[-1])
+    live.add_resource("/api/old", Person, versions=releases[0])
     async with (
         live,
         httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://test") as http,
@@ -183,8 +185,8 @@ async def test_a_pre_release_answers_who_asks_for_it(releases: list[str], defaul
         assert ("/api/books" in described) == (default == releases[-1])
 
 
-async def test_without_releases_nothing_is_said_of_them() -> None:
-    live = Live("sqlite://", synchronous="NORMAL")
+async def test_without_releases_nothing_is_said_of_them(database: Database) -> None:
+    live = database.live()
     live.add_resource("/api/todos", Todo)
     async with (
         live,

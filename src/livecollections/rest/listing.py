@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from starlette.types import Receive, Scope, Send
 
+from ..change import Row
 from ..resource import Resource
 from ..stores.base import Listing
 from .answer import Answer, Header
@@ -31,6 +32,15 @@ async def answer_of(
         return Answer(200, b"".join([part async for part in parts]), headers, form.type)
     finally:
         listing.close()
+
+
+def whole(resource: Resource, rows: Sequence[Row], form: Format) -> bytes:
+    """A list as its answer writes it, where it is in memory."""
+    return form.whole(resource.documents(rows)) if rows else _empty(resource, form)
+
+
+def _empty(resource: Resource, form: Format) -> bytes:
+    return form.start([*resource.fields, *sorted(resource.computed)]) + form.end
 
 
 class LongAnswer:
@@ -72,8 +82,7 @@ async def _parts(resource: Resource, listing: Listing, form: Format) -> AsyncIte
             before = form.start(documents[0].keys()) if names is None else form.between
             names = list(documents[0]) if names is None else names
             yield before + form.part(documents, names)
-    opening = form.start([*resource.fields, *sorted(resource.computed)]) if names is None else b""
-    yield opening + form.end
+    yield _empty(resource, form) if names is None else form.end
 
 
 async def wait_gone(receive: Receive) -> None:

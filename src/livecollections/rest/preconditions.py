@@ -8,7 +8,7 @@ is as it was. What a write depends on is compared within its transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from hashlib import blake2b
@@ -59,11 +59,8 @@ class Preconditions:
         if self.are_unchanged(*(document_tag(body, form) for form in FORMATS.values())):
             raise PreconditionFailed("the document is as If-None-Match forbids")
 
-    def check_list(self, resource: Resource, version: str | None, query: bytes) -> None:
-        """The same for a write of a list. version, query: as of ``list_tag``; None: nobody can tell."""
-        tags = (
-            [] if version is None else [list_tag(resource, version, query, form) for form in FORMATS.values()]
-        )
+    def check_list(self, tags: Iterable[bytes]) -> None:
+        """The same for a write of a list. tags: of the list, in each format. Raises PreconditionFailed."""
         if self and self.are_unchanged(*tags):
             raise PreconditionFailed("the list is as If-None-Match forbids")
 

@@ -25,7 +25,7 @@ from .formats import JSON, Format, format_of
 from .links import of_list, place_of
 from .listing import TURN, LongAnswer, answer_of
 from .portion import Portion
-from .preconditions import Preconditions, list_tag
+from .preconditions import Preconditions, document_tag, list_tag
 from .request import Request
 
 MOST_VALUES = 10_000
@@ -46,20 +46,23 @@ async def read_list(
         form = JSON  # whatever is wanted of documents
     identity = Identity(view, request.query + b"\0" + body if body else request.query, form)
     conditions, is_head = Preconditions(request.headers), request.method == "HEAD"
-    is_summary = asked.count or asked.distinct is not None
+    is_summary, is_judged = asked.count or asked.distinct is not None, False
     if conditions or (is_head and is_summary):
         state = await store.listing(view.source, Query(limit=0))
         headers = identity.headers(asked, state)
-        if (tag := identity.tag(state)) and conditions.are_unchanged(tag):
+        is_judged = (tag := identity.tag(state)) is not None
+        if tag and conditions.are_unchanged(tag):
             return Answer(304, headers=headers)
         if is_head and is_summary:
             return Answer(200, None, headers, form.type)
     if asked.count:
         counted = await store.count(view.source, asked.query)
-        return Answer(200, str(counted.number).encode(), identity.headers(asked, counted))
+        answer = Answer(200, str(counted.number).encode(), identity.headers(asked, counted))
+        return answer if is_judged else tagged(answer, counted, JSON, conditions)
     if asked.distinct is not None:
         found, values = await _values(view, store, asked.query, *asked.distinct)
-        return Answer(200, orjson.dumps(values), identity.headers(asked, found))
+        answer = Answer(200, orjson.dumps(values), identity.headers(asked, found))
+        return answer if is_judged else tagged(answer, found, JSON, conditions)
     found = await store.listing(view.source, window(asked.query) if is_head else asked.query)
     try:
         if asked.is_whole and asked.query.limit and found.more and place_of(asked, found) is None:
@@ -75,7 +78,20 @@ async def read_list(
     if is_head:
         found.close()
         return Answer(200, None, headers, form.type)
-    return await answer_of(asked.shown, found, form, headers)
+    listed = await answer_of(asked.shown, found, form, headers)
+    return tagged(listed, found, form, conditions) if isinstance(listed, Answer) and not is_judged else listed
+
+
+def tagged(answer: Answer, found: Listing | Count, form: Format, conditions: Preconditions) -> Answer:
+    """An answer about a list; where the store tells no version of its source, with a tag of what is shown.
+
+    Raises PreconditionFailed.
+    """
+    if found.version is not None or answer.body is None:
+        return answer
+    tag = document_tag(answer.body, form)
+    headers = [*answer.headers, (b"etag", tag)]
+    return Answer(304, headers=headers) if conditions.are_unchanged(tag) else replace(answer, headers=headers)
 
 
 async def total_of(view: Resource, store: Store | Portion, asked: Asked) -> int | None:

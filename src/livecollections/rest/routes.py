@@ -26,14 +26,14 @@ from .answer import NO_CACHE, Answer, Header, problem, problem_of
 from .bulk import create_all, delete_all
 from .caller import READS, Caller, actions_of, told_apart, view_of
 from .cors import Cors
-from .formats import JSON, Format, format_of
+from .formats import FORMATS, JSON, Format, format_of
 from .hooks import Hooked
 from .links import of_document
-from .listing import LongAnswer
+from .listing import LongAnswer, whole
 from .patch import ACCEPTED, Change, read_change, read_replacement
 from .populate import Peers, Related, plan, populate, read_populated
 from .portion import portion
-from .preconditions import Preconditions, document_tag, last_modified
+from .preconditions import Preconditions, document_tag, last_modified, list_tag
 from .preference import APPLIED, is_minimal
 from .reading import read_list, seq_headers
 from .request import ClientGone, Request, as_document, read_json
@@ -248,13 +248,17 @@ class Collection(Endpoint):
         if query.limit is None:  # as GET shows it
             query = replace(query, limit=view.page)
         conditions = _conditions(request, view)
-        sweep = Sweep(
-            view.source,
-            query,
-            lambda row: None,
-            origin,
-            check=lambda version: conditions.check_list(view, version, request.query),
-        )
+
+        def check(version: str | None) -> None:
+            if version is None:
+                return
+            conditions.check_list(list_tag(view, version, request.query, form) for form in FORMATS.values())
+
+        def seen(rows: Sequence[Row]) -> None:
+            conditions.check_list(document_tag(whole(view, rows, form), form) for form in FORMATS.values())
+
+        compared: dict[str, Any] = {"check": check, "seen": seen} if conditions else {}
+        sweep = Sweep(view.source, query, lambda row: None, origin, **compared)
         written = await delete_all(view, portion(self._store, view), request.user, sweep)
         headers = seq_headers(written[0]) if written else [(b"live-seq", (await self._store.head()).encode())]
         return Answer(200, str(len(written)).encode(), [NO_CACHE, *headers])

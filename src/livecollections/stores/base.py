@@ -170,7 +170,7 @@ class Sweep:
     change: as of a Write; it is given each row.  origin: ``<origin>.0`` is stamped for the first, and so on.
     around: makes of each write the one that is done.
     check: given the version of the source, as of a Listing, in the transaction and before a row is looked for; what it
-    raises undoes this alone.
+    raises undoes this alone.  seen: the same, of stores that tell no version, given the rows that were found.
     """
 
     source: Source
@@ -179,6 +179,7 @@ class Sweep:
     origin: str | None = None
     around: Callable[[Write], Write] | None = None
     check: Callable[[str | None], None] | None = None
+    seen: Callable[[Sequence[Row]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ class MongoStore(Store):
         return await self._open_lists.rows(document_source(source), query)
 
     async def count(self, source: Source, query: Query) -> Count:
-        return Count(*await self._open_lists.count(document_source(source), query))
+        return await self._open_lists.count(document_source(source), query)
 
     async def distinct(self, source: Source, attribute: str, query: Query) -> Listing:
         return await self._open_lists.distinct(document_source(source), attribute, query)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import bson
 from bson.errors import BSONError
@@ -22,33 +21,25 @@ from pymongo.errors import OperationFailure
 from ..change import Row
 from ..errors import MalformedRequest
 from ..query import Order, Query, meets
-from .base import Listing, too_long
+from .base import Count, too_long
 from .mongo_conditions import compile_all, field_of
 from .mongo_connection import PATIENCE, Database, translated
 from .mongo_models import KEY, DocumentSource
 from .mongo_replay import now
 from .mongo_values import CODEC, RAW, decoded
 from .spool import Spool
+from .spooled_list import Cut, SpooledList
 
-PIECE = 256 * 1024
-"""Bytes of stored documents that are given out at once."""
 TURN = 0.005
 """Seconds of judging rows between two turns of others."""
+T = TypeVar("T")
+
 PILE = 100
 """Documents that are put aside at a time."""
 TRIES = 5
 """Times that a snapshot is asked for: while collections are made there is none."""
 UNAVAILABLE = frozenset({239, 246})
 """SnapshotTooOld, SnapshotUnavailable."""
-
-
-@dataclass(slots=True)
-class Cut:
-    """What was read: the documents, whether a limit left some out, and the last that it kept."""
-
-    spool: Spool = field(default_factory=Spool)
-    more: bool = False
-    last: Mapping[str, Any] | None = None
 
 
 class Lists:
@@ -61,12 +52,23 @@ class Lists:
     async def rows(self, source: DocumentSource, query: Query) -> SpooledList:
         """The documents of a query. Raises StoreUnavailable."""
 
-        async def read(time: Timestamp) -> Cut:
-            return await self._cut(source, query, time)
+        names = [field_of(source, order.field).name for order in sorted_by(source, query)]
 
-        cut, time = await self._at_a_time(read)
-        places = [field_of(source, order.field).name for order in sorted_by(source, query)]
-        return SpooledList(self._label(time), cut, places if query.limit is not None else (), source.row)
+        def place(row: tuple[bytes]) -> tuple[bytes, ...]:
+            stored = decoded(row[0])
+            return tuple(bson.encode({"": stored.get(name)}, codec_options=CODEC) for name in names)
+
+        async def read(time: Timestamp) -> SpooledList:
+            cut, spool = Cut(self._label(time)), Spool()
+            try:
+                await self._fill(spool, cut, source, query, time)
+                goes_on = place if query.limit is not None else None
+                return SpooledList(cut, spool, lambda row: source.row(decoded(row[0])), goes_on)
+            except BaseException:
+                spool.close()
+                raise
+
+        return (await self._at_a_time(read))[0]
 
     async def one(self, source: DocumentSource, key: Any) -> tuple[list[Row], Timestamp]:
         """The document with a key, as it is stored, and the time that it was read at. Raises StoreUnavailable."""
@@ -84,19 +86,18 @@ class Lists:
 
         return await self._at_a_time(read)
 
-    async def count(self, source: DocumentSource, query: Query) -> tuple[int, str]:
-        """How many they are, and the seq. Raises StoreUnavailable."""
+    async def count(self, source: DocumentSource, query: Query) -> Count:
+        """How many they are. Raises StoreUnavailable."""
+        bounds = compile_all(source, query.where)
 
-        async def read(time: Timestamp) -> int:
+        async def read(time: Timestamp) -> Count:
+            return Count(await (ask(time) if bounds.is_exact else judge(time)), self._label(time))
+
+        async def judge(time: Timestamp) -> int:
             counted = 0
             async for _ in self.found(source, query, time, names={KEY: 1}):
                 counted += 1
             return counted
-
-        bounds = compile_all(source, query.where)
-        if not bounds.is_exact:
-            number, time = await self._at_a_time(read)
-            return number, self._label(time)
 
         async def ask(time: Timestamp) -> int:
             stages: list[dict[str, Any]] = [{"$match": bounds.maybe}]
@@ -109,28 +110,31 @@ class Lists:
                 return int(told["number"])
             return 0
 
-        number, time = await self._at_a_time(ask)
-        return number, self._label(time)
+        return (await self._at_a_time(read))[0]
 
     async def distinct(self, source: DocumentSource, attribute: str, query: Query) -> SpooledList:
         """The values of a field in them. Raises StoreUnavailable."""
         found = field_of(source, attribute)
 
-        async def read(time: Timestamp) -> Cut:
-            cut, known = Cut(), set()
-            async for stored in self.found(source, query, time):
-                value = bson.encode({found.name: stored.get(found.name)}, codec_options=CODEC)
-                if value not in known:
-                    known.add(value)
-                    cut.spool.put([(value,)])
-            return cut
+        def row(stored: tuple[bytes]) -> Row:
+            return {attribute: found.codec.decode(decoded(stored[0])[found.name])}
 
-        cut, time = await self._at_a_time(read)
-        return SpooledList(
-            self._label(time), cut, (), lambda stored: {attribute: found.codec.decode(stored[found.name])}
-        )
+        async def read(time: Timestamp) -> SpooledList:
+            cut, spool, known = Cut(self._label(time)), Spool(), set()
+            try:
+                async for stored in self.found(source, query, time):
+                    value = bson.encode({found.name: stored.get(found.name)}, codec_options=CODEC)
+                    if value not in known:
+                        known.add(value)
+                        spool.put([(value,)])
+                return SpooledList(cut, spool, row)
+            except BaseException:
+                spool.close()
+                raise
 
-    async def _at_a_time(self, read: Callable[[Timestamp], Any]) -> tuple[Any, Timestamp]:
+        return (await self._at_a_time(read))[0]
+
+    async def _at_a_time(self, read: Callable[[Timestamp], Awaitable[T]]) -> tuple[T, Timestamp]:
         """What a function reads at a time of the database, and that time."""
         for left in reversed(range(TRIES)):
             time = await now(self._database)
@@ -143,28 +147,24 @@ class Lists:
                     raise
         raise AssertionError("the last try answers or raises")
 
-    async def _cut(self, source: DocumentSource, query: Query, time: Timestamp) -> Cut:
-        cut = Cut()
+    async def _fill(
+        self, spool: Spool, cut: Cut, source: DocumentSource, query: Query, time: Timestamp
+    ) -> None:
         pile: list[tuple[bytes]] = []
         number = 0
         # One more than is given out tells whether there is more.
         wanted = query if query.limit is None else _limited(query, query.limit + 1)
-        try:
-            async for stored in self.found(source, wanted, time):
-                number += 1
-                if query.limit is not None and number > query.limit:
-                    cut.more = True
-                    break
-                cut.last = stored
-                pile.append((bytes(stored.raw),))
-                if len(pile) == PILE:
-                    cut.spool.put(pile)
-                    pile = []
-        except BaseException:
-            cut.spool.close()
-            raise
-        cut.spool.put(pile)
-        return cut
+        async for stored in self.found(source, wanted, time):
+            number += 1
+            if query.limit is not None and number > query.limit:
+                cut.more = True
+                break
+            cut.last = (bytes(stored.raw),)
+            pile.append(cut.last)
+            if len(pile) == PILE:
+                spool.put(pile)
+                pile = []
+        spool.put(pile)
 
     async def found(
         self,
@@ -200,7 +200,9 @@ class Lists:
                 command["limit"] = query.limit
         judge = Judge(query)
         skip, left = (0, None) if bounds.is_exact else (query.skip, query.limit)
-        cursor: Any = await self._database.cursor_command(command, codec_options=RAW, session=session)
+        # What comes after the first batch is decoded as the database's own options say.
+        raw = self._database.with_options(codec_options=RAW)
+        cursor: Any = await raw.cursor_command(command, codec_options=RAW, session=session)
         async with cursor:
             async for stored in cursor:
                 if not bounds.is_exact and not await judge.meets(source.row(decoded(stored.raw))):
@@ -246,38 +248,6 @@ class Judge:
     def _look(self) -> None:
         if self._clock() > self._deadline:
             raise too_long(PATIENCE)
-
-
-class SpooledList(Listing):
-    """A list that was read. places: the names of what tells where a document stands.  row: of a stored document."""
-
-    def __init__(
-        self, seq: str, cut: Cut, places: Sequence[str], row: Callable[[Mapping[str, Any]], Row]
-    ) -> None:
-        place = None
-        if cut.more and cut.last is not None and places:
-            place = tuple(bson.encode({"": cut.last.get(name)}, codec_options=CODEC) for name in places)
-        super().__init__(seq, cut.spool.count, more=cut.more, place=place)
-        self._spool = cut.spool
-        self._row = row
-        self._first = self._next()
-        self._is_short = len(self._first) == self.count
-        if self._is_short:
-            self.close()
-
-    @property
-    def is_short(self) -> bool:
-        return self._is_short
-
-    async def piece(self) -> list[Row]:
-        first, self._first = self._first, []
-        return first or ([] if self._is_short else self._next())
-
-    def _next(self) -> list[Row]:
-        return [self._row(decoded(raw)) for (raw,) in self._spool.get(PIECE)]
-
-    def close(self) -> None:
-        self._spool.close()
 
 
 def sorted_by(source: DocumentSource, query: Query) -> tuple[Order, ...]:

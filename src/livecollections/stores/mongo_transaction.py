@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pymongo
 from bson.objectid import ObjectId
@@ -26,7 +26,9 @@ from .mongo_connection import Database, translation
 from .mongo_events import names_of
 from .mongo_list import Lists
 from .mongo_models import KEY, DocumentSource, document_source, refused
-from .mongo_values import identity, stored_again
+from .mongo_values import decoded, identity, stored_again
+
+T = TypeVar("T")
 
 Job = Write | Bulk | Sweep
 Place = tuple[str, bytes]
@@ -118,15 +120,15 @@ class Transaction:
         return await self._change(source, write)
 
     async def _insert(self, source: DocumentSource, write: Write, place: int) -> Step:
-        stored = stored_again(source.new(await _called(write, write.change, None) or {}))
+        wanted = await _called(write, write.change, None)
+        stored = stored_again(source.new(wanted or {}))
         missing = [
             each.attribute for each in source.fields.values() if each.is_needed and stored[each.name] is None
         ]
         if missing:
             raise ConstraintViolated("not null", missing)
         step = Step(source, stored[KEY], source.row(stored), ObjectId(), is_new=True, stored=stored)
-        if write.check:
-            await _called(write, write.check, step.row)
+        await _check(write, step)
         self._inserts.append(Insert(step, stored, write.origin, place))
         return step
 
@@ -142,14 +144,14 @@ class Transaction:
         wanted = await _called(write, write.change, row)
         if wanted is None:
             step = Step(source, key, row, ObjectId(), is_gone=True, stored=stored)
+            await _check(write, step)
             await self._mark([(step, write.origin)])
             await collection.delete_one({KEY: {"$eq": key}}, session=self._session)
             return step
         changed = self._changed(source, row, wanted)
         after = stored_again({**stored, **changed})
         step = Step(source, key, source.row(after), ObjectId() if changed else None, stored=after)
-        if write.check:
-            await _called(write, write.check, step.row)
+        await _check(write, step)
         if changed:
             await self._mark([(step, write.origin)])
             await collection.update_one({KEY: {"$eq": key}}, {"$set": changed}, session=self._session)
@@ -217,6 +219,8 @@ class Transaction:
         found: list[RawBSONDocument] = [
             stored async for stored in self._lists.found(source, job.query, None, self._session)
         ]
+        if job.seen:
+            job.seen([source.row(decoded(stored.raw)) for stored in found])
         keys = [(source.key_field.codec.decode(stored[KEY]),) for stored in found]
         writes = [
             Write(source, key, job.change, f"{job.origin}.{place}" if job.origin else None)
@@ -272,9 +276,14 @@ class Transaction:
         await self._database[self._names.answers].insert_one(answer, session=self._session)
 
 
-async def _called(write: Write, function: Callable[[Any], Any], row: Row | None) -> Any:
-    """Run what the caller gave, beside the loop if it may wait there."""
+async def _called(write: Write, function: Callable[[Any], T], row: Row | None) -> T:
+    """What the caller's function gives, which is run beside the loop if it may wait there."""
     return await asyncio.to_thread(function, row) if write.blocks else function(row)
+
+
+async def _check(write: Write, step: Step) -> None:
+    if write.check:
+        await _called(write, write.check, step.row)
 
 
 @dataclass

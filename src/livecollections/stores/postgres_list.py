@@ -8,27 +8,25 @@ and takes ten seconds at most. Of the rows no more than a pile is in memory. It 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..errors import InvalidDocument, MalformedRequest
 from ..query import Query
-from .base import Count, Lane, Listing, Snapshot, too_long
+from .base import Count, Listing, Snapshot, too_long
 from .postgres_connection import acquired, snapshot
 from .postgres_log import PostgresLog
 from .postgres_rows import LONGEST, Stored, all_rows, count, distinct, piles, selection
 from .postgres_shape import Shape
 from .postgres_steps import Shaped
 from .spool import Spool
-from .sql import Field, TableSource, decode_row
-from .sql_list import Cut, SpooledList
+from .spooled_list import Cut, SpooledList
+from .sql import Field, TableSource, decode_row, placed, rows_of
 from .sql_query import sorted_by
-
-T = TypeVar("T")
 
 AT_ONCE = 5
 """Lists that are read at a time: the pool has connections left for those who write, and for whoever follows the log."""
@@ -116,12 +114,7 @@ async def _spooled(
                 if kept := rows[: limit - spool.count] if limit is not None and cut.more else rows:
                     cut.last = kept[-1]
                     spool.put(kept)
-        return SpooledList(cut, places, spool, fields, _at_once)
+        return SpooledList(cut, spool, rows_of(fields), placed(places))
     except BaseException:
         spool.close()
         raise
-
-
-async def _at_once(lane: Lane, function: Callable[[], T]) -> T:
-    """A piece of a spool is read in a fraction of a millisecond, less than a way through a thread."""
-    return function()

@@ -373,6 +373,16 @@ def decode_row(fields: Sequence[Field], stored: Sequence[Any]) -> Row:
     return {found.attribute: found.decode(value) for found, value in zip(fields, stored, strict=True)}
 
 
+def rows_of(fields: Sequence[Field]) -> Callable[[Sequence[Any]], Row]:
+    """What makes a row of its stored values."""
+    return lambda stored: decode_row(fields, stored)
+
+
+def placed(columns: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]] | None:
+    """What tells where a stored row stands, by the columns that say so; None where there are none."""
+    return (lambda stored: tuple(stored[column] for column in columns)) if columns else None
+
+
 def needed_tables(sources: Collection[TableSource]) -> list[sa.Table]:
     """The tables of sources, those between two of them, and those that foreign keys of these need, each once."""
     found: dict[sa.Table, None] = {}

@@ -17,8 +17,8 @@ from sqlalchemy.engine.interfaces import Dialect
 from ..query import Query
 from .base import Count, Lane, Listing, Run
 from .spool import Spool
-from .sql import Field, TableSource
-from .sql_list import Cut, SpooledList, abandon
+from .spooled_list import Cut, SpooledList, abandon
+from .sql import Field, TableSource, placed, rows_of
 from .sql_query import Statement, select_count, select_distinct, select_rows, sorted_by
 from .sqlite_conditions import SQLiteConditions
 from .sqlite_connection import FileConnection, is_broken_text, lenient, transaction
@@ -110,7 +110,7 @@ class Lists:
         spool = Spool()
         try:
             cut = self._spooled(connection, source, statement, spool, limit)
-            return SpooledList(cut, places, spool, fields, self._run)
+            return SpooledList(cut, spool, rows_of(fields), placed(places), self._run)
         except BaseException:
             spool.close()
             raise

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from livecollections import Live
+from tests.databases.database import Database
 
 from .models import Cheese, Mineral, Nutrient, Vegetable
 
@@ -34,11 +35,6 @@ async def opened() -> AsyncIterator[Open]:
         yield start
 
 
-def new_live(**options: Any) -> Live:
-    """One with a database of its own."""
-    return Live("sqlite://", synchronous="NORMAL", **options)
-
-
 async def fill(client: httpx.AsyncClient, path: str, *documents: dict[str, Any]) -> list[dict[str, Any]]:
     """Create documents, and give them."""
     answers = [await client.post(path, json=document) for document in documents]
@@ -47,9 +43,9 @@ async def fill(client: httpx.AsyncClient, path: str, *documents: dict[str, Any])
 
 
 @pytest.fixture
-async def garden(opened: Open) -> httpx.AsyncClient:
+async def garden(database: Database, opened: Open) -> httpx.AsyncClient:
     """Eight vegetables, one of which has a nutrient; seven minerals."""
-    live = new_live()
+    live = database.live()
     live.add_resource("/api/vegetables", Vegetable, exclude=["species"])
     live.add_resource("/api/nutrients", Nutrient)
     live.add_resource("/api/minerals", Mineral, sort="color")
@@ -61,9 +57,9 @@ async def garden(opened: Open) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def dairy(opened: Open) -> httpx.AsyncClient:
+async def dairy(database: Database, opened: Open) -> httpx.AsyncClient:
     """Three cheeses; ``bother`` is not for clients to set, and operators are for three fields."""
-    live = new_live()
+    live = database.live()
     enabled = ["molds", "color", "arbitrary", "bother"]
     live.add_resource("/api/cheeses", Cheese, read_only=["bother"], operators=enabled)
     live.add_resource("/api/plain", Cheese)

@@ -9,15 +9,16 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from tests.databases.database import Database
 from tests.rest.conftest import is_problem
 
-from .conftest import Open, fill, new_live
+from .conftest import Open, fill
 from .models import Shop
 
 Next = Callable[[Request], Awaitable[Response]]
 
 
-async def test_own_routes_stand_beside(opened: Open) -> None:
+async def test_own_routes_stand_beside(database: Database, opened: Open) -> None:
     app = FastAPI()
 
     @app.get("/api/stores/info")
@@ -32,7 +33,7 @@ async def test_own_routes_stand_beside(opened: Open) -> None:
     async def binfo() -> str:
         return "Poncho!"
 
-    live = new_live()
+    live = database.live()
     live.add_resource("/api/stores", Shop, sort="name")
     live.mount(app)
     client = await opened(live, app=app)
@@ -44,7 +45,7 @@ async def test_own_routes_stand_beside(opened: Open) -> None:
     assert (await client.get("/api/stores/1")).json()["name"] == "Westlake"
 
 
-async def test_middleware_goes_around(opened: Open) -> None:
+async def test_middleware_goes_around(database: Database, opened: Open) -> None:
     app = FastAPI()
 
     @app.middleware("http")
@@ -53,7 +54,7 @@ async def test_middleware_goes_around(opened: Open) -> None:
         answer.headers["X-Poncho"] = "Poncho!"
         return answer
 
-    live = new_live()
+    live = database.live()
     live.add_resource("/api/stores", Shop)
     live.mount(app)
     client = await opened(live, app=app)
@@ -61,7 +62,7 @@ async def test_middleware_goes_around(opened: Open) -> None:
     assert (answer.status_code, answer.headers["x-poncho"]) == (200, "Poncho!")
 
 
-async def test_middleware_may_refuse(opened: Open) -> None:
+async def test_middleware_may_refuse(database: Database, opened: Open) -> None:
     app = FastAPI()
 
     @app.middleware("http")
@@ -70,7 +71,7 @@ async def test_middleware_may_refuse(opened: Open) -> None:
             return JSONResponse({"detail": "blocked"}, 401)
         return await call_next(request)
 
-    live = new_live()
+    live = database.live()
     live.add_resource("/api/stores", Shop)
     live.mount(app)
     client = await opened(live, app=app)
@@ -79,8 +80,8 @@ async def test_middleware_may_refuse(opened: Open) -> None:
     assert (await client.get("/api/stores/1")).json()["name"] == "Westlake"
 
 
-async def test_middleware_may_change_the_body(opened: Open) -> None:
-    live = new_live()
+async def test_middleware_may_change_the_body(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/stores", Shop)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -98,8 +99,8 @@ async def test_middleware_may_change_the_body(opened: Open) -> None:
     is_problem(await client.post("/api/stores", json={"name": "zoom"}), 409)
 
 
-async def test_what_a_user_sees_is_declared_once(opened: Open) -> None:
-    live = new_live(authenticate=lambda connection, ext: connection.headers.get("x-user"))
+async def test_what_a_user_sees_is_declared_once(database: Database, opened: Open) -> None:
+    live = database.live(authenticate=lambda connection, ext: connection.headers.get("x-user"))
     live.add_resource("/api/stores", Shop, policy=True, hidden={"name": lambda user: user is None})
     client = await opened(live)
     await client.post("/api/stores", json={"name": "Westlake"}, headers={"X-User": "ada"})

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from livecollections import ConfigurationError
+from tests.databases.database import Database
 from tests.rest.conftest import is_problem
 
-from .conftest import Open, new_live
+from .conftest import Open
 from .models import Cheese, Shop
 
 
-async def test_a_model_is_a_class(opened: Open) -> None:
-    live = new_live()
+async def test_a_model_is_a_class(database: Database, opened: Open) -> None:
+    live = database.live()
     wrongs: list[Any] = ["Cheese", None, {}, Cheese(name="x", color="y")]
     for wrong in wrongs:
         with pytest.raises(ConfigurationError, match="model: a class is needed"):
@@ -26,8 +27,8 @@ async def test_a_model_is_a_class(opened: Open) -> None:
     assert (await client.get("/api/cheeses")).json() == []
 
 
-async def test_all_methods_are_on_by_default(opened: Open) -> None:
-    live = new_live()
+async def test_all_methods_are_on_by_default(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/cheeses", Cheese)
     client = await opened(live)
     whole = (await client.options("/api/cheeses")).headers["allow"].split(", ")
@@ -41,14 +42,14 @@ async def test_all_methods_are_on_by_default(opened: Open) -> None:
 @pytest.mark.parametrize(
     "options", [{"methods": ["get", "dude"]}, {"before_dinner": print}, {"gargoyle": ["get"]}]
 )
-def test_unknown_methods_and_hooks_are_errors(options: dict[str, Any]) -> None:
+def test_unknown_methods_and_hooks_are_errors(database: Database, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        new_live().add_resource("/api/cheeses", Cheese, **options)
+        database.live().add_resource("/api/cheeses", Cheese, **options)
     assert next(iter(options)) in str(raised.value)
 
 
-async def test_a_disabled_method_is_a_405(opened: Open) -> None:
-    live = new_live()
+async def test_a_disabled_method_is_a_405(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/beans", Cheese, methods=["POST", "PUT"])
     live.add_resource("/api/liens", Shop, methods=["GET", "POST"])
     client = await opened(live)
@@ -58,8 +59,8 @@ async def test_a_disabled_method_is_a_405(opened: Open) -> None:
         assert method not in answer.headers["allow"].split(", ")
 
 
-async def test_paths_are_what_is_given(opened: Open) -> None:
-    live = new_live()
+async def test_paths_are_what_is_given(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/geese", Cheese)
     live.add_resource("/api/linseed.oil", Shop)
     live.add_resource("/api/baloo", Shop)

@@ -6,8 +6,9 @@ import pytest
 from sqlmodel import Field, SQLModel
 
 from livecollections import ConfigurationError
+from tests.databases.database import Database
 
-from .conftest import Open, fill, new_live
+from .conftest import Open, fill
 from .models import Cheese
 
 
@@ -19,8 +20,8 @@ class Dean(SQLModel, table=True):
     room: int = Field(index=True, unique=True)
 
 
-async def test_documents_are_found_by_another_unique_field(opened: Open) -> None:
-    live = new_live()
+async def test_documents_are_found_by_another_unique_field(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/cheeses", Cheese, find_by="name")
     client = await opened(live)
     created = await client.post("/api/cheeses", json={"name": "Camembert", "color": "White"})
@@ -30,15 +31,15 @@ async def test_documents_are_found_by_another_unique_field(opened: Open) -> None
     assert (await client.delete("/api/cheeses/Camembert")).status_code == 204
 
 
-async def test_the_field_must_be_unique(opened: Open) -> None:
-    live = new_live()
+async def test_the_field_must_be_unique(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/cheeses", Cheese, find_by="color")
     with pytest.raises(ConfigurationError, match=r"find_by: .*color must be unique"):
         await opened(live)
 
 
-async def test_a_unique_index_will_do(opened: Open) -> None:
-    live = new_live()
+async def test_a_unique_index_will_do(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/deans", Dean, find_by="room")
     client = await opened(live)
     await fill(client, "/api/deans", {"room": 7})

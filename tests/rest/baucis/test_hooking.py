@@ -5,17 +5,18 @@ from __future__ import annotations
 import httpx
 
 from livecollections import Operation, RequestRefused
+from tests.databases.database import Database
 from tests.rest.conftest import is_problem
 
-from .conftest import Open, fill, new_live
+from .conftest import Open, fill
 from .models import Vegetable
 
 PATH = "/api/vegetables"
 
 
-async def test_each_write_runs_its_hooks(opened: Open) -> None:
+async def test_each_write_runs_its_hooks(database: Database, opened: Open) -> None:
     saved: list[str] = []
-    live = new_live()
+    live = database.live()
     live.add_resource(PATH, Vegetable, before_write=lambda operation: saved.append(operation.method))
     client = await opened(live)
     await fill(client, PATH, {"name": "Ground Cherry"})
@@ -24,9 +25,9 @@ async def test_each_write_runs_its_hooks(opened: Open) -> None:
     assert saved == ["POST", "PUT", "DELETE"]
 
 
-async def test_hooks_are_told_what_is_written(opened: Open) -> None:
+async def test_hooks_are_told_what_is_written(database: Database, opened: Open) -> None:
     told: list[tuple[str, object]] = []
-    live = new_live()
+    live = database.live()
     live.add_resource(PATH, Vegetable, before_validate=lambda found: told.append((found.method, found.key)))
     client = await opened(live)
     await fill(client, PATH, {"name": "Pea"})
@@ -35,14 +36,14 @@ async def test_hooks_are_told_what_is_written(opened: Open) -> None:
     assert told == [("POST", None), ("PUT", (1,)), ("PATCH", (1,)), ("DELETE", (1,))]
 
 
-async def test_a_hook_changes_what_is_sent(opened: Open) -> None:
+async def test_a_hook_changes_what_is_sent(database: Database, opened: Open) -> None:
     async def louder(operation: Operation) -> None:
         operation.body["name"] = operation.body["name"].replace("zoom", "boom")
 
     def bimm(operation: Operation) -> None:
         operation.body["name"] = operation.body["name"].replace("bamm", "bimm")
 
-    live = new_live()
+    live = database.live()
     live.add_resource(PATH, Vegetable, before_validate=[louder, bimm])
     client = await opened(live)
     created = await fill(client, PATH, {"name": "zoom"}, {"name": "bamm"})
@@ -50,12 +51,12 @@ async def test_a_hook_changes_what_is_sent(opened: Open) -> None:
     assert (await client.put(f"{PATH}/2", json={"name": "zoom"})).json()["name"] == "boom"
 
 
-async def test_an_error_of_a_hook_is_the_answer(opened: Open) -> None:
+async def test_an_error_of_a_hook_is_the_answer(database: Database, opened: Open) -> None:
     def refuse(operation: Operation) -> None:
         if operation.values.get("name") == "zoom":
             raise RequestRefused("Bento box", status=403, title="Forbidden")
 
-    live = new_live()
+    live = database.live()
     live.add_resource(PATH, Vegetable, after_validate=refuse)
     client: httpx.AsyncClient = await opened(live)
     await fill(client, PATH, {"name": "Pea"})
@@ -65,9 +66,9 @@ async def test_an_error_of_a_hook_is_the_answer(opened: Open) -> None:
     assert [each["name"] for each in (await client.get(PATH)).json()] == ["Pea"]
 
 
-async def test_bulk_writes_run_the_hooks_of_each(opened: Open) -> None:
+async def test_bulk_writes_run_the_hooks_of_each(database: Database, opened: Open) -> None:
     written: list[str] = []
-    live = new_live()
+    live = database.live()
     live.add_resource(
         PATH,
         Vegetable,

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import String
 from sqlmodel import Field, SQLModel
 
+from tests.databases.database import Database
 from tests.rest.conftest import is_problem
 
-from .conftest import Open, fill, new_live
+from .conftest import Open, fill
 
 
 class Liqueur(SQLModel, table=True):
@@ -25,8 +26,8 @@ class Liqueur(SQLModel, table=True):
 
 
 @pytest.fixture
-async def bar(opened: Open) -> httpx.AsyncClient:
-    live = new_live()
+async def bar(database: Database, opened: Open) -> httpx.AsyncClient:
+    live = database.live()
     live.add_resource("/api/liqueurs", Liqueur)
     client = await opened(live)
     for kind in (None, "amaro", "cordial"):

@@ -6,17 +6,18 @@ import httpx
 import pytest
 from sqlmodel import Field, SQLModel
 
+from tests.databases.database import Database
 from tests.rest.conftest import is_problem
 
-from .conftest import Open, fill, new_live
+from .conftest import Open, fill
 from .models import Mineral
 
 PATH = "/api/pumpkins/1"
 
 
 @pytest.fixture
-async def patch(opened: Open) -> httpx.AsyncClient:
-    live = new_live()
+async def patch(database: Database, opened: Open) -> httpx.AsyncClient:
+    live = database.live()
     live.add_resource("/api/pumpkins", Mineral, require_if_match=True)
     client = await opened(live)
     await fill(client, "/api/pumpkins", {"color": "Orange"})
@@ -56,8 +57,8 @@ class Pumpkin(SQLModel, table=True):
 
 
 @pytest.fixture
-async def versioned(opened: Open) -> httpx.AsyncClient:
-    live = new_live()
+async def versioned(database: Database, opened: Open) -> httpx.AsyncClient:
+    live = database.live()
     live.add_resource("/api/pumpkins", Pumpkin, locking="version")
     client = await opened(live)
     await fill(client, "/api/pumpkins", {"title": "Franklin"})

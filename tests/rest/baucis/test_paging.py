@@ -6,7 +6,9 @@ import json
 
 import httpx
 
-from .conftest import COLOURS, Open, fill, new_live
+from tests.databases.database import Database
+
+from .conftest import COLOURS, Open, fill
 from .models import Mineral
 
 BY_NUMBER = {"first", "last", "previous", "next"}
@@ -45,8 +47,8 @@ async def test_links_of_pages(garden: httpx.AsyncClient) -> None:
     assert links(answer).keys() >= BY_NUMBER
 
 
-async def test_links_can_be_switched_off(opened: Open) -> None:
-    live = new_live()
+async def test_links_can_be_switched_off(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/minerals", Mineral, links=False)
     live.add_resource("/api/few", Mineral, links=False, limit=2)
     client = await opened(live)

@@ -8,9 +8,10 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
+from tests.databases.database import Database
 from tests.rest.conftest import is_problem
 
-from .conftest import NAMES, Open, fill, new_live
+from .conftest import NAMES, Open, fill
 from .models import Ripe
 
 
@@ -54,10 +55,11 @@ async def test_no_match_is_an_empty_list(garden: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/vegetables", "/api/vegetables/1"])
-async def test_head_is_get_without_a_body(garden: httpx.AsyncClient, path: str) -> None:
+async def test_head_is_get_without_a_body(garden: httpx.AsyncClient, database: Database, path: str) -> None:
     got, head = await garden.get(path), await garden.head(path)
     assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["etag"] == got.headers["etag"]
+    has_tag = database.tells_versions or path.endswith("/1")
+    assert head.headers.get("etag") == (got.headers["etag"] if has_tag else None)
     assert head.headers["live-seq"] == got.headers["live-seq"]
 
 
@@ -65,7 +67,6 @@ async def test_head_is_get_without_a_body(garden: httpx.AsyncClient, path: str) 
 async def test_tags_tell_states_apart(garden: httpx.AsyncClient, path: str) -> None:
     before = await garden.get(path)
     assert "last-modified" not in before.headers
-    assert (await garden.head(path)).headers["etag"] == before.headers["etag"]
     same = {"If-None-Match": before.headers["etag"]}
     assert (await garden.get(path, headers=same)).status_code == 304
     await garden.patch("/api/vegetables/1", json={"name": "Neep"})
@@ -73,8 +74,8 @@ async def test_tags_tell_states_apart(garden: httpx.AsyncClient, path: str) -> N
     assert (after.status_code, after.headers["etag"] != before.headers["etag"]) == (200, True)
 
 
-async def test_a_document_tells_when_it_was_changed(opened: Open) -> None:
-    live = new_live()
+async def test_a_document_tells_when_it_was_changed(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/ripe", Ripe, last_modified="changed")
     client = await opened(live)
     changed = "2020-02-03T04:05:06.5Z"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import httpx
 from pydantic import BaseModel, computed_field
 
-from .conftest import Open, fill, new_live
+from tests.databases.database import Database
+
+from .conftest import Open, fill
 from .models import Cheese, Shop
 
 
-async def test_documents_have_the_fields_that_are_selected(opened: Open) -> None:
-    live = new_live()
+async def test_documents_have_the_fields_that_are_selected(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/cheeses", Cheese, exclude=["molds", "arbitrary", "bother"])
     client = await opened(live)
     shown = {"id", "name", "color"}
@@ -22,8 +24,8 @@ async def test_documents_have_the_fields_that_are_selected(opened: Open) -> None
     assert listed == replaced.json()
 
 
-async def test_a_field_is_left_out(opened: Open) -> None:
-    live = new_live()
+async def test_a_field_is_left_out(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/stores", Shop, exclude=["voltaic"])
     client = await opened(live)
     await fill(client, "/api/stores", {"name": "Corner"})
@@ -31,8 +33,8 @@ async def test_a_field_is_left_out(opened: Open) -> None:
     assert listed.keys() == {"id", "name", "hyphenated-field-name"}
 
 
-async def test_a_field_with_hyphens_is_left_out(opened: Open) -> None:
-    live = new_live()
+async def test_a_field_with_hyphens_is_left_out(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/stores", Shop, exclude=["hyphenated", "voltaic"])
     client = await opened(live)
     (created,) = await fill(client, "/api/stores", {"name": "Lou's"})
@@ -40,7 +42,7 @@ async def test_a_field_with_hyphens_is_left_out(opened: Open) -> None:
     assert (await client.get("/api/stores")).json() == [created]
 
 
-async def test_what_goes_out_may_be_changed(opened: Open) -> None:
+async def test_what_goes_out_may_be_changed(database: Database, opened: Open) -> None:
     class Louder(BaseModel):
         id: int
         name: str
@@ -49,7 +51,7 @@ async def test_what_goes_out_may_be_changed(opened: Open) -> None:
         def shout(self) -> str:
             return self.name.upper()
 
-    live = new_live()
+    live = database.live()
     live.add_resource("/api/stores", Shop, read=Louder)
     client = await opened(live)
     await fill(client, "/api/stores", {"name": "Corner"})
@@ -57,8 +59,8 @@ async def test_what_goes_out_may_be_changed(opened: Open) -> None:
     assert listed == {"id": 1, "name": "Corner", "shout": "CORNER"}
 
 
-async def test_openapi_tells_what_is_shown(opened: Open) -> None:
-    live = new_live()
+async def test_openapi_tells_what_is_shown(database: Database, opened: Open) -> None:
+    live = database.live()
     live.add_resource("/api/stores", Shop, exclude=["voltaic"])
     client = await opened(live)
     described = (await client.get("/openapi.json")).json()

@@ -8,15 +8,16 @@ import httpx
 import pytest
 
 from livecollections import ConfigurationError
+from tests.databases.database import Database
 from tests.rest.conftest import is_problem
 
-from .conftest import Open, new_live
+from .conftest import Open
 from .models import Mineral
 
 
 @pytest.fixture
-async def party(opened: Open) -> httpx.AsyncClient:
-    live = new_live(releases=["1.0.0", "2.1.0", "3.0.1"])
+async def party(database: Database, opened: Open) -> httpx.AsyncClient:
+    live = database.live(releases=["1.0.0", "2.1.0", "3.0.1"])
     live.add_resource("/api/parties", Mineral, versions="<3")
     live.add_resource("/api/parties", Mineral, versions=">=3")
     return await opened(live)
@@ -36,14 +37,14 @@ async def test_a_range_that_holds_no_release_is_a_400(party: httpx.AsyncClient) 
     assert "api-version" not in answer.headers
 
 
-async def test_what_does_not_fit_is_an_error(opened: Open) -> None:
+async def test_what_does_not_fit_is_an_error(database: Database, opened: Open) -> None:
     with pytest.raises(ConfigurationError, match="releases: 'abc'"):
-        new_live(releases=["1.0.0", "abc"])
+        database.live(releases=["1.0.0", "abc"])
     with pytest.raises(ConfigurationError, match=r"versions: .*'abc'"):
-        new_live(releases=["1.0.0"]).add_resource("/api/parties", Mineral, versions="abc")
+        database.live(releases=["1.0.0"]).add_resource("/api/parties", Mineral, versions="abc")
     overlapping: list[list[str]] = [[">0.0.0", "<2"], ["1.0.0", "1.0.0"], ["2.x"], ["1.0.0", "3.0.0"]]
     for ranges in overlapping:
-        live = new_live(releases=["1.0.0", "2.0.0", "3.0.0"])
+        live = database.live(releases=["1.0.0", "2.0.0", "3.0.0"])
         for each in ranges:
             live.add_resource("/api/parties", Mineral, versions=each)
         with pytest.raises(ConfigurationError, match="release"):

@@ -1,0 +1,72 @@
+"""Database: an empty one for a test, what a Live is that serves it, and how strangers write to it and see it.
+
+Models are SQLModel and mapped classes; where a store takes others, ``taken`` gives the equal one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from livecollections import Live
+
+
+class Database(ABC):
+    """One of them. kind: sqlite, postgres or mongo.  url: as ``Live`` takes it."""
+
+    kind: str
+    url: str
+    moment = "2020-01-02T03:04:05.000006Z"
+    """A time as exact as it keeps one."""
+    nul = "\0"
+    """In a text: nothing, where it takes none."""
+    tells_versions = True
+    """Whether it tells one state of a table from another: then a list has a tag before it is read."""
+
+    def is_level(self, read: str, written: str) -> bool:
+        """Whether a read with this seq may come right after that write: its seq is that of the write."""
+        return read == written
+
+    def live(self, **options: Any) -> Live:
+        """A Live on it, whose resources are declared by the tables' models, whatever it takes itself."""
+        return _Live(self, **{"synchronous": "NORMAL", **options})
+
+    def taken(self, model: type[Any]) -> type[Any]:
+        """The model as its store takes it."""
+        return model
+
+    @abstractmethod
+    def insert(self, model: type[Any], *rows: Mapping[str, Any]) -> None:
+        """Insert rows, as a stranger does."""
+
+    @abstractmethod
+    def update(self, model: type[Any], values: Mapping[str, Any], **where: Any) -> None:
+        """Set values in the rows that have others, as a stranger does."""
+
+    @abstractmethod
+    def delete(self, model: type[Any], **where: Any) -> None:
+        """Delete the rows that have values, as a stranger does."""
+
+    @abstractmethod
+    def rows(self, model: type[Any]) -> list[dict[str, Any]]:
+        """The rows that are stored, by attribute, in the order of their keys."""
+
+    @abstractmethod
+    def held(self) -> Any:
+        """Every row of every table, the log, and the answers remembered, byte for byte."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class _Live(Live):
+    """One that is told models of tables."""
+
+    def __init__(self, database: Database, **options: Any) -> None:
+        super().__init__(database.url, **options)
+        self._taken = database.taken
+
+    def add_resource(self, path: str, model: Any, **options: Any) -> None:
+        super().add_resource(path, self._taken(model), **options)

@@ -1,0 +1,78 @@
+"""The fixture ``database``, and on which databases a test that takes it runs.
+
+On SQLite always; on each of the others a third of the tests do, drawn by their names, and all in ``make test-all``.
+A test that is of some databases alone says which, and why. Where PostgreSQL can't be installed none runs on it; where
+CI is set that fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+
+from tests.postgres.server import PostgresServer, is_here, server
+from tests.scale import FULL
+
+from .database import Database
+from .documents import Mongo
+from .tables import Postgres, SQLite
+
+KINDS = ("sqlite", "postgres", "mongo")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on the databases that are drawn for it."""
+    kinds = kinds_of(metafunc.definition)
+    if "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", kinds, indirect=True)
+    if "module_database" in metafunc.fixturenames:
+        metafunc.parametrize("module_database", kinds, indirect=True, scope="module")
+
+
+def kinds_of(item: pytest.Item) -> list[str]:
+    """The databases of a test: those that do what it needs, and are drawn."""
+    marked = next((mark.args for mark in item.iter_markers("only")), KINDS)
+    kinds = [kind for kind in marked if kind != "postgres" or is_here() or "CI" in os.environ]
+    drawn = KINDS[crc32(item.nodeid.encode()) % len(KINDS)]
+    return [kind for kind in kinds if FULL or kind in (kinds[0], drawn)]
+
+
+def only(*kinds: str, because: str) -> pytest.MarkDecorator:
+    """Marks a test that runs on some databases alone. because: why."""
+    assert because
+    return pytest.mark.only(*kinds, because=because)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for as long as tests run."""
+    with server() as running:
+        yield running
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty one, of the kind that the test runs on."""
+    yield from _database(request, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """One that the tests of a module share."""
+    yield from _database(request, tmp_path_factory.mktemp("shared"))
+
+
+def _database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    found: Database
+    if request.param == "postgres":
+        found = Postgres(request.getfixturevalue("postgres"))
+    else:
+        found = Mongo() if request.param == "mongo" else SQLite(folder / "test.db")
+    yield found
+    found.close()

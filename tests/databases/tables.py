@@ -1,0 +1,104 @@
+"""SQLite and PostgreSQL, seen from outside: strangers speak SQL by a driver of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+from tests.postgres.server import PostgresServer
+
+from .database import Database
+
+OURS = ("live_changes", "live_idempotency")
+"""What of the library's own tables no refused request may change."""
+
+
+class Tables(Database):
+    """A database of tables. engine: a stranger's."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._shown: list[sa.TextClause] = []
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement as a stranger would. values: for its parameters, as the driver writes these."""
+        with self._engine.begin() as connection:
+            result = connection.exec_driver_sql(statement, values or None)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    def insert(self, model: type[Any], *rows: Mapping[str, Any]) -> None:
+        with self._engine.begin() as connection:
+            for row in rows:
+                connection.execute(sa.insert(model).values(**row))
+
+    def update(self, model: type[Any], values: Mapping[str, Any], **where: Any) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(model).values(**values).filter_by(**where))
+
+    def delete(self, model: type[Any], **where: Any) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(model).filter_by(**where))
+
+    def rows(self, model: type[Any]) -> list[dict[str, Any]]:
+        mapper = sa.inspect(model)
+        names = [attribute.key for attribute in mapper.column_attrs]
+        columns = [getattr(model, name) for name in names]
+        with self._engine.begin() as connection:
+            found = connection.execute(sa.select(*columns).order_by(*mapper.primary_key))
+            return [dict(zip(names, row, strict=True)) for row in found]
+
+    def held(self) -> Any:
+        with self._engine.begin() as connection:
+            if not self._shown:
+                names = sa.inspect(connection).get_table_names()
+                kept = (name for name in names if not name.startswith("live_") or name in OURS)
+                self._shown = [sa.text(self._all_of(name, connection)) for name in kept]
+            return [[tuple(row) for row in connection.execute(each)] for each in self._shown]
+
+    def _all_of(self, name: str, connection: sa.Connection) -> str:
+        """The statement that tells each row of a table, byte for byte."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+class SQLite(Tables):
+    """A file, and one connection to it: opening one reads all triggers, which takes longer than what is asked of it."""
+
+    kind = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = f"sqlite:///{path}"
+        super().__init__(
+            sa.create_engine(self.url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        )
+
+    def _all_of(self, name: str, connection: sa.Connection) -> str:
+        columns = connection.execute(sa.text(f"PRAGMA table_info({name})"))
+        return f"SELECT {', '.join(f'quote({chr(34)}{row[1]}{chr(34)})' for row in columns)} FROM {name}"
+
+
+class Postgres(Tables):
+    """A schema in a database that tests share."""
+
+    kind = "postgres"
+    nul = ""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.url = server.schema()
+        super().__init__(sa.create_engine(_of_psycopg(self.url), poolclass=StaticPool))
+
+    def _all_of(self, name: str, connection: sa.Connection) -> str:
+        return f'SELECT shown::text FROM "{name}" AS shown ORDER BY 1'
+
+
+def _of_psycopg(url: str) -> str:
+    """The same URL, for the driver that strangers use."""
+    url, _, schema = url.partition("&search_path=")
+    return f"{url.replace('postgresql:', 'postgresql+psycopg:')}&options=-csearch_path%3D{schema}"
