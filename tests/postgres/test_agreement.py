@@ -222,7 +222,7 @@ def test_sql_and_python_agree_on_each_kind_of_condition(postgres: PostgresServer
         rows = await asked.fill(rng, scaled(30, 100))
         said: set[str] = set()
         for name in NAMES:
-            for _ in range(scaled(6, 200)):
+            for _ in range(scaled(6, 60)):
                 each = leaf(rng, name)
                 assert not await asked.disagreement(rows, each), each
                 assert not await asked.disagreement(rows, Not(each)), each
@@ -236,7 +236,7 @@ def test_sql_and_python_agree_on_each_kind_of_condition(postgres: PostgresServer
 def test_sql_and_python_agree_on_random_filters(postgres: PostgresServer, name: str) -> None:
     async def test(asked: Asked, rng: random.Random) -> None:
         counts = set()
-        for _ in range(scaled(2, 20)):
+        for _ in range(scaled(2, 6)):
             rows = await asked.fill(rng, 40)
             for _ in range(scaled(12, 60)):
                 each = condition(rng)

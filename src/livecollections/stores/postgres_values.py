@@ -2,7 +2,8 @@
 
 Two rules. Rows and the log's images are both read as the text that PostgreSQL puts out, so one decoding serves both,
 and a type that nobody here has heard of is shown as its text. Codecing never raises: what can't be read (an infinite
-date, one before our era) is given as stored. This module knows SQLAlchemy's types, and no connection.
+date, one before our era) is given as stored, and is no text to a condition. This module knows SQLAlchemy's types, and
+no connection.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sqlalchemy.dialects.postgresql.ranges import AbstractRange
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..errors import ConfigurationError
-from .sql import Codec, Field, TableSource, describe, encoder
+from .sql import Codec, Field, Misfit, TableSource, describe, encoder
 
 _INTERVAL = re.compile(r"(-?\d+(?:\.\d+)?)([YMWDHS])")
 _DATE_UNITS = {"Y": 365, "M": 30, "W": 7, "D": 1}
@@ -92,7 +93,7 @@ def reader(column_type: Any, to: Dialect) -> Codec:
         try:
             return read(text)
         except (ValueError, ArithmeticError, LookupError):
-            return text
+            return Misfit(text)
 
     return value
 

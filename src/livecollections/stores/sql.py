@@ -261,7 +261,7 @@ def _exactly(attribute: str, encode: Codec, decode: Codec) -> Codec:
 
 
 class Misfit(str):
-    """Text that a column holds as bytes: shown, but no text to a condition, as it is none to the database."""
+    """Text for what is none, as bytes or an infinite date: shown, but no text to a condition, nor to the database."""
 
 
 def _decoder(process: Codec | None, binary: bool, json: bool) -> Codec:
