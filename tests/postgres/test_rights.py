@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 import time
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import httpx
 import pytest
+from sqlmodel import Field, SQLModel
 
 from livecollections import Live, LiveClient
 from livecollections.cause import Cause
@@ -74,6 +76,20 @@ async def test_a_role_with_just_these_rights_serves_reads_writes_and_follows(sho
         assert (await http.delete(f"/{made['id']}")).status_code == 204
         assert (await http.delete("", params={"title": "bread!"})).status_code == 200
         await wait_until(lambda: [each["title"] for each in todos] == ["eggs!"], 10)
+
+
+class Colour(enum.Enum):
+    """A type of a table that is no resource, among the same models."""
+
+    RED = "red"
+
+
+class Paint(SQLModel, table=True):
+    """That table; it is missing."""
+
+    __tablename__ = "rights_paint"
+    id: int | None = Field(default=None, primary_key=True)
+    colour: Colour
 
 
 async def test_with_these_rights_the_log_is_kept_too(shop: str) -> None:

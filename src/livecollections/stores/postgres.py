@@ -156,9 +156,12 @@ class PostgresStore(SQLStore):
             await engine.dispose()
 
     def _make_missing(self, connection: sa.Connection) -> None:
-        if sa.inspect(connection).has_table("alembic_version"):
+        there = sa.inspect(connection)
+        if there.has_table("alembic_version"):
             return
-        tables = needed_tables(self._sources)
+        needed = needed_tables(self._sources)
+        # Where none is missing, SQLAlchemy would still make the types of other tables, and a role may make none.
+        tables = [one for one in needed if not there.has_table(one.name, schema=one.schema)]
         for metadata in dict.fromkeys(table.metadata for table in tables):
             metadata.create_all(connection, [one for one in tables if one.metadata is metadata])
 
