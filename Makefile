@@ -28,10 +28,10 @@ demo: setup ## Serve TodoMVC and print its address (PORT=, HOST=, DATABASE=)
 test: setup-test ## Run every suite, small (12 minutes at most)
 	@$(BIN)/python -m tests.run
 
-test-all: setup-test ## Run every suite in full (40 minutes at most)
+test-all: setup-test .venv/.pythons ## Run every suite in full (40 minutes at most)
 	@LIVE_FULL=1 $(BIN)/python -m tests.run
 
-test-pythons: setup-test ## Run what depends on the interpreter on each version of Python that is here
+test-pythons: setup-test .venv/.pythons ## Run what depends on the interpreter on each version of Python that is here
 	@$(BIN)/python -m tests.platforms.pythons
 
 soak: setup-test ## Search random histories for broken promises, on all cores (SECONDS=, HISTORIES=, SEED=)
@@ -68,7 +68,7 @@ clean: ## Remove what setup made
 # What tests and benches need beyond setup; quick when it is there already. nginx and Caddy would begin to serve port 80
 # when they are installed, PostgreSQL 5432, and again when the machine starts: the policy keeps them from the first,
 # systemctl from the second.
-setup-test: setup .venv/.tested .venv/.pythons .venv/.types .venv/.original
+setup-test: setup .venv/.tested .venv/.types .venv/.original
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
 	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \

@@ -270,7 +270,7 @@ async def test_who_has_subscribed_hears_of_it(
     expected = {cause: 1} | ({Cause.TABLE_GONE: 1} if cause is Cause.TABLE_REBUILT else {})
     await wait_until(lambda: site.server.statistics().resets == expected)
     records = [record for record in caplog.records if hasattr(record, "cause") and hasattr(record, "session")]
-    assert [record.cause for record in records][-1] == cause.value  # type: ignore[attr-defined]
+    assert [record.cause for record in records][-1] == cause.value
     assert {record.channel for record in records} == {TODOS}  # type: ignore[attr-defined]
     if cause not in (Cause.TRIMMED_IN_REPLAY, Cause.UNDECODABLE):
         # It is an entry of the log, so who comes later with a place before it hears the same.

@@ -27,6 +27,9 @@ from .bench import TIMEOUT
 from .clients import Client
 from .scenarios import SILENCE
 
+GRACE = 3
+"""Seconds that a stop gives requests of which the rest never comes."""
+
 Row = dict[str, Any]
 Scenario = Callable[["LiveBench"], Awaitable[None]]
 
@@ -55,7 +58,9 @@ class LiveBench:
         self.bayeux = Server(timeout=TIMEOUT, ping=TIMEOUT / 2, pong=TIMEOUT / 2)
         live = Live(f"sqlite:///{self._path}", synchronous="NORMAL", bayeux=self.bayeux)
         live.add_resource("/api/todos", Todo)
-        address = await self._stack.enter_async_context(served(live.app, ws_ping_interval=None))
+        address = await self._stack.enter_async_context(
+            served(live.app, ws_ping_interval=None, timeout_graceful_shutdown=GRACE)
+        )
         self._http = await self._stack.enter_async_context(httpx.AsyncClient(base_url=address))
         self.proxy.aim(address)
 

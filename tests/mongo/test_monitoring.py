@@ -70,6 +70,7 @@ async def test_a_stream_is_late_until_it_tells_what_there_was() -> None:
         live: Any = Live(f"{server.url}/late")
         live.add_resource("/api/todos", Todo)
         async with live:
+            await live._started.standing._watch.stop()  # it asks, too, by another clock
             tail = live._store._stream
             future = Timestamp(2**32 - 1, 1)
             tail._asked = None

@@ -1,22 +1,23 @@
-"""Each version of Python that is here runs what depends on it most."""
+"""Each version of Python that is here runs what depends on it most, in full, and more in ``make test-pythons``."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+
+import pytest
+
+from tests.scale import FULL
 
 from .pythons import OWN, SMALL, VERSIONS, environment, interpreters, line, run
 
+if FULL:
 
-def test_each_interpreter_runs_the_package() -> None:
-    """By default the others than this one, with few tests; ``make test-pythons`` runs more on all."""
-    found = interpreters()
-    print(line({**found, OWN: Path(sys.executable)}))
-    for version, program in found.items():
-        if version != OWN:
-            done = run(environment(version, program), *SMALL)
-            assert done.returncode == 0, f"Python {version}: {done.stdout}{done.stderr}"
-            assert " passed" in done.stdout
+    @pytest.mark.parametrize("version", [*interpreters()])
+    def test_each_interpreter_runs_the_package(version: str) -> None:
+        """Few tests; an environment of its own each."""
+        done = run(environment(version, interpreters()[version]), *SMALL)
+        assert done.returncode == 0, f"Python {version}: {done.stdout}{done.stderr}"
+        assert " passed" in done.stdout
 
 
 def test_the_line_says_which_there_are_and_which_are_not() -> None:

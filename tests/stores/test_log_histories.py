@@ -11,7 +11,7 @@ from ..scale import scaled
 from .log_world import World
 
 PARTS = scaled(1, 4)
-HISTORIES = scaled(60, 200)
+HISTORIES = scaled(40, 200)
 """In each part."""
 LEAST = {
     "written": 300, "repeated": 30, "refused": 100, "restored": 8, "new epoch": 8, "triggers lost": 5, "trimmed": 10,
