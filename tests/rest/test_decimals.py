@@ -92,7 +92,8 @@ async def test_whatever_is_taken_comes_back(api: Api) -> None:
             assert Decimal(answer.json()["amount"]) == number
         else:
             is_problem(answer, 422)
-    assert 30 < taken < 270
+    # PostgreSQL's numeric keeps whatever comes.
+    assert 30 < taken < (301 if api.database.kind == "postgres" else 270)
 
 
 async def test_a_type_that_keeps_text_keeps_every_number(api: Api) -> None:
