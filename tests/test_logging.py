@@ -12,7 +12,7 @@ import pytest
 from sqlmodel import Field, SQLModel
 
 from livecollections import Live
-from livecollections.cli.logs import Level, Objects, configuration
+from livecollections.cli.logs import Level, Objects, Sparing, configuration
 from livecollections.testing import wait_until
 
 from .command import command
@@ -120,6 +120,20 @@ def test_objects_hold_extras_and_what_was_raised() -> None:
     assert (told["message"], told["seq"], told["odd"]) == ("it failed", "1", "{1}")
     assert told["exception"].endswith("ValueError: why")
     assert told.keys() == {"time", "level", "logger", "message", "seq", "odd", "exception"}
+
+
+def test_what_urls_bear_is_not_told() -> None:
+    client_id = "0123456789abcdef" * 3
+    for path, told in {
+        "/faye?message=%5B%7B%22ext%22%3A%7B%22token%22%3A%22secret%22%7D%7D%5D&jsonp=f": "/faye?message=…",
+        f"/faye/{client_id}": "/faye/…abcdef",
+        "/api/todos?title=milk": "/api/todos?title=milk",
+    }.items():
+        record = logging.makeLogRecord(
+            {"name": "uvicorn.access", "msg": "%s - %s %s %s %d", "args": ("::1", "GET", path, "1.1", 200)}
+        )
+        assert Sparing().filter(record)
+        assert record.getMessage() == f"::1 - GET {told} 1.1 200"
 
 
 def test_uvicorn_says_nothing_of_what_is_in_frames() -> None:

@@ -143,6 +143,21 @@ def test_keys_of_several_parts_and_versions_are_no_hindrance(address: str, open_
     assert window.faults == []
 
 
+def test_what_was_changed_since_an_editor_opened_is_not_overwritten(address: str, open_window: Open) -> None:
+    assert httpx.post(f"{address}/api/parts", json={"shop": "a", "number": 1, "text": "nails"}).is_success
+    window = open_window("/api/parts")
+    with window.page.expect_response("**/api/parts/*") as asked:
+        window.cell("a", "text").click()
+    changed = {"text": "screws", "version": 1}
+    tag = {"If-Match": asked.value.headers["etag"]}
+    assert httpx.patch(asked.value.url, json=changed, headers=tag).is_success
+    expect(window.cell("a", "version")).to_have_text("2")
+    window.page.locator("#edited").fill("hooks")
+    window.page.keyboard.press("Enter")
+    expect(window.page.locator("#edited-fault")).not_to_be_empty()
+    assert httpx.get(asked.value.url).json()["text"] == "screws"
+
+
 def test_it_is_where_the_live_is_mounted(browser: Browser) -> None:
     live, app = Live("sqlite://", inspector=True), Starlette()
     live.add_resource("/entries", Entry)

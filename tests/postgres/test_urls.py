@@ -35,6 +35,13 @@ def test_a_url_for_any_driver_is_read(url: str, dsn: str) -> None:
     assert dsn_of(url) == dsn
 
 
+@pytest.mark.parametrize("password", ["s3c/ret", "s3c?ret", "s3c#ret"])
+def test_a_password_that_ends_the_host_is_in_no_error(password: str) -> None:
+    with pytest.raises(ConfigurationError, match="%2F") as caught:
+        dsn_of(f"postgresql://ann:{password}@db/shop")
+    assert "s3c" not in str(caught.value)
+
+
 def test_an_engine_gives_its_url_with_the_password() -> None:
     url = sa.make_url("postgresql+asyncpg://ann:secret@db/shop")
     assert dsn_of(url) == dsn_of(create_async_engine(url)) == "postgresql://ann:secret@db/shop"

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+REQUEST = 5
+"""What uvicorn tells of a request: client, method, path, version of HTTP, status."""
+_CLIENT_ID = re.compile(r"[0-9a-f]{34,}(?=[0-9a-f]{6}\b)")
 _NOT_EXTRAS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message", "taskName"}
 
 
@@ -33,6 +37,22 @@ class Level(StrEnum):
     def tells_requests(self) -> bool:
         """Whether each request is told."""
         return self in (Level.DEBUG, Level.INFO)
+
+
+class Sparing(logging.Filter):
+    """Leaves out of the lines on requests what browsers can only say in a URL: a JSONP message, which may bear a token,
+    and of a clientId all but the end.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take it out."""
+        if record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == REQUEST:
+            client, method, path, *rest = record.args
+            path, _, query = str(path).partition("?")
+            query = "message=…" if "message=" in query else query
+            told = _CLIENT_ID.sub("…", path) + (query and f"?{query}")
+            record.args = (client, method, told, *rest)
+        return True
 
 
 class Lines(logging.Formatter):
@@ -68,7 +88,10 @@ def configuration(level: Level, as_json: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"told": {"()": Objects if as_json else Lines}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "told"}},
+        "filters": {"sparing": {"()": Sparing}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "told", "filters": ["sparing"]}
+        },
         "loggers": {
             name: {"level": level.upper(), "handlers": ["stderr"], "propagate": False}
             for name, level in levels.items()

@@ -37,9 +37,9 @@ def describe(view: Resource) -> dict[str, Any]:
     """
     verbs = {"create": ("POST",), "update": ("PATCH", "PUT"), "delete": ("DELETE",)}
     may = {
-        action: next((verb for verb in several if verb in view.methods), None)
+        action: verb
         for action, several in verbs.items()
-        if action in view.rights
+        if action in view.rights and (verb := next((one for one in several if one in view.methods), None))
     }
     partition = view.partition
     locking = None if view.locking is None else view.name_of(view.locking)
@@ -50,19 +50,28 @@ def describe(view: Resource) -> dict[str, Any]:
         "values": []
         if partition is None
         else [name for name in partition.nested if f"{{{name}}}" in view.path],
-        "may": {action: verb for action, verb in may.items() if verb is not None},
+        "may": may,
         "key": [view.name_of(attribute) for attribute in view.source.key],
         "address": [view.name_of(attribute) for attribute in view.address],
         "locking": locking,
         "requireIfMatch": view.require_if_match,
         "limit": view.limit,
-        "fields": [*map(_shown(view), [*view.fields, *sorted(view.computed)]), *_entered(view)],
+        "fields": [_allowed(one, may) for one in _fields(view) if "create" in may or "hidden" not in one],
     }
 
 
 def url_of(path: str) -> str:
     """A list's path as it stands in URLs; values in it are written so already."""
     return quote(path, safe="/{}%:@!$&'()*+,;=~")
+
+
+def _fields(view: Resource) -> list[dict[str, Any]]:
+    return [*map(_shown(view), [*view.fields, *sorted(view.computed)]), *_entered(view)]
+
+
+def _allowed(told: dict[str, Any], may: Mapping[str, str]) -> dict[str, Any]:
+    """A field as one who may do no more than that may set it."""
+    return {**told, **{action: told[action] and action in may for action in ("create", "update")}}
 
 
 def _shown(view: Resource) -> Any:

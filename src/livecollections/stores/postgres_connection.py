@@ -6,6 +6,7 @@ Every connection of the pool writes values as text in one way (``SETTINGS``). Th
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -39,6 +40,12 @@ def dsn_of(database: Any) -> str:
     """The URL that the driver takes, of a URL or an engine of SQLAlchemy's. Raises ConfigurationError."""
     url = getattr(database, "url", database)
     text = url.render_as_string(hide_password=False) if hasattr(url, "render_as_string") else str(url)
+    _, _, rest = text.partition("://")
+    if "@" in "".join(re.split("[/?#]", rest, maxsplit=1)[1:]):
+        # A part of a password would stand where errors show what they are given.
+        raise ConfigurationError(
+            "database: this is no URL of PostgreSQL: a password has %2F, %3F, %23, %40 for / ? # @"
+        )
     try:
         parts = urlsplit(text)
         asked = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))

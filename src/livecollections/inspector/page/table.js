@@ -161,6 +161,8 @@ export class Table {
 
   edit(model, field, cell) {
     const value = model.get(field.name), { locking, may } = this.resource;
+    // What was changed since it was opened is not overwritten.
+    const version = model.get(locking), precondition = this.saving(model).catch(() => ({}));
     const entered = input(field, value === undefined ? null : value, { id: 'edited', 'aria-label': field.name });
     const done = () => close(true);
     const cancel = element('button', { type: 'button', onclick: done }, 'Cancel');
@@ -171,14 +173,14 @@ export class Table {
       try { told = entered.read(); } catch (error) { return fault(entered.node, error.message); }
       if (_.isEqual(told, value)) return done();
       form.inert = true;
-      const attributes = { [field.name]: told, ...(locking && { [locking]: model.get(locking) }) };
+      const attributes = { [field.name]: told, ...(locking && { [locking]: version }) };
       const failed = (xhr) => {
         form.inert = false;
         const { fields, rest } = problem(xhr, [field.name]);
         fault(entered.node, fields[field.name] || rest);
         entered.node.focus();
       };
-      model.save(attributes, { patch: may.update === 'PATCH', wait: true, success: done, error: (one, xhr) => failed(xhr), ...await this.saving(model) });
+      model.save(attributes, { patch: may.update === 'PATCH', wait: true, success: done, error: (one, xhr) => failed(xhr), ...await precondition });
     };
     const key = (event) => {
       if (event.key === 'Escape') done();
