@@ -56,7 +56,10 @@ def describe(view: Resource) -> dict[str, Any]:
         "locking": locking,
         "requireIfMatch": view.require_if_match,
         "limit": view.limit,
-        "fields": [_allowed(one, may) for one in _fields(view) if "create" in may or "hidden" not in one],
+        "fields": [
+            *map(_shown(view, may), [*view.fields, *sorted(view.computed)]),
+            *(_entered(view) if "create" in may else ()),
+        ],
     }
 
 
@@ -65,24 +68,15 @@ def url_of(path: str) -> str:
     return quote(path, safe="/{}%:@!$&'()*+,;=~")
 
 
-def _fields(view: Resource) -> list[dict[str, Any]]:
-    return [*map(_shown(view), [*view.fields, *sorted(view.computed)]), *_entered(view)]
-
-
-def _allowed(told: dict[str, Any], may: Mapping[str, str]) -> dict[str, Any]:
-    """A field as one who may do no more than that may set it."""
-    return {**told, **{action: told[action] and action in may for action in ("create", "update")}}
-
-
-def _shown(view: Resource) -> Any:
+def _shown(view: Resource, may: Mapping[str, str]) -> Any:
     creatable, settable = set(view.creatable), set(view.updatable)
 
     def shown(name: str) -> dict[str, Any]:
         field = view.fields.get(name)
         told = {
             "name": name,
-            "create": name in creatable,
-            "update": name in settable,
+            "create": "create" in may and name in creatable,
+            "update": "update" in may and name in settable,
             "sort": field is not None,
         }
         if field is None:

@@ -37,7 +37,7 @@ from .postgres_table import read_table
 from .postgres_values import described, dialect
 from .postgres_wakeup import WakeUp
 from .postgres_write import Writer
-from .sql import Field, TableSource, needed_tables, table_source
+from .sql import Field, TableSource, make_missing, table_source
 from .sql_write import SQLStore
 
 T = TypeVar("T")
@@ -148,22 +148,12 @@ class PostgresStore(SQLStore):
         try:
             async with engine.begin() as connection:
                 await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
-                await connection.run_sync(self._make_missing)
+                await connection.run_sync(make_missing, self._sources)
         except sa.exc.DBAPIError as error:
             cause = getattr(error.orig, "__cause__", None) or error
             raise translated(cause, f"the database {shown(self._dsn)}") from error
         finally:
             await engine.dispose()
-
-    def _make_missing(self, connection: sa.Connection) -> None:
-        there = sa.inspect(connection)
-        if there.has_table("alembic_version"):
-            return
-        needed = needed_tables(self._sources)
-        # Where none is missing, SQLAlchemy would still make the types of other tables, and a role may make none.
-        tables = [one for one in needed if not there.has_table(one.name, schema=one.schema)]
-        for metadata in dict.fromkeys(table.metadata for table in tables):
-            metadata.create_all(connection, [one for one in tables if one.metadata is metadata])
 
     async def _secure(self, connection: Any, now: float) -> None:
         """Put capture right, or say what is missing; within the caller's transaction."""

@@ -383,6 +383,17 @@ def placed(columns: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]
     return (lambda stored: tuple(stored[column] for column in columns)) if columns else None
 
 
+def make_missing(connection: sa.Connection, sources: Collection[TableSource]) -> None:
+    """Make the tables that sources need and that are not there; nothing where Alembic has its own."""
+    there = sa.inspect(connection)
+    if there.has_table("alembic_version"):
+        return
+    # Where none is missing, SQLAlchemy would still make the types of other tables, and a role may make none.
+    tables = [one for one in needed_tables(sources) if not there.has_table(one.name, schema=one.schema)]
+    for metadata in dict.fromkeys(table.metadata for table in tables):
+        metadata.create_all(connection, [one for one in tables if one.metadata is metadata])
+
+
 def needed_tables(sources: Collection[TableSource]) -> list[sa.Table]:
     """The tables of sources, those between two of them, and those that foreign keys of these need, each once."""
     found: dict[sa.Table, None] = {}

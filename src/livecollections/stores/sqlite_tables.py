@@ -7,7 +7,7 @@ from typing import cast
 
 import sqlalchemy as sa
 
-from .sql import TableSource, needed_tables
+from .sql import TableSource, make_missing
 from .sqlite_connection import FileConnection, translated
 
 
@@ -17,10 +17,7 @@ def make_tables(writer: FileConnection, sources: Sequence[TableSource], path: st
     try:
         with engine.connect() as connection:
             writer.begin_immediate()
-            if not sa.inspect(connection).has_table("alembic_version"):
-                tables = needed_tables(sources)
-                for metadata in dict.fromkeys(table.metadata for table in tables):
-                    metadata.create_all(connection, [one for one in tables if one.metadata is metadata])
+            make_missing(connection, sources)
             connection.commit()
     except sa.exc.DBAPIError as error:
         raise translated(cast(Exception, error.orig), f"the database {path}") from error
