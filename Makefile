@@ -39,12 +39,12 @@ soak: setup-test ## Search random histories for broken promises, on all cores (S
 		$(if $(HISTORIES),--histories $(HISTORIES)) \
 		$(if $(SECONDS),--seconds $(SECONDS),$(if $(HISTORIES),,--seconds 600))
 
-check: .venv/.tested ## Style, types, layers, versions and the places of safeguards
+check: .venv/.tested ## Style, types, layers, versions, and the places of safeguards and of tests
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo 'run: $(BIN)/ruff format'; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_layers.py tests/test_versions.py tests/upgrade/test_api.py \
-		tests/mutants/test_catalogue.py
+		tests/mutants/test_catalogue.py tests/test_run.py::test_every_test_file_is_in_one_suite
 
 mutants: setup-test ## Remove each safeguard in turn, see that it is noticed, and write the table of the documentation
 	@$(BIN)/python -m tests.mutants --write
