@@ -60,6 +60,7 @@ async def test_columns_that_come_change_and_go_are_followed(connection: asyncpg.
     assert (await methods(connection))[-1] == Cause.CAPTURE_FAILED
     await mended(connection, capture, Cause.COLUMNS_CHANGED)
     await connection.execute("ALTER TABLE todo ALTER COLUMN n TYPE text")
+    await mended(connection, capture, Cause.CAPTURE_REINSTALLED)
     await connection.execute("UPDATE todo SET n = 'x'")
     assert (await told(connection))[-1] == ("PUT", ["1"], ["1", "x"])
 
@@ -108,6 +109,80 @@ async def test_an_owner_can_not_have_his_functions_run_with_the_rights_of_who_in
         assert await methods(connection) == [Cause.CAPTURE_FAILED]
     finally:
         await connection.execute("DROP OWNED BY mallory CASCADE; DROP ROLE mallory")
+
+
+async def test_a_stranger_who_has_our_functions_called_for_tables_of_his_own_gets_nothing_done(
+    connection: asyncpg.Connection, url: str
+) -> None:
+    capture = await todo(connection)
+    await connection.execute("INSERT INTO todo VALUES (1, 'secret')")
+    schema = await connection.fetchval("SELECT current_schema()")
+    function = await connection.fetchval(
+        "SELECT proname FROM pg_proc WHERE proname ~ 'capture' AND pronamespace = current_schema()::regnamespace"
+    )
+    await connection.execute(f"CREATE ROLE mallory; GRANT USAGE ON SCHEMA {schema} TO mallory")
+    try:
+        async with connected(url) as mallory:
+            await mallory.execute(
+                "SET ROLE mallory; CREATE TYPE pg_temp.evil AS (x int); CREATE TABLE pg_temp.mine (who text);"
+                "GRANT INSERT ON pg_temp.mine TO public;"
+                "CREATE FUNCTION pg_temp.peek(pg_temp.evil) RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
+                "INSERT INTO pg_temp.mine VALUES (current_user); RETURN 1; END $$;"
+                "CREATE CAST (pg_temp.evil AS int) WITH FUNCTION pg_temp.peek(pg_temp.evil) AS IMPLICIT;"
+                "CREATE TABLE pg_temp.bait (id pg_temp.evil, title text);"
+                "CREATE TABLE pg_temp.forged (source text, method text, key text[], before text[], after text[],"
+                "  layout text, xid xid8);"
+                f"CREATE TRIGGER bait AFTER INSERT OR DELETE ON pg_temp.bait FOR EACH ROW"
+                f"  EXECUTE FUNCTION {schema}.{function}();"
+                f"CREATE TRIGGER forged AFTER INSERT ON pg_temp.forged FOR EACH ROW"
+                f"  EXECUTE FUNCTION {schema}.live_commit();"
+                "INSERT INTO pg_temp.forged VALUES ('todo', 'POST', '{1}', NULL, '{1,a}');"
+                "INSERT INTO pg_temp.bait VALUES (row(1), 'a'); DELETE FROM pg_temp.bait"
+            )
+            async with mallory.transaction(isolation="serializable"):
+                await mallory.execute("INSERT INTO pg_temp.bait VALUES (row(1), 'a')")
+            assert await mallory.fetch("SELECT * FROM pg_temp.mine") == [], "nothing ran with our rights"
+            assert await methods(connection) == ["POST"], "and nothing is told as ours"
+            assert await capture.stale(connection, NOW) == {}, "nor is there anything to put right"
+    finally:
+        await connection.execute("DROP OWNED BY mallory CASCADE; DROP ROLE mallory")
+
+
+async def test_a_column_of_another_type_does_not_bring_its_conversions(
+    connection: asyncpg.Connection,
+) -> None:
+    capture = await todo(connection)
+    schema = await connection.fetchval("SELECT current_schema()")
+    await connection.execute(
+        "CREATE TYPE evil AS (x text); CREATE TABLE mine (who text);"
+        "CREATE FUNCTION peek(evil) RETURNS text LANGUAGE plpgsql AS $$ BEGIN "
+        f"INSERT INTO {schema}.mine VALUES (current_user); RETURN ''; END $$;"
+        "CREATE CAST (evil AS text) WITH FUNCTION peek(evil) AS IMPLICIT;"
+        "ALTER TABLE todo ALTER title TYPE evil USING row(title)::evil; INSERT INTO todo VALUES (1, row('a'))"
+    )
+    assert await connection.fetch("SELECT * FROM mine") == []
+    assert await methods(connection) == [Cause.CAPTURE_FAILED]
+    await mended(connection, capture, Cause.CAPTURE_REINSTALLED)
+    await connection.execute("INSERT INTO todo VALUES (2, row('b'))")
+    assert (await told(connection))[-1] == ("POST", ["2"], ["2", "(b)"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE todo ALTER n TYPE bigint USING n * 2",
+        "ALTER TABLE todo ALTER title TYPE varchar(1)",
+        "ALTER TYPE mood RENAME VALUE 'good' TO 'better'",
+    ],
+)
+async def test_a_change_that_makes_other_values_of_those_there_is_a_reset(
+    connection: asyncpg.Connection, change: str
+) -> None:
+    await connection.execute("DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('bad', 'good')")
+    capture = await todo(connection, "id int PRIMARY KEY, n int, title varchar(9), feels mood")
+    await connection.execute("INSERT INTO todo VALUES (1, 1, 'a', 'good')")
+    await connection.execute(change)
+    await mended(connection, capture, Cause.CAPTURE_REINSTALLED)
 
 
 @pytest.mark.parametrize(

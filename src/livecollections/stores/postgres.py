@@ -48,7 +48,6 @@ LOOK = 2.0
 """Seconds between two looks at the triggers."""
 SLOW_BEAT = 20.0
 """Seconds between two heartbeats, and between two rounds of forgetting old answers."""
-"""The first version of the server that tells transactions as they are needed here."""
 _MAKING = 0x6C69_7665_7461_626C
 """The advisory lock of whoever makes tables."""
 

@@ -75,7 +75,8 @@ class Found:
 
     is_logged: it survives a crash.  is_hidden: row security hides rows of it from us.
     function: the body and settings of its function; None: there is none.  members: itself first.
-    strays: other tables that call it (they were renamed, or are no partitions any more), and by which trigger.
+    strays: other tables of its owner that call it (they were renamed, or are no partitions any more), and by which
+    trigger. (A stranger's does nothing by it, and may not be ours to alter.)
     """
 
     table: Table
@@ -100,7 +101,9 @@ SELECT target.n, json_build_object(
   'oid', c.oid::bigint, 'schema', s.nspname, 'name', c.relname, 'is_logged', c.relpersistence = 'p',
   'is_hidden', row_security_active(c.oid),
   'columns', (SELECT json_agg(json_build_array(a.attname, CASE WHEN a.attlen >= 0 THEN ''
-      WHEN a.atttypid IN (17, 25, 1042, 1043) THEN 'octet_length' ELSE 'pg_column_size' END) ORDER BY a.attnum)
+      WHEN a.atttypid IN (17, 25, 1042, 1043) THEN 'octet_length' ELSE 'pg_column_size' END,
+      a.atttypid::bigint, concat_ws(' ', a.atttypmod, (SELECT string_agg(quote_ident(e.enumlabel), ' '
+        ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = a.atttypid))) ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   'key', (SELECT json_agg(json_build_array(a.attname, os.nspname, o.oprname,
       a.atttypid IN (20, 21, 23, 2950)) ORDER BY k.place)
@@ -120,7 +123,7 @@ SELECT target.n, json_build_object(
     JOIN pg_class mc ON mc.oid = m.oid JOIN pg_namespace ms ON ms.oid = mc.relnamespace WHERE m.n = target.n),
   'strays', (SELECT json_agg(json_build_array(format('%I.%I', ss.nspname, sc.relname), t.tgname))
     FROM pg_trigger t JOIN pg_class sc ON sc.oid = t.tgrelid JOIN pg_namespace ss ON ss.oid = sc.relnamespace
-    WHERE t.tgfoid = to_regproc(target.function) AND t.tgparentid = 0
+    WHERE t.tgfoid = to_regproc(target.function) AND t.tgparentid = 0 AND sc.relowner = c.relowner
       AND t.tgrelid NOT IN (SELECT m.oid FROM member m WHERE m.n = target.n))
 )::text
 FROM target JOIN pg_class c ON c.oid = target.oid JOIN pg_namespace s ON s.oid = c.relnamespace
@@ -148,8 +151,8 @@ def _found(target: Target, told: dict[str, Any]) -> Found:
         told["oid"],
         told["schema"],
         told["name"],
-        tuple(name for name, _ in columns),
-        {name: measure for name, measure in columns if measure},
+        {name: (kind, form) for name, _, kind, form in columns},
+        {name: measure for name, measure, _, _ in columns if measure},
         tuple(key),
     )
     function = told["function"]

@@ -88,13 +88,14 @@ class KeyColumn:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, or the root of a partitioned one. columns: in order.  sizes: of those that may be large, the function
-    that measures them without reading them."""
+    """A table, or the root of a partitioned one. columns: in order, each with its type and the rest of its form (how
+    long it may be, an enumeration's labels).  sizes: of those that may be large, the function that measures them
+    without reading them."""
 
     oid: int
     schema: str
     name: str
-    columns: tuple[str, ...]
+    columns: Mapping[str, tuple[int, str]]
     sizes: Mapping[str, str]
     key: tuple[KeyColumn, ...]
 
@@ -178,6 +179,8 @@ def commit_function(names: Names, notifies: bool) -> Function:
     body = f"""
 BEGIN
   IF to_regclass({literal(names.changes)}) IS NULL THEN RETURN NULL; END IF;
+  -- Anybody may have it called for a table of his own.
+  IF TG_RELID IS DISTINCT FROM to_regclass({literal(names.waiting)}) THEN RETURN NULL; END IF;
   -- The setting only says that it is worth a look: anybody may set it.
   IF current_setting({literal(_flooded(names))}, true) = 'on' AND NEW.method <> 'RESET'
       AND {_is_reset(names, "NEW.source", literal(Cause.BACKLOG.value))} THEN
@@ -224,12 +227,15 @@ class Capture:
 
     def _body(self) -> str:
         old, new = image(of("OLD"), self._table.key_names), image(of("NEW"), self._table.key_names)
+        forms = [self._table.columns[name] for name in self._columns]
         return f"""
+-- forms: {digest(repr(forms))}
 DECLARE
   v_count integer; v_old text[]; v_new text[]; v_before text[]; v_after text[]; v_there text[]; v_cause text;
   v_alone boolean;
 BEGIN
   IF to_regclass({literal(self._names.waiting)}) IS NULL THEN RETURN NULL; END IF;
+  {self._is_strangers()}
   BEGIN
     {self._put_off()}
     {self._is_itself()}
@@ -246,6 +252,7 @@ BEGIN
       END IF;
     END IF;
     IF v_cause IS NULL AND TG_OP <> 'INSERT' THEN
+      {self._is_typed("OLD")}
       IF {self._size("OLD")} THEN v_cause := {literal(Cause.UNDECODABLE.value)}; ELSE
         v_old := {old};
         v_before := {image(of("OLD"), self._columns)};
@@ -255,6 +262,7 @@ BEGIN
       END IF;
     END IF;
     IF v_cause IS NULL AND TG_OP <> 'DELETE' THEN
+      {self._is_typed("NEW")}
       IF {self._size("NEW")} THEN v_cause := {literal(Cause.UNDECODABLE.value)}; ELSE
         v_new := {new};
         IF TG_OP = 'UPDATE' AND v_new = v_old THEN
@@ -298,6 +306,17 @@ END
         trigger = self._names.of(self._names.commit)
         return f"IF pg_trigger_depth() > 1 THEN SET CONSTRAINTS {trigger} DEFERRED; END IF;"
 
+    def _is_strangers(self) -> str:
+        """Anybody may have the function called for a table of his own, whose values he could have us convert by
+        functions of his, and tell as ours. Nothing is planned, so nothing of his is run, before a statement is met."""
+        oid, there = f"{self._table.oid}::oid", f"to_regclass({literal(self._table.sql)})"
+        return f"""IF TG_RELID NOT IN ({oid}, coalesce({there}, 0)::oid) THEN
+    IF NOT EXISTS (WITH RECURSIVE above AS (
+        SELECT inhparent FROM pg_inherits WHERE inhrelid = TG_RELID
+        UNION SELECT i.inhparent FROM pg_inherits AS i JOIN above ON i.inhrelid = above.inhparent
+      ) SELECT FROM above WHERE inhparent = {oid}) THEN RETURN NULL; END IF;
+  END IF;"""
+
     def _is_itself(self) -> str:
         """What bears the name by now may be somebody's view, whose functions would run with our rights."""
         there = f"to_regclass({literal(self._table.sql)})"
@@ -328,6 +347,13 @@ END
             f"SELECT {image(there, self._columns)} INTO {into} "
             f"FROM {self._table.sql} AS r WHERE {' AND '.join(same)};"
         )
+
+    def _is_typed(self, row: str) -> str:
+        """A column of another type by now may bring conversions of its owner's, which would run with our rights."""
+        refer = of(row)
+        types = ", ".join(f"pg_typeof({refer(column)})::oid" for column in self._columns)
+        known = ", ".join(str(self._table.columns[column][0]) for column in self._columns)
+        return f"IF ARRAY[{types}] <> ARRAY[{known}]::oid[] THEN RAISE 'another type'; END IF;"
 
     def _size(self, row: str) -> str:
         """Whether a row is too large to keep."""
