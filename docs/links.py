@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
 """What a browser fetches by itself, and by which attribute."""
+DOWNLOADS = "_downloads"
+"""Where Sphinx puts the files beside the pages to which they link."""
 
 
 @dataclass
@@ -40,8 +42,9 @@ class Found(HTMLParser):
 
 
 def faults(site: Path) -> list[str]:
-    """Sentences on what is wrong in a built site."""
-    pages = {path: _read(path) for path in sorted(site.rglob("*.html"))}
+    """Sentences on what is wrong in a built site. Files that are there to be kept are no pages of it."""
+    found = sorted(path for path in site.rglob("*.html") if DOWNLOADS not in path.relative_to(site).parts)
+    pages = {path: _read(path) for path in found}
     return [fault for path in pages for fault in _page_faults(site, path, pages)] + list(_style_faults(site))
 
 

@@ -1,4 +1,4 @@
-"""The tutorial, step by step: each step's folder is served as its page says, and does what its page says.
+"""The tutorial, step by step: what its pages say is served as they say, and does what they say.
 
 Two of its pages are photographed: ``LIVE_PICTURES=1`` puts the pictures into docs/images.
 """
@@ -6,23 +6,23 @@ Two of its pages are photographed: ``LIVE_PICTURES=1`` puts the pictures into do
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from ..command import ROOT, command
 from ..demo.window import CHROMIUM, OUTPUT, SWITCHES
+from .reader import PAGES, copy
 
-STEPS = ROOT / "examples" / "tutorial"
 IMAGES = ROOT / "docs" / "images"
 STREAM = {"Accept": "text/event-stream"}
 PASSWORD = "correct horse"
@@ -38,9 +38,8 @@ def browser() -> Iterator[Browser]:
 
 
 def folder_of(number: int, folder: Path) -> Path:
-    """What a reader has in his folder after a step: what the step changes, over what was there."""
-    for step in range(1, number + 1):
-        shutil.copytree(STEPS / f"step{step}", folder, dirs_exist_ok=True)
+    """What a reader has in his folder after a step, and what npm has put there."""
+    copy(PAGES[:number], folder)
     (folder / "node_modules").symlink_to(ROOT / "node_modules")
     return folder
 
@@ -137,12 +136,24 @@ def joined(client: httpx.Client, name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def log_in(page: Page, name: str) -> None:
-    """Fill in the page's form."""
+def come_in(page: Page, name: str, by: str) -> None:
+    """Fill in the page's form. by: which of its buttons."""
     page.get_by_placeholder("Name").fill(name)
     page.get_by_placeholder("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name=by).click()
     page.wait_for_function("items && items.live === 'live'")
+
+
+def heard(told: list[str], dialog: Dialog) -> None:
+    """Keep what a dialog says, and close it."""
+    told.append(dialog.message)
+    dialog.accept()
+
+
+def fill(page: Page, placeholder: str, text: str, button: str) -> None:
+    """Fill in another."""
+    page.get_by_placeholder(placeholder).fill(text)
+    page.get_by_role("button", name=button).click()
 
 
 def test_4_each_has_his_own(tmp_path: Path, browser: Browser) -> None:
@@ -154,33 +165,56 @@ def test_4_each_has_his_own(tmp_path: Path, browser: Browser) -> None:
         written = client.post("/api/items", json={"name": "milk"}, headers=ann)
         assert client.get("/api/items", headers=bob).json() == []
         assert client.get(written.headers["Location"], headers=bob).status_code == 404
-        page = window(browser, str(client.base_url))
-        log_in(page, "bob")
+        his, cleos = (window(browser, str(client.base_url)) for _ in range(2))
+        come_in(his, "bob", by="Log in")
+        come_in(cleos, "cleo", by="Join")
         client.post("/api/items", json={"name": "hers"}, headers=ann)
         client.post("/api/items", json={"name": "his"}, headers=bob)
-        expect(page.locator("li")).to_have_text(["his"])
+        expect(his.locator("li")).to_have_text(["his"])
+        his.reload()
+        expect(his.locator("li")).to_have_text(["his"])
+        fill(cleos, "What is missing?", "Cleo's", "Add")
+        expect(cleos.locator("li")).to_have_text(["Cleo's"])
+
+        # What is wrong is said, and a token that counts no more is asked for again.
+        page = window(browser, str(client.base_url))
+        told: list[str] = []
+        page.on("dialog", partial(heard, told))
+        page.get_by_placeholder("Name").fill("ann")
+        for button in ("Join", "Log in"):
+            with page.expect_event("dialog"):
+                fill(page, "Password", "another horse", button)
+        assert told == ["that name is taken", "no such name with this password"]
+        come_in(page, "ann", by="Log in")
+        sql(tmp_path, "delete from login")
         page.reload()
-        expect(page.locator("li")).to_have_text(["his"])
+        come_in(page, "ann", by="Log in")
 
 
 def test_5_a_list_is_shared_and_taken_back(tmp_path: Path, browser: Browser) -> None:
     with served(5, tmp_path) as client:
-        ann, bob = joined(client, "ann"), joined(client, "bob")
-        assert client.get("/api/lists/ann/items", headers=bob).status_code == 403
-        assert client.put("/guests/bob").status_code == 401
-        assert client.put("/guests/bob", headers=ann).status_code == 204
-        hers, his = (window(browser, f"{client.base_url}#ann") for _ in range(2))
-        log_in(hers, "ann")
-        log_in(his, "bob")
-        for page, name in ((hers, "milk"), (his, "bread")):
-            page.get_by_placeholder("What is missing?").fill(name)
-            page.get_by_role("button", name="Add").click()
+        cleo, dan = joined(client, "cleo"), joined(client, "dan")
+        assert client.get("/api/lists/cleo/items", headers=dan).status_code == 403
+        assert client.put("/guests/dan").status_code == 401
+        assert client.put("/guests/dan", headers=cleo).status_code == 204
+        assert client.get("/api/lists/cleo/items", headers=dan).json() == []
+        assert client.delete("/guests/dan", headers=cleo).status_code == 204
+        assert client.get("/api/lists/cleo/items", headers=dan).status_code == 403
+        hers = window(browser, str(client.base_url))
+        come_in(hers, "ann", by="Join")
+        fill(hers, "What is missing?", "milk", "Add")
+        with hers.expect_response("**/guests/bob"):
+            fill(hers, "Share your list with", "bob", "Share")
+        his = window(browser, hers.url)
+        come_in(his, "bob", by="Join")
+        fill(his, "What is missing?", "bread", "Add")
         for page in (hers, his):
             expect(page.locator("li")).to_have_text(["milk", "bread"])
+            expect(page.locator("h1")).to_have_text("Groceries of ann")
         picture(hers.screenshot(), "tutorial-sharing.png")
-        assert client.delete("/guests/bob", headers=ann).status_code == 204
-        his.wait_for_function("items.live === 'refused'")
-        client.post("/api/lists/ann/items", json={"name": "secret"}, headers=ann)
+        fill(hers, "Share your list with", "bob", "Stop")
+        expect(his.locator("h1")).to_have_text("Not shared with you")
+        fill(hers, "What is missing?", "secret", "Add")
         expect(hers.locator("li")).to_have_text(["milk", "bread", "secret"])
         expect(his.locator("li")).to_have_text(["milk", "bread"])
 

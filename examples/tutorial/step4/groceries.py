@@ -1,35 +1,18 @@
 """Each with a list of groceries of his own. `livecollections run groceries:app`"""
 
-import hashlib
-import hmac
-import secrets
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException
+import people
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 from starlette.requests import HTTPConnection
 
 from livecollections import Live
-
-WEEK = 7 * 86_400
-
-
-class Person(SQLModel, table=True):
-    name: str = Field(primary_key=True)
-    salt: bytes
-    password: bytes
-
-
-class Login(SQLModel, table=True):
-    token: str = Field(primary_key=True)
-    person: str
-    expires_at: float
 
 
 @dataclass(frozen=True)
@@ -41,16 +24,8 @@ class User:
 async def authenticate(connection: HTTPConnection, ext: Mapping[str, Any]) -> User | None:
     bearer = connection.headers.get("authorization", "").removeprefix("Bearer ")
     async with live.session() as session:
-        login = await session.get(Login, digest(str(ext.get("token") or bearer)))
+        login = await people.login_of(session, str(ext.get("token") or bearer))
     return User(login.person, login.expires_at) if login else None
-
-
-def digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def scrambled(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)
 
 
 live = Live("sqlite:///groceries.db", authenticate=authenticate)
@@ -78,31 +53,14 @@ app = FastAPI(title="Groceries", lifespan=lifespan)
 live.mount(app)
 
 
-class Credentials(SQLModel):
-    name: str = Field(min_length=1, max_length=40)
-    password: str = Field(min_length=8, max_length=200)
-
-
 @app.post("/people", status_code=201)
-async def join(given: Credentials, session: Session) -> None:
-    """Become somebody."""
-    if await session.get(Person, given.name):
-        raise HTTPException(409, "that name is taken")
-    salt = secrets.token_bytes(16)
-    session.add(Person(name=given.name, salt=salt, password=scrambled(given.password, salt)))
-    await session.commit()
+async def join(given: people.Credentials, session: Session) -> None:
+    await people.join(session, given)
 
 
 @app.post("/login")
-async def log_in(given: Credentials, session: Session) -> dict[str, str]:
-    """A token for a week."""
-    person = await session.get(Person, given.name)
-    if person is None or not hmac.compare_digest(person.password, scrambled(given.password, person.salt)):
-        raise HTTPException(401, "no such name with this password")
-    token = secrets.token_urlsafe(32)
-    session.add(Login(token=digest(token), person=person.name, expires_at=time.time() + WEEK))
-    await session.commit()
-    return {"token": token}
+async def log_in(given: people.Credentials, session: Session) -> dict[str, str]:
+    return {"token": await people.log_in(session, given)}
 
 
 app.mount("/lib", StaticFiles(directory="node_modules"))

@@ -16,36 +16,28 @@ function start() {
   });
 }
 
+function post(url, given) {
+  return $.ajax(url, { method: 'POST', contentType: 'application/json', data: JSON.stringify(given) });
+}
+
 $('#login').on('submit', function (event) {
   event.preventDefault();
   var given = { name: this.elements.name.value, password: this.elements.password.value };
-  $.ajax('/login', { method: 'POST', contentType: 'application/json', data: JSON.stringify(given) }).then(
+  var joined = event.originalEvent.submitter.name === 'join' ? post('/people', given) : $.when();
+  joined.then(function () { return post('/login', given); }).then(
     function (answer) {
       token = answer.token;
       sessionStorage.setItem('token', token);
       start();
     },
-    function () { alert('No such name with this password.'); }
+    function (refused) { alert(refused.responseJSON.detail); }
   );
 });
 
-var Row = Backbone.View.extend({
-  tagName: 'li',
-  events: { click: 'toggle' },
-
-  initialize: function () {
-    this.listenTo(this.model, 'change', this.render);
-    this.listenTo(this.model, 'remove', this.remove);
-  },
-
-  render: function () {
-    this.$el.text(this.model.get('name')).toggleClass('bought', !!this.model.get('bought'));
-    return this;
-  },
-
-  toggle: function () {
-    this.model.save({ bought: !this.model.get('bought') }, { patch: true });
-  }
+$(document).on('ajaxError', function (event, request) {
+  if (request.status !== 401 || !token) return;
+  sessionStorage.removeItem('token');
+  location.reload();
 });
 
 $('#add').on('submit', function (event) {

@@ -1,5 +1,5 @@
 var token = sessionStorage.getItem('token');
-var owner = location.hash.slice(1);
+var owner = decodeURIComponent(location.hash.slice(1));
 var items;
 
 LiveCollection.connect('/faye', { token: function () { return token; } });
@@ -17,44 +17,47 @@ function start() {
   items.on('add', function (item) {
     $('ul').append(new Row({ model: item }).render().el);
   });
+  items.on('live', function () {
+    $('h1').text(items.live === 'refused' ? 'Not shared with you' : 'Groceries of ' + owner);
+  });
+}
+
+function post(url, given) {
+  return $.ajax(url, { method: 'POST', contentType: 'application/json', data: JSON.stringify(given) });
 }
 
 $('#login').on('submit', function (event) {
   event.preventDefault();
   var given = { name: this.elements.name.value, password: this.elements.password.value };
-  $.ajax('/login', { method: 'POST', contentType: 'application/json', data: JSON.stringify(given) }).then(
+  var joined = event.originalEvent.submitter.name === 'join' ? post('/people', given) : $.when();
+  joined.then(function () { return post('/login', given); }).then(
     function (answer) {
       token = answer.token;
       sessionStorage.setItem('token', token);
-      if (!owner) location.hash = owner = given.name;
+      owner = owner || given.name;
+      location.hash = encodeURIComponent(owner);
       start();
     },
-    function () { alert('No such name with this password.'); }
+    function (refused) { alert(refused.responseJSON.detail); }
   );
 });
 
-var Row = Backbone.View.extend({
-  tagName: 'li',
-  events: { click: 'toggle' },
-
-  initialize: function () {
-    this.listenTo(this.model, 'change', this.render);
-    this.listenTo(this.model, 'remove', this.remove);
-  },
-
-  render: function () {
-    this.$el.text(this.model.get('name')).toggleClass('bought', !!this.model.get('bought'));
-    return this;
-  },
-
-  toggle: function () {
-    this.model.save({ bought: !this.model.get('bought') }, { patch: true });
-  }
+$(document).on('ajaxError', function (event, request) {
+  if (request.status !== 401 || !token) return;
+  sessionStorage.removeItem('token');
+  location.reload();
 });
 
 $('#add').on('submit', function (event) {
   event.preventDefault();
   items.create({ name: $('#add input').val() });
+  this.reset();
+});
+
+$('#share').on('submit', function (event) {
+  event.preventDefault();
+  var method = event.originalEvent.submitter.name === 'stop' ? 'DELETE' : 'PUT';
+  $.ajax('/guests/' + encodeURIComponent($('#share input').val()), { method: method });
   this.reset();
 });
 
