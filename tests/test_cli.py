@@ -354,13 +354,14 @@ def test_new_epoch_draws_another(tmp_path: Path) -> None:
 
 
 def test_it_says_that_others_may_come_in_unless_somebody_asks_who_they_are(
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def authenticate(connection: Any, ext: Any) -> None:
         """Nobody is known."""
 
     warn_if_open("0.0.0.0", Live("sqlite://").app)
-    assert "without authentication" in capsys.readouterr().err
+    assert "without authentication" in caplog.text
+    caplog.clear()
     warn_if_open("0.0.0.0", Live("sqlite://", authenticate=authenticate).app)
     warn_if_open("127.0.0.1", Live("sqlite://").app)
-    assert capsys.readouterr().err == ""
+    assert caplog.text == ""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 
 from livecollections.cli import cli
 from livecollections.cli.logs import Level
 
-from .command import ROOT, finished
+from .command import ROOT, command, finished
 
 COMMANDS: Any = typer.main.get_command(cli)
 OPTIONS = [
@@ -84,6 +87,48 @@ def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.Monke
     assert parsed("run", "--port", "8")["port"] == 8
 
 
+def test_values_of_one_variable_are_told_apart_as_in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVECOLLECTIONS_TABLE", "orders \"order items\" 'a, b' c,d")
+    assert parsed("serve")["table"] == ["orders", "order items", "a, b", "c,d"]
+    assert parsed("serve", "--table", "one")["table"] == ["one"]
+
+
+def test_a_table_whose_name_has_a_space_is_served(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.execute('create table "order items" (id integer primary key, article text)')
+    named = {
+        "LIVECOLLECTIONS_TABLE": '"order items"',
+        "LIVECOLLECTIONS_YES": "1",
+        "LIVECOLLECTIONS_PORT": "0",
+    }
+    with command("serve", "sqlite:///shop.db", cwd=tmp_path, env=named) as served:
+        assert httpx.get(f"{served.address()}/api/order%20items").json() == []
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_no_variable_asks_for_help(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVECOLLECTIONS_HELP", "1")
+    assert parsed(name)["host"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--reload",)], ids=["one", "workers", "reload"])
+def test_a_variable_has_an_application_serve_its_figures(options: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        'from livecollections import Live\n\nlive = Live("sqlite:///shop.db")\n'
+    )
+    asked = {"LIVECOLLECTIONS_METRICS": "1"}
+    with command("run", "shop:live", "--port", "0", *options, cwd=tmp_path, env=asked) as run:
+        figures = httpx.get(f"{run.address()}/live/metrics", timeout=20)
+    assert (figures.status_code, "livecollections_info" in figures.text) == (200, True)
+
+
+def test_an_application_without_a_live_has_no_figures(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("async def app(scope, receive, send): ...\n")
+    run = finished("run", "plain:app", "--metrics", cwd=tmp_path)
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+    assert "Live(metrics=True)" in run.stderr
+
+
 def test_no_other_command_has_such_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVECOLLECTIONS_YES", "1")
     context = COMMANDS.commands["uninstall"].make_context("uninstall", ["sqlite:///shop.db"])
@@ -98,6 +143,7 @@ def test_no_other_command_has_such_variables(monkeypatch: pytest.MonkeyPatch) ->
         ("run", "LIVECOLLECTIONS_RELOAD", "perhaps"),
         ("serve", "LIVECOLLECTIONS_WRITE", "2"),
         ("serve", "LIVECOLLECTIONS_LOG_LEVEL", "loud"),
+        ("serve", "LIVECOLLECTIONS_TABLE", "'orders"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_variable(

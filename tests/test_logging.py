@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +18,7 @@ from livecollections import Live
 from livecollections.cli.logs import Level, Objects, Sparing, configuration
 from livecollections.testing import wait_until
 
-from .command import command
+from .command import command, finished
 
 APPLICATION = """
 from sqlmodel import Field, SQLModel
@@ -71,6 +74,71 @@ def test_a_grep_for_a_seq_shows_the_whole_way(tmp_path: Path, form: tuple[str, .
         told = [json.loads(line) for line in run.lines if not line.startswith("http://")]
         assert {one["seq"] for one in told if "seq=" in one["message"]} == {seq}
         assert {one["logger"].partition(".")[0] for one in told} == {"livecollections", "uvicorn"}
+
+
+def only(stderr: str) -> dict[str, Any]:
+    """What is told on stderr, which is one object."""
+    [line] = stderr.splitlines()
+    told: dict[str, Any] = json.loads(line)
+    assert told["logger"] == "livecollections.cli"
+    return told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "nowhere:app"], "there is no module nowhere"),
+        (["run", "nowhere", "--workers", "0"], "Invalid value for '--workers'"),
+        (["demo", "--frobnicate"], "No such option: --frobnicate"),
+        (["demo", "--database", "sqlite:///nowhere/todos.db"], "nowhere/todos.db"),
+        (["serve", "sqlite:///nowhere.db"], "name what is to be served"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_why_the_program_ends_is_an_object(arguments: list[str], told: str, tmp_path: Path) -> None:
+    run = finished(*arguments, "--log-json", cwd=tmp_path)
+    said = only(run.stderr)
+    assert (run.returncode, said["level"]) == (2, "error")
+    assert told in said["message"]
+
+
+@pytest.mark.parametrize(("switch", "is_object"), [("yes", True), ("1", True), ("no", False), ("", False)])
+def test_a_wrong_variable_is_told_as_another_asks(
+    switch: str, is_object: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVECOLLECTIONS_LOG_JSON", switch)
+    monkeypatch.setenv("LIVECOLLECTIONS_PORT", "tcp://10.0.0.1:80")
+    said = finished("demo", cwd=tmp_path).stderr
+    assert said.startswith("{") is is_object
+    assert "(from LIVECOLLECTIONS_PORT)" in (only(said)["message"] if is_object else said)
+
+
+def test_what_nobody_has_foreseen_is_an_object(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    run = finished("run", "broken:app", "--log-json", cwd=tmp_path)
+    said = only(run.stderr)
+    assert (run.returncode, said["level"]) == (1, "critical")
+    assert said["exception"].endswith("ZeroDivisionError: division by zero")
+    assert "Traceback" in finished("run", "broken:app", cwd=tmp_path).stderr
+
+
+def test_an_answer_that_is_no_yes_is_told_as_an_object(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.execute("create table orders (id integer primary key)")
+    run = finished("serve", "sqlite:///shop.db", "--table", "orders", "--log-json", cwd=tmp_path)
+    assert (run.returncode, only(run.stderr)["level"]) == (1, "error")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_that_others_may_come_in_is_an_object(workers: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.py").write_text(APPLICATION)
+    options = ("--host", "0.0.0.0", "--port", "0", "--workers", workers, "--log-json")
+    with command("run", "notes:live", *options, cwd=tmp_path) as run:
+        told = json.loads(run.wait_line("without authentication"))
+        run.address()
+        assert (told["level"], told["logger"]) == ("warning", "livecollections.cli")
+        run.stop()
+        assert all(json.loads(line) for line in run.said() if not line.startswith("http://"))
 
 
 def test_a_quieter_level_says_nothing_of_changes(tmp_path: Path) -> None:

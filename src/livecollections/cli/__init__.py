@@ -1,16 +1,16 @@
 """The command line: the demo, serving, and what a database administrator needs.
 
 Two rules. What the person at the keyboard can set right is one line on stderr and exit status 2, never a
-traceback. Nothing is imported before the command that needs it runs, so that ``--help`` is quick.
+traceback; with ``--log-json`` it is an object, and so is what nobody has foreseen. Nothing is imported before the
+command that needs it runs, so that ``--help`` is quick.
 
-It knows no protocol and no SQL. A command is a function in one of the modules beside this one; it is named here. Each
-option of those that serve is also a variable of the environment.
+It knows no protocol and no SQL. A command is a function in one of the modules beside this one; it is named here.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -20,14 +20,16 @@ from .checkup import doctor
 from .database import install, new_epoch, uninstall
 from .entries import log
 from .keyboard import fail
+from .logs import Level, configure, is_json, logger
 from .messages import publish, tail
 from .serving import demo, run, serve_tables
 from .target import openapi
+from .variables import BY_ENVIRONMENT, ServingCommand, variable_of
 
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """What Typer raises for all wrong arguments; it has no public name there."""
-BY_ENVIRONMENT = {"auto_envvar_prefix": "LIVECOLLECTIONS"}
-"""Has each option be a variable too: ``LIVECOLLECTIONS_<OPTION>``."""
+ON = ("1", "true", "t", "yes", "y", "on")
+"""By what a variable puts a switch on."""
 
 cli = typer.Typer(
     name="livecollections",
@@ -47,20 +49,31 @@ def main() -> None:
     except typer.Abort:
         raise SystemExit(1) from None
     except Exception as error:
-        if not isinstance(error, USAGE_ERROR):
+        if isinstance(error, USAGE_ERROR):
+            _refuse(error)
+        if not is_json():
             raise
-        fail(f"{error.format_message()}{_where_from(error)}")
+        logger.critical("%s: %s", type(error).__name__, error, exc_info=True)
+        raise SystemExit(1) from None
 
 
-def _where_from(error: Any) -> str:
-    """Which variable of the environment gave a value that is wrong, if one did."""
-    context, parameter = error.ctx, getattr(error, "param", None)
-    if context is None or parameter is None:
-        return ""
-    source = context.get_parameter_source(parameter.name)
-    if source is None or source.name != "ENVIRONMENT":
-        return ""
-    return f" (from {context.auto_envvar_prefix}_{parameter.name.upper()})"
+def _refuse(error: Any) -> NoReturn:
+    """Say what is wrong with the arguments, and from which variable it comes, if from one."""
+    if _asks_for_json(error.ctx):
+        configure(Level.ERROR, as_json=True)
+    option = getattr(error, "param", None)
+    variable = None if error.ctx is None or option is None else variable_of(error.ctx, option)
+    fail(f"{error.format_message()} (from {variable})" if variable else error.format_message())
+
+
+def _asks_for_json(context: Any) -> bool:
+    """Whether ``--log-json`` is given, as far as that can be told of arguments that are wrong."""
+    options = [] if context is None else context.command.params
+    for option in options:
+        if option.name == "log_json":
+            text = option.value_from_envvar(context)
+            return "--log-json" in sys.argv or str(text).lower() in ON
+    return False
 
 
 def _version(wanted: bool) -> None:
@@ -78,8 +91,8 @@ def _options(
     pass
 
 
-cli.command(context_settings=BY_ENVIRONMENT)(demo)
-cli.command(context_settings=BY_ENVIRONMENT)(run)
-cli.command("serve", context_settings=BY_ENVIRONMENT)(serve_tables)
+cli.command(cls=ServingCommand, context_settings=BY_ENVIRONMENT)(demo)
+cli.command(cls=ServingCommand, context_settings=BY_ENVIRONMENT)(run)
+cli.command("serve", cls=ServingCommand, context_settings=BY_ENVIRONMENT)(serve_tables)
 for command in (install, uninstall, new_epoch, doctor, log, openapi, tail, publish):
     cli.command()(command)

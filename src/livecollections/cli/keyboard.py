@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from .logs import is_json, logger
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 
 def fail(sentence: str) -> NoReturn:
     """Say what is wrong in one line, and leave with status 2."""
-    print(f"livecollections: {' '.join(sentence.split())}", file=sys.stderr)
-    raise SystemExit(2)
+    _leave(" ".join(sentence.split()), 2)
+
+
+def _leave(sentence: str, status: int) -> NoReturn:
+    if is_json():
+        logger.error(sentence)
+    else:
+        print(f"livecollections: {sentence}", file=sys.stderr)
+    raise SystemExit(status)
 
 
 def agree(question: str, otherwise: str) -> None:
@@ -26,10 +35,9 @@ def agree(question: str, otherwise: str) -> None:
     except typer.Abort:
         # Nobody is there who could answer.
         is_agreed = False
-        print(file=sys.stderr)
+        print()
     if not is_agreed:
-        print(f"livecollections: {otherwise}", file=sys.stderr)
-        raise SystemExit(1)
+        _leave(otherwise, 1)
 
 
 def attend(work: Coroutine[Any, Any, None]) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 REQUEST = 5
 """What uvicorn tells of a request: client, method, path, version of HTTP, status."""
+logger = logging.getLogger("livecollections.cli")
+"""What the program has to say itself."""
 _CLIENT_ID = re.compile(r"[0-9a-f]{34,}(?=[0-9a-f]{6}\b)")
 _NOT_EXTRAS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message", "taskName"}
 
@@ -104,3 +106,8 @@ def configure(level: Level, as_json: bool) -> None:
     import logging.config
 
     logging.config.dictConfig(configuration(level, as_json))
+
+
+def is_json() -> bool:
+    """Whether this process has been told to tell objects."""
+    return any(isinstance(each.formatter, Objects) for each in logging.getLogger("livecollections").handlers)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LiveError
 from .keyboard import fail
-from .logs import Level, configuration
+from .logs import Level, configuration, logger
 from .target import lives_of
 
 if TYPE_CHECKING:
@@ -100,7 +99,15 @@ def serve(app: Any, host: str, port: int, level: Level) -> None:
 
 
 def supervise(
-    path: str, app: Any, host: str, port: int, workers: int, reload: bool, level: Level, as_json: bool
+    path: str,
+    app: Any,
+    host: str,
+    port: int,
+    workers: int,
+    reload: bool,
+    metrics: bool,
+    level: Level,
+    as_json: bool,
 ) -> None:
     """Serve in several processes, or in one that is started again when a source file changes."""
     import uvicorn
@@ -110,10 +117,13 @@ def supervise(
     warn_if_open(host, app)
     print(address_of(listening), flush=True)
     settings = uvicorn_settings(log_config=configuration(level, as_json), **told(level))
-    config = uvicorn.Config(path, workers=workers, reload=reload, **settings)
     if reload:
-        ChangeReload(config, target=partial(serve_again, path, host, config), sockets=[listening]).run()
+        config = uvicorn.Config(path, reload=True, **settings)
+        again = partial(serve_again, path, host, metrics, config)
+        ChangeReload(config, target=again, sockets=[listening]).run()
     else:
+        loaded = partial(measured, path) if metrics else path
+        config = uvicorn.Config(loaded, factory=metrics, workers=workers, **settings)
         Multiprocess(config, sockets=[listening]).run()
 
 
@@ -122,12 +132,17 @@ def told(level: Level) -> dict[str, Any]:
     return {"log_level": level.of_uvicorn.value, "access_log": level.tells_requests}
 
 
-def serve_again(path: str, host: str, config: Config, sockets: list[socket.socket] | None = None) -> None:
+def serve_again(
+    path: str, host: str, metrics: bool, config: Config, sockets: list[socket.socket] | None = None
+) -> None:
     """Serve an application as it is by now, in the process that this is."""
     import uvicorn
     from uvicorn.importer import import_from_string
 
-    open_inspectors(host, import_from_string(path))
+    app = import_from_string(path)
+    open_inspectors(host, app)
+    if metrics:
+        measure(app)
     uvicorn.Server(config).run(sockets)
 
 
@@ -137,6 +152,27 @@ def open_inspectors(host: str, app: Any) -> None:
 
     for live in lives_of(app):
         live._access.is_development = is_loopback(host)
+
+
+def measured(path: str) -> Any:
+    """The application at a path, with figures for Prometheus."""
+    from uvicorn.importer import import_from_string
+
+    app = import_from_string(path)
+    measure(app)
+    return app
+
+
+def measure(app: Any) -> None:
+    """Have each Live of an application serve figures for Prometheus, where its code does not say so."""
+    from ..metrics import require_client
+
+    require_client()
+    lives = list(lives_of(app))
+    if not lives:
+        fail("--metrics: no Live is found in the application; say Live(metrics=True) there")
+    for live in lives:
+        live._metrics = True
 
 
 def uvicorn_settings(**others: Any) -> dict[str, Any]:
@@ -187,7 +223,6 @@ def warn_if_open(host: str, app: Any) -> None:
             return
     except ValueError:
         pass
-    sentence = (
-        f"listening beyond loopback without authentication: whoever reaches {host} may do all that it offers"
+    logger.warning(
+        "listening beyond loopback without authentication: whoever reaches %s may do all that it offers", host
     )
-    print(f"livecollections: {sentence}", file=sys.stderr)

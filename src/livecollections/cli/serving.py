@@ -10,7 +10,7 @@ import typer
 from .keyboard import agree, fail
 from .logs import Level, configure
 from .options import DatabaseURL, Host, LogJSON, LogLevel, Metrics, Port
-from .server import serve, supervise
+from .server import measure, serve, supervise
 from .target import load, rehearse
 
 
@@ -35,6 +35,7 @@ def run(
     port: Port = 8000,
     workers: Annotated[int, typer.Option(min=1, help="The number of processes.")] = 1,
     reload: Annotated[bool, typer.Option("--reload", help="Start again when a source file changes.")] = False,
+    metrics: Metrics = False,
     log_level: LogLevel = Level.INFO,
     log_json: LogJSON = False,
 ) -> None:
@@ -43,10 +44,12 @@ def run(
     path, app = load(target)
     if workers > 1 and reload:
         fail("--workers and --reload exclude each other")
+    if metrics:
+        measure(app)
     if workers > 1:
         rehearse(app, workers)
     if workers > 1 or reload:
-        supervise(path, app, host, port, workers, reload, log_level, log_json)
+        supervise(path, app, host, port, workers, reload, metrics, log_level, log_json)
     else:
         serve(app, host, port, log_level)
 
@@ -85,6 +88,7 @@ def serve_tables(
     from ..stores.choice import open_store
     from ..survey import Survey, Wishes, told
 
+    configure(log_level, log_json)
     if bool(table) == all_tables:
         fail("name what is to be served: --table NAME, which may be repeated, or --all-tables")
     is_local = token is None and not public
@@ -108,5 +112,4 @@ def serve_tables(
         is_development=is_loopback(host),
         metrics=metrics,
     )
-    configure(log_level, log_json)
     serve(Gate(sidecar, asked, is_local), host, port, log_level)
