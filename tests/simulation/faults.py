@@ -79,6 +79,12 @@ class Faults:
 
     # The way to a client
 
+    @staticmethod
+    def _hold(actor: Actor) -> None:
+        """What is sent to it may wait for longer than the server lets it wait unsquashed."""
+        for watch in actor.watches:
+            watch.stops_reading()
+
     async def _last(self, actor: Actor, detail: Mapping[str, Any], begin: Callable[[], object]) -> None:
         begin()
         self._lasting[actor.host] += 1
@@ -95,6 +101,7 @@ class Faults:
 
     async def _delay(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         most = detail["most"]
+        self._hold(actor)
         await self._last(actor, detail, lambda: self.network.delay(actor.host, most * 0.9, most))
 
     async def _reorder(self, actor: Actor, detail: Mapping[str, Any]) -> None:
@@ -128,11 +135,11 @@ class Faults:
         self.network.cut(actor.host, reset=detail.get("reset", True))
 
     async def _partition(self, actor: Actor, detail: Mapping[str, Any]) -> None:
+        self._hold(actor)
         await self._last(actor, detail, lambda: self.network.partition(actor.host))
 
     async def _slow(self, actor: Actor, detail: Mapping[str, Any]) -> None:
-        for watch in actor.watches:
-            watch.stops_reading()
+        self._hold(actor)
         self.network.slow(actor.host)
         self.stage.shell.flood(detail["title"])
         await self._last(actor, detail, lambda: None)
