@@ -9,6 +9,6 @@ from .histories import tell
 from .server import PostgresServer
 
 
-@pytest.mark.parametrize("seed", range(scaled(2, 60)))
+@pytest.mark.parametrize("seed", range(scaled(2, 30)))
 async def test_what_is_written_at_once_is_told_as_it_was(postgres: PostgresServer, seed: int) -> None:
     await tell(seed, postgres.schema())

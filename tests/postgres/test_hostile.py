@@ -17,7 +17,7 @@ from .hostile import CAPTURED, History
 from .reading import connected, install, target
 from .server import PostgresServer
 
-HISTORIES = scaled(12, 1_000)
+HISTORIES = scaled(12, 250)
 
 Table = dict[tuple[str, ...], tuple[str | None, ...]]
 

@@ -20,7 +20,7 @@ from .reading import Reader, connected, fresh_schema, install, reading, target
 from .server import PostgresServer
 
 WRITERS = 32
-EACH = scaled(40, 1_000)
+EACH = scaled(40, 400)
 """Transactions of each."""
 
 
