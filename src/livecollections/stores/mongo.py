@@ -30,6 +30,7 @@ from ..source import Source
 from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, not_started, told
 from .log_state import LogState
 from .mongo_connection import Connection, Database, translated
+from .mongo_echoes import Echoes
 from .mongo_events import names_of
 from .mongo_install import Installation
 from .mongo_list import Lists
@@ -105,10 +106,11 @@ class MongoStore(Store):
             await self._installation.secure(described.values(), creates=self._create, installs=self._installs)
             epoch = await self._kept.epoch()
             self._lists = Lists(database, self._label)
-            self._writer = Writer(database, self._log, self._lists, self.get)
+            self._echoes = Echoes()
+            self._writer = Writer(database, self._log, self._lists, self._echoes, self.get)
             self._described = described
             tail = Tail(
-                database, self._log, described, epoch, await now(database), self._writer.met, self._gone
+                database, self._log, described, epoch, await now(database), self._echoes.met, self._gone
             )
             await tail.start()
             self._tail = tail
@@ -267,12 +269,12 @@ class MongoStore(Store):
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
         self._require_start()
         mark = ObjectId()
-        told = self._writer.expect(mark)
+        told = self._echoes.expect(mark)
         try:
             await self._kept.reset(mark, source, cause)
             return (await told)[0]
         finally:
-            self._writer.forget(mark)
+            self._echoes.forget(mark)
 
     async def renew(self, lost: str) -> str:
         if await self._why_unknown(lost) is Cause.BEYOND_END:
@@ -293,7 +295,7 @@ class MongoStore(Store):
         self, origin: str | None, committed: Callable[[str], None] | None
     ) -> AsyncIterator[Any]:
         writes, end = self._database[self._names.writes], ObjectId()
-        told, is_told = self._writer.expect(end), False
+        told, is_told = self._echoes.expect(end), False
         concerns: dict[str, Any] = {
             "read_concern": ReadConcern("snapshot"),
             "write_concern": WriteConcern("majority"),
@@ -312,7 +314,7 @@ class MongoStore(Store):
             if is_told and committed is not None:
                 committed((await told)[0])
         finally:
-            self._writer.forget(end)
+            self._echoes.forget(end)
 
     # --- waiting, keeping house -----------------------------------------------------------------------------
 

@@ -45,8 +45,8 @@ RETRY = 0.1, 5.0
 class Tail:
     """Follows the stream from its start to its stop.
 
-    sources: by name.  met: is told of each own write that the stream tells.  gone: is called when a collection has
-    gone, or all have.
+    sources: by name.  met: is told of each entry with its seq.  gone: is called when a collection has gone, or all
+    have.
     """
 
     def __init__(
@@ -155,8 +155,7 @@ class Tail:
 
     def _hold(self, entry: Entry) -> None:
         """Take an event; of a large transaction, not before it is whole."""
-        if entry.mark is not None:
-            self._met(entry, seq(entry.epoch or self.epoch, entry.place))
+        self._met(entry, seq(entry.epoch or self.epoch, entry.place))
         if self._held and (entry.place[:2] != self._held[-1].place[:2] or len(self._held) >= KEPT):
             self._show()
         self._held.append(entry)

@@ -6,11 +6,10 @@ it has written anything is refused alone; any other refusal is the whole transac
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import pymongo
 from bson.objectid import ObjectId
@@ -26,31 +25,10 @@ from .mongo_connection import Database, translation
 from .mongo_events import names_of
 from .mongo_list import Lists
 from .mongo_models import KEY, DocumentSource, document_source, refused
+from .mongo_step import Step, called, check, insert
 from .mongo_values import decoded, identity, stored_again
 
-T = TypeVar("T")
-
 Job = Write | Bulk | Sweep
-Place = tuple[str, bytes]
-"""A collection, and the identity of a key in it."""
-
-
-@dataclass(slots=True)
-class Step:
-    """What a write did to its document: as it was last, or is.  mark: None, if it changed nothing."""
-
-    source: DocumentSource
-    key: Any
-    row: Row
-    mark: Any = None
-    is_gone: bool = False
-    is_new: bool = False
-    stored: dict[str, Any] | None = None
-
-    @property
-    def place(self) -> Place:
-        """The document."""
-        return self.source.name, identity(self.key)
 
 
 @dataclass(slots=True)
@@ -114,22 +92,14 @@ class Transaction:
     # --- one write ------------------------------------------------------------------------------------------
 
     async def _step(self, write: Write, place: int = 0) -> Step:
-        source = document_source(write.source)
         if write.key is None:
-            return await self._insert(source, write, place)
-        return await self._change(source, write)
+            return await self._insert(write, place)
+        return await self._change(document_source(write.source), write)
 
-    async def _insert(self, source: DocumentSource, write: Write, place: int) -> Step:
-        wanted = await _called(write, write.change, None)
-        stored = stored_again(source.new(wanted or {}))
-        missing = [
-            each.attribute for each in source.fields.values() if each.is_needed and stored[each.name] is None
-        ]
-        if missing:
-            raise ConstraintViolated("not null", missing)
-        step = Step(source, stored[KEY], source.row(stored), ObjectId(), is_new=True, stored=stored)
-        await _check(write, step)
-        self._inserts.append(Insert(step, stored, write.origin, place))
+    async def _insert(self, write: Write, place: int) -> Step:
+        step = await insert(write)
+        step.mark = ObjectId()
+        self._inserts.append(Insert(step, step.stored or {}, write.origin, place))
         return step
 
     async def _change(self, source: DocumentSource, write: Write) -> Step:
@@ -141,17 +111,17 @@ class Transaction:
         if stored is None:
             raise DocumentNotFound("there is no such document")
         key, row = stored[KEY], source.row(stored)
-        wanted = await _called(write, write.change, row)
+        wanted = await called(write, write.change, row)
         if wanted is None:
             step = Step(source, key, row, ObjectId(), is_gone=True, stored=stored)
-            await _check(write, step)
+            await check(write, step)
             await self._mark([(step, write.origin)])
             await collection.delete_one({KEY: {"$eq": key}}, session=self._session)
             return step
         changed = self._changed(source, row, wanted)
         after = stored_again({**stored, **changed})
         step = Step(source, key, source.row(after), ObjectId() if changed else None, stored=after)
-        await _check(write, step)
+        await check(write, step)
         if changed:
             await self._mark([(step, write.origin)])
             await collection.update_one({KEY: {"$eq": key}}, {"$set": changed}, session=self._session)
@@ -274,16 +244,6 @@ class Transaction:
             "at": datetime.now(UTC),
         }
         await self._database[self._names.answers].insert_one(answer, session=self._session)
-
-
-async def _called(write: Write, function: Callable[[Any], T], row: Row | None) -> T:
-    """What the caller's function gives, which is run beside the loop if it may wait there."""
-    return await asyncio.to_thread(function, row) if write.blocks else function(row)
-
-
-async def _check(write: Write, step: Step) -> None:
-    if write.check:
-        await _called(write, write.check, step.row)
 
 
 @dataclass

@@ -1,9 +1,10 @@
 """Writes to MongoDB: several share one transaction; what it can't do with all of them it does with each alone.
 
-Two rules. Each answer waits until the stream has told its event, and has its seq and its body. What changed nothing is
-answered by a read.
+Three rules. Each answer waits until the stream has told its event, and has its seq and its body. What changed nothing,
+or can't be told from what others did, is answered by a read. An insert by itself that names no origin needs no
+transaction; it is tried once, since nobody can say of a second one what the first has done.
 
-It knows the stream only as what tells it of marks.
+It knows the stream only by its echoes.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from ..change import Key, Row
 from ..errors import LiveError, StoreUnavailable
 from .base import Bulk, Log, Snapshot, Write, Written
 from .mongo_connection import Database, translation
-from .mongo_events import Entry, names_of
+from .mongo_echoes import Echoes, Insertion, Told
+from .mongo_events import names_of
 from .mongo_list import Lists
 from .mongo_models import KEY, DocumentSource, document_source
-from .mongo_transaction import Done, Job, Refused, Step, Transaction, named
+from .mongo_step import Step, insert
+from .mongo_transaction import Done, Job, Refused, Transaction, named
 
 LONGEST = 5.0
 """Seconds that a write may take."""
@@ -42,44 +45,29 @@ TOLD = 2.0
 
 
 class Writer:
-    """Does what waits, in order. read: a document by its key, for what changed nothing."""
+    """Does what waits, in order. read: a document by its key, for what has no event of its own."""
 
     def __init__(
         self,
         database: Database,
         log: Log,
         lists: Lists,
+        echoes: Echoes,
         read: Callable[[DocumentSource, Key], Any],
     ) -> None:
         self._database = database
         self._log = log
         self._lists = lists
+        self._echoes = echoes
         self._read = read
+        self._acknowledged = database.with_options(write_concern=WriteConcern("majority"))
         self._waiting: list[tuple[Job, asyncio.Future[Done]]] = []
         self._working: asyncio.Task[None] | None = None
+        self._is_quiet = True
+        """Whether the last write came by itself: where they come together, a short one leaves them less to share."""
         self._answering: set[asyncio.Task[Any]] = set()
         self._apart: set[asyncio.Task[None]] = set()
-        self._expected: dict[Any, asyncio.Future[tuple[str, Row | None]]] = {}
         self._first: dict[str, asyncio.Future[None]] = {}
-
-    # --- what the stream tells ------------------------------------------------------------------------------
-
-    def expect(self, mark: Any) -> asyncio.Future[tuple[str, Row | None]]:
-        """What will be told of a mark: the seq, and the row, if it is one."""
-        return self._expected.setdefault(mark, asyncio.get_running_loop().create_future())
-
-    def forget(self, mark: Any) -> None:
-        """Nobody waits for it any more."""
-        self._expected.pop(mark, None)
-
-    def met(self, entry: Entry, seq: str) -> None:
-        """The stream has told the event of a mark."""
-        assert entry.mark is not None
-        if entry.is_mark and (entry.mark.source is not None or entry.mark.origin is not None):
-            return  # the write itself comes after it
-        waiting = self._expected.get(entry.mark.id)
-        if waiting is not None and not waiting.done():
-            waiting.set_result((seq, entry.changes[0].after if entry.changes else None))
 
     # --- what waits -----------------------------------------------------------------------------------------
 
@@ -116,9 +104,14 @@ class Writer:
         while self._waiting:
             batch = self._waiting[:JOINED]
             del self._waiting[:JOINED]
+            is_quiet, self._is_quiet = self._is_quiet, len(batch) == 1
             if len(batch) > 1 and await self._share(batch):
                 continue
             for job, answer in batch:
+                if is_quiet and len(batch) == 1 and _is_plain_insert(job):
+                    inserting = self._wait_apart(job, answer, inserts=True)
+                    await asyncio.wait({inserting}, timeout=FIRST)
+                    continue
                 outcome = await self._alone(job, FIRST)
                 if outcome is None:
                     self._wait_apart(job, answer)
@@ -150,13 +143,15 @@ class Writer:
             self._first[outcome.asked.key] = asyncio.get_running_loop().create_future()
         answer.set_result(outcome)
 
-    def _wait_apart(self, job: Job, answer: asyncio.Future[Done]) -> None:
+    def _wait_apart(
+        self, job: Job, answer: asyncio.Future[Done], inserts: bool = False
+    ) -> asyncio.Task[None]:
         """Do a job that may take long, while others go on."""
 
         async def wait() -> None:
             outcome: Done | Exception | None = None
             try:
-                outcome = await self._alone(job, LONGEST)
+                outcome = await self._alone(job, LONGEST, inserts)
             finally:
                 self._give(answer, StoreUnavailable(BUSY) if outcome is None else outcome)
 
@@ -165,10 +160,13 @@ class Writer:
         task.add_done_callback(self._apart.discard)
         self._answering.add(task)
         task.add_done_callback(self._answered)
+        return task
 
-    async def _alone(self, job: Job, patience: float) -> Done | Exception | None:
-        """What became of a job; None: it takes longer than that."""
+    async def _alone(self, job: Job, patience: float, inserts: bool = False) -> Done | Exception | None:
+        """What became of a job, by an insert or a transaction; None: it takes longer than that."""
         try:
+            if inserts:
+                return await self._insert(job, patience)
             return (await self._together([job], patience))[0]
         except Refused as error:
             return error.error
@@ -180,12 +178,30 @@ class Writer:
             source = job.writes[0].source if isinstance(job, Bulk) else job.source
             return named(document_source(source), translation(error))
 
+    async def _insert(self, write: Job, patience: float) -> Done:
+        """Do an insert by itself. PyMongo asks a server again that did not answer, and it is done once all the same."""
+        assert isinstance(write, Write)
+        step = await insert(write)
+        insertion = step.mark = self._echoes.insertion(step.source.name, step.source.key_of(step.row))
+        collection = self._acknowledged[step.source.name]
+        start = self._database.client.start_session
+        try:
+            async with asyncio.timeout(patience), start(causal_consistency=False) as session:
+                await collection.insert_one(step.stored or {}, session=session)
+                insertion.time = session.operation_time or insertion.time
+        except BaseException as error:
+            self._echoes.forget(insertion)
+            if isinstance(error, TimeoutError):
+                raise StoreUnavailable(BUSY) from None
+            raise
+        return Done([step])
+
     async def _together(self, jobs: Sequence[Job], patience: float) -> list[Done | Exception]:
         expected: list[Any] = []
 
         def forget() -> None:
             while expected:
-                self.forget(expected.pop())
+                self._echoes.forget(expected.pop())
 
         async def perform(session: AsyncClientSession) -> list[Done | Exception]:
             forget()
@@ -193,7 +209,7 @@ class Writer:
             steps = (step for done in outcomes if isinstance(done, Done) for step in done.steps)
             for step in steps:
                 if step.mark is not None:
-                    self.expect(step.mark)
+                    self._echoes.expect(step.mark)
                     expected.append(step.mark)
             return outcomes
 
@@ -229,17 +245,22 @@ class Writer:
 
     async def _told(self, step: Step) -> tuple[str | None, Row]:
         """The seq of a step, and the document as it was told."""
-        if step.mark is None:
-            snapshot: Snapshot = await self._read(step.source, step.source.key_of(step.row))
-            return (snapshot.seq, snapshot.rows[0]) if snapshot.rows else (None, step.row)
-        try:
-            async with asyncio.timeout(TOLD):
-                seq, row = await self.expect(step.mark)
-        except TimeoutError:
-            return None, step.row
-        finally:
-            self.forget(step.mark)
-        return seq, step.row if row is None else {name: row.get(name) for name in step.row}
+        if step.mark is not None:
+            try:
+                async with asyncio.timeout(TOLD):
+                    told = await self._echo(step.mark)
+            except TimeoutError:
+                return None, step.row
+            finally:
+                self._echoes.forget(step.mark)
+            if told is not None:
+                seq, row = told
+                return seq, step.row if row is None else {name: row.get(name) for name in step.row}
+        snapshot: Snapshot = await self._read(step.source, step.source.key_of(step.row))
+        return (snapshot.seq, snapshot.rows[0]) if snapshot.rows else (None, step.row)
+
+    async def _echo(self, mark: Any) -> Told | None:
+        return await (mark.told() if isinstance(mark, Insertion) else self._echoes.expect(mark))
 
     async def _repeated(self, job: Job, done: Done) -> list[Written]:
         """The first answer, when it has been given."""
@@ -266,6 +287,11 @@ def _is_slow(error: Exception) -> bool:
     if not isinstance(error, pymongo.errors.PyMongoError):
         return False
     return error.timeout or error.has_error_label("TransientTransactionError")
+
+
+def _is_plain_insert(job: Job) -> bool:
+    """Whether one insert of one document is all that a job does."""
+    return isinstance(job, Write) and job.key is None and job.origin is None and job.idempotency is None
 
 
 def _are_apart(jobs: Sequence[Job]) -> bool:
