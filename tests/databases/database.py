@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from livecollections import Live
+from livecollections.cause import Cause
+from livecollections.stores.base import Store
 
 
 class Database(ABC):
     """One of them. kind: sqlite, postgres or mongo.  url: as ``Live`` takes it."""
 
     kind: str
+    refusals: tuple[type[Exception], ...]
+    """What a stranger's write raises that the database refuses."""
     url: str
     moment = "2020-01-02T03:04:05.000006Z"
     """A time as exact as it keeps one."""
@@ -31,6 +35,10 @@ class Database(ABC):
     def live(self, **options: Any) -> Live:
         """A Live on it, whose resources are declared by the tables' models, whatever it takes itself."""
         return _Live(self, **{"synchronous": "NORMAL", **options})
+
+    async def end(self, store: Store) -> str:
+        """The seq of all that is written by now, to which what is published comes. store: a started one of it."""
+        return await store.head()
 
     def taken(self, model: type[Any]) -> type[Any]:
         """The model as its store takes it."""
@@ -49,8 +57,16 @@ class Database(ABC):
         """Delete the rows that have values, as a stranger does."""
 
     @abstractmethod
+    def spoil(self, model: type[Any]) -> Cause:
+        """Do to a table what can't be told change by change, as a stranger does; the answer is why it can't."""
+
+    @abstractmethod
     def rows(self, model: type[Any]) -> list[dict[str, Any]]:
         """The rows that are stored, by attribute, in the order of their keys."""
+
+    def version(self) -> int:
+        """Of all that is in the log, where it tells versions."""
+        return 0
 
     @abstractmethod
     def held(self) -> Any:

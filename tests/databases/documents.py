@@ -17,10 +17,13 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pydantic import BaseModel, Field
 from pymongo import MongoClient
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 from sqlalchemy.dialects import sqlite
 
+from livecollections.cause import Cause
 from livecollections.derived import derive
 from livecollections.source import Column
+from livecollections.stores.base import Store
 from livecollections.stores.mongo_models import DocumentSource, describe
 from livecollections.stores.sql import TableSource
 from livecollections.stores.sql import describe as describe_table
@@ -45,6 +48,7 @@ class Mongo(Database):
     """A database of a server that tests share."""
 
     kind = "mongo"
+    refusals = (DuplicateKeyError, BulkWriteError)
     moment = "2020-01-02T03:04:05.006000Z"
     tells_versions = False
 
@@ -57,6 +61,11 @@ class Mongo(Database):
 
     def is_level(self, read: str, written: str) -> bool:
         return read >= written  # it is that of a time, which goes on
+
+    async def end(self, store: Store) -> str:
+        async with store.session(committed=lambda seq: None):
+            pass  # its mark comes after all that was written, and it ends when the stream has told that
+        return (await store.look("")).head  # its head is the time, to which nothing comes that is published
 
     def taken(self, model: type) -> type[Any]:
         if sa.inspect(model, raiseerr=False) is None or not isinstance(model, type):
@@ -71,6 +80,8 @@ class Mongo(Database):
                     if column.nullable:  # as in SQL, where nothing is unlike nothing
                         options["partialFilterExpression"] = {column.name: {"$type": "string"}}
                     self.database[source.name].create_index(column.name, **options)
+            for several in _unique_together(model):
+                self.database[source.name].create_index([(name, 1) for name in several], unique=True)
         return document
 
     def insert(self, model: type[Any], *rows: Mapping[str, Any]) -> None:
@@ -84,6 +95,14 @@ class Mongo(Database):
     def delete(self, model: type[Any], **where: Any) -> None:
         source = _source(model)
         self.database[source.name].delete_many(_stored(source, where))
+
+    def spoil(self, model: type[Any]) -> Cause:
+        self.database.drop_collection(_source(model).name)
+        return Cause.TABLE_GONE
+
+    def forget_images(self, model: type[Any]) -> None:
+        """Have nobody keep any more what its documents were, as a stranger does."""
+        self.database.command("collMod", _source(model).name, changeStreamPreAndPostImages={"enabled": False})
 
     def rows(self, model: type[Any]) -> list[dict[str, Any]]:
         source = _source(model)
@@ -118,6 +137,12 @@ def document_of(table: type) -> type[BaseModel]:
         elif column.unique and column.attribute not in source.key:
             annotations[column.attribute] = Annotated[_annotation(column), Indexed(unique=True)]
     return type(table.__name__, (derive(source, ()),), {"__annotations__": annotations, **called, **values})
+
+
+def _unique_together(table: Any) -> list[list[str]]:
+    """The names of the columns of each constraint that is of several."""
+    found = (one for one in table.__table__.constraints if isinstance(one, sa.UniqueConstraint))
+    return [[column.name for column in one.columns] for one in found if len(one.columns) > 1]
 
 
 def _annotation(column: Column) -> Any:

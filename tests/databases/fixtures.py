@@ -8,7 +8,9 @@ CI is set that fails.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import count
 from pathlib import Path
 from zlib import crc32
 
@@ -38,9 +40,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def kinds_of(item: pytest.Item) -> list[str]:
     """The databases of a test: those that do what it needs, and are drawn."""
     marked = next((mark.args for mark in item.iter_markers("only")), KINDS)
-    kinds = [kind for kind in marked if kind != "postgres" or is_here() or "CI" in os.environ]
+    kinds = [kind for kind in marked if is_offered(kind)]
     drawn = {0: KINDS[1], 1: KINDS[2]}.get(crc32(item.nodeid.encode()) % SELDOM)
     return [kind for kind in kinds if FULL or kind in (kinds[0], drawn)]
+
+
+def is_offered(kind: str) -> bool:
+    """Whether tests run on a kind of database here."""
+    return kind != "postgres" or is_here() or "CI" in os.environ
+
+
+def stories(each: int, begin: int, **counts: int) -> pytest.MarkDecorator:
+    """Has a test play the stories of ``seeds`` on ``databases``: on each kind of them so many, ``each`` at a time."""
+    played = [
+        pytest.param(kind, range(first, min(first + each, begin + several)), id=f"{kind}-{first}")
+        for kind, several in counts.items()
+        if is_offered(kind)
+        for first in range(begin, begin + several, each)
+    ]
+    return pytest.mark.parametrize(("databases", "seeds"), played, indirect=["databases"])
 
 
 def only(*kinds: str, because: str) -> pytest.MarkDecorator:
@@ -59,7 +77,16 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty one, of the kind that the test runs on."""
-    yield from _database(request, tmp_path)
+    with _one(request, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
+    """Makes several, each empty, for a test that plays several stories."""
+    with ExitStack() as stack:
+        made = count()
+        yield lambda: stack.enter_context(_one(request, tmp_path / f"{next(made)}"))
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +94,17 @@ def module_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
     """One that the tests of a module share."""
-    yield from _database(request, tmp_path_factory.mktemp("shared"))
+    with _one(request, tmp_path_factory.mktemp("shared")) as found:
+        yield found
 
 
-def _database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+@contextmanager
+def _one(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
     found: Database
     if request.param == "postgres":
         found = Postgres(request.getfixturevalue("postgres"))
     else:
+        folder.mkdir(exist_ok=True)
         found = Mongo() if request.param == "mongo" else SQLite(folder / "test.db")
-    yield found
-    found.close()
+    with closing(found):
+        yield found

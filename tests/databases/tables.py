@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from tests.postgres.server import PostgresServer
+from livecollections.cause import Cause
+from livecollections.stores.sqlite_connection import FileConnection
+from tests.postgres.server import PostgresServer, execute
 
 from .database import Database
 
@@ -20,6 +26,8 @@ OURS = ("live_changes", "live_idempotency")
 class Tables(Database):
     """A database of tables. engine: a stranger's."""
 
+    refusals = (sa.exc.IntegrityError,)
+
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._shown: list[sa.TextClause] = []
@@ -29,6 +37,18 @@ class Tables(Database):
         with self._engine.begin() as connection:
             result = connection.exec_driver_sql(statement, values or None)
             return [tuple(row) for row in result] if result.returns_rows else []
+
+    def script(self, statements: str) -> None:
+        """Run several, as a stranger would whom no foreign key holds."""
+        raise NotImplementedError
+
+    def trigger(self, event: str, table: str, statement: str) -> None:
+        """Have a statement run after each INSERT or UPDATE of a row, which is NEW."""
+        raise NotImplementedError
+
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The statements that the library asks it from now on."""
+        raise NotImplementedError
 
     def insert(self, model: type[Any], *rows: Mapping[str, Any]) -> None:
         with self._engine.begin() as connection:
@@ -50,6 +70,10 @@ class Tables(Database):
         with self._engine.begin() as connection:
             found = connection.execute(sa.select(*columns).order_by(*mapper.primary_key))
             return [dict(zip(names, row, strict=True)) for row in found]
+
+    def version(self) -> int:
+        [(place,)] = self.sql("SELECT coalesce(max(seq), 0) FROM live_changes")
+        return int(place)
 
     def held(self) -> Any:
         with self._engine.begin() as connection:
@@ -78,6 +102,31 @@ class SQLite(Tables):
         super().__init__(
             sa.create_engine(self.url, poolclass=StaticPool, connect_args={"check_same_thread": False})
         )
+        # Strangers write so much that the disk would be felt.
+        sa.event.listen(self._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
+
+    def script(self, statements: str) -> None:
+        with closing(sqlite3.connect(self.path)) as shell:
+            shell.executescript(f"PRAGMA synchronous = OFF; BEGIN; {statements}; COMMIT")
+
+    def trigger(self, event: str, table: str, statement: str) -> None:
+        name = f"own_{event.split()[0].lower()}"
+        self.sql(f"CREATE TRIGGER {name} AFTER {event} ON {table} BEGIN {statement}; END")
+
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        statements: list[str] = []
+        execute = FileConnection.execute
+
+        def noted(self: FileConnection, statement: str, *parameters: Any) -> Any:
+            statements.append(statement)
+            return execute(self, statement, *parameters)
+
+        monkeypatch.setattr(FileConnection, "execute", noted)
+        return statements
+
+    def spoil(self, model: type[Any]) -> Cause:
+        self.sql(f"DROP TRIGGER live_{model.__tablename__}_insert")
+        return Cause.CAPTURE_REINSTALLED
 
     def _all_of(self, name: str, connection: sa.Connection) -> str:
         columns = connection.execute(sa.text(f"PRAGMA table_info({name})"))
@@ -93,6 +142,30 @@ class Postgres(Tables):
     def __init__(self, server: PostgresServer) -> None:
         self.url = server.schema()
         super().__init__(sa.create_engine(_of_psycopg(self.url), poolclass=StaticPool))
+
+    def script(self, statements: str) -> None:
+        execute(self.url, f"SET LOCAL session_replication_role = replica; {statements}")
+
+    def trigger(self, event: str, table: str, statement: str) -> None:
+        name = f"own_{event.split()[0].lower()}"
+        body = f"BEGIN {statement}; RETURN NULL; END"
+        self.sql(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $own$ {body} $own$")
+        self.sql(f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()")
+
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        statements: list[str] = []
+        get_statement = asyncpg.Connection._get_statement
+
+        async def noted(self: asyncpg.Connection, query: str, *arguments: Any, **options: Any) -> Any:
+            statements.append(query)
+            return await get_statement(self, query, *arguments, **options)
+
+        monkeypatch.setattr(asyncpg.Connection, "_get_statement", noted)
+        return statements
+
+    def spoil(self, model: type[Any]) -> Cause:
+        self.sql(f"TRUNCATE {model.__tablename__}")
+        return Cause.TRUNCATED
 
     def _all_of(self, name: str, connection: sa.Connection) -> str:
         return f'SELECT shown::text FROM "{name}" AS shown ORDER BY 1'

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..postgres.server import program
 
@@ -107,18 +109,29 @@ async def kept(seed: int) -> None:
     await run(seed, Counter(), 3)
 
 
+@contextmanager
+def _file() -> Iterator[Any]:
+    """An empty database of SQLite's."""
+    from ..databases.tables import SQLite
+
+    with tempfile.TemporaryDirectory() as folder, closing(SQLite(Path(folder) / "drawn.db")) as database:
+        yield database
+
+
 async def views(seed: int) -> None:
     """Users who may see and write different things, and whose rights change."""
     from ..policy.test_g4 import tell
 
-    await tell(seed)
+    with _file() as database:
+        await tell(seed, database)
 
 
 async def blind(seed: int) -> None:
     """One who may change a document and not read it, whatever is stored."""
     from ..policy.blind import tell
 
-    await tell(seed)
+    with _file() as database:
+        await tell(seed, database)
 
 
 async def writers(seed: int) -> None:

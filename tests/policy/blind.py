@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-from sqlmodel import JSON, Column, Field, SQLModel
+from sqlmodel import JSON, BigInteger, Column, Field, SQLModel
 
 from livecollections import Live
+from tests.databases.database import Database
 
 from .conftest import Site, Users, started
 
@@ -26,7 +23,7 @@ class BlindNote(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     slug: str = Field(default="s", unique=True)
     title: str = ""
-    number: int = 0
+    number: int = Field(default=0, sa_type=BigInteger)
     stamp: int = 0
     words: Any = Field(default=None, sa_column=Column(JSON))
     version: int = 0
@@ -66,12 +63,8 @@ def declare(live: Live, **options: Any) -> None:
 def put(site: Site, row: dict[str, Any], key: str = "1") -> None:
     """Have this one, under this key of the URL; where that is its slug, its id is another than the others'."""
     id_ = 1 if key == "1" else row["stamp"] - 6
-    values = {**row, "words": json.dumps(row["words"]), "id": id_, "slug": "s"}
-    statement = f"INSERT INTO policy_blind ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
-    with closing(sqlite3.connect(site.path)) as database, database:
-        database.execute("PRAGMA synchronous = OFF")  # so many are put that the disk is felt
-        database.execute("DELETE FROM policy_blind")
-        database.execute(statement, tuple(values.values()))
+    site.database.delete(BlindNote)
+    site.database.insert(BlindNote, {**row, "id": id_, "slug": "s"})
 
 
 async def answers(
@@ -116,27 +109,26 @@ def drawn_body(random: Random) -> tuple[str, Any, dict[str, str]]:
     return "PATCH", [step], PATCH
 
 
-async def tell(seed: int, steps: int = 25) -> set[int]:
+async def tell(seed: int, database: Database, steps: int = 25) -> set[int]:
     """Play the history of a seed; the answer is the statuses that were met. Raises AssertionError."""
     random = Random(seed)
     options: dict[str, Any] = ({}, {"find_by": "slug"}, {"locking": "version"})[seed % 3]
     met: set[int] = set()
-    with TemporaryDirectory(prefix="live-blind-") as folder:
-        async with started(Path(folder), lambda live: declare(live, **options), Users()) as site:
-            key = "s" if "find_by" in options else "1"
-            async with site.client("ann") as ann, site.client() as stranger:
-                tags = ["*", '"other"']
-                for row in ROWS:
-                    put(site, row, key)
-                    tags.append((await ann.get(f"{NOTES}/{key}")).headers["etag"])
-                for _ in range(steps):
-                    verb, body, headers = drawn_body(random)
-                    if random.random() < 0.3:
-                        headers = {
-                            **headers,
-                            random.choice(("If-Match", "If-None-Match")): random.choice(tags),
-                        }
-                    found = await answers(site, stranger, verb, body, headers, key)
-                    assert len(found) == 1, f"{verb} {body} {headers} guesses: {sorted(found)}"
-                    met.add(next(iter(found))[0])
+    async with started(database, lambda live: declare(live, **options), Users()) as site:
+        key = "s" if "find_by" in options else "1"
+        async with site.client("ann") as ann, site.client() as stranger:
+            tags = ["*", '"other"']
+            for row in ROWS:
+                put(site, row, key)
+                tags.append((await ann.get(f"{NOTES}/{key}")).headers["etag"])
+            for _ in range(steps):
+                verb, body, headers = drawn_body(random)
+                if random.random() < 0.3:
+                    headers = {
+                        **headers,
+                        random.choice(("If-Match", "If-None-Match")): random.choice(tags),
+                    }
+                found = await answers(site, stranger, verb, body, headers, key)
+                assert len(found) == 1, f"{verb} {body} {headers} guesses: {sorted(found)}"
+                met.add(next(iter(found))[0])
     return met

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +17,11 @@ from starlette.requests import HTTPConnection
 
 from livecollections import Live
 from tests.bayeux.wire import VERSION, Socket
+from tests.databases.database import Database
+from tests.databases.fixtures import database as database
+from tests.databases.fixtures import databases as databases
+from tests.databases.fixtures import postgres as postgres
+from tests.databases.fixtures import pytest_generate_tests as pytest_generate_tests
 from tests.serving import wait_until
 
 
@@ -75,12 +78,6 @@ class Users:
         return self.by_token.get(token) or self.by_token.get(connection.cookies.get("user", ""))
 
 
-def sql(path: Path, statement: str, *parameters: Any) -> list[Any]:
-    """Run a statement on a database as a stranger would."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        return connection.execute(statement, parameters).fetchall()
-
-
 class Heard:
     """A Bayeux client on a WebSocket, and all that it is told."""
 
@@ -134,9 +131,9 @@ class Heard:
 class Site:
     """A started Live and its callers."""
 
-    def __init__(self, live: Live, path: Path, users: Users, stack: AsyncExitStack) -> None:
+    def __init__(self, live: Live, database: Database, users: Users, stack: AsyncExitStack) -> None:
         self.live = live
-        self.path = path
+        self.database = database
         self.users = users
         self._stack = stack
         self._app = httpx.ASGITransport(live.app, raise_app_exceptions=False)
@@ -160,42 +157,36 @@ class Site:
         )
         return heard
 
-    def sql(self, statement: str, *parameters: Any) -> list[Any]:
-        """Run a statement as a stranger would."""
-        return sql(self.path, statement, *parameters)
+    def rows(self, model: type[Any], *names: str) -> list[tuple[Any, ...]]:
+        """What is stored, in the order of the keys: of each row the values of some fields."""
+        return [tuple(row[name] for name in names) for row in self.database.rows(model)]
 
     async def settled(self) -> None:
         """Return when all that is in the log has been published."""
-
-        async def head() -> str:
-            return await self.live._store.head()
-
-        end = await head()
+        end = await self.database.end(self.live._store)
         await wait_until(lambda: self.live._require_start().feed.position() >= end)
 
 
 @asynccontextmanager
 async def started(
-    folder: Path, declare: Callable[[Live], None], users: Users, **options: Any
+    database: Database, declare: Callable[[Live], None], users: Users, **options: Any
 ) -> AsyncIterator[Site]:
-    """A site whose ``Live`` is declared so, in a folder."""
-    path = folder / "policy.db"
-    options = {"authenticate": users, **options}
-    live = Live(f"sqlite:///{path}", synchronous="NORMAL", **options)
+    """A site whose ``Live`` is declared so, on a database."""
+    live = database.live(**{"authenticate": users, **options})
     declare(live)
     async with live, AsyncExitStack() as stack:
-        yield Site(live, path, users, stack)
+        yield Site(live, database, users, stack)
 
 
 Make = Callable[..., Awaitable[Site]]
 
 
 @pytest.fixture
-async def make(tmp_path: Path) -> AsyncIterator[Make]:
+async def make(database: Database) -> AsyncIterator[Make]:
     async with AsyncExitStack() as stack:
 
         async def start(declare: Callable[[Live], None], **options: Any) -> Site:
-            return await stack.enter_async_context(started(tmp_path, declare, Users(), **options))
+            return await stack.enter_async_context(started(database, declare, Users(), **options))
 
         yield start
 

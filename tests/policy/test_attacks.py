@@ -16,9 +16,12 @@ from livecollections.errors import StoreUnavailable
 from livecollections.gate import Token
 from livecollections.rest.answer import problem_of
 from tests.bayeux.wire import VERSION, Socket
+from tests.databases.fixtures import only
+from tests.databases.tables import SQLite
 
 from .conftest import Line, Make, Sheet, User
 
+pytestmark = only("sqlite", because="what comes is judged before any database is asked")
 SHEETS, TAGS, ROOMS = "/api/sheets", "/api/tags", "/api/rooms/{room}/messages"
 BROKEN = "a\r\nSet-Cookie: stolen=1\r\n\r\n<script>"
 SECRET = "the-token-of-ann-that-nobody-may-read"
@@ -109,6 +112,8 @@ async def test_no_secret_of_a_client_is_in_the_log_or_in_an_answer(
 
 async def test_health_metrics_and_the_list_have_no_secret(make: Make) -> None:
     site = await make(declared, metrics=True)
+    assert isinstance(site.database, SQLite)
+    path = site.database.path
     site.users.by_token[SECRET] = User(77_777)
     async with site.client(SECRET) as ann, site.client() as stranger:
         assert (await ann.post(SHEETS, json={"title": SECRET})).status_code == 201
@@ -120,7 +125,7 @@ async def test_health_metrics_and_the_list_have_no_secret(make: Make) -> None:
         told.append(await stranger.get("/live"))
         assert (await stranger.get("/live/metrics")).status_code == 401
     for answer in told:
-        for secret in (SECRET, "77777", str(site.path), site.path.name, heard.id, "127.0.0.1"):
+        for secret in (SECRET, "77777", str(path), path.name, heard.id, "127.0.0.1"):
             assert secret not in answer.text, answer.url
 
 

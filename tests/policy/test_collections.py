@@ -11,10 +11,11 @@ import pytest
 from livecollections import Live, LiveClient, LiveCollection
 from livecollections.collection.client import _channel as channel_of
 from livecollections.errors import RequestRefused
+from tests.databases.database import Database
 from tests.node import Node, running
 from tests.serving import served, wait_until
 
-from .conftest import Line, Sheet, User, Users, now, sql
+from .conftest import Line, Sheet, User, Users, now
 
 PROGRAM = Path(__file__).parent / "two_users.js"
 SHEETS, PLANS = "/api/sheets", "/api/plans"
@@ -23,11 +24,8 @@ SHEETS, PLANS = "/api/sheets", "/api/plans"
 class Served:
     """A served Live with users, and its database."""
 
-    def __init__(self, live: Live, address: str, path: Path, users: Users) -> None:
-        self.live, self.address, self.path, self.users = live, address, path, users
-
-    def sql(self, statement: str, *parameters: Any) -> None:
-        sql(self.path, statement, *parameters)
+    def __init__(self, live: Live, address: str, database: Database, users: Users) -> None:
+        self.live, self.address, self.database, self.users = live, address, database, users
 
     def client(self, token: str, transport: str = "websocket") -> LiveClient:
         bearer = {"Authorization": f"Bearer {token}"}
@@ -35,14 +33,18 @@ class Served:
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Served]:
-    path, users = tmp_path / "collections.db", Users()
-    live = Live(f"sqlite:///{path}", synchronous="NORMAL", authenticate=users)
+async def site(database: Database) -> AsyncIterator[Served]:
+    users = Users()
+    live = database.live(authenticate=users)
     live.add_resource(SHEETS, Sheet, partition="owner", by=lambda user: user.id)
     live.add_resource("/api/rooms/{room}/lines", Line, by=lambda user: user.rooms)
     live.add_resource(PLANS, Sheet, hidden={"secret": lambda user: not user.is_boss})
     async with served(live.app) as address:
-        yield Served(live, address, path, users)
+        yield Served(live, address, database, users)
+
+
+def insert_two(site: Served) -> None:
+    site.database.insert(Sheet, {"title": "a", "owner": 1}, {"title": "b", "owner": 2})
 
 
 def titles(collection: LiveCollection[Any]) -> list[str]:
@@ -64,7 +66,7 @@ async def test_a_nested_value_with_a_slash_is_collected(site: Served) -> None:
     site.users.by_token["ann"].rooms = ("a/b",)
     async with site.client("ann") as ann, ann.collection("/api/rooms/a%2Fb/lines") as lines:
         assert lines._replica.channel == "/api/rooms/a~2Fb/lines"
-        site.sql("INSERT INTO policy_line (id, room, text) VALUES (1, 'a/b', 'one'), (2, 'a', 'other')")
+        site.database.insert(Line, {"room": "a/b", "text": "one"}, {"room": "a", "text": "other"})
         await wait_until(lambda: len(lines) == 1)
         made = await lines.create({"text": "two"})
         await lines.update(made["id"], text="three")
@@ -73,7 +75,7 @@ async def test_a_nested_value_with_a_slash_is_collected(site: Served) -> None:
 
 @pytest.mark.parametrize("transport", ["websocket", "long-polling"])
 async def test_each_has_his_own_rows(site: Served, transport: str) -> None:
-    site.sql("INSERT INTO policy_sheet (id, title, owner) VALUES (1, 'a', 1), (2, 'b', 2)")
+    insert_two(site)
     async with (
         site.client("ann", transport) as ann,
         site.client("bob", transport) as bob,
@@ -82,19 +84,19 @@ async def test_each_has_his_own_rows(site: Served, transport: str) -> None:
     ):
         assert (hers.live, titles(hers), titles(his)) == ("live", ["a"], ["b"])
         await hers.create({"title": "c"})
-        site.sql("UPDATE policy_sheet SET owner = 2, title = 'd' WHERE id = 1")
+        site.database.update(Sheet, {"owner": 2, "title": "d"}, id=1)
         await his.wait_until(lambda it: titles(it) == ["b", "d"], 10)
         await hers.wait_until(lambda it: titles(it) == ["c"], 10)
 
 
 async def test_who_sees_less_than_before_shows_less(site: Served) -> None:
-    site.sql("INSERT INTO policy_sheet (id, title, secret) VALUES (1, 'a', 7)")
+    site.database.insert(Sheet, {"title": "a", "secret": 7})
     async with site.client("boss") as boss, boss.collection(PLANS) as plans:
         assert plans[1]["secret"] == 7
         site.users.by_token["boss"] = User(9)
         await site.live.recheck(User(9))
         await plans.wait_until(lambda it: "secret" not in it[1], 10)
-        site.sql("UPDATE policy_sheet SET secret = 8, title = 'b'")
+        site.database.update(Sheet, {"secret": 8, "title": "b"})
         await plans.wait_until(lambda it: it[1]["title"] == "b" and "secret" not in it[1], 10)
         assert plans.live == "live"
         site.users.by_token["boss"] = User(9, is_boss=True)
@@ -116,7 +118,7 @@ async def test_a_token_that_ends_is_followed_by_another(site: Served) -> None:
         site.users.by_token["first"].expires_at = now() - 1
         await site.live.recheck(User(1))
         await sheets.wait_until(lambda it: first not in site.live.bayeux.sessions and it.live == "live", 10)
-        site.sql("INSERT INTO policy_sheet (title, owner) VALUES ('a', 1)")
+        site.database.insert(Sheet, {"title": "a", "owner": 1})
         await sheets.wait_until(lambda it: titles(it) == ["a"], 10)
 
 
@@ -135,7 +137,7 @@ def shown(user: Node) -> list[str]:
 
 
 async def test_the_browsers_collection_finds_its_channel(site: Served) -> None:
-    site.sql("INSERT INTO policy_sheet (id, title, owner) VALUES (1, 'a', 1), (2, 'b', 2)")
+    insert_two(site)
     async with (
         running(Node, PROGRAM, site.address, "ann", SHEETS) as ann,
         running(Node, PROGRAM, site.address, "bob", SHEETS) as bob,
@@ -144,7 +146,7 @@ async def test_the_browsers_collection_finds_its_channel(site: Served) -> None:
         assert (shown(ann), shown(bob)) == (["a"], ["b"])
         ann.send({"create": {"title": "c"}})
         await wait_until(lambda: shown(ann) == ["a", "c"], 10)
-        site.sql("UPDATE policy_sheet SET owner = 2 WHERE id = 1")
+        site.database.update(Sheet, {"owner": 2}, id=1)
         await wait_until(lambda: shown(bob) == ["b", "a"], 10)
         await wait_until(lambda: shown(ann) == ["c"], 10)
         assert not ann.told("error")
@@ -152,7 +154,7 @@ async def test_the_browsers_collection_finds_its_channel(site: Served) -> None:
 
 
 async def test_the_browsers_collection_shows_less_when_its_user_sees_less(site: Served) -> None:
-    site.sql("INSERT INTO policy_sheet (id, title, secret) VALUES (1, 'a', 7)")
+    site.database.insert(Sheet, {"title": "a", "secret": 7})
 
     def row(user: Node) -> dict[str, Any]:
         found: dict[str, Any] = user.told("rows")[-1]["rows"][0]
@@ -164,6 +166,6 @@ async def test_the_browsers_collection_shows_less_when_its_user_sees_less(site: 
         site.users.by_token["boss"] = User(9)
         await site.live.recheck(User(9))
         await wait_until(lambda: "secret" not in row(boss), 10)
-        site.sql("UPDATE policy_sheet SET secret = 8, title = 'b'")
+        site.database.update(Sheet, {"secret": 8, "title": "b"})
         await wait_until(lambda: row(boss)["title"] == "b", 10)
         assert "secret" not in row(boss)

@@ -8,17 +8,17 @@ shows him, and nothing that he was told shows what he may not see.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
-
-import pytest
 
 from livecollections import Live
 from livecollections.policy import ACTIONS
 from livecollections.resource import METHODS
+from tests.databases.database import Database
+from tests.databases.fixtures import stories
 from tests.scale import scaled
 from tests.serving import wait_until
 
@@ -120,16 +120,20 @@ class Story:
             self.number += 1
             name, value = self.random.choice(FIELDS), self.random.choice((self.number, self.number % 2))
             id_, owner = self.random.randrange(1, 5), self.random.choice(OWNERS)
-            made = (id_, f"t{self.number}", self.number, owner)
-            statements: list[tuple[str, tuple[Any, ...]]] = [
-                ("INSERT OR IGNORE INTO policy_sheet (id, title, secret, owner) VALUES (?, ?, ?, ?)", made),
-                (f"UPDATE OR IGNORE policy_sheet SET {name} = ? WHERE id = ?", (value, id_)),
-                (f"UPDATE OR IGNORE policy_sheet SET {name} = ?", (value,)),
-                ("UPDATE policy_sheet SET owner = ? WHERE id = ?", (owner, id_)),
-                ("DELETE FROM policy_sheet WHERE id = ?", (id_,)),
-            ]
-            statement, parameters = self.random.choice(statements)
-            self.site.sql(statement, *parameters)
+            made = {"id": id_, "title": f"t{self.number}", "secret": self.number, "owner": owner}
+            changed = {name: str(value) if name == "title" else value}
+            database = self.site.database
+            write: Callable[[], None] = self.random.choice(
+                (
+                    partial(database.insert, Sheet, made),
+                    partial(database.update, Sheet, changed, id=id_),
+                    partial(database.update, Sheet, changed),
+                    partial(database.update, Sheet, {"owner": owner}, id=id_),
+                    partial(database.delete, Sheet, id=id_),
+                )
+            )
+            with suppress(*database.refusals):
+                write()
 
     async def ask(self) -> None:
         """Somebody writes by REST: what he may, in his own partition, what he sees; else nothing is changed."""
@@ -165,9 +169,7 @@ class Story:
 
     def rows(self) -> dict[int, dict[str, Any]]:
         """The table as it is."""
-        columns = ("id", "owner", *FIELDS)
-        rows = self.site.sql(f"SELECT {', '.join(columns)} FROM policy_sheet")
-        return {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+        return {row["id"]: row for row in self.site.database.rows(Sheet)}
 
     def owner(self, reader: Reader) -> int | None:
         user = self.site.users.by_token.get(reader.token or "")
@@ -196,8 +198,12 @@ class Story:
             if channel is None:
                 await self.check_deaf(reader, where)
             else:
-                assert reader.documents == shown, where
+                assert self.held(reader) == shown, where
                 assert reader.channel == channel, where
+
+    def held(self, reader: Reader) -> dict[int, dict[str, Any]]:
+        """His list, as far as it has to be what GET shows."""
+        return reader.documents
 
     async def check_deaf(self, reader: Reader, where: str) -> None:
         """Who may not GET hears on no channel that there is."""
@@ -223,7 +229,7 @@ class Story:
                 break
             reader.hearing = None
         for message in reader.hearing.taken():
-            self.apply(reader, message)
+            await self.apply(reader, message)
 
     async def come_back(self, reader: Reader) -> bool:
         reader.hearing = await self.site.hear(reader.token)
@@ -247,21 +253,23 @@ class Story:
         await wait_until(lambda: session.has_ended or not (session.is_behind or session.queue))
         return True
 
-    def apply(self, reader: Reader, message: dict[str, Any]) -> None:
+    async def apply(self, reader: Reader, message: dict[str, Any]) -> None:
         assert message["channel"] == reader.channel
-        assert message["method"] != "RESET"
         assert message["seq"] > reader.position
         assert message.get("prev", "") <= reader.position, "there is no gap"
         reader.position = message["seq"]
-        body = message["body"]
         self.heard += 1
+        await self.take(reader, message["method"], message.get("body", {}))
+
+    async def take(self, reader: Reader, method: str, body: dict[str, Any]) -> None:
+        assert method != "RESET"
         self.check_shown(reader, body)
-        if message["method"] == "DELETE":
+        if method == "DELETE":
             assert body["id"] in reader.documents, "nobody hears of what he did not see"
             del reader.documents[body["id"]]
         else:
             was = reader.documents.get(body["id"])
-            assert (was is None) == (message["method"] == "POST")
+            assert (was is None) == (method == "POST")
             assert was != body or not self.rules.hidden, "a change of what he does not see is no message"
             reader.documents[body["id"]] = body
 
@@ -291,18 +299,17 @@ def methods_of(draw: Random) -> list[str]:
     return [verb for verb in METHODS if draw.random() < 0.8] or ["POST"]
 
 
-async def tell(seed: int) -> Story:
+async def tell(seed: int, database: Database) -> Story:
     story = Story(seed)
-    with TemporaryDirectory() as folder:
-        async with started(Path(folder), story.declare, Users()) as site:
-            await story.play(site, scaled(15, 40))
+    async with started(database, story.declare, Users()) as site:
+        await story.play(site, scaled(15, 40))
     return story
 
 
-@pytest.mark.parametrize("seeds", [range(first, first + 6) for first in range(0, scaled(12, 96), 6)], ids=str)
-async def test_what_is_heard_is_what_get_shows(seeds: range) -> None:
-    stories = [await tell(seed) for seed in seeds]
+@stories(6, 2, sqlite=scaled(12, 96), postgres=scaled(3, 24), mongo=scaled(3, 12))
+async def test_what_is_heard_is_what_get_shows(seeds: range, databases: Callable[[], Database]) -> None:
+    told = [await tell(seed, databases()) for seed in seeds]
     # A search in which nobody hears, may write, or sees other things than before, finds nothing.
-    assert sum(story.heard for story in stories) > 20
-    assert sum(story.moved for story in stories) > 2
-    assert sum(story.done for story in stories) > 2
+    assert sum(story.heard for story in told) > 3 * len(seeds)
+    assert sum(story.moved for story in told) > len(seeds) // 3
+    assert sum(story.done for story in told) > len(seeds) // 3

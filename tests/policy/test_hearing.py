@@ -41,25 +41,25 @@ async def test_a_row_that_changes_hands_goes_here_and_comes_there(site: Site) ->
     ann, bob = await site.hear("ann"), await site.hear("bob")
     assert (await ann.subscribe("/api/sheets/~owner/1"))["successful"]
     assert (await bob.subscribe("/api/sheets/~owner/2"))["successful"]
-    site.sql("INSERT INTO policy_sheet (title, owner) VALUES ('a', 1)")
+    site.database.insert(Sheet, {"title": "a", "owner": 1})
     told = await ann.next()
     assert (told["method"], told["channel"], told["body"]["title"]) == ("POST", "/api/sheets/~owner/1", "a")
-    site.sql("UPDATE policy_sheet SET owner = 2, title = 'b'")
+    site.database.update(Sheet, {"owner": 2, "title": "b"})
     gone, come = await ann.next(), await bob.next()
     assert (gone["method"], gone["body"]["owner"], gone["prev"]) == ("DELETE", 1, told["seq"])
     assert (come["method"], come["body"]["title"], come["body"]["owner"]) == ("POST", "b", 2)
     assert gone["seq"] == come["seq"]
-    site.sql("UPDATE policy_sheet SET owner = NULL")
+    site.database.update(Sheet, {"owner": None})
     assert (await bob.next())["method"] == "DELETE"
-    site.sql("UPDATE policy_sheet SET title = 'nobody hears'")
-    site.sql("UPDATE policy_sheet SET owner = 1")
+    site.database.update(Sheet, {"title": "nobody hears"})
+    site.database.update(Sheet, {"owner": 1})
     assert (await ann.next())["method"] == "POST"
 
 
 async def test_what_was_missed_is_told_from_the_log_of_ones_own(site: Site) -> None:
     start = await site.live._store.head()
-    numbers = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 449)"
-    site.sql(f"{numbers} INSERT INTO policy_sheet (title, owner) SELECT i, iif(i % 100 = 7, 1, 2) FROM n")
+    rows = [{"title": str(number), "owner": 1 if number % 100 == 7 else 2} for number in range(450)]
+    site.database.insert(Sheet, *rows)
     await site.settled()
     ann = await site.hear("ann")
     reply = await ann.subscribe("/api/sheets/~owner/1", start)
@@ -67,7 +67,7 @@ async def test_what_was_missed_is_told_from_the_log_of_ones_own(site: Site) -> N
     told = [await ann.next() for _ in range(5)]
     assert [one["body"]["title"] for one in told] == ["7", "107", "207", "307", "407"]
     assert [one["prev"] for one in told] == [start, *(one["seq"] for one in told[:-1])]
-    site.sql("INSERT INTO policy_sheet (title, owner) VALUES ('last', 1)")
+    site.database.insert(Sheet, {"title": "last", "owner": 1})
     last = await ann.next()
     assert last["body"]["title"] == "last"
     assert last.get("prev", "") <= told[-1]["seq"]
@@ -81,11 +81,11 @@ async def test_views_hear_their_own_bodies_and_nothing_of_what_they_lack(site: S
     ann, boss = await site.hear("ann"), await site.hear("boss")
     assert (await ann.subscribe(hers))["successful"]
     assert (await boss.subscribe(all_))["successful"]
-    site.sql("INSERT INTO policy_sheet (title, secret, owner) VALUES ('a', 5, 1)")
+    site.database.insert(Sheet, {"title": "a", "secret": 5, "owner": 1})
     assert (await boss.next())["body"]["secret"] == 5
     assert "secret" not in (await ann.next())["body"]
-    site.sql("UPDATE policy_sheet SET secret = 6")
-    site.sql("UPDATE policy_sheet SET title = 'b'")
+    site.database.update(Sheet, {"secret": 6})
+    site.database.update(Sheet, {"title": "b"})
     assert (await ann.next())["body"]["title"] == "b"
     assert [(await boss.next())["body"]["secret"] for _ in range(2)] == [6, 6]
 
@@ -147,8 +147,8 @@ async def test_a_nested_resource_speaks_on_its_url(site: Site) -> None:
     ann, stranger = await site.hear("ann"), await site.hear()
     assert (await ann.subscribe("/api/rooms/hall/lines"))["successful"]
     assert not (await stranger.subscribe("/api/rooms/hall/lines"))["successful"]
-    site.sql("INSERT INTO policy_line (room, text) VALUES ('cellar', 'a')")
-    site.sql("INSERT INTO policy_line (room, text) VALUES ('hall', 'b')")
+    site.database.insert(Line, {"room": "cellar", "text": "a"})
+    site.database.insert(Line, {"room": "hall", "text": "b"})
     assert (await ann.next())["body"]["text"] == "b"
 
 
@@ -156,7 +156,7 @@ async def test_a_channel_that_nobody_hears_is_closed(site: Site) -> None:
     feed = site.live._require_start().feed
     ann = await site.hear("ann")
     await ann.subscribe("/api/sheets/~owner/1")
-    site.sql("INSERT INTO policy_sheet (owner) VALUES (1)")
+    site.database.insert(Sheet, {"owner": 1})
     await ann.next()
     assert feed.kept_bytes
     await ann.socket.reply(
@@ -186,7 +186,7 @@ async def test_who_is_disconnected_hears_no_more(site: Site) -> None:
 async def test_who_sees_less_than_before_reads_anew(site: Site) -> None:
     boss = await site.hear("boss")
     await boss.subscribe("/api/plans")
-    site.sql("INSERT INTO policy_sheet (secret) VALUES (5)")
+    site.database.insert(Sheet, {"secret": 5})
     seq = (await boss.next())["seq"]
     site.users.by_token["boss"] = User(9)
     await site.live.recheck(User(9))
@@ -195,7 +195,7 @@ async def test_who_sees_less_than_before_reads_anew(site: Site) -> None:
     # He goes on where he was: that is no longer his, and he is told to read, which leads him to where he may hear.
     reply = await again.subscribe("/api/plans", seq)
     assert reply["ext"]["live"]["reset"] is True
-    site.sql("UPDATE policy_sheet SET secret = 6, title = 'b'")
+    site.database.update(Sheet, {"secret": 6, "title": "b"})
     hers = await channel_of(site, "boss", "/api/plans")
     assert (await again.subscribe(hers, seq))["successful"]
     told = await again.next()
@@ -208,7 +208,7 @@ async def test_rights_that_stay_are_asked_for_and_nothing_ends(site: Site) -> No
     asked = site.users.asked
     await site.live.recheck(User(1))
     assert site.users.asked == asked + 1
-    site.sql("INSERT INTO policy_sheet (owner) VALUES (1)")
+    site.database.insert(Sheet, {"owner": 1})
     assert (await ann.next())["method"] == "POST"
 
 
@@ -283,7 +283,7 @@ async def test_whoever_a_policy_of_ones_own_knows_stays_known(make: Make) -> Non
     assert (await guest.subscribe("/api/sheets/~owner/7"))["successful"]
     await site.live.recheck(User(7))
     assert guest.id in site.live.bayeux.sessions
-    site.sql("INSERT INTO policy_sheet (owner) VALUES (7)")
+    site.database.insert(Sheet, {"owner": 7})
     assert (await guest.next())["method"] == "POST"
 
 

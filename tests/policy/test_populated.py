@@ -11,11 +11,15 @@ from sqlmodel import Field, Relationship, SQLModel
 
 from livecollections import Live
 from livecollections.collection import LiveClient, LiveCollection
+from tests.databases.fixtures import only
+from tests.databases.tables import Tables
 from tests.node import Node, running
 from tests.scale import scaled
 from tests.serving import served, wait_until
 
-from .conftest import User, Users, sql
+from .conftest import User, Users
+
+pytestmark = only("sqlite", "postgres", because="documents refer to others by links")
 
 PROGRAM = Path(__file__).parent / "two_users.js"
 
@@ -59,11 +63,11 @@ class Song(SQLModel, table=True):
 class Served:
     """A served Live with users, and its database."""
 
-    def __init__(self, live: Live, address: str, path: Path, users: Users) -> None:
-        self.live, self.address, self.path, self.users = live, address, path, users
+    def __init__(self, live: Live, address: str, database: Tables, users: Users) -> None:
+        self.live, self.address, self.database, self.users = live, address, database, users
 
     def sql(self, statement: str) -> None:
-        sql(self.path, statement)
+        self.database.script(statement)
 
     def client(self, token: str, transport: str = "websocket") -> LiveClient:
         bearer = {"Authorization": f"Bearer {token}"}
@@ -80,9 +84,9 @@ class Served:
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Served]:
-    path, users = tmp_path / "populated.db", Users()
-    live = Live(f"sqlite:///{path}", synchronous="NORMAL", authenticate=users)
+async def site(database: Tables) -> AsyncIterator[Served]:
+    users = Users()
+    live = database.live(authenticate=users)
     live.add_resource("/api/songs", Song, policy=True)
     live.add_resource(
         "/api/singers",
@@ -94,10 +98,10 @@ async def site(tmp_path: Path) -> AsyncIterator[Served]:
     live.add_resource("/api/marks", Mark, policy=True)
     live.add_resource("/api/marked", Marked, policy=True)
     async with served(live.app) as address:
-        site = Served(live, address, path, users)
+        site = Served(live, address, database, users)
         site.sql("INSERT INTO populated_label VALUES (1, 'indie')")
         site.sql("INSERT INTO populated_singer VALUES (1, 'Ada', 5, 1)")
-        site.sql("INSERT INTO populated_song VALUES (1, 'one', 1)")
+        site.sql("INSERT INTO populated_song (title, singer_id) VALUES ('one', 1)")
         site.sql("INSERT INTO populated_mark VALUES ('new', 'red')")
         yield site
 
@@ -194,12 +198,13 @@ WRITES = (
     "INSERT INTO populated_song (title, singer_id) VALUES ('n{a}', {b})",
     "UPDATE populated_song SET singer_id = {b} WHERE id = {a}",
     "DELETE FROM populated_song WHERE id = {a}",
-    "INSERT OR REPLACE INTO populated_singer VALUES ({a}, 's{c}', {c}, {b})",
+    "INSERT INTO populated_singer VALUES ({a}, 's{c}', {c}, {b}) "
+    "ON CONFLICT (id) DO UPDATE SET name = excluded.name, fee = excluded.fee, label_id = excluded.label_id",
     "UPDATE populated_singer SET name = 'x{c}', label_id = {b} WHERE id = {a}",
     "UPDATE populated_singer SET fee = {c}",
     "DELETE FROM populated_singer WHERE id = {a}",
-    "INSERT OR REPLACE INTO populated_label VALUES ({b}, 'l{c}')",
-    "INSERT OR IGNORE INTO populated_marked VALUES ({a}, 'new')",
+    "INSERT INTO populated_label VALUES ({b}, 'l{c}') ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+    "INSERT INTO populated_marked VALUES ({a}, 'new') ON CONFLICT DO NOTHING",
     "DELETE FROM populated_marked WHERE song_id = {a}",
     "UPDATE populated_mark SET colour = 'c{c}'",
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,10 +11,11 @@ import pytest
 
 from livecollections import Live
 from livecollections.rest import stream as streams
+from tests.databases.database import Database
 from tests.rest.test_stream import Blocks, blocks, following
 from tests.serving import served, wait_until
 
-from .conftest import Sheet, User, Users, sql
+from .conftest import Sheet, User, Users
 
 SHEETS = "/api/sheets"
 
@@ -23,11 +23,8 @@ SHEETS = "/api/sheets"
 class Served:
     """A served Live with users, and its database."""
 
-    def __init__(self, live: Live, address: str, path: Path, users: Users) -> None:
-        self.live, self.address, self.path, self.users = live, address, path, users
-
-    def sql(self, statement: str, *parameters: Any) -> None:
-        sql(self.path, statement, *parameters)
+    def __init__(self, live: Live, address: str, database: Database, users: Users) -> None:
+        self.live, self.address, self.database, self.users = live, address, database, users
 
     @asynccontextmanager
     async def listen(self, token: str | None, path: str, **headers: str) -> AsyncIterator[Blocks]:
@@ -51,15 +48,15 @@ class Served:
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Served]:
-    path, users = tmp_path / "streams.db", Users()
-    live = Live(f"sqlite:///{path}", synchronous="NORMAL", authenticate=users)
+async def site(database: Database) -> AsyncIterator[Served]:
+    users = Users()
+    live = database.live(authenticate=users)
     live.add_resource(SHEETS, Sheet, partition="owner", by=lambda user: user.id)
     live.add_resource("/api/plans", Sheet, hidden={"secret": lambda user: not user.is_boss}, policy=is_known)
     live.add_resource("/api/own", Sheet, partition="owner", by=lambda user: user.id, policy=True)
     live.add_resource("/api/quiet", Sheet, policy={"list": True, "read": True, "subscribe": False})
     async with served(live.app) as address:
-        yield Served(live, address, path, users)
+        yield Served(live, address, database, users)
 
 
 def is_known(user: Any) -> bool:
@@ -69,9 +66,9 @@ def is_known(user: Any) -> bool:
 async def test_a_stream_is_of_ones_own_partition(site: Served) -> None:
     async with site.listen("ann", SHEETS) as found:
         await following(found)
-        site.sql("INSERT INTO policy_sheet (title, owner) VALUES ('his', 2), ('hers', 1)")
+        site.database.insert(Sheet, {"title": "his", "owner": 2}, {"title": "hers", "owner": 1})
         assert (await following(found))["data"]["body"]["title"] == "hers"
-        site.sql("UPDATE policy_sheet SET owner = 2")
+        site.database.update(Sheet, {"owner": 2})
         assert (await following(found))["data"]["method"] == "DELETE"
 
 
@@ -79,23 +76,24 @@ async def test_a_stream_of_one_document_tells_of_no_other(
     site: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT", 0.1)
-    site.sql("INSERT INTO policy_sheet (id, title, owner) VALUES (1, 'a', 1), (2, 'b', 1), (3, 'c', 2)")
+    for id_, title, owner in ((1, "a", 1), (2, "b", 1), (3, "c", 2)):
+        site.database.insert(Sheet, {"id": id_, "title": title, "owner": owner})
     async with site.listen("ann", f"{SHEETS}/1") as found:
         start = (await following(found))["id"]
-        site.sql("UPDATE policy_sheet SET title = 'other' WHERE id = 2")
+        site.database.update(Sheet, {"title": "other"}, id=2)
         passed = await following(found)
         while "id" not in passed:
             passed = await following(found)
         # A place without data: a browser notes it, and goes on from there.
         assert passed == {"id": passed["id"]}
         assert passed["id"] > start
-        site.sql("UPDATE policy_sheet SET title = 'new' WHERE id = 1")
+        site.database.update(Sheet, {"title": "new"}, id=1)
         told = await following(found)
         while "data" not in told:
             told = await following(found)
         assert told["data"]["body"]["title"] == "new"
         assert told["data"]["prev"] == passed["id"]
-        site.sql("DELETE FROM policy_sheet WHERE id = 1")
+        site.database.delete(Sheet, id=1)
         gone = await following(found)
         while "data" not in gone:
             gone = await following(found)
@@ -107,7 +105,7 @@ async def test_a_stream_of_one_document_tells_of_no_other(
 
 
 async def test_a_stream_needs_its_rights(site: Served) -> None:
-    site.sql("INSERT INTO policy_sheet (id, owner) VALUES (3, 2)")
+    site.database.insert(Sheet, {"id": 3, "owner": 2})
     assert await site.status(None, SHEETS) == 401
     assert await site.status("ann", f"{SHEETS}/3") == 404
     assert await site.status("ann", "/api/quiet") == 403
