@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route, sync_playwright
 
-from docs.pages import Snippet, found_pages, snippets
+from docs.pages import Snippet, found_pages, links, parse, snippets
 from examples import todos
 from livecollections import Live
 from livecollections.bayeux import Policy, Server
@@ -49,6 +49,8 @@ DATA = {
 WHEN_LIVE = (
     "return typeof todos === 'object' && todos.whenLive ? todos.whenLive().then(() => 'live') : 'ran';"
 )
+HEAD = re.compile(r'\A""".*?"""\n', re.DOTALL)
+"""What a file says of itself."""
 RUN = {"python", "js", "html", "sh", "typescript"}
 
 
@@ -88,6 +90,19 @@ def test_a_snippet_of_a_file_is_in_it_and_the_file_is_tested(snippet: Snippet) -
     assert any(fnmatch(snippet.file, pattern) for pattern in TESTED), (
         f"no test is named for {snippet.file} in tests/docs/snippets.toml"
     )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_that_shows_a_part_leads_to_the_whole(page: Path) -> None:
+    shown: dict[str, str] = {}
+    for each in SNIPPETS:
+        if each.page == page and each.file:
+            shown[each.file] = shown.get(each.file, "") + each.text
+    led_to = {(page.parent / link).resolve() for link in links(parse(page))}
+    for file, text in shown.items():
+        whole = HEAD.sub("", (ROOT / file).read_text("utf-8"))
+        is_whole = set(whole.splitlines()) <= set(text.splitlines())
+        assert is_whole or ROOT / file in led_to, f"{file} is shown in part, without a link to it"
 
 
 def lines(text: str) -> str:
