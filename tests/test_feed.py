@@ -267,12 +267,13 @@ async def test_a_new_epoch_in_the_midst_of_a_long_backlog_resets_every_channel(
     assert rig.notebook.causes == {Cause.OTHER_EPOCH}
 
 
+@pytest.mark.parametrize("error", [StoreError("the disk is gone"), ValueError("no disk foresaw this")])
 @pytest.mark.parametrize("method", ["read", "maintain"])
 async def test_a_store_that_fails_is_no_good_health(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str, error: Exception
 ) -> None:
     async def fail(*arguments: Any) -> None:
-        raise StoreError("the disk is gone")
+        raise error
 
     monkeypatch.setattr(feed_module, "MAINTENANCE", 0.01)
     assert rig.feed.running

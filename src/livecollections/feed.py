@@ -247,7 +247,7 @@ class Feed:
                     self._skip_to.clear()
                     await self._store.wait_changed(self._position)
                 delay = RETRY[0]
-            except StoreError:
+            except Exception:  # whatever it is: one that ended would be missed by nobody
                 self._failing.add("read")
                 told = {"seq": self._position}
                 logger.exception(
@@ -330,7 +330,7 @@ class Feed:
             try:
                 await self._store.maintain(self._clock())
                 self._failing.discard("maintain")
-            except StoreError:
+            except Exception:
                 self._failing.add("maintain")
                 logger.exception("the log could not be maintained")
             await asyncio.sleep(MAINTENANCE)

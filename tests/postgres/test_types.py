@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from livecollections import ConfigurationError
-from livecollections.errors import InvalidDocument
+from livecollections.cause import Cause
+from livecollections.errors import InvalidDocument, StoreError
 from livecollections.query import Compare, Equal
 from livecollections.stores.postgres_values import described, dialect, elements
 
 from .server import PostgresServer
-from .things import Booking, Mood, Sample
+from .things import Booking, Mood, Sample, Shelf
 from .writing import writing
 
 FULL: dict[str, Any] = {
@@ -132,6 +133,24 @@ async def test_what_no_column_holds_is_refused(postgres: PostgresServer, values:
             await at.create(Sample, values)
         assert await at.store.head() == head
         assert await at.rows(Sample) == []
+
+
+async def test_a_text_that_is_not_utf_8_is_a_reset_and_stops_nothing(postgres: PostgresServer) -> None:
+    postgres.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII'")
+    async with writing(postgres.url("bytes"), Shelf) as at:
+        head = await at.store.head()
+        await at.run(
+            r"INSERT INTO shelf (name, seen) VALUES (convert_from('\xc3', 'SQL_ASCII'), 1)",
+            "INSERT INTO shelf (name, seen) VALUES ('caf\u00e9', 2)",
+        )
+        told = await at.changes(head)
+        assert [change.cause for change in told] == [Cause.CAPTURE_FAILED, None]
+        assert told[1].after is not None
+        assert told[1].after["name"] == "caf\u00e9"
+        with pytest.raises(StoreError, match="not UTF-8"):
+            await at.rows(Shelf)
+        await at.run("UPDATE shelf SET name = 'mended' WHERE seen = 1")
+        assert [row["name"] for row in await at.rows(Shelf)] == ["mended", "caf\u00e9"]
 
 
 def test_a_range_is_refused_until_it_is_excluded() -> None:

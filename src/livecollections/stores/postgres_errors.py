@@ -49,6 +49,9 @@ def translated(error: BaseException, where: str = "the database") -> Exception:
         return error
     if not isinstance(error, Exception):
         return StoreUnavailable(f"{where} is not available", repr(error))
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError) and "0x00" not in str(error):
+        # Of what we send, NUL alone is refused so.
+        return StoreError(f"{where} holds a text that is not UTF-8, as its encoding SQL_ASCII lets it")
     if isinstance(error, asyncpg.DataError | UnicodeError | OverflowError):
         return InvalidDocument("a value is not one that the database can store")
     if isinstance(error, asyncpg.InvalidCachedStatementError):

@@ -278,6 +278,7 @@ BEGIN
         END IF;
       END IF;
     END IF;
+    {self._is_legible()}
   EXCEPTION WHEN OTHERS THEN
     v_cause := {literal(_UNREAD)};
   END;
@@ -354,6 +355,15 @@ END
         types = ", ".join(f"pg_typeof({refer(column)})::oid" for column in self._columns)
         known = ", ".join(str(self._table.columns[column][0]) for column in self._columns)
         return f"IF ARRAY[{types}] <> ARRAY[{known}]::oid[] THEN RAISE 'another type'; END IF;"
+
+    @staticmethod
+    def _is_legible() -> str:
+        """One encoding takes any bytes for a text, and the log's reader would come to an end at some."""
+        whole = "array_to_string(v_before || v_there || v_after, ' ')"
+        return (
+            "IF getdatabaseencoding() = 'SQL_ASCII' THEN "
+            f"PERFORM convert_from(convert_to({whole}, 'SQL_ASCII'), 'UTF8'); END IF;"
+        )
 
     def _size(self, row: str) -> str:
         """Whether a row is too large to keep."""
