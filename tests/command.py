@@ -79,6 +79,10 @@ class Command:
         line = self.wait_line("http://")
         return line[line.index("http://") :].rstrip("/")
 
+    def inspector(self) -> str:
+        """The link that opens its inspector, which it prints after the address."""
+        return self.wait_line("inspector: ").removeprefix("inspector: ")
+
     def stop(self, number: int = signal.SIGTERM, within: float = 10) -> float:
         """Ask it to stop; the answer is the seconds that it took."""
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""What all suites share: a certificate, and how Hypothesis draws.
+"""What all suites share: a certificate, a home for what programs keep, and how Hypothesis draws.
 
 It draws the same examples each time in ``make test``, others in ``make test-all``.
 A busy machine is no fault of the product: no example has a deadline, and drawing slowly is no failure.
@@ -6,7 +6,9 @@ A busy machine is no fault of the product: no example has a deadline, and drawin
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,18 @@ settings.register_profile(
     "live", deadline=None, derandomize=not FULL, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("live")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home_of_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where the programs that tests start keep what they keep: nothing of it is the developer's own."""
+    before = os.environ.get("XDG_CONFIG_HOME")
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+    yield
+    if before is None:
+        del os.environ["XDG_CONFIG_HOME"]
+    else:
+        os.environ["XDG_CONFIG_HOME"] = before
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 from . import rest
 from .errors import LiveError
 from .gate import Token
+from .inspector import Key
 from .live import Live
 from .stores.administration import Administration
 from .survey import Choice, Survey, Wishes
@@ -37,7 +38,7 @@ class Sidecar:
     """An ASGI application.
 
     database: its URL.  choice: to begin with.  wishes: by which it is chosen again.  token: of who may come in.
-    is_development: it is served on loopback.  look: seconds between two looks.  metrics: as of a Live.
+    look: seconds between two looks.  metrics: as of a Live.
     """
 
     def __init__(
@@ -48,7 +49,6 @@ class Sidecar:
         choice: Choice,
         wishes: Wishes,
         token: Token | None = None,
-        is_development: bool = False,
         look: float = LOOK,
         metrics: bool = False,
     ) -> None:
@@ -57,10 +57,10 @@ class Sidecar:
         self._survey = survey
         self._wishes = wishes
         self._token = token
-        self._is_development = is_development
         self._look = look
         self._metrics = metrics
         self._is_serving = False
+        self._key: Key | None = None
         self._take(choice)
 
     @property
@@ -78,13 +78,13 @@ class Sidecar:
             inspector=inspector,
             metrics=self._metrics,
         )
-        self._live._access.is_development = self._is_development
+        self._live._access.key = self._key
         for offer in choice.offers:
             self._live.add_resource(
                 offer.path, offer.model, methods=offer.methods, exclude=offer.exclude, tags=[offer.table]
             )
         self._app: Starlette = self._live.app
-        first = "/docs" if inspector is None and not self._is_development else "/live"
+        first = "/docs" if inspector is None else "/live"
         self._app.router.routes.append(Route("/", RedirectResponse(first)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,6 +157,7 @@ class Sidecar:
             return
         logger.warning("the tables have changed: %s", ", ".join(offer.path for offer in choice.offers))
         await self._stop()
+        self._key = self._live._access.key
         self._take(choice)
 
 

@@ -63,7 +63,7 @@ def test_nobody_may_publish_elsewhere(client: Client, server: DemoServer, channe
     assert reply["error"].startswith("403:")
 
 
-@pytest.mark.parametrize("path", ["/", "/app.js", "/live", "/live/health", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/", "/app.js", "/live/health", "/docs", "/openapi.json"])
 def test_it_serves(server: DemoServer, path: str) -> None:
     assert server.http.get(path).status_code == 200
 

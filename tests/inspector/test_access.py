@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from livecollections import ConfigurationError, Live
+from livecollections.cli.key import kept_key
 from livecollections.cli.server import open_inspectors
+from livecollections.inspector import Key
 from livecollections.inspector.routes import FILES
+from livecollections.testing import Site
+from tests.command import command
 
 from .conftest import Entry, User, make_live
 
 PATHS = [*(f"/live{path}" for path in FILES), "/live/inspector/events"]
 LOCAL = "http://127.0.0.1:8000"
+KEY = Key()
 
 
 @asynccontextmanager
@@ -48,10 +54,10 @@ async def test_it_is_closed_unless_it_is_said_to_be_open(options: dict[str, Any]
 
 async def test_a_developer_looks_at_what_the_command_line_serves_on_loopback() -> None:
     live = plain()
-    open_inspectors("127.0.0.1", live.app)
+    open_inspectors("127.0.0.1", live.app, KEY)
     async with asking(live) as client:
-        page = await client.get("/live")
-        assert page.status_code == 200
+        page = await client.get(KEY.link(LOCAL, "/live"), follow_redirects=True)
+        assert (page.status_code, str(page.url)) == (200, f"{LOCAL}/live")
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
         assert "default-src 'none'" in page.headers["content-security-policy"]
         for path in PATHS[:-1]:
@@ -61,9 +67,110 @@ async def test_a_developer_looks_at_what_the_command_line_serves_on_loopback() -
 
 async def test_beyond_loopback_it_is_closed() -> None:
     live = plain()
-    open_inspectors("0.0.0.0", live.app)
+    open_inspectors("0.0.0.0", live.app, KEY)
     async with asking(live) as client:
-        assert (await client.get("/live")).status_code == 404
+        assert (await client.get(KEY.link(LOCAL, "/live"))).status_code == 404
+
+
+async def test_the_link_is_left_at_once_for_a_cookie_that_no_script_reads() -> None:
+    live = plain()
+    open_inspectors("localhost", live.app, KEY)
+    async with asking(live) as client:
+        answer = await client.get(KEY.link(LOCAL, "/live"))
+        assert (answer.status_code, answer.headers["location"]) == (303, "/live")
+        assert (answer.headers["cache-control"], answer.headers["referrer-policy"]) == (
+            "no-store",
+            "no-referrer",
+        )
+        cookie, *told = answer.headers["set-cookie"].split("; ")
+        assert cookie == f"livecollections-inspector-8000={KEY.text}"
+        assert {"HttpOnly", "Path=/live", "SameSite=lax"} <= set(told)
+        client.cookies.clear()
+        assert (await client.get("/live/inspector/events", params={"key": KEY.text})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Cookie": f"livecollections-inspector-8000={KEY.text}x"},
+        {"Cookie": f"livecollections-inspector-8001={KEY.text}"},
+        {"Cookie": "livecollections-inspector-8000="},
+        {"Cookie": f"livecollections-inspector-8000={KEY.text}", "Origin": "http://127.0.0.1:3000"},
+        {"Cookie": f"livecollections-inspector-8000={KEY.text}", "Sec-Fetch-Site": "same-site"},
+        {"Authorization": f"Bearer {KEY.text}"},
+    ],
+    ids=[
+        "no key",
+        "another key",
+        "another port's",
+        "an empty one",
+        "a page of others",
+        "a script",
+        "a token",
+    ],
+)
+async def test_who_has_no_key_is_told_nothing(headers: dict[str, str]) -> None:
+    live = plain()
+    open_inspectors("127.0.0.1", live.app, KEY)
+    async with asking(live, **headers) as client:
+        for path in [*PATHS, "/live?key=", "/live?key=guessed"]:
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
+            assert KEY.text not in answer.text
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1:{port}", "127.0.0.1:8000"])
+def test_a_stranger_who_comes_by_a_tunnel_by_our_own_name_is_told_nothing(name: str) -> None:
+    """The proxy passes bytes on and rewrites nothing, as ``ssh -R`` and ``socat`` do."""
+    live = plain()
+    open_inspectors("127.0.0.1", live.app, KEY)
+    with Site(live) as site, site.proxy() as tunnel:
+        headers = {"Host": name.format(port=httpx.URL(site.url).port)}
+        with httpx.Client(base_url=tunnel.url, headers=headers) as stranger:
+            for path in PATHS:
+                assert stranger.get(path).status_code == 403
+            assert stranger.get("/api/entries").status_code == 200, "the tunnel leads here"
+        with httpx.Client(base_url=site.url) as developer:
+            assert developer.get(KEY.link(site.url, "/live"), follow_redirects=True).status_code == 200
+
+
+def test_the_command_line_tells_the_link_and_keeps_the_key_out_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "app.py").write_text('from livecollections import Live\nlive = Live("sqlite://")\n')
+    links = []
+    for options in ((), ("--reload",)):
+        with command("run", "app:live", "--port", "0", *options, cwd=tmp_path) as running:
+            address = running.address()
+            link = running.inspector()
+            assert link.startswith(f"{address}/live?key=")
+            with httpx.Client(transport=httpx.HTTPTransport(retries=5), timeout=20) as client:
+                assert client.get(link, follow_redirects=True).status_code == 200
+            told = running.wait_line("GET /live?")
+            links.append(link.partition("key=")[2])
+            assert "GET /live?key=… HTTP" in told
+            assert [line for line in running.said() if links[0] in line] == [f"inspector: {link}"]
+    assert links[0] == links[1], "a page that is open comes back"
+    kept = tmp_path / "config" / "livecollections" / "inspector-key"
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (links[0], 0o600)
+
+
+def test_a_key_that_others_could_read_or_that_can_not_be_kept_is_drawn_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    first = kept_key().text
+    assert kept_key().text == first
+    kept = tmp_path / "livecollections" / "inspector-key"
+    kept.chmod(0o644)
+    assert kept_key().text != first
+    kept.chmod(0o600)
+    kept.write_text("short")
+    assert len(kept_key().text) >= 32
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "livecollections" / "inspector-key"))
+    assert kept_key().text != kept_key().text
 
 
 @pytest.mark.parametrize(
@@ -83,9 +190,10 @@ async def test_in_development_others_are_told_nothing(
     address: str, client: str, headers: dict[str, str]
 ) -> None:
     live = plain()
-    open_inspectors("127.0.0.1", live.app)
-    async with asking(live, address, client, **headers) as asked:
-        for path in PATHS:
+    open_inspectors("127.0.0.1", live.app, KEY)
+    cookie = {"Cookie": f"livecollections-inspector-8000={KEY.text}"}
+    async with asking(live, address, client, **cookie, **headers) as asked:
+        for path in [*PATHS, f"/live?key={KEY.text}"]:
             assert (await asked.get(path)).status_code == 404
 
 
@@ -93,9 +201,9 @@ async def test_in_development_others_are_told_nothing(
 async def test_a_rule_says_for_whom_and_holds_everywhere(*, in_development: bool) -> None:
     live = make_live({"bob": User(2, is_admin=True), "cid": User(3)}, lambda user: user.is_admin)
     if in_development:
-        open_inspectors("127.0.0.1", live.app)
+        assert open_inspectors("127.0.0.1", live.app, KEY) is None
     async with asking(live, "http://shop.example", "203.0.113.9") as client:
-        for path in PATHS:
+        for path in [*PATHS, f"/live?key={KEY.text}"]:
             assert (await client.get(path)).status_code == 401
             assert (await client.get(path, headers={"Authorization": "Bearer cid"})).status_code == 403
         assert (await client.get("/live", headers={"Authorization": "Bearer bob"})).status_code == 200

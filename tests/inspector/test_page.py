@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Route, expect, sync_playwright
 from sqlmodel import Field, SQLModel
 from starlette.applications import Starlette
 
@@ -158,6 +158,43 @@ def test_what_was_changed_since_an_editor_opened_is_not_overwritten(address: str
     assert httpx.get(asked.value.url).json()["text"] == "screws"
 
 
+def test_what_changed_after_it_was_asked_for_is_not_deleted(address: str, open_window: Open) -> None:
+    assert httpx.post(f"{address}/api/parts", json={"shop": "a", "number": 1, "text": "nails"}).is_success
+    window = open_window("/api/parts")
+    row = window.row("a")
+    with window.page.expect_response("**/api/parts/*") as asked:
+        row.get_by_role("button", name="Delete").click()
+    tag = {"If-Match": asked.value.headers["etag"]}
+    assert httpx.patch(asked.value.url, json={"text": "screws", "version": 1}, headers=tag).is_success
+    expect(row).to_contain_text("screws")
+    expect(row.get_by_role("button")).to_have_text("Delete")
+    row.get_by_role("button").click()
+    row.get_by_role("button", name="Delete it?").click()
+    expect(row).to_have_count(0)
+    assert httpx.get(asked.value.url).status_code == 404
+
+
+def test_what_was_not_shown_as_it_is_can_not_be_deleted(address: str, open_window: Open) -> None:
+    """Somebody changes it, and the page still waits for an answer that would show that."""
+    assert httpx.post(f"{address}/api/parts", json={"shop": "a", "number": 1, "text": "nails"}).is_success
+    window = open_window("/api/parts")
+
+    def change_first(route: Route) -> None:
+        tag = {"If-Match": httpx.get(route.request.url).headers["etag"]}
+        body = {"text": "screws", "version": 1}
+        assert httpx.patch(route.request.url, json=body, headers=tag).is_success
+        route.fulfill(response=route.fetch())
+
+    window.page.route("**/api/parts?*", lambda route: None)
+    window.page.route("**/api/parts/*", change_first, times=1)
+    row = window.row("a")
+    row.get_by_role("button", name="Delete").click()
+    row.get_by_role("button", name="Delete it?").click()
+    expect(window.page.get_by_role("alert").filter(has_text="since you saw it")).to_be_visible()
+    expect(row).to_contain_text("nails")
+    assert [each["text"] for each in httpx.get(f"{address}/api/parts").json()] == ["screws"]
+
+
 def test_it_is_where_the_live_is_mounted(browser: Browser) -> None:
     live, app = Live("sqlite://", inspector=True), Starlette()
     live.add_resource("/entries", Entry)
@@ -189,6 +226,30 @@ def test_the_overview_follows_what_happens(address: str, open_window: Open) -> N
     expect(overview.figure("Subscriptions")).to_have_text("0")
     expect(overview.page.locator("section", has_text="Sessions").locator("tbody tr")).to_have_count(1)
     assert overview.faults == []
+
+
+def test_it_shows_by_how_much_a_session_is_behind(address: str, open_window: Open) -> None:
+    """One that has subscribed and takes nothing, until it polls."""
+    with httpx.Client(base_url=address, timeout=20) as client:
+
+        def tell(channel: str, **more: object) -> dict[str, str]:
+            told: dict[str, str] = client.post("/faye", json=[{"channel": channel, **more}]).json()[0]
+            return told
+
+        kinds = ["long-polling"]
+        session = tell("/meta/handshake", version="1.0", supportedConnectionTypes=kinds)["clientId"]
+        tell("/meta/subscribe", clientId=session, subscription="/api/entries")
+        overview = open_window()
+        row = overview.page.locator("section", has_text="Sessions").locator("tr", has_text=session[-6:])
+        behind = row.locator("td").nth(4)
+        expect(behind).to_have_text("0")
+        add(address, "milk", "bread", "salt")
+        expect(behind).to_have_text("3")
+        expect(behind).to_have_class("figures late")
+        tell("/meta/connect", clientId=session, connectionType="long-polling")
+        expect(behind).to_have_text("0")
+        expect(behind).to_have_class("figures soft")
+        assert overview.faults == []
 
 
 def test_a_list_for_each_value_asks_which(address: str, open_window: Open) -> None:

@@ -43,7 +43,7 @@ def test_the_last_changes_are_told_with_their_seqs(house: House) -> None:
             assert (change["method"], change["url"], change["key"]) == ("PUT", "/api/entries", "2")
             assert change["fields"] == {"text": ['"b"', '"c"']}
             moment = first(told, "moment", lambda data: data["changed"] == 3)
-            assert moment["changes"] == {"/api/notes": 0, "/api/entries": 3}
+            assert moment["changes"] == {"/api/notes": None, "/api/entries": 3}
 
 
 def test_nobody_is_shown_what_he_may_not_get(house: House) -> None:
@@ -61,6 +61,23 @@ def test_nobody_is_shown_what_he_may_not_get(house: House) -> None:
             bob.patch("/api/entries/1", json={"secret": 8})
             bob.patch("/api/entries/1", json={"text": "more"})
             assert [each["fields"] for each in first(told, "changes")] == [{"text": ['"open"', '"more"']}]
+
+
+def test_changes_are_counted_for_who_sees_them_all(house: House) -> None:
+    """Ann has rows of her own, and does not see a field: of neither resource may she know how much others do."""
+    with house.client("bob") as bob:
+        for text in "abc":
+            bob.post("/api/notes", json={"text": text})
+            bob.post("/api/entries", json={"text": text})
+        seq = bob.patch("/api/entries/1", json={"secret": 1}).headers["live-seq"]
+    for token, counted, changed in (
+        ("ann", {"/api/notes": None, "/api/entries": None}, 0),
+        ("bob", {"/api/notes": None, "/api/entries": 4}, 4),
+    ):
+        with house.watching(token) as told:
+            moment = first(told, "moment", lambda data: data["seq"] >= seq)
+            assert (moment["changes"], moment["changed"]) == (counted, changed)
+            assert "published" not in moment
 
 
 async def test_channels_that_he_may_not_hear_are_counted_and_not_named(house: House) -> None:

@@ -82,7 +82,7 @@ def read(row: Mapping[str, Any]) -> dict[str, Any]:
 
 async def test_browsers_follow_its_orm_and_its_migrations(django: Application, tmp_path: Path) -> None:
     with command(*SERVE, django.url, "--yes", cwd=tmp_path) as serving:
-        address = serving.address()
+        address, link = serving.address(), serving.inspector()
         async with (
             async_playwright() as playwright,
             LiveClient(address) as client,
@@ -91,7 +91,7 @@ async def test_browsers_follow_its_orm_and_its_migrations(django: Application, t
         ):
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
             page = await browser.new_page()
-            await page.goto(f"{address}/live#/api/shop_order")
+            await page.goto(f"{link}#/api/shop_order")
             await expect(page.locator(".table .state")).to_have_text("live")
             worked = django.work("first")
             await holds(customers, worked["customer"], "password")

@@ -35,7 +35,7 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def opened(browser: Browser, address: str) -> tuple[Page, list[str]]:
+def opened(browser: Browser, address: str, link: str) -> tuple[Page, list[str]]:
     """The page of customers, by the link to it; and what it asks of anybody else, or complains about."""
     page = browser.new_page()
     faults: list[str] = []
@@ -50,7 +50,7 @@ def opened(browser: Browser, address: str) -> tuple[Page, list[str]]:
             faults.append(told.text) if told.type == "error" and "net::ERR" not in told.text else None
         ),
     )
-    page.goto(address)
+    page.goto(link)
     page.get_by_role("navigation").get_by_role("link", name="/api/customer").click()
     expect(page.locator(STATE)).to_have_text("live")
     return page, faults
@@ -59,7 +59,7 @@ def opened(browser: Browser, address: str) -> tuple[Page, list[str]]:
 def test_it_follows_what_others_write_and_a_server_that_comes_back(browser: Browser, here: Path) -> None:
     port = str(free_port())
     with command(*ARGUMENTS, port, cwd=here) as serving:
-        page, faults = opened(browser, serving.address())
+        page, faults = opened(browser, serving.address(), serving.inspector())
         expect(page.locator("h1")).to_have_text("/api/customer")
         expect(page.locator(ROWS)).to_have_text(["2Bobnull", "1Annann@example.org"])
         shop.run(
@@ -74,6 +74,7 @@ def test_it_follows_what_others_write_and_a_server_that_comes_back(browser: Brow
     with command(*ARGUMENTS, port, cwd=here) as serving:
         serving.address()
         expect(page.locator(STATE)).to_have_text("live", timeout=10_000)
+        expect(page.locator("#state")).to_have_text("live")
         expect(page.locator(ROWS)).to_have_text(["3Dinull", "2Bobb"])
         shop.run(here / "shop.db", "delete from customer")
         expect(page.locator(ROWS)).to_have_count(0)
@@ -96,13 +97,13 @@ def test_a_browser_asks_for_the_token_once(browser: Browser, here: Path) -> None
 
 def test_it_asks_nobody_else(browser: Browser, here: Path) -> None:
     with command(*ARGUMENTS, "0", cwd=here) as serving:
-        address = serving.address()
+        address, link = serving.address(), serving.inspector()
         page = browser.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         for path in ("//elsewhere.example/api", "https://elsewhere.example", "api/customer", "/api/nothing"):
             page.goto("about:blank")
-            page.goto(f"{address}/live#{path}")
+            page.goto(f"{link}#{path}")
             expect(page.locator("#state")).to_have_text("live")
             expect(page.locator("td")).to_have_count(0 if path.startswith("/") else 8)
         assert [url for url in asked if not url.startswith((address, "data:", "about:"))] == []

@@ -40,6 +40,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Command, h
         command("serve", URL, "--all-tables", "--write", "--yes", "--port", "0", cwd=here) as serving,
         httpx.Client(base_url=serving.address()) as client,
     ):
+        client.get(serving.inspector())
         yield serving, client
 
 
@@ -62,7 +63,8 @@ def test_named_tables_are_served_to_be_read(here: Path) -> None:
             assert client.get("/api/country").status_code == 404
             for method in ("POST", "PUT", "PATCH", "DELETE"):
                 assert client.request(method, "/api/customer/1", json={}).status_code == 405
-            assert client.get("/", follow_redirects=True).url.path == "/live"
+            assert client.get("/", follow_redirects=True).url.path == "/docs"
+            assert client.get(serving.inspector(), follow_redirects=True).status_code == 200
         assert serving.stop() < 4
     assert [line for line in serving.said() if "Traceback" in line] == []
 

@@ -43,7 +43,7 @@ class Level(StrEnum):
 
 class Sparing(logging.Filter):
     """Leaves out of the lines on requests what browsers can only say in a URL: a JSONP message, which may bear a token,
-    and of a clientId all but the end.
+    the key of the inspector, and of a clientId all but the end.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -52,6 +52,7 @@ class Sparing(logging.Filter):
             client, method, path, *rest = record.args
             path, _, query = str(path).partition("?")
             query = "message=…" if "message=" in query else query
+            query = "key=…" if "key=" in query and path.endswith("/live") else query
             told = _CLIENT_ID.sub("…", path) + (query and f"?{query}")
             record.args = (client, method, told, *rest)
         return True

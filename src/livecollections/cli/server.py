@@ -1,6 +1,7 @@
 """How an application is served: uvicorn, on its fast parts, with a short stop.
 
-A taken port is known before anything starts; the address is printed when everything has.
+A taken port is known before anything starts; the address is printed when everything has, and below it, on loopback, the
+link by which a developer opens the inspector.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from .logs import Level, configuration, logger
 from .target import lives_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
     from uvicorn import Config
+
+    from ..inspector import Key
 
     Message = MutableMapping[str, Any]
 
@@ -30,14 +33,14 @@ BACKLOG = 65_535
 
 
 class Announced:
-    """An application whose start is watched: its address is printed when it is up, its error is kept.
+    """An application whose start is watched: its addresses are printed when it is up, its error is kept.
 
     An error of ours at start is for ``fail``: the server sees it as a quiet stop.
     """
 
-    def __init__(self, app: Any, address: str) -> None:
+    def __init__(self, app: Any, addresses: Sequence[str]) -> None:
         self.app = app
-        self.address = address
+        self.addresses = addresses
         self.error: LiveError | None = None
         self.stop: Callable[[], None]
 
@@ -58,7 +61,7 @@ class Announced:
                 return
             await send(message)
             if message["type"] == "lifespan.startup.complete":
-                print(self.address, flush=True)
+                print(*self.addresses, sep="\n", flush=True)
 
         try:
             await self.app(scope, receive, sending)
@@ -78,9 +81,9 @@ def serve(app: Any, host: str, port: int, level: Level) -> None:
     """Serve until a signal comes."""
     import uvicorn
 
-    open_inspectors(host, app)
     listening = listen(host, port)
-    announced = Announced(app, address_of(listening))
+    open_inspectors(host, app)
+    announced = Announced(app, addresses_of(listening, app))
     warn_if_open(host, app)
     server = uvicorn.Server(uvicorn.Config(announced, **uvicorn_settings(log_config=None, **told(level))))
 
@@ -115,11 +118,12 @@ def supervise(
 
     listening = listen(host, port)
     warn_if_open(host, app)
-    print(address_of(listening), flush=True)
+    key = open_inspectors(host, app) if reload else None
+    print(*addresses_of(listening, app), sep="\n", flush=True)
     settings = uvicorn_settings(log_config=configuration(level, as_json), **told(level))
     if reload:
         config = uvicorn.Config(path, reload=True, **settings)
-        again = partial(serve_again, path, host, metrics, config)
+        again = partial(serve_again, path, host, metrics, key, config)
         ChangeReload(config, target=again, sockets=[listening]).run()
     else:
         loaded = partial(measured, path) if metrics else path
@@ -133,25 +137,46 @@ def told(level: Level) -> dict[str, Any]:
 
 
 def serve_again(
-    path: str, host: str, metrics: bool, config: Config, sockets: list[socket.socket] | None = None
+    path: str,
+    host: str,
+    metrics: bool,
+    key: Key | None,
+    config: Config,
+    sockets: list[socket.socket] | None = None,
 ) -> None:
-    """Serve an application as it is by now, in the process that this is."""
+    """Serve an application as it is by now, in the process that this is. key: of its inspectors, as it was told."""
     import uvicorn
     from uvicorn.importer import import_from_string
 
     app = import_from_string(path)
-    open_inspectors(host, app)
+    open_inspectors(host, app, key)
     if metrics:
         measure(app)
     uvicorn.Server(config).run(sockets)
 
 
-def open_inspectors(host: str, app: Any) -> None:
-    """Let a developer who looks at this machine inspect what nobody has said anything else of."""
-    from ..gate import is_loopback
+def open_inspectors(host: str, app: Any, key: Key | None = None) -> Key | None:
+    """Let a developer at this machine inspect what nobody has said anything else of; gives the key that he needs.
 
-    for live in lives_of(app):
-        live._access.is_development = is_loopback(host)
+    key: that he was told already.
+    """
+    from ..gate import is_loopback
+    from .key import kept_key
+
+    unsaid = [live for live in lives_of(app) if live._access.is_unsaid]
+    if not unsaid or not is_loopback(host):
+        return None
+    key = key or kept_key()
+    for live in unsaid:
+        live._access.key = key
+    return key
+
+
+def addresses_of(listening: socket.socket, app: Any) -> list[str]:
+    """What a developer goes to: the address of an application, and the links that open its inspectors."""
+    address = address_of(listening)
+    opened = [(live, key) for live in lives_of(app) if (key := live._access.key) is not None]
+    return [address, *(f"inspector: {key.link(address, f'{live._prefix}/live')}" for live, key in opened)]
 
 
 def measured(path: str) -> Any:

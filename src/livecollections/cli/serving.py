@@ -109,7 +109,6 @@ def serve_tables(
         choice,
         wishes,
         asked,
-        is_development=is_loopback(host),
         metrics=metrics,
     )
     serve(Gate(sidecar, asked, is_local), host, port, log_level)

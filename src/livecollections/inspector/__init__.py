@@ -8,8 +8,9 @@ It changes nothing: what is edited there goes through the same REST as from anyw
 """
 
 from .access import Access
+from .key import Key
 from .routes import routes
 from .sample import Sampler
 from .watching import Scene
 
-__all__ = ["Access", "Sampler", "Scene", "routes"]
+__all__ = ["Access", "Key", "Sampler", "Scene", "routes"]

@@ -1,8 +1,8 @@
 """Access: who may open the inspector.
 
-Three rules. Where nothing is said only a developer may: whoever asks on this machine, by its own name and through no
-proxy, a process that the command line serves there. What ``Live(inspector=...)`` says holds everywhere, also there. A
-rule that raises says no.
+Three rules. Where nothing is said only a developer may: whoever has the key of a process that the command line serves
+on this machine, and asks there, by its own name and through no proxy. What ``Live(inspector=...)`` says holds
+everywhere, also there. A rule that raises says no.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.types import Scope
 
-from ..errors import DocumentNotFound
+from ..errors import DocumentNotFound, RequestRefused
 from ..gate import is_loopback, named_host
 from ..policy import Policy, check_rule
 from ..rest.caller import Caller
 from ..view import refused
+from .key import Key
 
 CLOSED = (
     "the inspector is closed here: it is open where `livecollections run` or `demo` serves on this machine; elsewhere "
     "`Live(inspector=...)` says for whom"
 )
+LOCKED = "open the inspector by the link that stands in the terminal, below the address that is served"
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """What a proxy adds to the requests of others."""
 
@@ -39,13 +42,28 @@ class Access:
         self._policy = None if rule is None else Policy({"list": rule})
         self._is_closed = rule is False
         self._caller = caller
-        self.is_development = False
-        """Whether the command line serves this on loopback."""
+        self.key: Key | None = None
+        """Of the developer, where the command line serves this on loopback."""
+
+    @property
+    def is_unsaid(self) -> bool:
+        """Whether nothing is said of who may, so that only a developer may."""
+        return self._policy is None
+
+    def entrance(self, scope: Scope) -> Response | None:
+        """The answer to a developer who follows his link; None: this request is none of that."""
+        if self.key is None or self._policy is not None or not is_local(scope):
+            return None
+        return self.key.answer(scope)
 
     async def user(self, scope: Scope) -> Any:
         """Whose a request is that may look. Raises DocumentNotFound, RequestRefused."""
-        is_open = self._policy is not None or (self.is_development and is_local(scope))
-        if self._is_closed or not is_open:
+        if self._policy is None:
+            if self.key is None or not is_local(scope):
+                raise DocumentNotFound(CLOSED)
+            if not self.key.opens(scope):
+                raise RequestRefused(LOCKED, (), 403, "Forbidden")
+        elif self._is_closed:
             raise DocumentNotFound(CLOSED)
         user = await self._caller.user_of(scope)
         if not self.admits(user):
@@ -54,13 +72,15 @@ class Access:
 
     def admits(self, user: Any) -> bool:
         """Whether a user may look, as of now."""
-        return self.is_development if self._policy is None else "list" in self._policy.rights(user)
+        return self.key is not None if self._policy is None else "list" in self._policy.rights(user)
 
 
 def is_local(scope: Scope) -> bool:
     """Whether a request comes from this machine, to its own name, as far as it tells.
 
-    A proxy that was told nothing but where to pass things on to tells nothing of that; nginx then speaks HTTP/1.0.
+    It keeps out other sites that have their names lead here, and proxies that say what they are. One that was told
+    nothing but where to pass things on to, and a tunnel, tell nothing of that: hence the key. (nginx then speaks
+    HTTP/1.0.)
     """
     headers = HTTPConnection(scope).headers
     client = scope.get("client")

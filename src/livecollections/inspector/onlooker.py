@@ -1,7 +1,8 @@
 """Onlooker: somebody who looks at a Live: what of a moment he is shown.
 
-Two rules. A resource, a channel or a change that he may not list or hear is counted, and not named. Of a session he is
-told no clientId and no user: its last six characters are what logs have, too.
+Three rules. A resource, a channel or a change that he may not list or hear is counted, and not named. How many changes
+a resource had he is told where he sees them all: of a part nobody has counted them. Of a session he is told no clientId
+and no user: its last six characters are what logs have, too.
 
 It knows no request: whose it is stands in the session, which ends with his rights.
 """
@@ -85,16 +86,25 @@ class Onlooker:
             self._plain.clear()
         self._moments += 1
         statistics, details = sample.statistics, sample.details
-        listed = {view.path for one in self._views if (view := self._guarded(self._listed, one)) is not None}
+        changes = self._counted(statistics.changes)
         heard = {name: count for name, count in details.channels.items() if await self._hears(name)}
         return {
             **_figures(statistics),
-            "changes": {path: count for path, count in statistics.changes.items() if path in listed},
-            "changed": sum(statistics.changes.values()),
+            "changes": changes,
+            "changed": sum(count for count in changes.values() if count is not None),
             "channels": heard,
             "others": statistics.bayeux.channels - len(heard),
             "sessions": [_session(each) for each in details.sessions if each.transport != TRANSPORT],
         }
+
+    def _counted(self, changes: Mapping[str, int]) -> dict[str, int | None]:
+        """How many changes the resources had that he may list; None where he sees a part of them."""
+        found: dict[str, int | None] = {}
+        for one in self._views:
+            view = self._guarded(self._listed, one)
+            if view is not None:
+                found[view.path] = changes.get(view.path, 0) if _is_whole(one, view) else None
+        return found
 
     async def _hears(self, name: str) -> bool:
         for views in self._views:
@@ -168,11 +178,16 @@ def _figures(statistics: LiveStatistics) -> dict[str, Any]:
         "log": None if log is None else {"entries": log.entries, "bytes": log.bytes, "age": log.age},
         "transports": {name: count for name, count in bayeux.sessions.items() if name != TRANSPORT},
         "subscriptions": bayeux.subscriptions,
-        "published": bayeux.published,
         "delivered": bayeux.delivered,
         "waiting": bayeux.queued_bytes + bayeux.buffered_bytes,
         "stopped": bayeux.stopped,
     }
+
+
+def _is_whole(views: Views, view: Resource) -> bool:
+    """Whether its user may hear every change of the resource."""
+    is_part = views.partition is not None and views.partition.by is not None
+    return "subscribe" in view.rights and not view.hidden and not is_part
 
 
 def _session(details: SessionDetails) -> dict[str, Any]:

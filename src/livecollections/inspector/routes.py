@@ -1,6 +1,7 @@
 """Routes of the inspector: the page, its files, and the stream that tells it what there is.
 
-Two rules. All of them ask who may look. The page loads nothing from elsewhere, and no other page may frame it.
+Two rules. All of them ask who may look; the developer's link leads to the page. The page loads nothing from elsewhere,
+and no other page may frame it.
 """
 
 from __future__ import annotations
@@ -49,9 +50,11 @@ def routes(prefix: str, faye: str, scene: Scene) -> list[BaseRoute]:
     about = {"version": __version__, "prefix": prefix, "faye": faye, "hasUsers": scene.caller.knows_users}
 
     def guarded(
-        answer: Callable[[Request, Any], Awaitable[ASGIApp]],
+        answer: Callable[[Request, Any], Awaitable[ASGIApp]], *, is_page: bool = False
     ) -> Callable[[Request], Awaitable[ASGIApp]]:
         async def endpoint(request: Request) -> ASGIApp:
+            if is_page and (entrance := scene.access.entrance(request.scope)) is not None:
+                return entrance
             try:
                 user = await scene.access.user(request.scope)
             except RequestError as error:
@@ -72,4 +75,7 @@ def routes(prefix: str, faye: str, scene: Scene) -> list[BaseRoute]:
         return Watching(scene, about, user)
 
     answers = {**{path: shown(*told) for path, told in FILES.items()}, "/inspector/events": watch}
-    return [Route(f"{prefix}/live{path}", Reading(guarded(answer))) for path, answer in answers.items()]
+    return [
+        Route(f"{prefix}/live{path}", Reading(guarded(answer, is_page=not path)))
+        for path, answer in answers.items()
+    ]

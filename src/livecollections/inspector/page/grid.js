@@ -4,10 +4,11 @@ import { element, plural, shown } from './element.js';
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 export class Grid {
-  // fields: of the columns.  edit: called with a model, a field and its cell.  remove: with a model and a button, or null.
-  constructor(path, fields, heads, edit, remove) {
-    Object.assign(this, { fields, edit, remove, rows: new Map(), isFirst: true });
-    const head = element('tr', { role: 'row' }, heads, remove && element('th', { role: 'columnheader' }, element('span', { class: 'unseen' }, 'Delete')));
+  // fields: of the columns.  edit: called with a model, a field and its cell.  removal: how a model is removed, or null:
+  // `seen` gives what is known of it when it is asked for, `remove` is called with that when it is meant.
+  constructor(path, fields, heads, edit, removal) {
+    Object.assign(this, { fields, edit, removal, rows: new Map(), isFirst: true });
+    const head = element('tr', { role: 'row' }, heads, removal && element('th', { role: 'columnheader' }, element('span', { class: 'unseen' }, 'Delete')));
     this.body = element('tbody', { role: 'rowgroup', onkeydown: (event) => this.key(event), onclick: (event) => this.click(event) });
     this.node = element('table', { role: 'grid', 'aria-label': path, class: 'grid' }, element('thead', { role: 'rowgroup' }, head), this.body);
   }
@@ -33,24 +34,33 @@ export class Grid {
       const cell = element('td', { role: 'gridcell', tabindex: -1, 'data-label': field.name, class: field.update ? 'settable' : '' });
       return Object.assign(cell, { model, field });
     });
-    const erase = this.remove && element('td', { class: 'erase', role: 'gridcell' }, this.eraser(model));
+    const erase = this.removal && element('td', { class: 'erase', role: 'gridcell' }, this.eraser(model));
     const row = element('tr', { role: 'row', class: this.isFirst ? '' : 'fresh' }, cells, erase);
     this.rows.set(model.cid, row);
     return row;
   }
 
-  // A button that asks once more before it does something.
+  // A button that asks once more before it does something, and again when the row is not any more what it asked about.
   eraser(model) {
+    let seen = null;
     const calm = () => {
+      seen = null;
+      button.disabled = false;
       button.textContent = 'Delete';
       button.classList.remove('sure');
     };
     const press = () => {
-      if (button.classList.contains('sure')) return this.remove(model, button);
+      if (seen) {
+        button.disabled = true;
+        return this.removal.remove(model, seen, calm);
+      }
+      seen = this.removal.seen(model);
+      seen.catch(() => {});
       button.textContent = 'Delete it?';
       button.classList.add('sure');
     };
-    const button = element('button', { type: 'button', class: 'quiet', tabindex: -1, onclick: press, onblur: calm,
+    model.on('change', () => button.disabled || calm());
+    const button = element('button', { type: 'button', class: 'quiet', tabindex: -1, onclick: press, onblur: () => button.disabled || calm(),
       onkeydown: (event) => event.key === 'Escape' && calm() }, 'Delete');
     return button;
   }

@@ -128,12 +128,13 @@ export class Overview {
       url: one.url,
       may: Object.keys(one.may).join(', ') || 'read',
       subscribers: Object.entries(channels).reduce((sum, [name, count]) => sum + (covers(one, name) ? count : 0), 0),
-      changes: changes[one.path] || 0
+      changes: changes[one.path]
     }));
     const { others } = this.about;
     this.resources.fill(items, (item) => item.path, (item) => row(
       [element('a', { class: 'path', href: link(item.url) }, item.path)], [item.may, 'soft roomy'],
-      [number(item.subscribers), 'figures'], [number(item.changes), 'figures']
+      [number(item.subscribers), 'figures'],
+      [item.changes == null ? element('span', { title: 'You see a part of it: those of a part are not counted.' }, '–') : number(item.changes), 'figures']
     ), items.length && others ? `${plural(others, 'other')} that you may not list.` : '');
   }
 

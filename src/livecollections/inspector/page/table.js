@@ -40,7 +40,9 @@ export class Table {
     this.collection = collectionOf(resource, this.list, this.asked());
     const { may } = resource;
     this.grid = new Grid(resource.path, this.fields, this.fields.map((field) => this.head(field)),
-      (model, field, cell) => this.edit(model, field, cell), may.delete ? (model, button) => this.remove(model, button) : null);
+      (model, field, cell) => this.edit(model, field, cell), may.delete ? {
+        seen: (model) => this.saving(model), remove: (model, precondition, again) => this.remove(model, precondition, again)
+      } : null);
     this.build();
     this.collection.on('update reset sort change sync', _.debounce(() => this.show(), 0));
     this.collection.on('live', () => this.tell());
@@ -152,17 +154,21 @@ export class Table {
 
   // Writing
 
-  // What a save of a model says besides, where the resource wants to know which state it was of.
+  // What a save or a removal of a model says besides, where the resource wants to know of which state it is: the tag of
+  // the one that is shown now. That of any other would let pass what nobody has decided on.
   async saving(model) {
     if (!this.resource.requireIfMatch) return {};
+    const seen = model.toJSON();
     const answer = await fetch(model.url(), { headers: { Accept: 'application/json' }, cache: 'no-store' });
-    return { headers: { 'If-Match': answer.headers.get('ETag') || '*' } };
+    if (!answer.ok || !_.isEqual(await answer.json(), seen)) throw new Error('It was changed or deleted since you saw it: look again.');
+    return { headers: { 'If-Match': answer.headers.get('ETag') } };
   }
 
   edit(model, field, cell) {
     const value = model.get(field.name), { locking, may } = this.resource;
     // What was changed since it was opened is not overwritten.
-    const version = model.get(locking), precondition = this.saving(model).catch(() => ({}));
+    const version = model.get(locking), precondition = this.saving(model);
+    precondition.catch(() => {});
     const entered = input(field, value === undefined ? null : value, { id: 'edited', 'aria-label': field.name });
     const done = () => close(true);
     const cancel = element('button', { type: 'button', onclick: done }, 'Cancel');
@@ -174,13 +180,18 @@ export class Table {
       if (_.isEqual(told, value)) return done();
       form.inert = true;
       const attributes = { [field.name]: told, ...(locking && { [locking]: version }) };
-      const failed = (xhr) => {
+      const refused = (text) => {
         form.inert = false;
-        const { fields, rest } = problem(xhr, [field.name]);
-        fault(entered.node, fields[field.name] || rest);
+        fault(entered.node, text);
         entered.node.focus();
       };
-      model.save(attributes, { patch: may.update === 'PATCH', wait: true, success: done, error: (one, xhr) => failed(xhr), ...await precondition });
+      const failed = (one, xhr) => {
+        const { fields, rest } = problem(xhr, [field.name]);
+        refused(fields[field.name] || rest);
+      };
+      let condition;
+      try { condition = await precondition; } catch (error) { return refused(error.message); }
+      model.save(attributes, { patch: may.update === 'PATCH', wait: true, success: done, error: failed, ...condition });
     };
     const key = (event) => {
       if (event.key === 'Escape') done();
@@ -195,13 +206,16 @@ export class Table {
     if (entered.node.select) entered.node.select();
   }
 
-  async remove(model, button) {
-    button.disabled = true;
-    const failed = (one, xhr) => {
-      button.disabled = false;
-      this.fail(xhr);
+  // Delete what was seen when it was asked for. precondition: of then.  again: lets it be asked for anew.
+  async remove(model, precondition, again) {
+    const failed = (text) => {
+      again();
+      this.message.hidden = false;
+      this.message.textContent = text;
     };
-    model.destroy({ wait: true, error: failed, success: () => { this.message.hidden = true; }, ...await this.saving(model) });
+    let condition;
+    try { condition = await precondition; } catch (error) { return failed(error.message); }
+    model.destroy({ wait: true, error: (one, xhr) => failed(problem(xhr, []).rest), success: () => { this.message.hidden = true; }, ...condition });
   }
 
   create() {
