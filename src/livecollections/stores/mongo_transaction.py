@@ -1,12 +1,15 @@
 """Transaction: writes to MongoDB that stand or fall together, each marked, so that the stream tells which it was.
 
-Three rules. The mark of a write is written before it. What changes nothing writes nothing. One that is refused before
-it has written anything is refused alone; any other refusal is the whole transaction's.
+Four rules. The mark of a write is written before it. What changes nothing writes nothing. One that is refused before
+it has written anything is refused alone; any other refusal is the whole transaction's. What is given up is undone at
+the server, however little time is left: it would hold its documents for a minute.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +21,15 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError
 
 from ..change import Row
-from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound, KeyReused, RequestError
+from ..errors import (
+    BulkRefused,
+    Conflict,
+    ConstraintViolated,
+    DocumentNotFound,
+    KeyReused,
+    RequestError,
+    StoreUnavailable,
+)
 from ..portable import same
 from .base import Bulk, Idempotency, Log, Sweep, Write, Written
 from .mongo_connection import Database, translation
@@ -29,6 +40,14 @@ from .mongo_step import Step, called, check, insert
 from .mongo_values import decoded, identity, stored_again
 
 Job = Write | Bulk | Sweep
+
+END = 5.0
+"""Seconds that the end of a transaction may take: its commit, or that it is undone."""
+UNKNOWN = "MongoDB takes too long to say whether it has written this; it may have"
+
+
+class GivenUp(StoreUnavailable):
+    """It is not tried again: there is no time for that, or it may be done."""
 
 
 @dataclass(slots=True)
@@ -62,6 +81,35 @@ class Transaction:
 
     async def perform(self, jobs: Sequence[Job]) -> list[Done | Exception]:
         """Do the jobs; what one is refused before it has written anything concerns that one alone."""
+        try:
+            return await self._perform(jobs)
+        except BaseException:
+            with pymongo.timeout(None), suppress(TimeoutError):
+                async with asyncio.timeout(END):
+                    if self._session.in_transaction:
+                        await self._session.abort_transaction()
+            raise
+
+    async def commit(self) -> None:
+        """Commit what was done, and ask for that until the server says what has become of it. Raises GivenUp."""
+        try:
+            with pymongo.timeout(None):
+                async with asyncio.timeout(END):
+                    while not await self._is_committed():
+                        pass
+        except TimeoutError:
+            raise GivenUp(UNKNOWN) from None
+
+    async def _is_committed(self) -> bool:
+        try:
+            await self._session.commit_transaction()
+        except pymongo.errors.PyMongoError as error:
+            if not error.has_error_label("UnknownTransactionCommitResult"):
+                raise
+            return False
+        return True
+
+    async def _perform(self, jobs: Sequence[Job]) -> list[Done | Exception]:
         outcomes: list[Done | Exception] = []
         for job in jobs:
             try:

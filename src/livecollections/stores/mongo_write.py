@@ -1,8 +1,8 @@
 """Writes to MongoDB: several share one transaction; what it can't do with all of them it does with each alone.
 
-Three rules. Each answer waits until the stream has told its event, and has its seq and its body. What changed nothing,
+Four rules. Each answer waits until the stream has told its event, and has its seq and its body. What changed nothing,
 or can't be told from what others did, is answered by a read. An insert by itself that names no origin needs no
-transaction; it is tried once, since nobody can say of a second one what the first has done.
+transaction. What may have been done is not tried again, since nobody can say of a second one what the first has done.
 
 It knows the stream only by its echoes.
 """
@@ -10,8 +10,8 @@ It knows the stream only by its echoes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -21,20 +21,22 @@ from pymongo.write_concern import WriteConcern
 
 from ..change import Key, Row
 from ..errors import LiveError, StoreUnavailable
-from .base import Bulk, Log, Snapshot, Write, Written
+from .base import Bulk, Idempotency, Log, Snapshot, Write, Written
 from .mongo_connection import Database, translation
 from .mongo_echoes import Echoes, Insertion, Told
 from .mongo_events import names_of
 from .mongo_list import Lists
 from .mongo_models import KEY, DocumentSource, document_source
 from .mongo_step import Step, insert
-from .mongo_transaction import Done, Job, Refused, Transaction, named
+from .mongo_transaction import END, Done, GivenUp, Job, Refused, Transaction, named
+
+T = TypeVar("T")
 
 LONGEST = 5.0
 """Seconds that a write may take."""
 FIRST = 1.0
-"""Seconds that a transaction may take before what it does is tried alone, beside those that come after it: somebody
-else may hold a document for long."""
+"""Seconds for which those that come after a write wait for it, and that several may take together: somebody else may
+hold a document for long."""
 HASTE = 0.5
 """Seconds that a write may still wait for somebody else when a stop is near."""
 JOINED = 64
@@ -42,6 +44,10 @@ JOINED = 64
 BUSY = "MongoDB takes too long: it can't be reached, or somebody else holds the document"
 TOLD = 2.0
 """Seconds that an answer waits for its own event; after that it goes without a seq."""
+
+
+Waiting = tuple[Job, asyncio.Future[Done]]
+"""A job, and what becomes of it."""
 
 
 class Writer:
@@ -61,12 +67,12 @@ class Writer:
         self._echoes = echoes
         self._read = read
         self._acknowledged = database.with_options(write_concern=WriteConcern("majority"))
-        self._waiting: list[tuple[Job, asyncio.Future[Done]]] = []
+        self._waiting: list[Waiting] = []
         self._working: asyncio.Task[None] | None = None
         self._is_quiet = True
         """Whether the last write came by itself: where they come together, a short one leaves them less to share."""
         self._answering: set[asyncio.Task[Any]] = set()
-        self._apart: set[asyncio.Task[None]] = set()
+        self._apart: set[asyncio.Task[Any]] = set()
         self._first: dict[str, asyncio.Future[None]] = {}
 
     # --- what waits -----------------------------------------------------------------------------------------
@@ -105,35 +111,43 @@ class Writer:
             batch = self._waiting[:JOINED]
             del self._waiting[:JOINED]
             is_quiet, self._is_quiet = self._is_quiet, len(batch) == 1
-            if len(batch) > 1 and await self._share(batch):
-                continue
-            for job, answer in batch:
-                if is_quiet and len(batch) == 1 and _is_plain_insert(job):
-                    inserting = self._wait_apart(job, answer, inserts=True)
-                    await asyncio.wait({inserting}, timeout=FIRST)
-                    continue
-                outcome = await self._alone(job, FIRST)
-                if outcome is None:
-                    self._wait_apart(job, answer)
-                else:
-                    self._give(answer, outcome)
+            if len(batch) > 1 and _are_apart([job for job, _ in batch]):
+                await self._awhile(self._share(batch))
+            elif is_quiet and len(batch) == 1 and _is_plain_insert(batch[0][0]):
+                await self._awhile(self._alone(*batch[0], inserts=True))
+            else:
+                await self._each(batch)
 
-    async def _share(self, batch: Sequence[tuple[Job, asyncio.Future[Done]]]) -> bool:
-        """Do several jobs in one transaction; whether they are done with, here."""
-        jobs = [job for job, _ in batch]
-        if not _are_apart(jobs):
-            return False
+    async def _awhile(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Return when it is done; if it takes long, it goes on beside what comes after it."""
+        await asyncio.wait({self._begin(doing)}, timeout=FIRST)
+
+    def _begin(self, doing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(doing)
+        self._answering.add(task)
+        task.add_done_callback(self._answered)
+        return task
+
+    async def _each(self, batch: Sequence[Waiting]) -> None:
+        for job, answer in batch:
+            await self._awhile(self._alone(job, answer))
+
+    async def _share(self, batch: Sequence[Waiting]) -> None:
+        """Do several jobs in one transaction, or else each alone."""
         try:
-            outcomes = await self._together(jobs, FIRST)
+            outcomes = await self._attempt(self._together([job for job, _ in batch], FIRST))
+        except GivenUp as error:
+            for _, answer in batch:
+                self._give(answer, error)
         except Exception as error:
             if not _is_slow(error):
-                return False
+                await self._each(batch)
+                return
             for job, answer in batch:
-                self._wait_apart(job, answer)
+                self._begin(self._alone(job, answer))
         else:
             for (_, answer), outcome in zip(batch, outcomes, strict=True):
                 self._give(answer, outcome)
-        return True
 
     def _give(self, answer: asyncio.Future[Done], outcome: Done | Exception) -> None:
         if isinstance(outcome, Exception):
@@ -143,40 +157,37 @@ class Writer:
             self._first[outcome.asked.key] = asyncio.get_running_loop().create_future()
         answer.set_result(outcome)
 
-    def _wait_apart(
-        self, job: Job, answer: asyncio.Future[Done], inserts: bool = False
-    ) -> asyncio.Task[None]:
-        """Do a job that may take long, while others go on."""
-
-        async def wait() -> None:
-            outcome: Done | Exception | None = None
-            try:
-                outcome = await self._alone(job, LONGEST, inserts)
-            finally:
-                self._give(answer, StoreUnavailable(BUSY) if outcome is None else outcome)
-
-        task = asyncio.create_task(wait())
-        self._apart.add(task)
-        task.add_done_callback(self._apart.discard)
-        self._answering.add(task)
-        task.add_done_callback(self._answered)
-        return task
-
-    async def _alone(self, job: Job, patience: float, inserts: bool = False) -> Done | Exception | None:
-        """What became of a job, by an insert or a transaction; None: it takes longer than that."""
+    async def _alone(self, job: Job, answer: asyncio.Future[Done], inserts: bool = False) -> None:
+        """Do one job, by an insert or a transaction."""
+        outcome: Done | Exception
         try:
             if inserts:
-                return await self._insert(job, patience)
-            return (await self._together([job], patience))[0]
+                outcome = await self._attempt(self._insert(job, LONGEST))
+            else:
+                (outcome,) = await self._attempt(self._together([job], LONGEST))
         except Refused as error:
-            return error.error
+            outcome = error.error
         except LiveError as error:
-            return error
+            outcome = error
         except Exception as error:
-            if _is_slow(error):
-                return None
             source = job.writes[0].source if isinstance(job, Bulk) else job.source
-            return named(document_source(source), translation(error))
+            found = named(document_source(source), translation(error))
+            outcome = StoreUnavailable(BUSY) if _is_slow(error) else found
+        self._give(answer, outcome)
+
+    async def _attempt(self, doing: Coroutine[Any, Any, T]) -> T:
+        """What comes of it; a stop cuts it short if it takes long. Raises GivenUp."""
+        task = asyncio.create_task(doing)
+        late = asyncio.get_running_loop().call_later(FIRST, self._apart.add, task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            raise GivenUp(BUSY) from None
+        finally:
+            late.cancel()
+            self._apart.discard(task)
 
     async def _insert(self, write: Job, patience: float) -> Done:
         """Do an insert by itself. PyMongo asks a server again that did not answer, and it is done once all the same."""
@@ -205,12 +216,14 @@ class Writer:
 
         async def perform(session: AsyncClientSession) -> list[Done | Exception]:
             forget()
-            outcomes = await Transaction(self._database, self._log, self._lists, session).perform(jobs)
+            transaction = Transaction(self._database, self._log, self._lists, session)
+            outcomes = await transaction.perform(jobs)
             steps = (step for done in outcomes if isinstance(done, Done) for step in done.steps)
             for step in steps:
                 if step.mark is not None:
                     self._echoes.expect(step.mark)
                     expected.append(step.mark)
+            await transaction.commit()
             return outcomes
 
         try:
@@ -229,8 +242,17 @@ class Writer:
     # --- answers --------------------------------------------------------------------------------------------
 
     async def _answer(self, job: Job, done: Done) -> list[Written]:
+        if done.asked is None:
+            return await self._first_answer(job, done)
         if done.remembered is not None:
-            return await self._repeated(job, done)
+            return await self._repeated(done.asked, done.remembered)
+        try:
+            return await self._first_answer(job, done)
+        finally:
+            if (first := self._first.pop(done.asked.key, None)) is not None:
+                first.set_result(None)
+
+    async def _first_answer(self, job: Job, done: Done) -> list[Written]:
         told = [await self._told(step) for step in done.steps]
         if isinstance(job, Write):
             seq, row = told[0]
@@ -240,7 +262,8 @@ class Writer:
             last = None if None in seqs else max((seq for seq in seqs if seq is not None), default=None)
             answers = [Written(step.row, last) for step in done.steps]
         if done.asked:
-            await self._keep_seq(done.asked.key, answers[0].seq)
+            kept = {"$set": {"seq": answers[0].seq}}
+            await self._database[names_of(self._log).answers].update_one({KEY: done.asked.key}, kept)
         return answers
 
     async def _told(self, step: Step) -> tuple[str | None, Row]:
@@ -262,24 +285,16 @@ class Writer:
     async def _echo(self, mark: Any) -> Told | None:
         return await (mark.told() if isinstance(mark, Insertion) else self._echoes.expect(mark))
 
-    async def _repeated(self, job: Job, done: Done) -> list[Written]:
-        """The first answer, when it has been given."""
-        assert done.asked is not None
-        assert done.remembered is not None
-        first = self._first.get(done.asked.key)
-        if first is None:
-            return done.remembered
-        await asyncio.wait({first}, timeout=TOLD)
-        again = await self._database[names_of(self._log).answers].find_one({KEY: done.asked.key})
+    async def _repeated(self, asked: Idempotency, remembered: list[Written]) -> list[Written]:
+        """The first answer; it may have been given since it was looked for."""
+        first = self._first.get(asked.key)
+        if first is not None:
+            await asyncio.wait({first}, timeout=END)
+        elif remembered[0].seq is not None:
+            return remembered
+        again = await self._database[names_of(self._log).answers].find_one({KEY: asked.key})
         seq = None if again is None else again.get("seq")
-        return [Written(each.row, seq, repeated=True) for each in done.remembered]
-
-    async def _keep_seq(self, key: str, seq: str | None) -> None:
-        try:
-            await self._database[names_of(self._log).answers].update_one({KEY: key}, {"$set": {"seq": seq}})
-        finally:
-            if (first := self._first.pop(key, None)) is not None:
-                first.set_result(None)
+        return [Written(each.row, seq, repeated=True) for each in remembered]
 
 
 def _is_slow(error: Exception) -> bool:
