@@ -8,6 +8,7 @@ import random
 import pytest
 
 from ..scale import scaled
+from ..serving import wait_until
 from .clients import program
 from .collection import LiveBench, live_bench
 
@@ -70,3 +71,21 @@ async def test_it_equals_the_server_whatever_happens(transport: str, seed: int) 
             await bench.wait_equal()
             assert not client.of("reset"), "each change came by itself"
             assert client.of("pushed")
+
+
+async def test_a_socket_that_dies_while_it_is_opened_is_given_up() -> None:
+    """CometD's client sets no limit to that, as shipped, and would stay without a word for ever."""
+    async with program("live") as running:
+        client = running.client("opening")
+        async with live_bench(client) as bench:
+            await client.open(f"{bench.proxy.url}/faye", "websocket", fallback=True)
+            bench.insert()
+            await bench.wait_equal()
+            known = bench.proxy.traffic.accepted
+            bench.proxy.half_open()
+            bench.proxy.cut()
+            await wait_until(lambda: bench.proxy.traffic.accepted > known, 20)
+            bench.proxy.heal()
+            bench.insert()
+            await bench.wait_equal()
+            assert not client.of("reset")

@@ -753,18 +753,18 @@
     open(on) {
       const {client, cometd, extension} = this, verb = on ? 'add' : 'remove';
       if (!!this.opened === on || !on && (this.kept || this.streams.size)) return;
-      this.opened = on;
-      this.asked.clear();
+      Object.assign(this, {opened: on, asked: new Map()});
       const {document} = root, events = {offline: root, online: root, resume: document, visibilitychange: document};
-      const hear = (target, name) => target && target.addEventListener && target[`${verb}EventListener`](name, this.handlers[name]);
-      _.each(events, hear);
+      _.each(events, (target, name) => target && target.addEventListener && target[`${verb}EventListener`](name, this.handlers[name]));
       clearInterval(this.pulse);
       if (on && document) Object.assign(this, {stirred: Date.now(), pulse: setInterval(() => this.stir(), PULSE)});
       if (!cometd && client.addExtension) client[`${verb}Extension`](extension);
       if (!cometd && client.bind) client[on ? 'bind' : 'unbind']('transport:down', this.down, this);
-      if (!cometd) return;
-      client[on ? 'registerExtension' : 'unregisterExtension']('live', extension);
-      if (!on) return this.heard.forEach((handle) => client.removeListener(handle));
+      if (cometd) client[on ? 'registerExtension' : 'unregisterExtension']('live', extension);
+      if (!cometd || !on) return _.each(this.heard, (handle) => client.removeListener(handle));
+      // As shipped, its client waits for ever for a socket that is being opened. The timers that it has it keeps.
+      const limit = ({url}) => ({connectTimeout: this.timeout * 1000, ...(url && {useWorkerScheduler: false})});
+      attempt(() => client.getConfiguration().connectTimeout || client.configure(limit(client.getConfiguration())));
       this.heard = [client.addListener('/meta/connect', ({successful}) => (successful ? this.resume(true) : this.lost())),
         client.addListener('/meta/handshake', ({successful}) => successful && this.resume()),
         client.addListener('/meta/subscribe', ({failure, subscription}) => failure && this.lost(subscription))];

@@ -36,7 +36,8 @@ export default (tell) => {
       client.configure({ url, maxNetworkDelay: 3000, backoffIncrement: 100, maxBackoff: 400, logLevel: 'warn' });
       client.handshake();
       const Todos = LiveCollection.extend({ url: url.replace('/faye', '/api/todos') });
-      const collection = new Todos([], { client });
+      Todos.connect(client, { timeout: 3 });
+      const collection = new Todos();
       collection.on('live', (one, state) => tell({ event: 'live', name, state }));
       collection.on('add remove change', (model, ...rest) => {
         const options = rest[rest.length - 1];
