@@ -71,7 +71,7 @@ async function on(tables, act) {
 }
 
 // What the server printed, but for its requests.
-const told = ({ server }) => server.lines.join('').split('\n').filter((line) => !line.startsWith('INFO:')).join('\n');
+const told = ({ server }) => server.lines.join('').split('\n').filter((line) => !/ INFO +uvicorn/.test(line)).join('\n');
 
 // Play one; its world, or what went wrong.
 async function attempt(config, site) {
@@ -144,7 +144,8 @@ async function explain() {
       return tried.failure;
     }));
   }
-  console.log(`${found.trace.join('\n')}\n\n${found.stack}\n${found.server}\n\nagain (time is real, so it may pass): ${again(kept)}`);
+  // What matters most comes last: whoever cuts what is long keeps the end.
+  console.log(`${found.server}\n\n${found.trace.join('\n')}\n\n${found.stack}\n\nagain (time is real, so it may pass): ${again(kept)}`);
 }
 
 main().then(async (report) => {
