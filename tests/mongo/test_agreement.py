@@ -118,7 +118,7 @@ async def test_mongodb_and_python_agree_on_each_kind_of_condition() -> None:
     async with opened() as (store, source):
         for name in NAMES:
             rows = await filled(store, source, rng, 60)
-            for _ in range(scaled(6, 150)):
+            for _ in range(scaled(6, 60)):
                 asked = leaf(rng, name)
                 exact[name] = exact.get(name, 0) + compile_all(document_source(source), [asked]).is_exact
                 assert not await disagreement(store, source, rows, asked), asked
@@ -130,7 +130,7 @@ async def test_mongodb_and_python_agree_on_random_filters() -> None:
     rng = random.Random(6)
     counts = set()
     async with opened() as (store, source):
-        for _ in range(scaled(2, 20)):
+        for _ in range(scaled(2, 8)):
             rows = await filled(store, source, rng, 40)
             for _ in range(scaled(10, 60)):
                 asked = condition(rng)
