@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import asyncpg
 import pytest
 
+from livecollections.stores.postgres_errors import translated
 from tests.databases.fixtures import only
 
 from .conftest import Api, is_problem
@@ -37,7 +39,7 @@ async def refused(api: Api, caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.message for one in logged]
 
 
-@only("sqlite", because="strangers speak SQLite's SQL")
+@only("sqlite", "postgres", because="strangers speak SQL")
 async def test_a_missing_column_is_told_once_until_it_is_there_again(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -51,9 +53,27 @@ async def test_a_missing_column_is_told_once_until_it_is_there_again(
         assert [row["title"] for row in answer.json()] == ["milk"]
 
 
-@only("sqlite", because="strangers speak SQLite's SQL")
+@only("sqlite", "postgres", because="strangers speak SQL")
 async def test_a_missing_table_is_told_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     await api.todo()
     api.sql("DROP TABLE rest_todo")
     said = "/api/todos can't be served: there is no table rest_todo in the database. (This is said once.)"
     assert await refused(api, caplog) == [said]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "column t.title does not exist",
+        'column "title" of relation "todo" does not exist',
+        'column "title" does not exist',
+    ],
+)
+def test_what_is_missing_on_postgresql_has_one_name(said: str) -> None:
+    told = translated(asyncpg.UndefinedColumnError(said))
+    assert str(told) == "there is no column title in the database"
+
+
+def test_what_is_missing_is_told_in_whatever_language() -> None:
+    told = translated(asyncpg.UndefinedColumnError("Spalte t.title existiert nicht"))
+    assert str(told).endswith("column that was declared: Spalte t.title existiert nicht")

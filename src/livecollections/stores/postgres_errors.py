@@ -6,6 +6,7 @@ This module knows no connection.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -34,6 +35,8 @@ _KINDS = {
 }
 """What each of these refusals is of; a trigger's own (P0001) is a check as well."""
 _MISSING = {"42P01": "table", "42703": "column", "3F000": "schema", "42704": "object"}
+_NAMED = re.compile(r'\w+ (?:"([^"]+)"|(?:\w+\.)?(.+?)) (?:of relation .+ )?does not exist')
+"""What names it: each statement has its own words for the same column."""
 _UNFIT = ("22", "54", "42804", "0A000", "42846")
 """Of a value; of its size; of its type."""
 _BUSY = ("55P03", "40P01", "40001")
@@ -68,7 +71,10 @@ def _told(error: asyncpg.PostgresError, state: str, where: str) -> Exception:
         named = getattr(error, "column_name", None)
         return ConstraintViolated(kind, [named] if named else [])
     if missing := _MISSING.get(state):
-        return SchemaMismatch(f"the database lacks a {missing} that was declared: {error}")
+        found = _NAMED.match(str(error))
+        if found is None:  # it speaks another language
+            return SchemaMismatch(f"the database lacks a {missing} that was declared: {error}")
+        return SchemaMismatch(f"there is no {missing} {found[1] or found[2]} in the database")
     if state.startswith(_UNAVAILABLE):
         return StoreUnavailable(f"{where} is not available", str(error) or repr(error))
     if state.startswith(_UNFIT):
