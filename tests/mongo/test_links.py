@@ -99,6 +99,32 @@ async def test_a_link_is_shown_as_a_key_and_populated() -> None:
         assert (await http.patch(f"/books/{book['_id']}", json={"editor": "Ann"})).status_code == 422
 
 
+async def test_a_change_of_a_document_inside_is_heard() -> None:
+    url = database_url()
+    live = Live(url)
+    live.add_resource("/api/authors", Author)
+    live.add_resource("/api/books", Book)
+    async with served(live.app) as address, LiveClient(address) as client:
+        with mongo_client(url) as connected:
+            stored = connected.get_default_database()
+            ann, bea = (stored["authors"].insert_one({"name": name}).inserted_id for name in ("Ann", "Bea"))
+            stored["books"].insert_one({"title": "Milk", "author": DBRef("authors", ann)})
+            asked = "/api/books?populate=author"
+            async with client.collection(asked, key="_id") as books:
+
+                def names() -> list[str | None]:
+                    return [(book["author"] or {}).get("name") for book in books]
+
+                assert names() == ["Ann"]
+                stored["authors"].update_one({"_id": ann}, {"$set": {"name": "Eve"}})
+                await books.wait_until(lambda held: names() == ["Eve"], timeout=10)
+                stored["books"].update_one({}, {"$set": {"author": DBRef("authors", bea)}})
+                await books.wait_until(lambda held: names() == ["Bea"], timeout=10)
+                stored["authors"].delete_one({"_id": bea})
+                await books.wait_until(lambda held: names() == [None], timeout=10)
+                assert books.live == "live"
+
+
 @pytest.mark.parametrize(
     ("model", "says"),
     [

@@ -138,7 +138,8 @@ async def writers(seed: int) -> None:
     """Writers by REST, of which each remembers what he saw, and strangers."""
     from ..rest.writers import tell
 
-    await tell(seed)
+    with _file() as database:
+        await tell(seed, database)
 
 
 async def letters(seed: int) -> None:

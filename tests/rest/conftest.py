@@ -13,6 +13,7 @@ import pytest
 from livecollections import Live
 from tests.databases.database import Database
 from tests.databases.fixtures import database as database
+from tests.databases.fixtures import databases as databases
 from tests.databases.fixtures import module_database as module_database
 from tests.databases.fixtures import postgres as postgres
 from tests.databases.fixtures import pytest_generate_tests as pytest_generate_tests
@@ -31,10 +32,15 @@ class Api:
         transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
-    def sql(self, statement: str, *parameters: Any) -> list[Any]:
+    def sql(self, statement: str) -> list[Any]:
         """Run a statement as a stranger would."""
         assert isinstance(self.database, Tables)
-        return self.database.sql(statement, *parameters)
+        return self.database.sql(statement)
+
+    def trigger(self, event: str, table: str, statement: str) -> None:
+        """Have a statement run after each INSERT or UPDATE of a row, which is NEW."""
+        assert isinstance(self.database, Tables)
+        self.database.trigger(event, table, statement)
 
     @property
     def path(self) -> Path:

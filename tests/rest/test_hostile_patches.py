@@ -12,7 +12,6 @@ from livecollections.errors import StoreUnavailable
 from livecollections.rest import judgement
 from livecollections.rest.judgement import JUDGED, Judgement
 from livecollections.stores.base import Write
-from tests.databases.fixtures import only
 from tests.rest.conftest import Api, is_problem
 
 PATH = "/api/everything/1"
@@ -54,7 +53,6 @@ async def test_what_is_judged_for_too_long_is_given_up_and_writes_nothing(
     assert answer.json()["number"] == 1
 
 
-@only("sqlite", because="strangers speak SQLite's SQL")
 async def test_conditions_are_never_judged_on_the_loop(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a store works on it, as PostgreSQL's does."""
     await fill(api)

@@ -312,7 +312,7 @@ async def test_one_huge_document_is_given_up_too(api: Api, monkeypatch: pytest.M
     assert looks() < 5, "it is given up when its time is past"
 
 
-@only("sqlite", because="strangers speak SQLite's SQL")
+@only("sqlite", because="it bounds SQLite's lists")
 async def test_what_is_to_be_deleted_is_looked_for_no_longer_than_a_list(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,7 +383,7 @@ async def test_who_is_cancelled_leaves_no_snapshot(store: SQLiteStore) -> None:
         assert shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
 
 
-@only("sqlite", because="strangers speak SQLite's SQL")
+@only("sqlite", because="it bounds SQLite's lists")
 async def test_a_long_list_over_http_is_503_if_it_takes_too_long(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

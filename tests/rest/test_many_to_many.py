@@ -1,9 +1,8 @@
 """Populate through a table between: in how many statements, in which order, and whose links count."""
 
-import sqlite3
+import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +14,11 @@ from sqlmodel import Field, Relationship, SQLModel
 
 from livecollections import Live
 from livecollections.rest import populate
-from livecollections.stores.sqlite_connection import FileConnection
+from tests.databases.fixtures import only
+from tests.databases.tables import Tables
 from tests.rest.conftest import is_problem
+
+pytestmark = only("sqlite", "postgres", because="documents refer to others by links")
 
 
 class Base(DeclarativeBase):
@@ -111,19 +113,13 @@ def cook(**options: Any) -> Callable[[Live], None]:
 
 @asynccontextmanager
 async def served(
-    path: Path, declare: Callable[[Live], None], rows: str = ROWS
+    database: Tables, declare: Callable[[Live], None], rows: str = ROWS
 ) -> AsyncIterator[httpx.AsyncClient]:
-    live = Live(
-        f"sqlite:///{path / 'linked.db'}",
-        synchronous="NORMAL",
-        authenticate=lambda connection, ext: connection.headers.get("x-user"),
-    )
+    live = database.live(authenticate=lambda connection, ext: connection.headers.get("x-user"))
     declare(live)
     transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
     async with live, httpx.AsyncClient(transport=transport, base_url="http://test/api") as client:
-        connection = sqlite3.connect(path / "linked.db")
-        connection.executescript(rows)
-        connection.close()
+        database.script(rows)
         yield client
 
 
@@ -134,8 +130,8 @@ async def tags_of(client: httpx.AsyncClient, user: str = "") -> list[list[str]]:
     return [[tag["name"] for tag in recipe["tags"]] for recipe in answer.json()]
 
 
-async def test_a_link_model_leads_both_ways_in_the_order_of_the_keys(tmp_path: Path) -> None:
-    async with served(tmp_path, cook()) as client:
+async def test_a_link_model_leads_both_ways_in_the_order_of_the_keys(database: Tables) -> None:
+    async with served(database, cook()) as client:
         assert await tags_of(client) == [["green", "warm"], ["green"], []]
         assert (await client.get("/recipes/2?populate=tags")).json() == {
             "id": 2, "title": "salad", "tags": [{"name": "green", "rank": 2}],
@@ -147,7 +143,7 @@ async def test_a_link_model_leads_both_ways_in_the_order_of_the_keys(tmp_path: P
         assert [tag["name"] for tag in tags[0]["recipes"][0]["tags"]] == ["green", "warm"]
 
 
-async def test_a_table_that_no_class_is_mapped_to_leads_to_others_of_the_same_model(tmp_path: Path) -> None:
+async def test_a_table_that_no_class_is_mapped_to_leads_to_others_of_the_same_model(database: Tables) -> None:
     def declare(live: Live) -> None:
         live.add_resource("/api/people", Person, policy=True)
 
@@ -155,7 +151,7 @@ async def test_a_table_that_no_class_is_mapped_to_leads_to_others_of_the_same_mo
     INSERT INTO linked_person VALUES (1, 'ada'), (2, 'bea'), (3, 'cy');
     INSERT INTO linked_follow VALUES (1, 3), (1, 2), (1, 3), (2, 1), (NULL, 1), (2, NULL), (3, 9);
     """
-    async with served(tmp_path, declare, rows) as client:
+    async with served(database, declare, rows) as client:
         people = (await client.get("/people?populate=followed.followed")).json()
         assert [[one["name"] for one in person["followed"]] for person in people] == [
             ["bea", "cy"], ["ada"], [],
@@ -166,38 +162,31 @@ async def test_a_table_that_no_class_is_mapped_to_leads_to_others_of_the_same_mo
 
 
 async def test_each_takes_two_statements_however_many_there_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statements: list[str] = []
-    execute = FileConnection.execute
-
-    def noted(self: FileConnection, statement: str, *parameters: Any) -> Any:
-        statements.append(statement)
-        return execute(self, statement, *parameters)
-
     many = "".join(
         f"INSERT INTO linked_recipe VALUES ({n}, 'r'); INSERT INTO linked_tagged VALUES ({n}, 'new', 'ada');"
         for n in range(10, 300)
     )
-    async with served(tmp_path, cook(), ROWS + many) as client:
-        monkeypatch.setattr(FileConnection, "execute", noted)
+    async with served(database, cook(), ROWS + many) as client:
+        statements = database.asked(monkeypatch)
         found = (await client.get("/recipes?populate=tags.recipes")).json()
         assert len(found) == 293
         assert [len(tag["recipes"]) for tag in found[-1]["tags"]] == [290]
-        assert len([each for each in statements if "FROM linked_" in each]) == 5
+        assert len([each for each in statements if re.search(r'FROM [\w".]*linked_', each)]) == 5
 
 
 async def test_what_is_referred_to_is_bounded_and_so_are_the_links(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with served(tmp_path, cook()) as client:
+    async with served(database, cook()) as client:
         for most, status in ((3, 200), (2, 400)):  # three links lead to two tags
             monkeypatch.setattr(populate.populate, "__defaults__", (most,))
             assert (await client.get("/recipes?populate=tags")).status_code == status
 
 
-async def test_the_table_between_is_made_and_openapi_tells_the_relation(tmp_path: Path) -> None:
-    async with served(tmp_path, cook(), "") as client:
+async def test_the_table_between_is_made_and_openapi_tells_the_relation(database: Tables) -> None:
+    async with served(database, cook(), "") as client:
         assert await tags_of(client) == []
         told = (await client.get("http://test/openapi.json")).json()
         assert told["components"]["schemas"]["Recipe"]["properties"]["tags"]["type"] == "array"
@@ -219,9 +208,9 @@ async def test_the_table_between_is_made_and_openapi_tells_the_relation(tmp_path
     ],
 )
 async def test_links_count_as_their_own_resource_shows_them(
-    tmp_path: Path, options: dict[str, Any], user: str, shown: list[list[str]] | None
+    database: Tables, options: dict[str, Any], user: str, shown: list[list[str]] | None
 ) -> None:
-    async with served(tmp_path, cook(**options)) as client:
+    async with served(database, cook(**options)) as client:
         if shown is not None:
             assert await tags_of(client, user) == shown
         else:
@@ -233,31 +222,50 @@ async def test_links_count_as_their_own_resource_shows_them(
 ADA = {"list": lambda user: user == "ada", "read": lambda user: user == "ada"}
 
 
-@pytest.mark.parametrize(("name", "shown"), [("linked_tagged", True), ("LINKED_TAGGED", False)])
-async def test_a_table_between_that_is_offered_by_its_name_counts_as_its_resource_shows_it(
-    tmp_path: Path, name: str, shown: bool
-) -> None:
+def by_its_name(name: str) -> Callable[[Live], None]:
+    """Declares recipes and tags, and the table between by its name."""
+
     def declare(live: Live) -> None:
         cook()(live)
         live.add_table("/api/tagged", name, policy=ADA)
 
-    made = f"""
+    return declare
+
+
+def make_tagged(database: Tables, name: str) -> None:
+    database.script(f"""
     CREATE TABLE {name} (
         recipe_id INTEGER NOT NULL, tag_name VARCHAR NOT NULL, "by" VARCHAR NOT NULL,
         PRIMARY KEY (recipe_id, tag_name)
     )
-    """
-    with closing(sqlite3.connect(tmp_path / "linked.db")) as connection:
-        connection.executescript(made)
-    async with served(tmp_path, declare) as client:
-        if shown:
-            assert await tags_of(client, "ada") == [["green", "warm"], ["green"], []]
-        for path in ("/recipes?populate=tags", "/recipes/1?populate=tags", "/tags?populate=recipes"):
-            is_problem(await client.get(path, headers={"X-User": "bea"}), 400)
+    """)
 
 
-async def test_a_table_that_is_offered_in_another_release_alone_leads_nowhere_in_this(tmp_path: Path) -> None:
-    live = Live(f"sqlite:///{tmp_path / 'linked.db'}", releases=["1.0.0", "2.0.0"], synchronous="NORMAL")
+async def is_refused(client: httpx.AsyncClient) -> None:
+    for path in ("/recipes?populate=tags", "/recipes/1?populate=tags", "/tags?populate=recipes"):
+        is_problem(await client.get(path, headers={"X-User": "bea"}), 400)
+
+
+async def test_a_table_between_that_is_offered_by_its_name_counts_as_its_resource_shows_it(
+    database: Tables,
+) -> None:
+    make_tagged(database, "linked_tagged")
+    async with served(database, by_its_name("linked_tagged")) as client:
+        assert await tags_of(client, "ada") == [["green", "warm"], ["green"], []]
+        await is_refused(client)
+
+
+@only("sqlite", because="its names are the same in capitals")
+async def test_a_table_between_that_is_offered_by_its_name_in_capitals_is_the_same(database: Tables) -> None:
+    make_tagged(database, "LINKED_TAGGED")
+    async with served(database, by_its_name("LINKED_TAGGED")) as client:
+        await is_refused(client)
+
+
+async def test_a_table_that_is_offered_in_another_release_alone_leads_nowhere_in_this(
+    database: Tables,
+) -> None:
+    live = database.live(releases=["1.0.0", "2.0.0"])
     cook(versions="<2", policy=True)(live)
     transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
     async with live, httpx.AsyncClient(transport=transport, base_url="http://test/api") as client:
@@ -266,7 +274,8 @@ async def test_a_table_that_is_offered_in_another_release_alone_leads_nowhere_in
             assert answer.status_code == status, answer.text
 
 
-async def test_what_is_referred_to_may_be_offered_by_its_name(tmp_path: Path) -> None:
+@only("sqlite", because="a foreign key may be of another type there")
+async def test_what_is_referred_to_may_be_offered_by_its_name(database: Tables) -> None:
     def declare(live: Live) -> None:
         live.add_resource("/api/cups", Cup, policy=True)
         live.add_table("/api/shelves", "linked_shelf", policy=ADA, exclude=["note"])
@@ -275,10 +284,9 @@ async def test_what_is_referred_to_may_be_offered_by_its_name(tmp_path: Path) ->
     CREATE TABLE linked_shelf (number INTEGER PRIMARY KEY, name VARCHAR, note VARCHAR, made CHAR(32));
     INSERT INTO linked_shelf VALUES (7, 'top', 'secret', NULL);
     """
-    with closing(sqlite3.connect(tmp_path / "linked.db")) as connection:
-        connection.executescript(made)
+    database.script(made)
     rows = "INSERT INTO linked_cup (id, shelf, made) VALUES (1, 7, NULL)"
-    async with served(tmp_path, declare, rows) as client:
+    async with served(database, declare, rows) as client:
         (cup,) = (await client.get("/cups?populate=place", headers={"X-User": "ada"})).json()
         assert cup["place"] == {"number": 7, "name": "top", "made": None}
         is_problem(await client.get("/cups?populate=place", headers={"X-User": "bea"}), 400)

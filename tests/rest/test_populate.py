@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
+import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,8 +13,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from livecollections import Live
 from livecollections.rest import populate
-from livecollections.stores.sqlite_connection import FileConnection
+from tests.databases.fixtures import only
+from tests.databases.tables import Tables
 from tests.rest.conftest import is_problem
+
+pytestmark = only("sqlite", "postgres", because="documents refer to others by links")
 
 
 class Base(DeclarativeBase):
@@ -103,10 +105,8 @@ BEA = {"id": 2, "name": "Bea", "country_code": "fr", "owner": "bea"}
 BRITAIN = {"code": "gb", "name": "Britain"}
 
 
-def library(path: Path, **of_writers: Any) -> Live:
-    live = Live(
-        f"sqlite:///{path}",
-        synchronous="NORMAL",
+def library(database: Tables, **of_writers: Any) -> Live:
+    live = database.live(
         authenticate=(lambda connection, ext: connection.headers.get("x-user")) if of_writers else None,
     )
     anybody: dict[str, Any] = {"policy": True} if of_writers else {}
@@ -121,9 +121,10 @@ def library(path: Path, **of_writers: Any) -> Live:
 class Library:
     """A served library, and what it asks of its database."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, database: Tables, statements: list[str]) -> None:
         self.client = client
-        self.statements: list[str] = []
+        self.database = database
+        self.statements = statements
 
     async def get(self, path: str, **parameters: str) -> Any:
         """The JSON of a path."""
@@ -135,30 +136,16 @@ class Library:
     @property
     def reads(self) -> list[str]:
         """The statements that read tables of the library."""
-        return [each for each in self.statements if "FROM populate_" in each or 'FROM "populate_' in each]
+        return [each for each in self.statements if re.search(r'FROM [\w".]*populate_', each)]
 
 
 @pytest.fixture
-async def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Library]:
-    live = library(tmp_path / "library.db")
+async def books(database: Tables, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Library]:
+    live = library(database)
     transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
     async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        fill(tmp_path / "library.db")
-        found = Library(client)
-        execute = FileConnection.execute
-
-        def noted(self: FileConnection, statement: str, *parameters: Any) -> Any:
-            found.statements.append(statement)
-            return execute(self, statement, *parameters)
-
-        monkeypatch.setattr(FileConnection, "execute", noted)
-        yield found
-
-
-def fill(path: Path, rows: str = ROWS) -> None:
-    connection = sqlite3.connect(path)
-    connection.executescript(rows)
-    connection.close()
+        database.script(ROWS)
+        yield Library(client, database, database.asked(monkeypatch))
 
 
 async def test_one_and_many_and_none(books: Library) -> None:
@@ -199,7 +186,7 @@ async def test_levels_in_a_statement_for_each_relation(books: Library, asked: di
     assert len(books.reads) == 5
 
 
-async def test_statements_do_not_grow_with_documents(books: Library, tmp_path: Path) -> None:
+async def test_statements_do_not_grow_with_documents(books: Library) -> None:
     await books.get("volumes", populate="writer.country")
     few = len(books.reads)
     more = "\n".join(
@@ -207,7 +194,7 @@ async def test_statements_do_not_grow_with_documents(books: Library, tmp_path: P
         f"INSERT INTO populate_volume VALUES ({n}, 'v', {n}, NULL);"
         for n in range(10, 310)
     )
-    fill(tmp_path / "library.db", f"BEGIN; {more} COMMIT;")
+    books.database.script(more)
     volumes = await books.get("volumes", populate="writer.country")
     assert [each["writer"]["id"] for each in volumes[4:]] == list(range(10, 310))
     assert len(books.reads) == few == 3
@@ -311,8 +298,8 @@ async def test_no_more_is_read_than_fits(books: Library, monkeypatch: pytest.Mon
     assert "ask for fewer" in is_problem(answer, 400)["detail"]
 
 
-async def test_a_model_that_nobody_offers_is_not_shown(tmp_path: Path) -> None:
-    live = Live("sqlite://", synchronous="NORMAL")
+async def test_a_model_that_nobody_offers_is_not_shown(database: Tables) -> None:
+    live = database.live()
     live.add_resource("/api/unoffered", Unoffered)
     transport = httpx.ASGITransport(live.app)
     async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -321,8 +308,8 @@ async def test_a_model_that_nobody_offers_is_not_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"hidden": ["books"]}, {"hidden": {"books": lambda user: True}}])
-async def test_a_hidden_relationship_is_no_relation(options: dict[str, Any]) -> None:
-    live = Live("sqlite://", synchronous="NORMAL")
+async def test_a_hidden_relationship_is_no_relation(database: Tables, options: dict[str, Any]) -> None:
+    live = database.live()
     live.add_resource("/api/writers", Writer, policy=True, **options)
     live.add_resource("/api/volumes", Volume, policy=True)
     transport = httpx.ASGITransport(live.app)
@@ -336,8 +323,8 @@ async def test_a_hidden_relationship_is_no_relation(options: dict[str, Any]) -> 
         assert ("books" not in told["Writer"]["properties"]) == is_for_all
 
 
-async def test_a_hidden_relationship_is_none_by_its_foreign_key_either() -> None:
-    live = Live("sqlite://", synchronous="NORMAL")
+async def test_a_hidden_relationship_is_none_by_its_foreign_key_either(database: Tables) -> None:
+    live = database.live()
     live.add_resource("/api/writers", Writer, policy=True)
     live.add_resource("/api/volumes", Volume, policy=True, hidden=["writer"])
     transport = httpx.ASGITransport(live.app)
@@ -351,8 +338,8 @@ async def test_a_hidden_relationship_is_none_by_its_foreign_key_either() -> None
         assert (volume["writer_id"], volume["ghost_id"]["name"]) == (1, "Ada")
 
 
-async def test_what_is_joined_by_more_than_equal_columns_is_no_relation() -> None:
-    live = Live("sqlite://", synchronous="NORMAL")
+async def test_what_is_joined_by_more_than_equal_columns_is_no_relation(database: Tables) -> None:
+    live = database.live()
     live.add_resource("/api/teams", Team)
     live.add_resource("/api/members", Member)
     transport = httpx.ASGITransport(live.app)
@@ -377,12 +364,12 @@ async def test_what_is_joined_by_more_than_equal_columns_is_no_relation() -> Non
     ],
 )
 async def test_rights_and_hidden_fields_and_partitions_hold(
-    tmp_path: Path, options: dict[str, Any], user: str | None, shown: list[Any] | None
+    database: Tables, options: dict[str, Any], user: str | None, shown: list[Any] | None
 ) -> None:
-    live = library(tmp_path / "library.db", **options)
+    live = library(database, **options)
     transport = httpx.ASGITransport(live.app)
     async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        fill(tmp_path / "library.db")
+        database.script(ROWS)
         headers = {} if user is None else {"X-User": user}
         answer = await client.get("/api/volumes?populate=writer", headers=headers)
         if shown is None:
@@ -398,11 +385,11 @@ def varies(answer: httpx.Response) -> set[str]:
     return {name.strip() for each in answer.headers.get_list("vary") for name in each.split(",")}
 
 
-async def test_vary_names_whose_an_answer_is_and_its_format(tmp_path: Path) -> None:
-    live = library(tmp_path / "library.db", policy=lambda user: user == "ada")
+async def test_vary_names_whose_an_answer_is_and_its_format(database: Tables) -> None:
+    live = library(database, policy=lambda user: user == "ada")
     transport = httpx.ASGITransport(live.app)
     async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        fill(tmp_path / "library.db")
+        database.script(ROWS)
         by_user = {"Authorization", "Cookie", "Origin", "Accept"}
         for path in ("/api/volumes", "/api/volumes/1"):
             for headers in ({}, {"X-User": "ada"}):
@@ -421,8 +408,8 @@ async def test_vary_names_whose_an_answer_is_and_its_format(tmp_path: Path) -> N
         assert varies(await client.get("/api/writers")) >= by_user
 
 
-async def test_nobody_is_asked_who_he_is_by_a_value_that_is_called_so(tmp_path: Path) -> None:
-    live = library(tmp_path / "library.db", policy=True)
+async def test_nobody_is_asked_who_he_is_by_a_value_that_is_called_so(database: Tables) -> None:
+    live = library(database, policy=True)
     transport = httpx.ASGITransport(live.app)
     async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert "Cookie" in varies(await client.get("/api/volumes?populate%5Bpath%5D=writer"))

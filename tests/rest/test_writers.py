@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
+from tests.databases.database import Database
+from tests.databases.fixtures import stories
 from tests.scale import scaled
 
 from .writers import tell
 
 
-@pytest.mark.parametrize("seed", range(1, 1 + scaled(6, 300)))
-async def test_whatever_is_written_is_based_on_what_was_seen(seed: int) -> None:
-    story = await tell(seed)
-    assert story.done["written"], story.done
+@stories(1, 1, sqlite=scaled(6, 300), postgres=scaled(1, 12), mongo=scaled(1, 12))
+async def test_whatever_is_written_is_based_on_what_was_seen(
+    seeds: range, databases: Callable[[], Database]
+) -> None:
+    for seed in seeds:
+        story = await tell(seed, databases())
+        assert story.done["written"], story.done

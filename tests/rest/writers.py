@@ -8,17 +8,13 @@ has changed nothing, in no table.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 from sqlmodel import Field, SQLModel
 
-from livecollections import Live
+from tests.databases.database import Database
 
 NOTES, CAREFUL, COUNTED = "/api/notes", "/api/careful", "/api/counted"
 ORDERS = (0, 1)
@@ -38,7 +34,7 @@ Rows = dict[int, dict[str, Any]]
 class Story:
     """One drawn history. done: how often something was done, and refused, by what it was."""
 
-    def __init__(self, seed: int, client: httpx.AsyncClient, database: sqlite3.Connection) -> None:
+    def __init__(self, seed: int, client: httpx.AsyncClient, database: Database) -> None:
         self.random = Random(seed)
         self.client = client
         self.database = database
@@ -59,29 +55,18 @@ class Story:
 
     def rows(self) -> Rows:
         """The table as it is."""
-        found = self.database.execute('SELECT id, title, "order", version FROM writers_note ORDER BY id')
-        return {row[0]: dict(zip(("id", "title", "order", "version"), row, strict=True)) for row in found}
-
-    def place(self) -> int:
-        """That of the log."""
-        [(place,)] = self.database.execute("SELECT coalesce(max(seq), 0) FROM live_changes")
-        return int(place)
-
-    def held(self) -> list[Any]:
-        """All that a refused request must leave as it was."""
-        tables = ("writers_note", "live_changes", "live_idempotency")
-        return [self.database.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+        return {row["id"]: row for row in self.database.rows(Note)}
 
     async def ask(self, verb: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """Ask, and check that what is refused is not done."""
-        before = self.held()
+        before = self.database.held()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = await self.client.request(verb, path, json=body, headers=named)
         where = f"{verb} {path} {body} {named}: {answer.status_code} {answer.text[:200]}"
         assert answer.status_code < 500, where
         self.done["refused" if answer.status_code >= 400 else "written"] += verb != "GET"
         if answer.status_code >= 400:
-            assert self.held() == before, f"something of it was done: {where}"
+            assert self.database.held() == before, f"something of it was done: {where}"
         return answer
 
     def fresh(self) -> int:
@@ -114,7 +99,7 @@ class Story:
             assert self.listed[url][1] == shown, "a list that has changed is told as unchanged"
             return
         assert (answer.status_code, answer.json()) == (200, shown)
-        self.listed[url] = answer.headers["etag"], shown, self.place()
+        self.listed[url] = answer.headers["etag"], shown, self.database.version()
 
     async def write(self) -> None:
         """Change or delete a document, if it is as it was seen."""
@@ -204,10 +189,10 @@ class Story:
         assert [row["title"] for row in created.values()] == titles, "they are created in their order"
         assert answer.json() == [*created.values()]
         if key:
-            held = self.held()
+            held = self.database.held()
             again = await self.ask("POST", NOTES, bodies, **key)
             assert (again.status_code, again.json()) == (201, answer.json())
-            assert self.held() == held, "a repeated request is done once"
+            assert self.database.held() == held, "a repeated request is done once"
 
     async def sweep(self) -> None:
         """Delete what a list shows, if that is as it was seen."""
@@ -215,9 +200,9 @@ class Story:
         known = self.listed.get(url) if self.random.random() < 0.8 else None
         if known is None and self.random.random() < 0.5:
             return
-        before, shown, place = self.rows(), self.matching(url), self.place()
+        before, shown, version = self.rows(), self.matching(url), self.database.version()
         answer = await self.ask("DELETE", url, **({"If_Match": known[0]} if known else {}))
-        if known and known[2] != place:
+        if known and (known[2] != version if self.database.tells_versions else known[1] != shown):
             assert answer.status_code == 412, f"the list was another: {answer.status_code}"
             return
         assert (answer.status_code, answer.json()) == (200, len(shown))
@@ -225,18 +210,14 @@ class Story:
         assert self.rows() == {id_: row for id_, row in before.items() if id_ not in gone}
 
     async def stranger(self) -> None:
-        """Somebody writes by SQL."""
+        """Somebody writes to the database itself."""
         id_, number = self.any_id(), self.fresh()
-        statement, values = self.random.choice(
-            (
-                ('UPDATE writers_note SET "order" = ? WHERE id = ?', (number, id_)),
-                ('UPDATE writers_note SET "order" = ? WHERE id = ?', (self.random.choice(ORDERS), id_)),
-                ("UPDATE writers_note SET version = version + 1 WHERE id = ?", (id_,)),
-                ("DELETE FROM writers_note WHERE id = ?", (id_,)),
-            )
-        )
-        with self.database:
-            self.database.execute(statement, values)
+        counted = {"version": self.rows().get(id_, {"version": 0})["version"] + 1}
+        change = self.random.choice(({"order": number}, {"order": self.random.choice(ORDERS)}, counted, None))
+        if change is None:
+            self.database.delete(Note, id=id_)
+        else:
+            self.database.update(Note, change, id=id_)
 
     # Draws
 
@@ -264,17 +245,14 @@ class Story:
         return note
 
 
-async def tell(seed: int, steps: int = 30) -> Story:
+async def tell(seed: int, database: Database, steps: int = 30) -> Story:
     """Play the history of a seed. Raises AssertionError."""
-    with TemporaryDirectory(prefix="live-writers-") as folder:
-        path = Path(folder) / "notes.db"
-        live = Live(f"sqlite:///{path}", synchronous="NORMAL")
-        live.add_resource(NOTES, Note, delete_all=True)
-        live.add_resource(CAREFUL, Note, require_if_match=True)
-        live.add_resource(COUNTED, Note, locking="version")
-        transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
-        async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            with closing(sqlite3.connect(path, isolation_level="IMMEDIATE")) as database:
-                story = Story(seed, client, database)
-                await story.tell(steps)
+    live = database.live()
+    live.add_resource(NOTES, Note, delete_all=True)
+    live.add_resource(CAREFUL, Note, require_if_match=True)
+    live.add_resource(COUNTED, Note, locking="version")
+    transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
+    async with live, httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        story = Story(seed, client, database)
+        await story.tell(steps)
     return story
