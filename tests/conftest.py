@@ -1,14 +1,17 @@
-"""What all suites share: a certificate, a home for what programs keep, and how Hypothesis draws.
+"""What all suites share: a certificate, a home for what programs keep, how Hypothesis draws, what is done once for all.
 
-It draws the same examples each time in ``make test``, others in ``make test-all``.
+Hypothesis draws the same examples each time in ``make test``, others in ``make test-all``.
 A busy machine is no fault of the product: no example has a deadline, and drawing slowly is no failure.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,14 @@ settings.register_profile(
     "live", deadline=None, derandomize=not FULL, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("live")
+
+
+def pytest_collection_finish() -> None:
+    """Read certificates once, not for each client; look for no garbage in what is imported by now: it stays."""
+    if (transports := sys.modules.get("httpx._transports.default")) is not None:
+        vars(transports)["create_ssl_context"] = lru_cache(maxsize=4)(vars(transports)["create_ssl_context"])
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
