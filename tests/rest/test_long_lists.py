@@ -125,7 +125,7 @@ async def test_a_slow_reader_of_200_000_rows_costs_little_and_holds_no_snapshot(
             busy, _, _ = shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             assert busy == 0
             assert (tmp_path / "long.db-wal").stat().st_size == 0
-        body = b""
+        body = bytearray()
         while True:
             size = int(await asyncio.wait_for(reader.readline(), 20), 16)
             body += (await asyncio.wait_for(reader.readexactly(size + 2), 20))[:-2]
