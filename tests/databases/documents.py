@@ -126,6 +126,7 @@ def document_of(table: type) -> type[BaseModel]:
     """The equal of a table's model, stored in the collection of the table's name."""
     source = describe_table(table, (), sqlite.dialect())
     assert isinstance(source, TableSource)
+    base = derive(source, ())
     annotations: dict[str, Any] = {}
     called = {"__module__": table.__module__, "__qualname__": table.__qualname__, "__doc__": table.__doc__}
     settings = {"name": source.name, **called, "__qualname__": f"{table.__qualname__}.Settings"}
@@ -136,7 +137,9 @@ def document_of(table: type) -> type[BaseModel]:
             values[column.attribute] = Field(default_factory=partial(_next, source.name))
         elif column.unique and column.attribute not in source.key:
             annotations[column.attribute] = Annotated[_annotation(column), Indexed(unique=True)]
-    return type(table.__name__, (derive(source, ()),), {"__annotations__": annotations, **called, **values})
+            if not (field := base.model_fields[column.attribute]).is_required():
+                values[column.attribute] = field.get_default(call_default_factory=True)
+    return type(table.__name__, (base,), {"__annotations__": annotations, **called, **values})
 
 
 def _unique_together(table: Any) -> list[list[str]]:

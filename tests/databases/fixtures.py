@@ -29,9 +29,10 @@ SELDOM = 8
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test on the databases that are drawn for it."""
+    """Run a test on the databases that are drawn for it, unless it says itself on which."""
     kinds = kinds_of(metafunc.definition)
-    if "database" in metafunc.fixturenames:
+    given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "database" in metafunc.fixturenames and not any("database" in names for names in given):
         metafunc.parametrize("database", kinds, indirect=True)
     if "module_database" in metafunc.fixturenames:
         metafunc.parametrize("module_database", kinds, indirect=True, scope="module")

@@ -170,7 +170,7 @@ async def test_what_a_model_says_of_the_rest_is_not_told(make: Make) -> None:
         assert "number" not in other.text
 
 
-@stories(3, 1, sqlite=scaled(3, 60), postgres=scaled(1, 12), mongo=scaled(1, 6))
+@stories(3, 1, sqlite=scaled(3, 60), postgres=scaled(1, 6), mongo=scaled(1, 3))
 async def test_nothing_that_is_drawn_guesses(seeds: range, databases: Callable[[], Database]) -> None:
     met = [await tell(seed, databases()) for seed in seeds]
     # A search in which nobody may write, or nothing is refused, finds nothing; what a rule refuses is seldom.

@@ -306,7 +306,7 @@ async def tell(seed: int, database: Database) -> Story:
     return story
 
 
-@stories(6, 2, sqlite=scaled(12, 96), postgres=scaled(3, 24), mongo=scaled(3, 12))
+@stories(6, 2, sqlite=scaled(12, 96), postgres=scaled(3, 12), mongo=scaled(3, 6))
 async def test_what_is_heard_is_what_get_shows(seeds: range, databases: Callable[[], Database]) -> None:
     told = [await tell(seed, databases()) for seed in seeds]
     # A search in which nobody hears, may write, or sees other things than before, finds nothing.

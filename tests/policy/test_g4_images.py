@@ -67,7 +67,7 @@ async def tell(seed: int, database: Database) -> Forgetful:
     return story
 
 
-@stories(6, 2, mongo=scaled(3, 12))
+@stories(6, 2, mongo=scaled(3, 6))
 async def test_nobody_is_told_what_he_may_not_see(seeds: range, databases: Callable[[], Database]) -> None:
     told = sum((story.told for story in [await tell(seed, databases()) for seed in seeds]), Counter[str]())
     assert {"RESET", "DELETE", "POST", "PUT"} <= told.keys()

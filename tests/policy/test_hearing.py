@@ -9,6 +9,7 @@ import pytest
 from livecollections import ConfigurationError, Live
 from livecollections.bayeux import Server
 from tests.bayeux.wire import Open, jsonp, request
+from tests.databases.fixtures import only
 from tests.serving import wait_until
 
 from .conftest import Line, Make, Sheet, Site, User, now
@@ -263,6 +264,7 @@ async def test_a_cookies_user_of_a_foreign_page_is_nobody(make: Make) -> None:
     assert (await heard.subscribe("/api/sheets/~owner/1"))["successful"]
 
 
+@only("sqlite", because="whose a request is, no database is asked")
 @pytest.mark.parametrize(
     ("told", "user"), [("cross-site", None), ("same-site", None), ("same-origin", User(1))]
 )

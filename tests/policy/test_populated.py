@@ -11,7 +11,7 @@ from sqlmodel import Field, Relationship, SQLModel
 
 from livecollections import Live
 from livecollections.collection import LiveClient, LiveCollection
-from tests.databases.fixtures import only
+from tests.databases.fixtures import is_offered, only
 from tests.databases.tables import Tables
 from tests.node import Node, running
 from tests.scale import scaled
@@ -210,7 +210,14 @@ WRITES = (
 )
 
 
-@pytest.mark.parametrize("seed", range(3, 3 + scaled(2, 30)))
+STORIES = (("sqlite", scaled(2, 30)), ("postgres", scaled(1, 6) if is_offered("postgres") else 0))
+
+
+@pytest.mark.parametrize(
+    ("database", "seed"),
+    [(kind, 3 + number) for kind, count in STORIES for number in range(count)],
+    indirect=["database"],
+)
 async def test_whatever_changes_it_ends_as_get_says(site: Served, seed: int) -> None:
     drawn = random.Random(seed)
     path = f"/api/songs?populate={drawn.choice(ASKED)}"

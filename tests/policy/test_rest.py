@@ -484,6 +484,7 @@ async def test_a_cookies_user_writes_from_pages_of_ours_only(make: Make) -> None
         assert (await ann.post(SHEETS, json={"title": "by token"}, headers=token)).status_code == 201
 
 
+@only("sqlite", because="whose a request is, no database is asked")
 @pytest.mark.parametrize(
     ("site_", "mode", "destination", "status"),
     [
