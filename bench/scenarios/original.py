@@ -1,7 +1,8 @@
 """The stack of the article beside ours (h), on one MongoDB server: from POST to push, and what is lost in kills.
 
 Its server is Express, Mongoose, baucis and Faye, with the article's middleware. The database server is the one that
-``MONGODB_URL`` names, or SecantusDB; each round has a database of its own there. It shares the servers' cores.
+``MONGODB_URL`` names, or SecantusDB, which begins anew for each round: at each write it goes through those of the last
+half hour. Each round has a database of its own there. It shares the servers' cores.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.mongo.server import database_url
+from tests.mongo.server import REAL, database_url, own
 
 from ..bench import Bench
 from ..contenders import PORT
@@ -53,8 +54,6 @@ def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
     """Both."""
     subscribers = min(SUBSCRIBERS, bench.sizes.clients)
     lines, ratios = list[Figures](), list[Ratio]()
-    with cores(for_servers=True):
-        database_url()  # starts the server
     for at_once in AT_ONCE[: bench.sizes.writes]:
         case = f"{at_once} at once"
         measures = {name: partial(_measure, bench, name, at_once, subscribers) for name in COMMANDS}
@@ -75,14 +74,23 @@ def run(bench: Bench, letters: Iterable[str]) -> list[Outcome]:
 
 
 def _measure(bench: Bench, name: str, at_once: int, subscribers: int) -> Round:
-    with served(COMMANDS[name], {"BENCH_DATABASE": database_url()}) as (port, process):
+    with served(COMMANDS[name], {"BENCH_DATABASE": _database()}) as (port, process):
         return created(bench, name, port, process, "bayeux", at_once, subscribers)
+
+
+def _database() -> str:
+    """The URL of a database that is empty, on a server that has nothing behind it."""
+    if not REAL:
+        with cores(for_servers=True):
+            own().stop()
+            own().start()
+    return database_url()
 
 
 def _kill(bench: Bench, name: str) -> Kills:
     """Kill a server at random moments, each time after it came to listen, while somebody writes."""
     moments = random.Random(SEED)
-    settings = {"BENCH_DATABASE": database_url()}
+    settings = {"BENCH_DATABASE": _database()}
     (port,) = free_ports(1)
     server = _start(name, settings, port)
     try:
