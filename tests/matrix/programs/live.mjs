@@ -12,8 +12,15 @@ const LiveCollection = require('../../../src/livecollections/browser/livecollect
 
 const TRANSPORTS = ['websocket', 'long-polling', 'callback-polling'];
 
-// Without a timeout a request on a connection that died silently would never be answered.
-Backbone.ajax = makeAjax('', 3000);
+// Without a timeout a request on a connection that died silently would never be answered. What is asked again is not
+// `unsaved` until that has failed, too: how many are unanswered is told beside.
+const ajax = makeAjax('', 3000);
+let unanswered = 0;
+Backbone.ajax = (params) => {
+  const done = (name) => (...told) => { unanswered -= 1; params[name](...told); };
+  unanswered += 1;
+  return ajax({ ...params, success: done('success'), error: done('error') });
+};
 
 export default (tell) => {
   const collections = new Map();
@@ -65,7 +72,7 @@ export default (tell) => {
       const { collection } = collections.get(name);
       tell({
         event: 'shown', name, number, state: collection.live, rows: collection.toJSON(),
-        unsaved: collection.filter((model) => model.unsaved || model.isNew()).length
+        unsaved: unanswered + collection.filter((model) => model.unsaved || model.isNew()).length
       });
     },
     disconnect({ name }) {
