@@ -16,7 +16,7 @@ from pydantic import AliasPath, BaseModel, ConfigDict, computed_field, field_val
 from pydantic import Field as PydanticField
 
 from livecollections.errors import ConfigurationError, InvalidDocument, MalformedRequest
-from livecollections.portable import SAFE_INTEGER, portable, same
+from livecollections.portable import SAFE_INTEGER, Misfit, portable, same
 from livecollections.resource import Resource
 from tests.models import Book, Colour, Everything, Person, Seat, Stamped, Todo, Token, resource_of
 
@@ -469,6 +469,30 @@ def test_a_stored_value_that_the_model_refuses_is_named() -> None:
         "/order"
     }
     assert resource_of(Todo).patch_values({**TODO, "order": "abc"}, {"order": 1}) == {"order": 1}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("moment", Misfit("infinity")),
+        ("day", Misfit("0044-03-15 BC")),
+        ("price", Decimal("NaN")),
+        ("real", float("-inf")),
+    ],
+    ids=str,
+)
+def test_a_stored_value_that_python_has_none_for_stays_and_keeps_nothing_else_from_being_changed(
+    attribute: str, value: Any
+) -> None:
+    everything = resource_of(Everything)
+    row = {
+        "id": 1, "text": "", "number": 1, "real": 3.5, "flag": True, "moment": None, "day": None, "price": None,
+        "token": None, "colour": "red", "blob": None, "meta": {"a": [1]}, "words": None,
+    } | {attribute: value}  # fmt: skip
+    assert everything.patch_values(row, {"text": "new"}) == {"text": "new"}
+    shown = {**everything.document(row), "text": "new"}
+    assert everything.replace_values(row, shown) == {"text": "new"}
+    assert refused(everything.patch_values, row, {"number": "x"}).keys() == {"/number"}
 
 
 def test_odd_stored_values_that_a_request_does_not_touch_stay() -> None:

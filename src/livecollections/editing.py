@@ -190,7 +190,7 @@ class Editing(Addressed):
     ) -> dict[str, Any]:
         """What differs from the row once the model has seen the whole."""
         changed = {}
-        validated = self.updates.validate(sent, faults, kept, is_blind=self.is_blind)
+        validated = self.updates.validate(sent, faults, kept, is_blind=self.is_blind, is_stored=True)
         for attribute, value in validated.items():
             if attribute in self._untouchable:
                 continue

@@ -22,7 +22,7 @@ from pydantic_core import to_jsonable_python
 from .derived import names_read
 from .errors import InvalidDocument
 from .field import LARGEST_INTEGER, bare, base64_bytes, is_json, parser
-from .portable import SAFE_INTEGER
+from .portable import SAFE_INTEGER, is_beyond_models
 
 Fault = dict[str, Any]
 WRITTEN_AS_TEXT = (date, datetime, time, timedelta, Decimal, UUID, Enum)
@@ -80,13 +80,17 @@ class Input:
         kept: Mapping[str, Any] | None = None,
         *,
         is_blind: bool = False,
+        is_stored: bool = False,
     ) -> dict[str, Any]:
         """The validated attributes.
 
         sent: values of JSON, by attribute.  faults: those already found.  kept: values of the row beside them.
         is_blind: whoever sends the body sees nothing of these.
+        is_stored: they are in the database, and stay there, also where no class would take them.
         Raises InvalidDocument with all faults.
         """
+        stored = kept if is_stored and kept else {}
+        beyond = {attribute for attribute, value in stored.items() if is_beyond_models(value)}
         body = {
             self._names[attribute][0]: value
             for attribute, value in (kept or {}).items()
@@ -100,13 +104,14 @@ class Input:
                 body[name] = b""  # so that the class has no more to say of it
                 faults = [*faults, {"pointer": pointer((name,)), "detail": str(error)}]
         try:
-            validated = dict(vars(self._validator.validate_python(body)))
+            validated = dict(vars(self._validated(body, beyond, sent)))
         except ValidationError as error:
             unseen = self.hidden.union(kept or ()) if is_blind else self.hidden
             is_partial = self._is_partial or is_blind
             faults = faults + [
                 self._fault(each, body, unseen, is_partial=is_partial)
                 for each in error.errors(include_url=False)
+                if self._at(each) not in beyond
             ]
         else:
             faults = faults + [
@@ -115,7 +120,7 @@ class Input:
                     "detail": "this is beyond what can be stored",
                 }
                 for attribute, value in validated.items()
-                if not _is_storable(value)
+                if attribute not in beyond and not _is_storable(value)
             ]
         if faults:
             raise InvalidDocument(sentence(faults), faults)
@@ -124,6 +129,28 @@ class Input:
                 validated[attribute], by_alias=True, bytes_mode="base64"
             )
         return validated
+
+    def _validated(
+        self, body: Mapping[str, Any], beyond: Collection[str], sent: Collection[str]
+    ) -> BaseModel:
+        """The class's instance of a body. Where it takes all but what is beyond it, what was sent is judged alone."""
+        try:
+            return self._validator.validate_python(body)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            if any(self._at(each) not in beyond for each in error.errors(include_url=False)):
+                raise
+        values = {attribute: body[names[0]] for attribute, names in self._names.items() if names[0] in body}
+        found = self.model.model_construct(**values)
+        for attribute in sent:
+            self._validator.validate_assignment(found, attribute, values[attribute])
+        return found
+
+    def _at(self, error: Any) -> str | None:
+        """The attribute that something was found at."""
+        at = error["loc"][0] if error["loc"] else None
+        return next(
+            (attribute for attribute, names in self._names.items() if at == attribute or at in names), None
+        )
 
     def _fault(
         self, error: Any, body: Mapping[str, Any], unseen: Collection[str], *, is_partial: bool

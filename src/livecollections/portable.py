@@ -6,6 +6,7 @@ that JSON lacks is written as Pydantic writes it. Whatever a database holds gets
 
 from __future__ import annotations
 
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -14,6 +15,18 @@ from pydantic_core import to_jsonable_python
 SAFE_INTEGER = 2**53 - 1
 DEEPEST = 100
 """Levels of nesting shown: encoders and browsers give up on deeper ones, so what is below is null."""
+
+
+class Misfit(str):
+    """Text for what is none, and what Python has no value for, as bytes or an infinite date: shown, but no text to a
+    condition, nor to the database."""
+
+
+def is_beyond_models(value: Any) -> bool:
+    """Whether a database holds a value for which classes of Python's have none."""
+    if type(value) is Decimal:
+        return not value.is_finite()
+    return type(value) is Misfit or (type(value) is float and not isfinite(value))
 
 
 def portable(value: Any, depth: int = 0) -> Any:

@@ -246,6 +246,17 @@ async def test_a_change_of_shape_is_seen(shop: Shop) -> None:
     assert await administration.shape() == shapes[-1]
 
 
+def test_a_row_that_holds_what_python_can_not_is_written_all_the_same(shop: Shop, serve: Serve) -> None:
+    shop.run("UPDATE customer SET t = 'infinity', d = '0044-03-15 BC', n = 'NaN'")
+    _, client = serve("--table", "customer", "--write", "--yes")
+    shown = client.get("/api/customer/1").json()
+    assert (shown["t"], shown["d"], shown["n"]) == ("infinity", "0044-03-15 BC", "NaN")
+    assert client.patch("/api/customer/1", json={"name": "Bea"}).json() == shown | {"name": "Bea"}
+    assert client.put("/api/customer/1", json=shown).json() == shown
+    assert client.patch("/api/customer/1", json={"p": -1}).status_code == 422
+    assert client.patch("/api/customer/1", json={"t": None}).json() == shown | {"t": None}
+
+
 def test_no_password_is_told() -> None:
     assert (
         PostgresAdministration("postgres://me:hidden@host:1/shop").database == "postgresql://me@host:1/shop"

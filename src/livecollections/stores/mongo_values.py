@@ -25,6 +25,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
 from ..field import is_json
+from ..portable import Misfit
 
 LARGEST_INTEGER = 2**63 - 1
 CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
@@ -37,10 +38,6 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 RAW: CodecOptions[RawBSONDocument] = CODEC.with_options(document_class=RawBSONDocument)
 Undefined = object()
 """Stands for what was not given."""
-
-
-class Misfit(str):
-    """A value of BSON that Python has no type for: shown, but no text to a condition."""
 
 
 @dataclass(frozen=True, slots=True)

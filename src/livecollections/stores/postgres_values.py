@@ -22,7 +22,8 @@ from sqlalchemy.dialects.postgresql.ranges import AbstractRange
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..errors import ConfigurationError
-from .sql import Codec, Field, Misfit, TableSource, describe, encoder
+from ..portable import Misfit
+from .sql import Codec, Field, TableSource, describe, encoder
 
 _INTERVAL = re.compile(r"(-?\d+(?:\.\d+)?)([YMWDHS])")
 _DATE_UNITS = {"Y": 365, "M": 30, "W": 7, "D": 1}

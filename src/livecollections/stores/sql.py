@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapper
 from ..change import Key, Row
 from ..errors import ConfigurationError, InvalidDocument
 from ..input import pointer
+from ..portable import Misfit
 from ..source import Column, Source
 from .relations import relations_of
 
@@ -258,10 +259,6 @@ def _exactly(attribute: str, encode: Codec, decode: Codec) -> Codec:
         return stored
 
     return exact
-
-
-class Misfit(str):
-    """Text for what is none, as bytes or an infinite date: shown, but no text to a condition, nor to the database."""
 
 
 def _decoder(process: Codec | None, binary: bool, json: bool) -> Codec:
