@@ -25,6 +25,8 @@ class Database(ABC):
     """A time as exact as it keeps one."""
     nul = "\0"
     """In a text: nothing, where it takes none."""
+    draws_keys = True
+    """Whether it makes the keys of tables that leave them to it: then no body may name one."""
     tells_versions = True
     """Whether it tells one state of a table from another: then a list has a tag before it is read."""
 

@@ -50,6 +50,7 @@ class Mongo(Database):
     kind = "mongo"
     refusals = (DuplicateKeyError, BulkWriteError)
     moment = "2020-01-02T03:04:05.006000Z"
+    draws_keys = False
     tells_versions = False
 
     def __init__(self) -> None:

@@ -13,9 +13,12 @@ from livecollections import ConfigurationError
 from livecollections.cause import Cause
 from livecollections.errors import InvalidDocument, StoreError
 from livecollections.query import Compare, Equal
+from livecollections.stores.postgres_fit import misfit
+from livecollections.stores.postgres_table import Kind
 from livecollections.stores.postgres_values import described, dialect, elements
+from livecollections.stores.sql import INEXACT
 
-from .server import PostgresServer
+from .server import PostgresServer, execute
 from .things import Booking, Mood, Sample, Shelf
 from .writing import writing
 
@@ -151,6 +154,50 @@ async def test_a_text_that_is_not_utf_8_is_a_reset_and_stops_nothing(postgres: P
             await at.rows(Shelf)
         await at.run("UPDATE shelf SET name = 'mended' WHERE seen = 1")
         assert [row["name"] for row in await at.rows(Shelf)] == ["mended", "caf\u00e9"]
+
+
+@pytest.mark.parametrize(
+    ("name", "spelled", "value", "reason"),
+    [
+        ("int2", "smallint", 2**15 - 1, None),
+        ("int2", "smallint", 2**15, "is beyond 16 bits"),
+        ("int4", "integer", -(2**31), None),
+        ("int4", "integer", -(2**31) - 1, "is beyond 32 bits"),
+        ("int8", "bigint", 2**63 - 1, None),
+        ("text", "text", "a\0b", "holds NUL, which PostgreSQL keeps in no text"),
+        ("json", "json", '"a\\u0000b"', None),
+        ("bytea", "bytea", b"a\0b", None),
+        ("numeric", "numeric", Decimal("1e-40"), None),
+        ("numeric", "numeric(12,2)", Decimal("1.100"), None),
+        ("numeric", "numeric(12,2)", Decimal("1.005"), INEXACT),
+        ("numeric", "numeric(12,2)", Decimal("1e-999999999"), INEXACT),
+        ("numeric", "numeric(12,2)", Decimal("9999999999.99"), None),
+        ("numeric", "numeric(12,2)", 10**10, "has more than 10 digits before the point"),
+        ("numeric", "numeric(12,2)", Decimal("1e999999999"), "has more than 10 digits before the point"),
+        ("numeric", "numeric(12,2)", Decimal("-0e99"), None),
+        ("numeric", "numeric(12,2)", Decimal("NaN"), None),
+        ("numeric", "numeric(3,-2)", 99_900, None),
+        ("numeric", "numeric(3,-2)", 99_990, INEXACT),
+        ("numeric", "numeric(3,-2)", 100_000, "has more than 5 digits before the point"),
+        ("numeric", "numeric(1000,500)", Decimal(f"{10**500 - 1}.{10**500 - 1}"), None),
+        ("numeric", "numeric(1000,500)", Decimal(f"{10**500 - 1}.{10**501 - 1}"), INEXACT),
+    ],
+)
+def test_what_a_column_keeps_as_it_is(name: str, spelled: str, value: Any, reason: str | None) -> None:
+    assert misfit(Kind(name, spelled, is_nullable=True), value) == reason
+
+
+async def test_the_columns_of_the_database_say_what_they_keep(postgres: PostgresServer) -> None:
+    url = postgres.schema()
+    async with writing(url, Sample) as at:
+        for values in ({"small": 2**40}, {"price": Decimal("1e-11")}):
+            with pytest.raises(InvalidDocument) as refusal:
+                await at.create(Sample, values)
+            assert [fault["pointer"] for fault in refusal.value.errors] == [f"/{name}" for name in values]
+    execute(url, "ALTER TABLE sample ALTER small TYPE bigint, ALTER price TYPE numeric")
+    async with writing(url, Sample) as at:
+        kept = {"small": 2**40, "price": Decimal("1e-11")}
+        assert kept.items() <= (await at.create(Sample, kept)).row.items()
 
 
 def test_a_range_is_refused_until_it_is_excluded() -> None:

@@ -57,6 +57,9 @@ async def test_each_field_with_each_type(api: Api, model: type[Todo | Everything
             if answer.status_code == 422:
                 pointers = [fault["pointer"] for fault in answer.json()["errors"]]
                 assert any(pointer == f"/{field}" or pointer.startswith(f"/{field}/") for pointer in pointers)
+            elif answer.status_code == 409:
+                assert (method, field) == ("POST", "id"), "a key that is taken"
+                assert not api.database.draws_keys
             else:
                 assert answer.status_code in (200, 201)
                 assert (await api.client.get(answer.headers.get("location", where))).json() == answer.json()
@@ -214,7 +217,8 @@ async def test_all_faults_are_told_at_once(api: Api) -> None:
     body = {"id": 5, "title": "", "completed": "perhaps", "order": [], "extra": 1, "a/b~c": 2}
     problem = is_problem(await attempt(api, "POST", "/api/todos", json=body), 422)
     pointers = {fault["pointer"] for fault in problem["errors"]}
-    assert pointers == {"/id", "/title", "/completed", "/order", "/extra", "/a~1b~0c"}
+    wrong = {"/title", "/completed", "/order", "/extra", "/a~1b~0c"}
+    assert pointers == (wrong | {"/id"} if api.database.draws_keys else wrong)
 
 
 async def test_values_are_not_repeated_in_errors(api: Api) -> None:

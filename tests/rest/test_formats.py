@@ -122,6 +122,7 @@ async def test_a_list_says_the_same_in_each_format(api: Api) -> None:
     ],
 )
 async def test_no_cell_is_a_formula_and_each_text_comes_back(api: Api, text: str, cell: str) -> None:
+    text, cell = (each.replace("\0", api.database.nul) for each in (text, cell))
     assert (await api.client.post("/api/everything", json={"text": text, "words": ["=1"]})).status_code == 201
     for path in ("/api/everything", "/api/everything/1"):
         [row] = rows((await api.client.get(path, headers=CSV)).content)

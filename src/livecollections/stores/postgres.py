@@ -186,9 +186,9 @@ class PostgresStore(SQLStore):
 
     # --- reading --------------------------------------------------------------------------------------------
 
-    async def _shape(self, source: TableSource, connection: Any) -> Shape:
+    async def _shape(self, source: TableSource, connection: Any, *, afresh: bool = False) -> Shape:
         shape = self._shapes.get(id(source))
-        if shape is None or shape.source is not source:
+        if shape is None or shape.source is not source or afresh:
             table = await read_table(connection, quoted(source.table))
             if table is None and not self._started:
                 raise ConfigurationError(f"the database has no table {source.name!r}")

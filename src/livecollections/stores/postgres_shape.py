@@ -5,7 +5,7 @@ This module knows the table as the catalogue tells it, and no connection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from ..change import Row
 from .postgres_conditions import PostgresConditions
+from .postgres_fit import misfit
 from .postgres_table import Table
 from .postgres_triggers import quote, text_of
-from .sql import TableSource, decode_row
+from .sql import TableSource, decode_row, encode_values, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,15 @@ class Shape:
     def conditions(self) -> PostgresConditions:
         """What compiles the conditions of one statement."""
         return PostgresConditions(self.source, self.described.columns, self._dialect)
+
+    def encoded(self, values: Mapping[str, Any], *, insert: bool) -> dict[str, Any]:
+        """Column name → value for the driver, or Expression. Raises InvalidDocument, also for what no column keeps."""
+        encoded = encode_values(self.source, values, self._dialect, insert=insert)
+        for found in self.source.fields.values():
+            kind = self.described.columns.get(found.name)
+            if kind and (reason := misfit(kind, encoded.get(found.name))):
+                raise refused(found.attribute, reason)
+        return encoded
 
     def found(self, stored: Sequence[Any] | None) -> Found | None:
         """What ``select`` gave."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from sqlalchemy.engine.interfaces import Dialect
@@ -20,6 +20,7 @@ from ..errors import (
     Conflict,
     ConstraintViolated,
     DocumentNotFound,
+    InvalidDocument,
     KeyReused,
     StoreError,
     StoreUnavailable,
@@ -31,13 +32,18 @@ from .postgres_log import PostgresLog
 from .postgres_rows import locked, selection
 from .postgres_shape import Found, Shape
 from .postgres_triggers import quote
-from .sql import Expression, TableSource, decode_row, encode_values, table_source
+from .sql import Expression, TableSource, decode_row, table_source
 from .sql_write import PLACED, Job, Theirs, differs, writes_of
 
 T = TypeVar("T")
-Shaped = Callable[[TableSource, Any], Awaitable[Shape]]
 
 _GONE = "a rule of the database took the document away"
+
+
+class Shaped(Protocol):
+    """Gives the statements for a source. afresh: as the catalogue is now, rather than as it is remembered."""
+
+    def __call__(self, source: TableSource, connection: Any, *, afresh: bool = False) -> Awaitable[Shape]: ...
 
 
 class Steps:
@@ -117,7 +123,7 @@ class Steps:
 
     async def _insert(self, shape: Shape, write: Write) -> list[Any]:
         wanted = await self._call(write, write.change, None)
-        values = encode_values(shape.source, wanted or {}, self._dialect, insert=True)
+        values = await self._encoded(shape, wanted or {}, insert=True)
         names, places, parameters = _listed(values)
         into = f"({', '.join(names)}) VALUES ({', '.join(places)})" if names else "DEFAULT VALUES"
         row = await self._connection.fetchrow(
@@ -142,7 +148,7 @@ class Steps:
         changed = {name: value for name, value in wanted.items() if differs(before.row, name, value)}
         if not changed:
             return key, before
-        values = encode_values(shape.source, changed, self._dialect, insert=False)
+        values = await self._encoded(shape, changed, insert=False)
         names, places, parameters = _listed(values, len(key))
         pairs = ", ".join(f"{name} = {place}" for name, place in zip(names, places, strict=True))
         row = await self._connection.fetchrow(
@@ -153,6 +159,13 @@ class Steps:
         if row is None:
             raise Conflict("a rule of the database kept the document as it was")
         return list(row), None
+
+    async def _encoded(self, shape: Shape, values: Mapping[str, Any], *, insert: bool) -> dict[str, Any]:
+        try:
+            return shape.encoded(values, insert=insert)
+        except InvalidDocument:  # a column may have become another under way
+            afresh = await self._shape(shape.source, self._connection, afresh=True)
+            return afresh.encoded(values, insert=insert)
 
     async def _reread(self, shape: Shape, key: Sequence[Any]) -> Found:
         found = shape.found(await self._connection.fetchrow(shape.select, *key))

@@ -31,6 +31,8 @@ Codec = Callable[[Any], Any]
 LARGEST_INTEGER = 2**63 - 1
 DOCUMENT_NAME = "livecollections.name"
 """Where a column's ``info`` bears its name in documents, if its attribute has another."""
+INEXACT = "has more digits than this column keeps exactly"
+"""Why a number is refused that would come back as another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,7 @@ def _exactly(attribute: str, encode: Codec, decode: Codec) -> Codec:
     def exact(value: Any) -> Any:
         stored = encode(value)
         if isinstance(value, Decimal | int) and decode(stored) != value:
-            raise refused(attribute, "has more digits than this column keeps exactly")
+            raise refused(attribute, INEXACT)
         return stored
 
     return exact
