@@ -1,6 +1,7 @@
 """The fixture ``database``, and on which databases a test that takes it runs.
 
-On SQLite always; on each of the others one test in eight does, drawn by their names, and all in ``make test-all``.
+On SQLite always. On each of the others one test in eight does, drawn by their names, and in ``make test-all`` one in
+three, drawn by the commit too, so that a few of these in a row try all; with LIVE_ALL_DATABASES=1 all do.
 A test that is of some databases alone says which, and why. Where PostgreSQL can't be installed none runs on it; where
 CI is set that fails.
 """
@@ -17,15 +18,17 @@ from zlib import crc32
 import pytest
 
 from tests.postgres.server import PostgresServer, is_here, server
-from tests.scale import FULL
+from tests.scale import FULL, commit, scaled
 
 from .database import Database
 from .documents import Mongo
 from .tables import Postgres, SQLite
 
 KINDS = ("sqlite", "postgres", "mongo")
-SELDOM = 8
+ALL = bool(os.environ.get("LIVE_ALL_DATABASES"))
+ONE_IN = scaled(8, 3)
 """Of so many tests one is drawn for PostgreSQL, and one for MongoDB."""
+COMMIT = commit() if FULL else ""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -42,8 +45,13 @@ def kinds_of(item: pytest.Item) -> list[str]:
     """The databases of a test: those that do what it needs, and are drawn."""
     marked = next((mark.args for mark in item.iter_markers("only")), KINDS)
     kinds = [kind for kind in marked if is_offered(kind)]
-    drawn = {0: KINDS[1], 1: KINDS[2]}.get(crc32(item.nodeid.encode()) % SELDOM)
-    return [kind for kind in kinds if FULL or kind in (kinds[0], drawn)]
+    chosen = drawn(item.nodeid, COMMIT, ONE_IN)
+    return [kind for kind in kinds if ALL or kind in (kinds[0], chosen)]
+
+
+def drawn(name: str, by: str, one_in: int) -> str | None:
+    """The database that a test runs on beside its first, if any. by: a commit's hash, for a draw of its own."""
+    return dict(enumerate(KINDS[1:])).get(crc32(f"{by}{name}".encode()) % one_in)
 
 
 def is_offered(kind: str) -> bool:
