@@ -12,6 +12,7 @@ from typing import Any
 from livecollections import Live
 from livecollections.cause import Cause
 from livecollections.stores.base import Store
+from tests.scale import scaled
 
 
 class Database(ABC):
@@ -29,6 +30,13 @@ class Database(ABC):
     """Whether it makes the keys of tables that leave them to it: then no body may name one."""
     tells_versions = True
     """Whether it tells one state of a table from another: then a list has a tag before it is read."""
+
+    part = 5
+    """In full it has one in so many of SQLite's random cases, since each takes longer."""
+
+    def scaled(self, small: int, full: int) -> int:
+        """The count of random cases for this run."""
+        return scaled(small, max(small, full // self.part))
 
     def is_level(self, read: str, written: str) -> bool:
         """Whether a read with this seq may come right after that write: its seq is that of the write."""

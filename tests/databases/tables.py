@@ -95,6 +95,7 @@ class SQLite(Tables):
     """A file, and one connection to it: opening one reads all triggers, which takes longer than what is asked of it."""
 
     kind = "sqlite"
+    part = 1
 
     def __init__(self, path: Path) -> None:
         self.path = path

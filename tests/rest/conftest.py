@@ -60,8 +60,9 @@ class Api:
         return created
 
 
-@pytest.fixture
-async def api(database: Database) -> AsyncIterator[Api]:
+@asynccontextmanager
+async def served(database: Database) -> AsyncIterator[Api]:
+    """Serve a resource of each kind from a database."""
     live = database.live(allowed_origins=[ORIGIN])
     live.add_resource("/api/todos", Todo, tags=["todos"], operators=["order"])
     live.add_resource("/api/few", Todo, limit=2, methods=["get"])
@@ -79,6 +80,12 @@ async def api(database: Database) -> AsyncIterator[Api]:
     live.add_resource("/api/tokens", Token)
     live.add_resource("/api/stamped", Stamped, read_only=["touched"])
     async with connected(live, database) as found:
+        yield found
+
+
+@pytest.fixture
+async def api(database: Database) -> AsyncIterator[Api]:
+    async with served(database) as found:
         yield found
 
 

@@ -19,7 +19,6 @@ from livecollections.rest import request
 from tests.databases.fixtures import only
 from tests.models import Everything, Todo
 from tests.rest.conftest import Api, is_problem
-from tests.scale import scaled
 
 JSON = {"Content-Type": "application/json"}
 
@@ -233,7 +232,7 @@ async def test_values_are_not_repeated_in_errors(api: Api) -> None:
 async def test_random_requests_change_nothing_where_they_fail(api: Api) -> None:
     rng = random.Random(8)
     refused = 0
-    rounds = scaled(150, 1500)
+    rounds = api.database.scaled(150, 1500)
     for _ in range(rounds):
         method = rng.choice(["POST", "PUT", "PATCH", "DELETE"])
         path = rng.choice(

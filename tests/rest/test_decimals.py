@@ -17,7 +17,6 @@ from sqlmodel import Field, SQLModel
 from tests.databases.database import Database
 from tests.databases.fixtures import only
 from tests.rest.conftest import Api, connected, is_problem
-from tests.scale import scaled
 
 PRICES = "/api/prices"
 
@@ -112,7 +111,7 @@ async def test_what_comes_of_a_sum_is_refused_as_well(api: Api) -> None:
 
 
 async def test_whatever_is_taken_comes_back(api: Api) -> None:
-    drawn, taken, rounds = Random(1), 0, scaled(100, 300)
+    drawn, taken, rounds = Random(1), 0, api.database.scaled(100, 300)
     for _ in range(rounds):
         most = 10 ** drawn.randrange(1, 20)
         number = Decimal(drawn.randrange(-most, most)).scaleb(-drawn.randrange(0, 14))

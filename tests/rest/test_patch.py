@@ -14,9 +14,7 @@ from pydantic import BaseModel, field_serializer
 from tests.databases.database import Database
 from tests.models import Everything
 from tests.rest.conftest import Api, connected, is_problem
-from tests.scale import scaled
 
-WRITERS = scaled(100, 1_000)
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 
 
@@ -282,6 +280,7 @@ async def test_a_repeated_patch_is_done_once(api: Api) -> None:
 
 
 async def test_of_many_writers_on_one_row_no_update_is_lost(api: Api) -> None:
+    writers = api.database.scaled(100, 1_000)
     await everything(api, words=[])
     start = (await api.client.get("/api/everything")).headers["live-seq"]
 
@@ -289,12 +288,12 @@ async def test_of_many_writers_on_one_row_no_update_is_lost(api: Api) -> None:
         update = {"$inc": {"number": 1}, "$push": {"words": f"w{number}"}}
         assert (await api.client.patch("/api/everything/1", json=update)).status_code == 200
 
-    await asyncio.gather(*map(add, range(WRITERS)))
+    await asyncio.gather(*map(add, range(writers)))
     after = (await api.client.get("/api/everything/1")).json()
-    assert after["number"] == WRITERS
-    assert sorted(after["words"]) == sorted(f"w{number}" for number in range(WRITERS))
-    changes = (await api.live._store.read(start, 2 * WRITERS)).changes
-    assert [each.after and each.after["number"] for each in changes] == list(range(1, WRITERS + 1))
+    assert after["number"] == writers
+    assert sorted(after["words"]) == sorted(f"w{number}" for number in range(writers))
+    changes = (await api.live._store.read(start, 2 * writers)).changes
+    assert [each.after and each.after["number"] for each in changes] == list(range(1, writers + 1))
 
 
 async def test_of_many_who_read_and_write_no_update_is_lost(api: Api) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
-import pytest
-
-from tests.rest.conftest import Api, is_problem
+from tests.databases.database import Database
+from tests.databases.fixtures import stories
+from tests.rest.conftest import Api, is_problem, served
 from tests.rest.requests import Requests
 from tests.scale import scaled
 
 COUNT = 1_000
-FIRST, SEEDS = 2, scaled(1, 20)
+FIRST = 2
 """The first meets bulks that are refused by the database when some of them are written."""
 MEANT = {200, 201, 204, 400, 404, 405, 406, 412, 415, 422, 428}
 """What so many requests must have met, or they prove too little."""
@@ -19,8 +20,15 @@ SELDOM = {409}
 """What the first of several thousands must have met."""
 
 
-@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
-async def test_what_is_refused_has_changed_nothing(api: Api, seed: int) -> None:
+@stories(1, FIRST, sqlite=scaled(1, 20), postgres=scaled(1, 4), mongo=scaled(0, 2))
+async def test_what_is_refused_has_changed_nothing(databases: Callable[[], Database], seeds: range) -> None:
+    for seed in seeds:
+        async with served(databases()) as api:
+            await check_refusals(api, seed)
+
+
+async def check_refusals(api: Api, seed: int) -> None:
+    """Send what a seed draws, and look at everything that is stored after each."""
     tags: dict[str, str] = {}
     requests = Requests(seed, tags)
     met: Counter[int] = Counter()
