@@ -9,7 +9,6 @@ It knows every room, and none of their work.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -26,7 +25,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Scope
 
 from . import inspector as inspection
-from . import openapi, rest, status, step, vitals
+from . import openapi, rest, status, vitals
 from .application import NOT_STARTED, LiveApp, LiveRoute, refuse
 from .bayeux import Server
 from .bayeux.origins import Origins
@@ -59,8 +58,6 @@ from .versions import Releases
 from .view import Views, check_apart, refused, showing
 from .watch import Watch
 from .webhooks import Webhooks
-
-logger = logging.getLogger("livecollections.live")
 
 
 @dataclass(slots=True)
@@ -399,7 +396,6 @@ class Live(LiveRouter):
             raise HTTPException(status, str(error)) from error
 
         def committed(seq: str) -> None:
-            step.tell(logger, "committed", seq, by="session")
             if response is not None:
                 response.headers["Live-Seq"] = seq
 

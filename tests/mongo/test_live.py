@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -261,7 +262,8 @@ async def test_a_unique_field_of_beanies_names_documents() -> None:
         assert len(found.json()) == 1
 
 
-async def test_a_session_of_a_request_stamps_what_it_commits() -> None:
+async def test_a_session_of_a_request_stamps_what_it_commits(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "livecollections.store")
     url = database_url()
     connected: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url)
     live = make(connected.get_default_database())
@@ -287,6 +289,8 @@ async def test_a_session_of_a_request_stamps_what_it_commits() -> None:
         documents, seq = await live.snapshot(Todo)
     assert [message.get("origin") for message in heard] == ["mine", None]
     assert seq > heard[1]["seq"]
+    told = [record.__dict__ for record in caplog.records if record.getMessage().startswith("committed seq=")]
+    assert [(one["seq"], one["by"]) for one in told] == [(message["seq"], "session") for message in heard]
     assert [one["title"] for one in documents] == listened == ["a", "b"]
     assert (await connected.admin.command("ping"))["ok"], "a client of the user's stays open"
     await connected.close()

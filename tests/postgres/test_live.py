@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 
 from livecollections import Live, LiveClient
 from livecollections.demo import Todo, create_app
@@ -104,7 +106,10 @@ async def test_a_session_of_a_live_is_heard_at_once(postgres: PostgresServer) ->
         assert heard == [seq]
 
 
-async def test_the_last_changes_are_read_from_the_log(postgres: PostgresServer) -> None:
+async def test_the_last_changes_are_read_from_the_log(
+    postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "livecollections.store")
     live = Live(postgres.schema())
     live.add_resource("/api/todos", Todo)
     async with live:
@@ -116,3 +121,7 @@ async def test_the_last_changes_are_read_from_the_log(postgres: PostgresServer) 
         found = await feed.last_changes()
         assert [change.after and change.after["title"] for change in found] == ["a", "b", "c"]
         assert await feed.last_changes(found[0].seq) == found[1:]
+    told = [record for record in caplog.records if record.getMessage().startswith("committed seq=")]
+    assert [(record.__dict__["seq"], record.__dict__["by"]) for record in told] == [
+        (change.seq, "session") for change in found
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import httpx
@@ -39,6 +40,40 @@ async def test_several_are_created_in_their_order(api: Api) -> None:
     assert (await api.client.post("/api/todos", json=titled("d"))).json() == [
         {"id": 4, "title": "d", "completed": False, "order": None}
     ]
+
+
+async def test_the_log_of_the_process_tells_each_that_was_committed(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "livecollections.store")
+    async with api.live.bayeux.stream("/api/todos") as stream:
+        await api.client.post("/api/todos", json=titled("a", "b", "c"))
+        await api.client.patch("/api/todos/2", json={"title": "d"})
+        await api.client.patch("/api/todos/2", json={"title": "d"})
+        await api.client.delete("/api/cleared")
+        heard = [await anext(stream) for _ in range(7)]
+    told = committed(caplog)
+    assert [record.seq for record in told] == [each["data"]["seq"] for each in heard]
+    assert [record.documents for record in told] == [3, 3, 3, 1, 3, 3, 3]
+    assert len({record.source for record in told}) == 1
+
+
+@only("sqlite", because="strangers speak SQLite's SQL")
+async def test_and_what_triggers_and_cascades_have_written_with_it(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.sql("CREATE TRIGGER clerk AFTER INSERT ON rest_book BEGIN "
+            "INSERT INTO rest_todo (title, completed) VALUES (NEW.title, 0); END")  # fmt: skip
+    caplog.set_level(logging.DEBUG, "livecollections.store")
+    answer = await api.client.post("/api/books", json={"isbn": "1", "title": "a"})
+    told = committed(caplog)
+    assert [record.source for record in told] == ["rest_todo", "rest_book"]
+    assert told[-1].seq == answer.headers["live-seq"]
+
+
+def committed(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    """What was told to be committed."""
+    return [record for record in caplog.records if record.getMessage().startswith("committed seq=")]
 
 
 @only("sqlite", "postgres", because="strangers speak SQL")

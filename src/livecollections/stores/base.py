@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar
 
 from .. import step
@@ -183,24 +183,50 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry that a transaction has made: its seq, and the name of its source."""
+
+    seq: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What a write left: the row read back after the last trigger (for a delete, as it was last), the seq
-    that the row holds, and whether it is the remembered answer to a repeated request."""
+    that the row holds, and whether it is the remembered answer to a repeated request.
+
+    logged: on the last of a job, all entries that it made; where they are not told, none.
+    """
 
     row: Row
     seq: str | None
     repeated: bool = False
+    logged: Sequence[Logged] = ()
 
 
-def told(job: Write | Bulk | Sweep, outcome: T) -> T:
-    """What became of a job, which is told to the log of the process; of several writes by the seq that they answer."""
-    if not step.is_told(logger):
-        return outcome
+def tells_commits() -> bool:
+    """Whether the log of the process is told what is committed, so that stores have to find it out."""
+    return step.is_told(logger)
+
+
+def tell_committed(logged: Sequence[Logged], **facts: object) -> None:
+    """Tell the log of the process what a transaction has made, each entry by itself, so that its seq is found."""
+    for each in logged:
+        step.tell(logger, "committed", each.seq, source=each.source, **facts)
+
+
+def noted(outcome: Written | list[Written], logged: Sequence[Logged]) -> Written | list[Written]:
+    """What a job left, with the entries that it made."""
+    if isinstance(outcome, Written):
+        return replace(outcome, logged=logged)
+    return [*outcome[:-1], replace(outcome[-1], logged=logged)] if outcome else outcome
+
+
+def told(outcome: T) -> T:
+    """What became of a job, once it is durable and the log of the process was told."""
     written: list[Written] = [outcome] if isinstance(outcome, Written) else outcome  # type: ignore[assignment]
-    last = written[-1] if written else None
-    if last is not None and last.seq is not None and not last.repeated:
-        source = job.writes[0].source if isinstance(job, Bulk) else job.source
-        step.tell(logger, "committed", last.seq, source=source.name, documents=len(written))
+    if written and written[-1].logged:
+        tell_committed(written[-1].logged, documents=len(written))
     return outcome
 
 

@@ -27,7 +27,23 @@ from ..change import EPOCH_WIDTH, Key
 from ..errors import ConfigurationError, InvalidDocument, LiveError, StoreUnavailable
 from ..query import Query
 from ..source import Source
-from .base import Batch, Bulk, Count, Listing, Log, Snapshot, Store, Sweep, Write, Written, not_started, told
+from .base import (
+    Batch,
+    Bulk,
+    Count,
+    Listing,
+    Log,
+    Logged,
+    Snapshot,
+    Store,
+    Sweep,
+    Write,
+    Written,
+    not_started,
+    tell_committed,
+    tells_commits,
+    told,
+)
 from .log_state import LogState
 from .mongo_connection import Connection, Database, translated
 from .mongo_echoes import Echoes
@@ -37,7 +53,7 @@ from .mongo_list import Lists
 from .mongo_log import LogCollections, MongoLetters
 from .mongo_models import KEY, DocumentSource, describe, document_source
 from .mongo_replay import now, oldest
-from .mongo_seq import is_seq, place_of, seq
+from .mongo_seq import after_all, is_seq, place_of, seq
 from .mongo_tail import Tail
 from .mongo_transaction import Job
 from .mongo_write import Writer
@@ -264,7 +280,7 @@ class MongoStore(Store):
 
     async def _outcome(self, job: Job) -> list[Written]:
         self._require_start()
-        return told(job, await self._writer.outcome(job))
+        return told(await self._writer.outcome(job))
 
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
         self._require_start()
@@ -311,10 +327,21 @@ class MongoStore(Store):
                 if session.in_transaction:
                     await writes.insert_one({KEY: end, "at": _moment()}, session=session)
                     is_told = True
-            if is_told and committed is not None:
-                committed((await told)[0])
+            if is_told and (committed is not None or tells_commits()):
+                reached, _ = await told
+                if tells_commits():
+                    tell_committed(await self._logged(reached), by="session")
+                if committed is not None:
+                    committed(reached)
         finally:
             self._echoes.forget(end)
+
+    async def _logged(self, end: str) -> list[Logged]:
+        """What a transaction has made before its last event, whose seq that is."""
+        first = place_of(end)
+        before = seq(end[:EPOCH_WIDTH], after_all(Timestamp(first.seconds, max(0, first.increment - 1))))
+        made = (await self._stream.read(before, MANY, None)).changes
+        return [Logged(each.seq, each.source) for each in made if each.seq < end]
 
     # --- waiting, keeping house -----------------------------------------------------------------------------
 

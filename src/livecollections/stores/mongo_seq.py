@@ -40,6 +40,11 @@ def after_all(time: Timestamp) -> Place:
     return Place(time.time, time.inc, LAST)
 
 
+def is_of_read(text: str) -> bool:
+    """Whether a seq is that of a read, and of no entry."""
+    return place_of(text).number == LAST
+
+
 def seq(epoch: str, place: Place) -> str:
     """A seq as text."""
     return f"{epoch}{place.seconds:08x}{place.increment:08x}{place.number:06x}"

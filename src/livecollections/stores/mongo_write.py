@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pymongo
@@ -21,12 +22,13 @@ from pymongo.write_concern import WriteConcern
 
 from ..change import Key, Row
 from ..errors import LiveError, StoreUnavailable
-from .base import Bulk, Idempotency, Log, Snapshot, Write, Written
+from .base import Bulk, Idempotency, Log, Logged, Snapshot, Write, Written, tells_commits
 from .mongo_connection import Database, translation
 from .mongo_echoes import Echoes, Insertion, Told
 from .mongo_events import names_of
 from .mongo_list import Lists
 from .mongo_models import KEY, DocumentSource, document_source
+from .mongo_seq import is_of_read
 from .mongo_step import Step, insert
 from .mongo_transaction import END, Done, GivenUp, Job, Refused, Transaction, named
 
@@ -254,6 +256,11 @@ class Writer:
 
     async def _first_answer(self, job: Job, done: Done) -> list[Written]:
         told = [await self._told(step) for step in done.steps]
+        logged = [
+            Logged(seq, step.source.name)
+            for step, (seq, _) in zip(done.steps, told, strict=True)
+            if seq is not None and not is_of_read(seq)
+        ]
         if isinstance(job, Write):
             seq, row = told[0]
             answers = [Written(row, seq)]
@@ -264,6 +271,8 @@ class Writer:
         if done.asked:
             kept = {"$set": {"seq": answers[0].seq}}
             await self._database[names_of(self._log).answers].update_one({KEY: done.asked.key}, kept)
+        if answers and tells_commits():
+            answers[-1] = replace(answers[-1], logged=logged)
         return answers
 
     async def _told(self, step: Step) -> tuple[str | None, Row]:

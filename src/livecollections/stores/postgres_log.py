@@ -15,7 +15,7 @@ import asyncpg
 
 from ..cause import Cause
 from ..change import CHECK_WIDTH, EPOCH_WIDTH, PLACE_WIDTH, Change, Method
-from .base import Batch, Log
+from .base import Batch, Log, Logged
 from .gaps import Gaps
 from .postgres_errors import translating
 from .postgres_images import Image, PostgresImages
@@ -272,6 +272,15 @@ class PostgresLog:
             start,
         )
         return seq_of(*row) if row is not None else await self.named(connection, await self.drawn(connection))
+
+    async def logged(self, connection: asyncpg.Connection, start: int) -> list[Logged]:
+        """The entries that the transaction has made after a place."""
+        rows = await connection.fetch(
+            f"SELECT {self._epoch}, seq, check_digits, source FROM {self.names.changes} "
+            "WHERE seq > $1 AND xid = pg_current_xact_id_if_assigned() ORDER BY seq",
+            start,
+        )
+        return [Logged(seq_of(*place), source) for *place, source in rows]
 
     async def named(self, connection: asyncpg.Connection, place: int) -> str:
         """A place as a seq: its check is 0000 where nobody can know it yet."""

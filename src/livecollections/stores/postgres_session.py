@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ..change import number
+from .base import tells_commits
 from .postgres_connection import connect
 from .postgres_log import PostgresLog
 from .sql_session import Sessions, Ticket, ticket_of
@@ -48,6 +49,7 @@ class PostgresSessions(Sessions):
         """Stamp what the transaction has logged; the answer is its seq, None if it logged nothing."""
         if ticket.origin is not None:
             await self._log.stamp(connection, ticket.origin, ticket.start, None, None)
+        ticket.logged = await self._log.logged(connection, ticket.start) if tells_commits() else ()
         seq = await self._log.written(connection, ticket.start)
         return seq if number(seq) > ticket.start else None
 

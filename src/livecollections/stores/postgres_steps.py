@@ -26,7 +26,7 @@ from ..errors import (
     StoreUnavailable,
 )
 from ..source import Source
-from .base import Bulk, Idempotency, Sweep, Write, Written
+from .base import Bulk, Idempotency, Sweep, Write, Written, noted, tells_commits
 from .postgres_errors import constraint_fields, is_busy, is_lost, translated
 from .postgres_log import PostgresLog
 from .postgres_rows import locked, selection
@@ -62,6 +62,12 @@ class Steps:
     async def done(self, job: Job) -> Written | list[Written]:
         """Do a job. What it raises undoes it, which is the caller's to do."""
         self._start = await self._log.drawn(self._connection)
+        outcome = await self._did(job)
+        if not tells_commits():
+            return outcome
+        return noted(outcome, await self._log.logged(self._connection, self._start))
+
+    async def _did(self, job: Job) -> Written | list[Written]:
         if isinstance(job, Write):
             return await self._do(job)
         if isinstance(job, Sweep):

@@ -6,12 +6,14 @@ This module knows no dialect: what a commit takes, each store says.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from .base import Logged, tell_committed
 
 try:
     from sqlmodel.ext.asyncio.session import AsyncSession as Session
@@ -21,11 +23,15 @@ except ImportError:  # SQLModel is not there: SQLAlchemy's own
 
 @dataclass(slots=True)
 class Ticket:
-    """What one session's transactions carry: the origin to stamp, and where its transaction began and ended."""
+    """What one session's transactions carry: the origin to stamp, and where its transaction began and ended.
+
+    logged: what it has made, where that is told.
+    """
 
     origin: str | None
     start: int = 0
     head: str | None = None
+    logged: Sequence[Logged] = ()
 
 
 def ticket_of(connection: sa.Connection) -> Ticket | None:
@@ -64,6 +70,7 @@ class Sessions(ABC):
             if ticket.head is None:
                 return
             self._committed()
+            tell_committed(ticket.logged, by="session")
             if committed is not None:
                 committed(ticket.head)
 

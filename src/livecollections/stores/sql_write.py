@@ -67,4 +67,4 @@ class SQLStore(Store):
 
     async def _outcome(self, job: Job) -> Any:
         self._require_start()
-        return told(job, await self._queue.outcome(job))
+        return told(await self._queue.outcome(job))

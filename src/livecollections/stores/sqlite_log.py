@@ -17,7 +17,7 @@ from ..cause import Cause
 from ..change import EPOCH_WIDTH, Change, Method
 from ..errors import StoreError, StoreUnavailable
 from . import log_format
-from .base import Batch, Log
+from .base import Batch, Log, Logged
 from .log_state import LogState
 from .sql import Field, decode_row
 from .sql_images import SqlImages, told
@@ -157,6 +157,14 @@ class ChangeLog:
         if seq is None:
             raise StoreError("the change log is gone from the database")
         return cast(str, seq)
+
+    def logged(self, connection: Connection, start: int) -> list[Logged]:
+        """The entries after a place."""
+        epoch, _, _ = connection.execute(self._bounds).fetchone()
+        rows = connection.execute(
+            f"SELECT seq, check_digits, source FROM {self.names.changes} WHERE seq > ? ORDER BY seq", (start,)
+        )
+        return [Logged(f"{epoch}{place:016x}{check}", source) for place, check, source in rows]
 
     def oldest(self, connection: Connection) -> str:
         """The seq after which everything is kept."""

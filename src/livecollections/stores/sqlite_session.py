@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from .base import Log
+from .base import Log, Logged, tells_commits
 from .sql_session import Sessions, ticket_of
 from .sqlite_connection import BUSY, Synchronous, keep_time, prepare
 from .sqlite_log import Names
@@ -43,6 +43,10 @@ class SQLiteSessions(Sessions):
         self._stamp = (
             f"UPDATE {names.changes} SET origin = ? "
             f"WHERE seq = (SELECT min(seq) FROM {names.changes} WHERE seq > ? AND method <> 'RESET')"
+        )
+        self._logged = (
+            f"SELECT (SELECT value FROM {names.meta} WHERE name = 'epoch') || printf('%016x', seq) || check_digits, "
+            f"source FROM {names.changes} WHERE seq > ? ORDER BY seq"
         )
         self._head = (
             f"SELECT (SELECT value FROM {names.meta} WHERE name = 'epoch') || coalesce("
@@ -93,6 +97,9 @@ class SQLiteSessions(Sessions):
         if ticket.origin is not None:
             connection.exec_driver_sql(self._stamp, (ticket.origin, ticket.start))
         ticket.head = connection.exec_driver_sql(self._head).scalar_one()
+        if tells_commits():
+            rows = connection.exec_driver_sql(self._logged, (ticket.start,))
+            ticket.logged = [Logged(seq, source) for seq, source in rows]
 
 
 def _is_read(statement: str, context: Any) -> bool:

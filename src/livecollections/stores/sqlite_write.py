@@ -20,7 +20,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from ..change import Row
 from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound, KeyReused, StoreUnavailable
 from ..source import Source
-from .base import Bulk, Idempotency, Sweep, Write, Written
+from .base import Bulk, Idempotency, Sweep, Write, Written, noted, tells_commits
 from .sql import Expression, TableSource, decode_row, encode_values, table_source
 from .sql_log import Undecodable, place_of
 from .sql_query import select_rows
@@ -156,6 +156,12 @@ class Writer:
             return self._done(job)
 
     def _done(self, job: Job) -> Outcome:
+        if not tells_commits():
+            return self._did(job)
+        start = place_of(self._log.head(self._connection))
+        return noted(self._did(job), self._log.logged(self._connection, start))
+
+    def _did(self, job: Job) -> Written | list[Written]:
         if isinstance(job, Write):
             return self._do(job)
         if isinstance(job, Sweep):
