@@ -92,6 +92,7 @@ async def test_health_says_figures(path: Path) -> None:
     assert found["lag"] == {"changes": 0, "seconds": 0.0}
     assert found["log"]["uncaptured"] == 0
     assert 0 <= found["log"]["age"] < 60
+    assert 3 * 64 < found["log"]["bytes"] < 3 * 200
     assert found["log"]["gap"] is None
     assert found["database"]["silence"] < 5
 

@@ -6,10 +6,13 @@ import asyncio
 from typing import Any
 
 import httpx
+import pytest
 from bson.timestamp import Timestamp
 from pydantic import BaseModel, Field
+from pymongo import AsyncMongoClient
 
 from livecollections import Live
+from livecollections.stores.mongo_replay import oplog_size, size_of
 from livecollections.testing import wait_until
 from tests.serving import served
 
@@ -50,6 +53,7 @@ async def test_health_is_of_the_stream_and_of_the_server() -> None:
                 lambda: (log := live.statistics().log) is not None and log.head == live.statistics().seq
             )
             told = (await client.get("/live/health")).json()
+            # The server of the tests counts no bytes of its oplog.
             assert (told["log"]["entries"], told["log"]["bytes"], told["log"]["uncaptured"]) == (
                 None,
                 None,
@@ -59,6 +63,29 @@ async def test_health_is_of_the_stream_and_of_the_server() -> None:
             await wait_until(is_gone, 10)
             await asyncio.to_thread(server.start)
             await wait_until(is_well, 20)
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+@pytest.mark.parametrize(
+    ("told", "size"),
+    [
+        ([{"storageStats": {"size": 1_048_576, "count": 7_000, "maxSize": 990_000_000}}], 1_048_576),
+        ([{"storageStats": {"size": 5}}, {"storageStats": {"size": 6}}], 11),
+        ([{"storageStats": {"size": 0, "count": 2}}], None),
+        ([{}], None),
+        ([], None),
+    ],
+)
+def test_the_size_of_the_log_is_what_the_server_counts(told: list[dict[str, Any]], size: int | None) -> None:
+    assert size_of(told) == size
+
+
+async def test_the_size_of_an_oplog_that_does_not_count_is_not_known() -> None:
+    server = Server()
+    try:
+        async with AsyncMongoClient[dict[str, Any]](server.url) as client:
+            assert await oplog_size(client.sized) is None
     finally:
         await asyncio.to_thread(server.close)
 

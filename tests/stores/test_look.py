@@ -5,6 +5,7 @@ Statements are counted, which are the same on any computer.
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
@@ -17,6 +18,7 @@ from sqlalchemy.orm import registry
 
 from livecollections.stores.base import Lane
 from livecollections.stores.sqlite import SQLiteStore
+from livecollections.stores.sqlite_log import SAMPLED, SIZE
 
 FEW, MANY = 3, 60
 
@@ -121,6 +123,20 @@ async def test_a_lost_trigger_among_many_tables_is_put_back_with_one_reset(tmp_p
         assert asked["write"][0] == "BEGIN IMMEDIATE"
         assert len([text for text in asked["write"] if text.startswith("CREATE TRIGGER")]) == 5
         assert found.resets() == ["thing7"]
+
+
+@pytest.mark.parametrize("entries", [0, 5, 3_000])
+async def test_the_size_of_a_log_is_told_by_few_of_its_entries(tmp_path: Path, entries: int) -> None:
+    drawn = random.Random(1)
+    async with looking(tmp_path / "x.db", 1) as found:
+        names = [("x" * drawn.randrange(200) + str(number),) for number in range(entries)]
+        found.shell.execute("BEGIN")
+        found.shell.executemany("INSERT INTO thing0 (name) VALUES (?)", names)
+        found.shell.execute("COMMIT")
+        told = await found.store.look(await found.store.head())
+        (size,) = found.shell.execute(f"SELECT coalesce(sum({SIZE}), 0) FROM live_changes").fetchone()
+    assert told.entries == entries
+    assert told.bytes == (size if entries <= SAMPLED else pytest.approx(size, rel=0.15))
 
 
 async def test_a_newer_trigger_that_spells_the_table_otherwise_is_seen(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The state of a log, as its store tells it when it is asked: how long it is, what waits, and what is wrong.
 
 Two rules. It needs no right that serving does not need: what this role may not be told is None. It costs the database
-the same however long the log is.
+the same however long the log is, so that its size is the database's own figure, or is told by a few entries of many.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class LogState:
     head: the highest seq.
     behind: entries after the place that was asked about.  SQL: places, of which some may be no entry of a resource's.
     entries: in the log, in the same way; None where only the database knows.
-    bytes: what they take in the database; None where that is not known without counting.
+    bytes: what they take in the database.  PostgreSQL: the table, with its indexes.  SQLite: about, by a few of them.
+    MongoDB: all that is in the oplog; None where this role may not be told.
     age: seconds since the oldest of them was written, which is how far a client can be told change by change; None
     where there is none, or this role may not be told.  MongoDB: the window of its oplog.
     gap: the one that has been open longest.

@@ -52,7 +52,7 @@ from .mongo_install import Installation
 from .mongo_list import Lists
 from .mongo_log import LogCollections, MongoLetters
 from .mongo_models import KEY, DocumentSource, describe, document_source
-from .mongo_replay import now, oldest
+from .mongo_replay import now, oldest, oplog_size
 from .mongo_seq import after_all, is_seq, place_of, seq
 from .mongo_tail import Tail
 from .mongo_transaction import Job
@@ -98,6 +98,7 @@ class MongoStore(Store):
         self._tidied = 0.0
         self._measured = -TIDY
         self._begin: Timestamp | None = None
+        self._size: int | None = None
         self._repairing: asyncio.Task[None] | None = None
         self.letters = MongoLetters(self._log, lambda: self._database)
 
@@ -263,10 +264,11 @@ class MongoStore(Store):
         time, clock = await now(self._database), asyncio.get_running_loop().time()
         if clock - self._measured >= TIDY:
             self._measured, self._begin = clock, await oldest(self._database)
+            self._size = await oplog_size(self._database)
         age = None if self._begin is None else max(0.0, float(time.time - self._begin.time))
         stream = self._stream
         return LogState(
-            stream.end, stream.count(after), None, None, age, None, {}, late=stream.late(time, clock)
+            stream.end, stream.count(after), None, self._size, age, None, {}, late=stream.late(time, clock)
         )
 
     # --- writing --------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from .administration import Finding
 from .mongo_connection import Database, translated
 from .mongo_events import Names
 from .mongo_install import keeps_images
-from .mongo_replay import now, oldest
+from .mongo_replay import now, oldest, oplog_size
 from .sql_examination import INSTALL, span
 
 OLDEST = 6
@@ -60,4 +60,6 @@ async def _oplog(database: Database) -> Finding:
     if first is None:
         return Finding("retention", "the oplog's, which this user may not read")
     seconds = (await now(database)).time - first.time
-    return Finding("retention", f"the oplog's, which begins {span(seconds)} ago")
+    size = await oplog_size(database)
+    told = "" if size is None else f" and has {size / 2**20:,.1f} MiB"
+    return Finding("retention", f"the oplog's, which begins {span(seconds)} ago{told}")

@@ -7,6 +7,7 @@ oplog has rolled past) is lost, and said so.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson.timestamp import Timestamp
@@ -58,6 +59,21 @@ async def oldest(database: Database) -> Timestamp | None:
     except OperationFailure:
         return None
     return None if found is None else found["ts"]
+
+
+async def oplog_size(database: Database) -> int | None:
+    """The bytes of the oplog's entries, as the server counts them; None where it does not, or may not be asked."""
+    try:
+        told = await database.client.local["oplog.rs"].aggregate([{"$collStats": {"storageStats": {}}}])
+        return size_of(await told.to_list())
+    except OperationFailure:
+        return None
+
+
+def size_of(told: Sequence[Mapping[str, Any]]) -> int | None:
+    """The bytes of a collection. told: by ``$collStats``, of each shard."""
+    sizes = [int(one.get("storageStats", {}).get("size", 0)) for one in told]
+    return sum(sizes) or None
 
 
 async def completed(database: Database, event: Event) -> Event:

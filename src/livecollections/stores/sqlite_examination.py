@@ -11,7 +11,7 @@ from .administration import Finding
 from .base import Log
 from .sql_examination import Extent
 from .sqlite_capture import Capture, captured, has_log, is_paused
-from .sqlite_log import Names
+from .sqlite_log import SIZE, Names
 from .sqlite_schema import Connection
 
 OLDEST = (3, 35, 0)
@@ -64,8 +64,7 @@ def _capture(
 
 def _extent(connection: Connection, names: Names) -> Extent:
     count, size = connection.execute(
-        "SELECT count(*), coalesce(sum(coalesce(length(before), 0) + coalesce(length(after), 0) + 64), 0) "
-        f"FROM {names.changes}"
+        f"SELECT count(*), coalesce(sum({SIZE}), 0) FROM {names.changes}"
     ).fetchone()
     oldest = connection.execute(f"SELECT at FROM {names.changes} ORDER BY seq LIMIT 1").fetchone()
     cursors = connection.execute(

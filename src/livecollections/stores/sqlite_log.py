@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,6 +36,12 @@ from .sql_log import (
 from .sqlite_letters import letters_table
 from .sqlite_schema import Connection, literal, quote
 
+SIZE = "coalesce(length(CAST(before AS BLOB)), 0) + coalesce(length(CAST(after AS BLOB)), 0) + 64"
+"""About the bytes that an entry takes."""
+SAMPLED = 64
+"""Entries by which the size of all is told: reading them all would take the longer, the longer the log is."""
+REMEASURED = 20.0
+"""Seconds between two such tellings."""
 LAYOUT_WIDTH = 8
 """Characters of a layout's name, with which an image begins."""
 
@@ -150,6 +156,8 @@ class ChangeLog:
         self._bounds = f"SELECT {epoch}, {trimmed}, coalesce({top}, {trimmed})"
         last = top.replace("ORDER BY", "WHERE source = ? ORDER BY")
         self._version = f"SELECT {epoch} || coalesce({last}, {trimmed})"
+        self._measured = -REMEASURED
+        self._mean = 0.0
 
     def head(self, connection: Connection) -> str:
         """The highest seq of the log."""
@@ -283,7 +291,23 @@ class ChangeLog:
         epoch, trimmed_to, top = connection.execute(self._bounds).fetchone()
         oldest = connection.execute(f"SELECT at FROM {self.names.changes} ORDER BY seq LIMIT 1").fetchone()
         age = None if oldest is None else max(0.0, now - oldest[0])
-        return log_state(after, epoch, trimmed_to, top, age=age)
+        found = log_state(after, epoch, trimmed_to, top, age=age)
+        return replace(found, bytes=self._size(connection, place_of(found.head), found.entries or 0, now))
+
+    def _size(self, connection: Connection, end: int, entries: int, now: float) -> int:
+        """About the bytes that the last entries take."""
+        if entries <= SAMPLED or not self._mean or abs(now - self._measured) >= REMEASURED:
+            taken = min(entries, SAMPLED)
+            places = [end - entries * number // taken for number in range(taken)]
+            self._measured, self._mean = now, self._mean_size(connection, places)
+        return round(self._mean * entries)
+
+    def _mean_size(self, connection: Connection, places: Sequence[int]) -> float:
+        marks = ", ".join("?" * len(places))
+        (mean,) = connection.execute(
+            f"SELECT coalesce(avg({SIZE}), 0.0) FROM {self.names.changes} WHERE seq IN ({marks})", places
+        ).fetchone()
+        return float(mean)
 
     # --- writing --------------------------------------------------------------------------------------------
 
