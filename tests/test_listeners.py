@@ -50,7 +50,7 @@ async def test_a_listener_hears_changes_in_order_after_commit(tmp_path: Path) ->
     async with live:
         await insert(live, "a", "b", "c")
         async with live.session() as session:
-            row = await session.get(Order, 2)
+            row = await session.get_one(Order, 2)
             row.text = "not heard"
             await session.commit()
             await session.delete(row)

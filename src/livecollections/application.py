@@ -43,7 +43,7 @@ class LiveApp(Starlette):
 class LiveRoute(BaseRoute):
     """All paths of a Live as one route: it follows declarations that come after it was added."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live[Any]) -> None:
         self.live = live
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Generic, Literal, Self
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -46,7 +46,7 @@ from .resource import Resource
 from .rest.caller import Authenticate, Caller
 from .rights import Rights
 from .router import Declaration, LiveRouter, check_path
-from .sessions import SessionContext
+from .sessions import SessionContext, SessionT
 from .source import Source
 from .statistics import LiveStatistics, Standing
 from .stores.administration import Finding
@@ -74,7 +74,7 @@ class Started:
     exit: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
-class Live(LiveRouter):
+class Live(LiveRouter, Generic[SessionT]):
     """Models with REST, a durable log of their changes, and push over Bayeux.
 
     database: a URL (``postgresql://…``, ``mongodb://…``, ``sqlite:///todos.db``; ``sqlite://`` is private and
@@ -157,7 +157,7 @@ class Live(LiveRouter):
 
     # Starting and stopping
 
-    async def __aenter__(self) -> Live:
+    async def __aenter__(self) -> Self:
         """Start: open the database, install capture, read the log, serve. May follow a stop, on another loop.
 
         Raises ConfigurationError, StoreUnavailable, CaptureMissing; then nothing is left running.
@@ -375,14 +375,15 @@ class Live(LiveRouter):
         self,
         request: Request = None,  # type: ignore[assignment]
         response: Response = None,  # type: ignore[assignment]
-    ) -> SessionContext:
+    ) -> SessionContext[SessionT]:
         """An AsyncSession on our engine: ``async with live.session() as session``, or ``Depends(live.session)``.
 
+        With MongoDB an AsyncClientSession of PyMongo: annotate the Live as ``Live[AsyncClientSession]``.
         As a dependency its commits carry the request's Live-Origin, and the response gets Live-Seq.
         """
         return SessionContext(self._sessions(request, response))
 
-    async def _sessions(self, request: Request, response: Response) -> AsyncGenerator[Any, None]:
+    async def _sessions(self, request: Request, response: Response) -> AsyncGenerator[SessionT, None]:
         origin = None
         try:
             started = self._require_start()
@@ -465,7 +466,7 @@ class Live(LiveRouter):
 Live.session.__wrapped__ = Live._sessions  # type: ignore[attr-defined]
 
 
-async def rehearse(live: Live, workers: int) -> None:
+async def rehearse(live: Live[Any], workers: int) -> None:
     """Open and close the database of a Live as its start in each of several processes will.
 
     Raises ConfigurationError, StoreUnavailable, CaptureMissing.
@@ -478,7 +479,7 @@ async def rehearse(live: Live, workers: int) -> None:
         await live._store.stop()
 
 
-async def examine(live: Live) -> list[Finding]:
+async def examine(live: Live[Any]) -> list[Finding]:
     """How the database of a Live is, for what is declared there; nothing in it is changed.
 
     Raises ConfigurationError, StoreUnavailable.

@@ -77,7 +77,8 @@ async def test_in_session_mode_it_serves_and_doctor_is_content(postgres: Postgre
             created = await http.post("/api/todos", json={"title": "milk"})
             assert created.status_code == 201
             async with live.session() as session:
-                (await session.get(Todo, created.json()["id"])).title = "bread"
+                todo = await session.get_one(Todo, created.json()["id"])
+                todo.title = "bread"
                 await session.commit()
             assert [one["title"] for one in (await http.get("/api/todos")).json()] == ["bread"]
             assert not (await pooler_of(url)).advice

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, assert_type
+from typing import Annotated, Any, Literal, assert_type
 
+import sqlalchemy.ext.asyncio
+from fastapi import Depends
 from pydantic import BaseModel
-from sqlmodel import Field, SQLModel
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from sqlmodel import Field, SQLModel, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
@@ -143,8 +148,23 @@ async def used() -> None:
     letters = await live.webhooks.dead_letters("orders")
     assert_type(letters[0].seq, str)
     async with live.session() as session:
-        # Of SQLAlchemy or of PyMongo, as the database is: say which where it is used.
-        assert_type(session, Any)
+        assert_type(session, AsyncSession)
+        assert_type(list(await session.exec(select(Todo))), list[Todo])
+        alike: sqlalchemy.ext.asyncio.AsyncSession = session
+        assert_type(await alike.commit(), None)
+
+
+async def used_with_mongodb(database: AsyncDatabase[dict[str, Any]]) -> None:
+    stored: Live[AsyncClientSession] = Live(database)
+    assert_type(stored, Live[AsyncClientSession])
+    async with stored as started, started.session() as session:
+        assert_type(session, AsyncClientSession)
+    either: Live[Any] = stored
+    assert_type(either.app, Starlette)
+
+
+async def depended(session: Annotated[AsyncSession, Depends(live.session)]) -> None:
+    assert_type(await session.commit(), None)
 
 
 def of_options(log: Log, hook: Webhook) -> None:

@@ -25,7 +25,7 @@ async def of_sites(model: type) -> None:
     with Site(Live("sqlite://")) as site, site.proxy() as proxy:
         assert_type(site, Site)
         assert_type(site.url, str)
-        assert_type(site.live, Live)
+        assert_type(site.live, Live[Any])
         assert_type(site.clock, Clock)
         assert_type(site.run(site.live.snapshot, model), tuple[list[dict[str, Any]], str])
         assert_type(site.run(len, "four"), int)

@@ -67,7 +67,7 @@ def rehearse(app: Any, workers: int) -> None:
         asyncio.run(live.rehearse(found, workers))
 
 
-def lives_of(app: Any) -> Iterator[Live]:
+def lives_of(app: Any) -> Iterator[Live[Any]]:
     """Each Live that an application serves."""
     from ..application import LiveRoute
     from ..lifespan import Wrapped

@@ -17,7 +17,7 @@ from ..errors import ConfigurationError
 from ..live import Live
 from .clock import Clock
 
-Part = Live | Server
+Part = Live[Any] | Server
 
 INSIDE = (
     "live",
@@ -81,7 +81,7 @@ def lent(parts: Iterable[Part], databases: Iterable[str | None], clock: Clock) -
             take_back()
 
 
-def lend_database(live: Live, database: str | None, clock: Clock) -> Callable[[], None]:
+def lend_database(live: Live[Any], database: str | None, clock: Clock) -> Callable[[], None]:
     """The answer takes it back."""
     if live._started is not None:
         raise ConfigurationError("this Live is started already: serve it in one place at a time")

@@ -132,7 +132,7 @@ class Site:
     # Using it.
 
     @property
-    def live(self) -> Live:
+    def live(self) -> Live[Any]:
         """The application's Live. Raises ConfigurationError if it has none, or several."""
         if len(self.lives) != 1:
             raise ConfigurationError(f"live: the application has {len(self.lives)}: use your own variables")
