@@ -141,6 +141,17 @@ def test_it_tells_what_streams_preconditions_and_refusals_bear(resources: list[R
         assert release["schema"] == {"enum": ["2.0.0"]}
         for answer in read["responses"].values():
             assert "API-Version" in answer["headers"]
+        for status in ("200", "304"):
+            assert {"Live-Seq", "Live-Until", "ETag"} <= read["responses"][status]["headers"].keys()
+    for path, verb in (
+        ("/api/todos", "post"),
+        ("/api/todos/search", "post"),
+        ("/api/todos/{id}", "put"),
+        ("/api/todos/{id}", "patch"),
+    ):
+        assert {"408", "413", "415", "500"} <= paths[path][verb]["responses"].keys()
+    assert "Live-Seq" in paths["/api/todos/{id}"]["get"]["responses"]["404"]["headers"]
+    assert "Accept-Patch" in paths["/api/todos/{id}"]["patch"]["responses"]["415"]["headers"]
     replaced = paths["/api/todos/{id}"]["put"]["responses"]
     assert "Content-Location" in replaced["200"]["headers"]
     assert "Preference-Applied" in replaced["204"]["headers"]

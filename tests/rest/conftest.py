@@ -1,4 +1,7 @@
-"""A Live with a resource of each kind, asked without a socket; and what its database holds, byte for byte."""
+"""A Live with a resource of each kind, asked without a socket; and what its database holds, byte for byte.
+
+Each answer is held against the OpenAPI document.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from tests.databases.fixtures import pytest_generate_tests as pytest_generate_te
 from tests.databases.tables import SQLite, Tables
 from tests.models import Book, Everything, Person, Seat, Stamped, Todo, Token
 
+from .described import Described
+
 ORIGIN = "https://app.example"
 
 
@@ -30,7 +35,8 @@ class Api:
         self.live = live
         self.database = database
         transport = httpx.ASGITransport(live.app, raise_app_exceptions=False)
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
+        hooks = {"response": [Described(live).check]}
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://test", event_hooks=hooks)
 
     def sql(self, statement: str) -> list[Any]:
         """Run a statement as a stranger would."""

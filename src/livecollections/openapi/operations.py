@@ -1,13 +1,14 @@
 """Operations: the paths of a resource, and what each method takes and answers there, errors too.
 
-One rule: what a method is said to take it takes, and nothing else is answered than what is said; a run of schemathesis
-against a server compares them.
+One rule: what a method is said to take it takes, and nothing else is answered than what is said, headers too; a run of
+schemathesis against a server compares them, and so does each test of REST.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from ..operators import OPERATORS
 from ..resource import Resource
 from ..selection import addressed
 from .examples import exemplified
+from .problems import ACCEPT_PATCH, EVERYWHERE, PROBLEM, header, told_of
 from .schemas import Schema, Schemas, input_schema, read_schema, relationships, text_schema
 from .searches import (
     list_parameters,
@@ -26,10 +28,15 @@ from .searches import (
 )
 
 _SEQ = "The place in the log up to which every change is in the body."
+_UNTIL = "The last change of this channel that the body may hold already, where that is after Live-Seq."
 _SEQ_HEADER: Schema = {"Live-Seq": {"description": _SEQ, "schema": {"type": "string"}}}
+_READ_HEADERS: Schema = {
+    **_SEQ_HEADER,
+    "Live-Until": {"description": _UNTIL, "schema": {"type": "string"}},
+}
 _TAG_HEADER: Schema = {"ETag": {"description": "Of this state.", "schema": {"type": "string"}}}
 _LIST_HEADERS: Schema = {
-    **_SEQ_HEADER,
+    **_READ_HEADERS,
     **_TAG_HEADER,
     "Live-Channel": {
         "description": "The Bayeux channel of which this list is the whole, with the pages that follow it.",
@@ -47,18 +54,9 @@ _LIST_HEADERS: Schema = {
 }
 
 
-def _header(name: str, description: str) -> Schema:
-    return {name: {"description": description, "schema": {"type": "string"}}}
-
-
-_LOCATION = _header("Location", "Where the document is.")
-_CONTENT_LOCATION = _header("Content-Location", "Whose state the body is.")
-_APPLIED = _header("Preference-Applied", "return=minimal, where that was preferred.")
-_PROBLEM_HEADERS = {
-    401: _header("WWW-Authenticate", "How to say who one is."),
-    405: _header("Allow", "The methods that there are."),
-    503: _header("Retry-After", "After how many seconds to try again."),
-}
+_LOCATION = header("Location", "Where the document is.")
+_CONTENT_LOCATION = header("Content-Location", "Whose state the body is.")
+_APPLIED = header("Preference-Applied", "return=minimal, where that was preferred.")
 _ORIGIN = {
     "name": "Live-Origin",
     "in": "header",
@@ -112,38 +110,6 @@ _LAST_EVENT_ID = {
     "description": "Streams only, where `since` in the query says the same: begin after this seq.",
     "schema": {"type": "string"},
 }
-_PROBLEM: Schema = {
-    "type": "object",
-    "description": "RFC 9457.",
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "parameter": {"type": "string", "description": "Of the query string; none: the body."},
-                    "pointer": {"type": "string", "description": "A JSON pointer into it (RFC 6901)."},
-                    "detail": {"type": "string"},
-                },
-                "required": ["pointer", "detail"],
-            },
-        },
-    },
-    "required": ["type", "title", "status", "detail"],
-    "examples": [
-        {
-            "type": "about:blank",
-            "title": "Unprocessable Content",
-            "status": 422,
-            "detail": "/title: Field required",
-            "errors": [{"pointer": "/title", "detail": "Field required"}],
-        }
-    ],
-}
 _PART: Schema = {"type": "object", "description": "With select, a part of it."}
 _POINTER: Schema = {
     "type": "string",
@@ -183,27 +149,12 @@ _KEY_PARTS = {
     UUID: "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
 }
 _TEXT: Schema = {"type": "string"}
-_PROBLEMS = {
-    400: "The request can't be read.",
-    401: "Nobody is known, and somebody has to be.",
-    403: "Who is known may not do this.",
-    404: "There is no such document.",
-    405: "There is no such method here.",
-    406: "The client takes none of the formats that there are.",
-    409: "This contradicts what is stored, or what was asked under the same Idempotency-Key.",
-    412: "The document is another than the condition says.",
-    413: "The body is too large.",
-    415: "The body is not JSON.",
-    422: "The document is not what the model accepts.",
-    428: "If-Match is needed.",
-    503: "Not started, or the database can't be reached.",
-}
 
 
 def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) -> dict[str, Schema]:
     """The two paths of a resource, each with its operations. tables: that some resource offers."""
     populate = _populate(resource, tables)
-    problem = schemas.add("Problem", _PROBLEM)
+    problem = schemas.add("Problem", PROBLEM)
     name = resource.read.__name__
     generated = [column.attribute for column in resource.source.columns if column.generated]
     shown = schemas.add(name, exemplified(read_schema(resource, tables)))
@@ -221,22 +172,26 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
     operating = _operating(resource) if resource.operators else []
     marked = {**_SEQ_HEADER, **_TAG_HEADER}
     dated = {**marked, **_MODIFIED_HEADER} if resource.last_modified else marked
+    linked = header("Link", "Where else to go.") if resource.links else {}
+    read = {**_READ_HEADERS, **dated, **linked}
     whole = {"description": "The document.", "headers": marked, "content": _formats(shown)}
     preferred = {"description": "Done, as preferred.", "headers": {**_SEQ_HEADER, **_APPLIED}}
-    unchanged = {"304": {"description": "It is as it was.", "headers": marked}}
+    unchanged = {"304": {"description": "It is as it was.", "headers": _LIST_HEADERS}}
+    # Of a document: up to where it is true that there is none.
+    absent = {404: _READ_HEADERS}
     refusals = () if resource.policy.is_open and resource.partition is None else (401, 403)
     if_match = [{**_IF_MATCH, "required": resource.require_if_match}, _UNLESS_MATCH]
     conditional = (412, 428) if resource.require_if_match else (412,)
 
-    def operation(summary: str, verb: str, answers: Schema, problems: Iterable[int], **more: Any) -> Schema:
-        told = {
-            str(status): {
-                "description": _PROBLEMS[status],
-                **({"headers": _PROBLEM_HEADERS[status]} if status in _PROBLEM_HEADERS else {}),
-                "content": {"application/problem+json": {"schema": problem}},
-            }
-            for status in sorted([*problems, *refusals, 405])
-        }
+    def operation(
+        summary: str,
+        verb: str,
+        answers: Schema,
+        problems: Iterable[int],
+        bearing: Mapping[int, Schema] = MappingProxyType({}),
+        **more: Any,
+    ) -> Schema:
+        told = told_of([*problems, *refusals, *EVERYWHERE], problem, bearing)
         identity = re.sub(r"\W+", "_", f"{verb}{resource.path}").strip("_")
         tags = {"tags": list(resource.tags)} if resource.tags else {}
         return {"summary": summary, "operationId": identity, **tags, **more, "responses": {**answers, **told}}
@@ -271,7 +226,7 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
                 },
                 **given_away,
             },
-            (400, 406, 409, 413, 415, 422, 503),
+            (400, 406, 408, 409, 413, 415, 422, 503),
             parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER],
             requestBody={"required": True, "content": _json(_one_or_several(create))},
         ),
@@ -294,10 +249,11 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
             f"Read a {name}",
             "read",
             {
-                "200": {**whole, "headers": dated, "content": {**_formats(one), **_streamed(shown)}},
-                **unchanged,
+                "200": {**whole, "headers": read, "content": {**_formats(one), **_streamed(shown)}},
+                "304": {"description": "It is as it was.", "headers": read},
             },
             (400, 404, 406, 412, 503),
+            absent,
             parameters=[
                 *populate,
                 select_parameter(resource),
@@ -311,15 +267,17 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
             f"Replace a {name}",
             "replace",
             {"200": {**whole, "headers": {**marked, **_CONTENT_LOCATION}}, "204": preferred},
-            (400, 403, 404, 406, 409, *conditional, 413, 415, 422, 503),
+            (400, 403, 404, 406, 408, 409, *conditional, 413, 415, 422, 503),
+            absent,
             parameters=[_ORIGIN, _PREFER, *operating, *if_match],
             requestBody={"required": True, "content": _json(update)},
         ),
         "PATCH": operation(
             f"Change a {name} (merge patch, JSON Patch, or update operators)",
             "patch",
-            {"200": whole, "204": preferred},
-            (400, 403, 404, 406, 409, *conditional, 413, 415, 422, 503),
+            {"200": whole, "204": {**preferred, "headers": {**marked, **_APPLIED}}},
+            (400, 403, 404, 406, 408, 409, *conditional, 413, 415, 422, 503),
+            {**absent, 415: ACCEPT_PATCH},
             parameters=[_ORIGIN, _IDEMPOTENCY_KEY, _PREFER, *operating, *if_match],
             requestBody={
                 "required": True,
@@ -335,6 +293,7 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
             "delete",
             {"204": {"description": "Deleted.", "headers": _SEQ_HEADER}},
             (400, 403, 404, 409, *conditional, 503),
+            absent,
             parameters=[_ORIGIN, *if_match],
         ),
     }
@@ -346,7 +305,7 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
             f"Search {resource.path}, by what is too long for a URL (QUERY {resource.path} does the same)",
             "search",
             {"200": {**listed, "content": _formats(listed_schema(shown))}, **unchanged},
-            (400, 403, 406, 412, 413, 415, 422, 503),
+            (400, 403, 406, 408, 412, 413, 415, 422, 503),
             parameters=[_IF_MATCH, _IF_NONE_MATCH],
             requestBody={"required": True, "content": _json(search_body(resource))},
         )
@@ -370,7 +329,7 @@ def released(operations: dict[str, Any], release: str) -> dict[str, Any]:
         "description": "A range of releases, of which the highest answers: this is told of this one.",
         "schema": {"enum": [release]},
     }
-    told = _header("API-Version", "The release that answers.")
+    told = header("API-Version", "The release that answers.")
     for verb in operations.keys() - {"parameters"}:
         for answer in operations[verb]["responses"].values():
             answer["headers"] = {**answer.get("headers", {}), **told}

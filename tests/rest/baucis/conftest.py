@@ -11,6 +11,7 @@ import pytest
 
 from livecollections import Live
 from tests.databases.database import Database
+from tests.rest.described import Described
 
 from .models import Cheese, Mineral, Nutrient, Vegetable
 
@@ -29,7 +30,9 @@ async def opened() -> AsyncIterator[Open]:
         async def start(live: Live, app: Any = None) -> httpx.AsyncClient:
             await stack.enter_async_context(live)
             transport = httpx.ASGITransport(app or live.app, raise_app_exceptions=False)
-            client = httpx.AsyncClient(transport=transport, base_url="http://test")
+            # What stands before it or beside it answers as it likes.
+            hooks = {"response": [Described(live).check] if app is None else []}
+            client = httpx.AsyncClient(transport=transport, base_url="http://test", event_hooks=hooks)
             return await stack.enter_async_context(client)
 
         yield start
