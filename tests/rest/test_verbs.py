@@ -126,8 +126,10 @@ async def test_head_is_get_without_a_body(api: Api) -> None:
         got, head = await api.client.get(f"/api/todos{path}"), await api.client.head(f"/api/todos{path}")
         assert head.status_code == 200
         assert head.content == b""
-        # The length is known only to who makes it.
-        assert {**head.headers, "content-length": got.headers["content-length"]} == dict(got.headers)
+        meant = dict(got.headers)
+        if not api.database.tells_versions and path != "/1":
+            del meant["etag"]  # known, as the length is, only to who makes it
+        assert {**head.headers, "content-length": got.headers["content-length"]} == meant
 
 
 async def test_head_makes_no_form_of_a_document(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +243,12 @@ async def test_a_list_is_whole_within_its_limit_and_beyond(api: Api) -> None:
         await api.todo()
     for query in ("limit=2", "skip=1", "select=title", "title=a", "count=true"):
         assert "live-channel" not in (await api.client.get(f"/api/few?{query}")).headers
+
+
+@only("sqlite", "mongo", because="PostgreSQL's columns take no text beyond their length")
+async def test_a_list_that_no_place_can_be_told_of_is_not_whole(api: Api) -> None:
+    for _ in range(4):
+        await api.todo()
     api.database.update(Todo, {"title": "x" * 9_000})
     answer = await api.client.get("/api/few?sort=title")
     assert "skip=2" in answer.links["next"]["url"]
