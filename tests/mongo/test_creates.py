@@ -109,6 +109,16 @@ async def test_a_create_is_answered_by_its_own_event_whoever_had_its_key_meanwhi
         assert (written.seq, written.row) == (changes[2].seq, changes[2].after)
 
 
+async def test_where_nothing_more_comes_the_one_insert_that_was_told_is_the_own() -> None:
+    asked_again = heard([event(5, 7), event(6, 8)], answered=9)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await asked_again.told()
+    assert asked_again.only == ("seq of 5", {"id": 7, "title": "theirs"})
+    assert heard([event(5, 7), event(6, 7, "DELETE"), event(7, 7)], answered=9).only is None
+    assert heard([event(6, 8)], answered=9).only is None
+
+
 async def test_a_create_whose_answer_is_lost_is_asked_for_again_and_done_once() -> None:
     url = database_url()
     async with FaultProxy(url) as proxy, opened(through(proxy, url)) as store:

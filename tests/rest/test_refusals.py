@@ -18,6 +18,8 @@ MEANT = {200, 201, 204, 400, 404, 405, 406, 412, 415, 422, 428}
 """What so many requests must have met, or they prove too little."""
 SELDOM = {409}
 """What the first of several thousands must have met."""
+OTHERWISE: dict[str, set[int]] = {"sqlite": set(), "postgres": set(), "mongo": {409, 412}}
+"""What one thousand may not meet where lists have no tag, and no two tables depend on one another."""
 
 
 @stories(1, FIRST, sqlite=scaled(1, 20), postgres=scaled(1, 4), mongo=scaled(0, 2))
@@ -49,5 +51,6 @@ async def check_refusals(api: Api, seed: int) -> None:
         if "etag" in answer.headers:
             tags[answer.headers.get("location", asked.url.partition("?")[0])] = answer.headers["etag"]
         before = after
-    assert met.keys() >= (MEANT | SELDOM if seed == FIRST else MEANT), met
-    assert sum(count for status, count in met.items() if status < 300) > COUNT / 20, met
+    meant = MEANT - OTHERWISE[api.database.kind]
+    assert met.keys() >= (meant | SELDOM - OTHERWISE[api.database.kind] if seed == FIRST else meant), met
+    assert sum(count for status, count in met.items() if status < 300) > COUNT / 25, met

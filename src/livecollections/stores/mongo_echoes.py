@@ -45,6 +45,11 @@ class Insertion:
             await self._moved.wait()
         return self._heard.get(self.time)
 
+    @property
+    def only(self) -> Told | None:
+        """What was told of inserts of this key, if it was one: where nothing more comes, that one is ours."""
+        return next(iter(self._heard.values())) if len(self._heard) == 1 else None
+
 
 class Echoes:
     """Those that are waited for."""

@@ -282,7 +282,9 @@ class Writer:
                 async with asyncio.timeout(TOLD):
                     told = await self._echo(step.mark)
             except TimeoutError:
-                return None, step.row
+                told = step.mark.only if isinstance(step.mark, Insertion) else None
+                if told is None:
+                    return None, step.row
             finally:
                 self._echoes.forget(step.mark)
             if told is not None:
