@@ -22,6 +22,7 @@ from .postgres_catalog import Target, targets_of
 from .postgres_connection import connect, dsn_of, open_pool, shown, snapshot, transaction
 from .postgres_entries import entries
 from .postgres_errors import translated
+from .postgres_ownership import additions, refuse_additions, strangers
 from .postgres_schema import TABLES, check_format, has_log, is_whole, schema_of
 from .postgres_session import engine_of
 from .postgres_triggers import SETTINGS, Names
@@ -136,6 +137,7 @@ class PostgresAdministration(Administration):
         async with self._opened() as connection, transaction(connection):
             await connection.execute(f"SET LOCAL lock_timeout = '{LOCKED}'")
             log = await self._named(connection)
+            await refuse_additions(connection, log)
             await check_format(connection, log)
             if await has_log(connection, log) and await connection.fetchval(
                 f"SELECT bool_or((value::json ->> 'at')::float8 > $1) FROM {log.meta} WHERE name LIKE 'heartbeat:%'",
@@ -150,6 +152,7 @@ class PostgresAdministration(Administration):
         epoch = new_epoch()
         async with self._opened() as connection, transaction(connection):
             log = await self._named(connection)
+            await refuse_additions(connection, log)
             if not await has_log(connection, log):
                 raise ConfigurationError(f"{self.database} has no change log")
             await check_format(connection, log)
@@ -161,9 +164,15 @@ class PostgresAdministration(Administration):
             found = [*await examination.server(connection), await examination.pooler(connection, other)]
             async with snapshot(connection):
                 log = await self._named(connection)
-                if not await has_log(connection, log):
+                # Before anything is read: a view in the place of a table would run what its owner likes.
+                if told := await additions(connection, log):
+                    return [*found, examination.strangers(told)]
+                whole = await has_log(connection, log)
+                targets = await self._targets(connection, sources) if whole or sources else []
+                if told := await strangers(connection, log, targets, installs=not whole):
+                    return [*found, examination.strangers(told)]
+                if not whole:
                     return [*found, NO_LOG]
-                targets = await self._targets(connection, sources)
                 return [
                     *found,
                     *await examination.log_of(connection, log, self._log, targets, time.time()),
@@ -171,7 +180,9 @@ class PostgresAdministration(Administration):
 
     async def changes(self, since: str | None = None, *, follow: bool = False) -> AsyncIterator[Change]:
         async with self._opened() as connection:
-            if not await has_log(connection, await self._named(connection)):
+            log = await self._named(connection)
+            await refuse_additions(connection, log)
+            if not await has_log(connection, log):
                 raise ConfigurationError(f"{self.database} has no change log")
         pool = await open_pool(self._dsn)
         try:

@@ -24,7 +24,8 @@ from ..version import __version__
 from . import log_format
 from .base import Log
 from .postgres_catalog import Found, Member, Target, read_catalog
-from .postgres_schema import TABLES, has_log, has_schema, is_whole, remembered, schema_of, statements
+from .postgres_ownership import STRANGERS, guard, refuse_strangers
+from .postgres_schema import TABLES, entries, has_log, has_schema, is_whole, remembered, schema_of, tables
 from .postgres_triggers import Capture as CaptureText
 from .postgres_triggers import Function, Names, commit_function, digest, layout_of, literal, quote
 from .sql_installed import ALIVE, Installed, Wishes, reset_cause
@@ -85,9 +86,10 @@ class Capture:
     async def stale(self, connection: asyncpg.Connection, now: float) -> dict[str, str]:
         """The sources whose triggers are missing or old, or keep other columns than they should, and why.
 
-        Raises ConfigurationError for a table that can't be captured.
+        Raises ConfigurationError for a table that can't be captured, and for a log that is not all ours.
         """
         names = Names(self._log, await schema_of(connection, self._log))
+        await refuse_strangers(connection, names, [*self._targets.values()], installs=False)
         if not await has_log(connection, names):
             return dict.fromkeys(self._targets, "there is no change log")
         own = {} if await is_whole(connection, names) else {f"{names.prefix}meta": log_format.EARLIER}
@@ -193,23 +195,26 @@ class Capture:
     # --- installing -----------------------------------------------------------------------------------------
 
     async def plan(self, connection: asyncpg.Connection, now: float) -> list[str]:
-        """The statements that put right what ``stale`` finds; none if nothing is missing."""
+        """The statements that put right what ``stale`` finds; none if nothing is missing.
+
+        Raises ConfigurationError as ``stale``, and where this role must not install.
+        """
         names = Names(self._log, await schema_of(connection, self._log))
         return (await self._plan(connection, names, now))[1]
 
     async def install(self, connection: asyncpg.Connection, now: float) -> bool:
         """Run the plan, one process at a time; whether there was anything to do.
 
-        Raises ConfigurationError where the role may not.
+        Raises ConfigurationError where the role may not, or must not.
         """
         names = Names(self._log, await schema_of(connection, self._log))
         await connection.execute(
             "SELECT pg_advisory_xact_lock(hashtext('livecollections'), hashtext($1))", names.changes
         )
-        tables, plan = await self._plan(connection, names, now)
+        locked, plan = await self._plan(connection, names, now)
         try:
             if plan:
-                await _lock(connection, tables)
+                await _lock(connection, locked)
             for statement in plan:
                 await connection.execute(statement)
         except asyncpg.InsufficientPrivilegeError as error:
@@ -217,17 +222,24 @@ class Capture:
                 f"capture: this role may not install it ({error}). It must own the tables, and may create in the "
                 "schema of the log; or let their owner run what `livecollections install DATABASE_URL --sql` prints"
             ) from error
+        except asyncpg.PostgresError as error:
+            if error.sqlstate != STRANGERS:
+                raise
+            raise ConfigurationError(str(error)) from error
         return bool(plan)
 
     async def _plan(
         self, connection: asyncpg.Connection, names: Names, now: float
     ) -> tuple[list[str], list[str]]:
         """The tables that have to be locked, and the statements."""
+        targets = [*self._targets.values()]
+        await refuse_strangers(connection, names, targets, installs=False)
         fresh = not await has_log(connection, names)
+        made: list[str] = []
         plan: list[str] = []
         if not await is_whole(connection, names):
             lacks = bool(self._log.schema) and not await has_schema(connection, names.schema)
-            plan += statements(names, lacks)
+            made, plan = tables(names, lacks), entries(names, lacks)
         if fresh:
             seen = Seen(await self._catalog(connection, names), {}, [], Drawing())
         else:
@@ -237,18 +249,23 @@ class Capture:
             plan += [function.statement, remembered(names, "drawing", digest(function.body))]
         if not seen.drawing.runs:
             plan += _trigger(names)
-        tables = [] if fresh or seen.drawing.runs else [names.waiting]
+        locked = [] if fresh or seen.drawing.runs else [names.waiting]
         for name in self._targets if fresh else self._stale(seen, names):
             if (found := seen.catalog.get(name)) is None:
                 plan += self._let_go(seen, names, name)
             else:
                 _refuse(self._targets[name], found)
-                tables += [
+                locked += [
                     *(each.sql for each in found.members if _wrong(each, names)),
                     *(at for at, _ in found.strays),
                 ]
                 plan += self._repair(seen, names, name, found)
-        return sorted(set(tables)), plan
+        if not plan:
+            return [], []
+        await refuse_strangers(connection, names, targets, installs=True)
+        # Others may make something meanwhile, or before the script is run: whose it is, is seen before it is used.
+        check = guard(names, targets)
+        return sorted(set(locked)), [*made, check, *plan, check]
 
     def _let_go(self, seen: Seen, names: Names, name: str) -> list[str]:
         known = name in seen.sources

@@ -11,6 +11,7 @@ from .administration import Finding
 from .base import Log
 from .postgres_capture import Capture
 from .postgres_catalog import Target
+from .postgres_ownership import ADVICE
 from .postgres_schema import OLDEST
 from .postgres_triggers import Names
 from .sql_examination import Extent
@@ -37,6 +38,11 @@ async def pooler(first: Any, second: Any) -> Finding:
     if backends[0] == backends[1]:
         return Finding("pooler", "in transaction mode", POOLED)
     return Finding("pooler", "none, or in session mode")
+
+
+def strangers(told: str) -> Finding:
+    """What of the log is not ours."""
+    return Finding("log", told, ADVICE)
 
 
 async def log_of(

@@ -16,9 +16,10 @@ from .postgres_triggers import Names, literal, quote
 from .sql_log import EMPTY, new_epoch
 
 TABLES = ("changes", "waiting", "passed", "meta", "cursors", "idempotency", "letters")
+INDEXES = ("changes_source", "changes_resets", "waiting_resets", "idempotency_at")
 
 
-def statements(names: Names, creates_schema: bool) -> list[str]:
+def tables(names: Names, creates_schema: bool) -> list[str]:
     """What makes the log's tables, where they are missing. creates_schema: and the schema that they are in."""
 
     def table(name: str, columns: str, kind: str = "") -> str:
@@ -61,6 +62,12 @@ def statements(names: Names, creates_schema: bool) -> list[str]:
             'webhook text, seq text COLLATE "C", body bytea, state text, attempts integer, reason text, '
             "since float8, due float8, PRIMARY KEY (webhook, seq)",
         ),
+    ]
+
+
+def entries(names: Names, creates_schema: bool) -> list[str]:
+    """What writes into them that a log has from the beginning. creates_schema: whether their schema was made for it."""
+    return [
         remembered(names, "epoch", new_epoch(), keeps=True),
         remembered(names, "trimmed_to", EMPTY, keeps=True),
         remembered(names, log_format.NAME, log_format.stored()),
