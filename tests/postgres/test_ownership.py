@@ -15,11 +15,12 @@ import pytest
 from livecollections import ConfigurationError
 from livecollections.demo import Todo
 from livecollections.stores.administrations import administration_of
+from livecollections.stores.base import Log
 from livecollections.stores.postgres import PostgresStore
 from livecollections.stores.postgres_capture import Capture
 from livecollections.stores.postgres_triggers import digest
 
-from .reading import connected
+from .reading import NOW, connected, install, methods, target
 from .server import PostgresServer, program, run_elsewhere
 from .test_rights import of
 
@@ -207,3 +208,17 @@ async def test_a_dump_that_another_restores_without_owners_is_opened(postgres: P
     await store.start([store.describe(Todo)])
     await store.stop()
     assert not [one for one in await administration_of(heir).examine() if one.advice]
+
+
+async def test_a_table_of_another_log_is_refused_and_left_to_it(connection: asyncpg.Connection) -> None:
+    await connection.execute("DROP SCHEMA IF EXISTS aside CASCADE; CREATE TABLE todo (id int PRIMARY KEY)")
+    capture = await install(connection, target("todo"))
+    with pytest.raises(
+        ConfigurationError, match=r"todo can't be live: it is captured by the log in s.*prefix"
+    ):
+        await install(connection, target("todo"), log=Log(schema="aside"))
+    assert await capture.stale(connection, NOW) == {}
+    await install(connection, target("todo"), log=Log(schema="aside", prefix="more_"))
+    await connection.execute("INSERT INTO todo VALUES (1)")
+    assert await methods(connection) == ["POST"]
+    assert await connection.fetchval("SELECT count(*) FROM aside.more_changes") == 1

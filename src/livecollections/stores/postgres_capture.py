@@ -387,6 +387,8 @@ def _refuse(target: Target, found: Found) -> None:
         fault = "is unlogged or temporary: a crash would empty it, and nothing would tell"
     elif found.is_hidden:
         fault = "hides rows by row security from the role that installs capture: that role must own it, or BYPASSRLS"
+    elif found.other_log:
+        fault = f"is captured by the log in {found.other_log}: uninstall that, or give this one another Log(prefix=…)"
     if fault:
         raise ConfigurationError(f"the table {target.table} can't be live: it {fault}")
 

@@ -77,6 +77,7 @@ class Found:
     function: the body and settings of its function; None: there is none.  members: itself first.
     strays: other tables of its owner that call it (they were renamed, or are no partitions any more), and by which
     trigger. (A stranger's does nothing by it, and may not be ours to alter.)
+    other_log: the schema of another log whose triggers of the same names it has; None: there is none.
     """
 
     table: Table
@@ -85,6 +86,7 @@ class Found:
     function: tuple[str, tuple[str, ...], bool] | None
     members: tuple[Member, ...]
     strays: tuple[tuple[str, str], ...]
+    other_log: str | None
 
 
 _QUERY = """
@@ -124,7 +126,12 @@ SELECT target.n, json_build_object(
   'strays', (SELECT json_agg(json_build_array(format('%I.%I', ss.nspname, sc.relname), t.tgname))
     FROM pg_trigger t JOIN pg_class sc ON sc.oid = t.tgrelid JOIN pg_namespace ss ON ss.oid = sc.relnamespace
     WHERE t.tgfoid = to_regproc(target.function) AND t.tgparentid = 0 AND sc.relowner = c.relowner
-      AND t.tgrelid NOT IN (SELECT m.oid FROM member m WHERE m.n = target.n))
+      AND t.tgrelid NOT IN (SELECT m.oid FROM member m WHERE m.n = target.n)),
+  'other_log', (SELECT min(ps.nspname::text) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    JOIN pg_namespace ps ON ps.oid = p.pronamespace JOIN pg_class pc ON pc.relnamespace = ps.oid
+    WHERE t.tgrelid IN (SELECT m.oid FROM member m WHERE m.n = target.n) AND t.tgname = ANY ($3::text[])
+      AND ps.nspname <> $4::text AND pc.relname = $5::text || 'waiting'
+      AND starts_with(p.proname::text, $5::text || 'capture_'))
 )::text
 FROM target JOIN pg_class c ON c.oid = target.oid JOIN pg_namespace s ON s.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p')
@@ -134,7 +141,14 @@ WHERE c.relkind IN ('r', 'p')
 async def read_catalog(connection: Any, targets: Sequence[Target], names: Names) -> dict[str, Found]:
     """What there is of the targets, by the names of their sources. A view or foreign table counts as none."""
     functions = [names.of(names.capture(target.name)) for target in targets]
-    rows = await connection.fetch(_QUERY, [target.sql for target in targets], functions)
+    rows = await connection.fetch(
+        _QUERY,
+        [target.sql for target in targets],
+        functions,
+        [names.row_trigger, names.truncate_trigger],
+        names.schema,
+        names.prefix,
+    )
     found = {targets[number - 1]: orjson.loads(told) for number, told in rows}
     return {target.name: _found(target, told) for target, told in found.items()}
 
@@ -166,4 +180,5 @@ def _found(target: Target, told: dict[str, Any]) -> Found:
             for oid, sql, is_cloned, triggers in told["members"]
         ),
         tuple((sql, name) for sql, name in told["strays"] or ()),
+        told["other_log"],
     )
