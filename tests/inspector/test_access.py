@@ -14,6 +14,7 @@ from livecollections import ConfigurationError, Live
 from livecollections.cli.key import kept_key
 from livecollections.cli.server import open_inspectors
 from livecollections.inspector import Key
+from livecollections.inspector.access import CLOSED, LOCKED
 from livecollections.inspector.routes import FILES
 from livecollections.testing import Site
 from tests.command import command
@@ -63,6 +64,32 @@ async def test_a_developer_looks_at_what_the_command_line_serves_on_loopback() -
         for path in PATHS[:-1]:
             assert (await client.get(path)).status_code == 200, path
             assert (await client.post(path)).status_code == 405, path
+
+
+@pytest.mark.parametrize(
+    ("host", "status", "says", "shown"),
+    [
+        ("127.0.0.1", 403, LOCKED, "Open the link that stands below the address in your terminal."),
+        ("0.0.0.0", 404, CLOSED, "it is open where <code>livecollections run</code> or"),
+    ],
+    ids=["locked", "closed"],
+)
+async def test_a_browser_is_told_in_words_and_others_by_a_problem(
+    host: str, status: int, says: str, shown: str
+) -> None:
+    live = plain()
+    open_inspectors(host, live.app, KEY)
+    browsers = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    async with asking(live) as client:
+        page = await client.get("/live", headers=browsers)
+        assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+        assert shown in page.text
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+        for accept, path in [("*/*", "/live"), ("application/json", "/live"), ("text/html", PATHS[1])]:
+            answer = await client.get(path, headers={"Accept": accept})
+            assert (answer.status_code, answer.json()["detail"]) == (status, says)
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert (await client.get("/live")).headers["vary"] == page.headers["vary"] == "Accept"
 
 
 async def test_beyond_loopback_it_is_closed() -> None:

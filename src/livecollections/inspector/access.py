@@ -24,7 +24,7 @@ CLOSED = (
     "the inspector is closed here: it is open where `livecollections run` or `demo` serves on this machine; elsewhere "
     "`Live(inspector=...)` says for whom"
 )
-LOCKED = "open the inspector by the link that stands in the terminal, below the address that is served"
+LOCKED = "open the link that stands below the address in your terminal"
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """What a proxy adds to the requests of others."""
 

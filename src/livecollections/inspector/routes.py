@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from .. import rest
 from ..errors import RequestError
 from ..status import Reading, file
 from ..version import __version__
+from .refusal import refusal
 from .watching import Scene, Watching
 
 _VENDOR = "demo/static/vendor"
@@ -58,7 +58,7 @@ def routes(prefix: str, faye: str, scene: Scene) -> list[BaseRoute]:
             try:
                 user = await scene.access.user(request.scope)
             except RequestError as error:
-                return rest.problem(error.status, error.title, error.detail)
+                return refusal(request.scope, error, is_page=is_page)
             return await answer(request, user)
 
         return endpoint
