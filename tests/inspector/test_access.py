@@ -110,8 +110,9 @@ async def test_the_link_is_left_at_once_for_a_cookie_that_no_script_reads() -> N
             "no-referrer",
         )
         cookie, *told = answer.headers["set-cookie"].split("; ")
-        assert cookie == f"livecollections-inspector-8000={KEY.text}"
+        assert cookie == f"livecollections-inspector-8000={KEY.cookie(8000)}"
         assert {"HttpOnly", "Path=/live", "SameSite=lax"} <= set(told)
+        assert KEY.text not in cookie, "a browser sends it to every port of this host"
         client.cookies.clear()
         assert (await client.get("/live/inspector/events", params={"key": KEY.text})).status_code == 403
 
@@ -120,17 +121,21 @@ async def test_the_link_is_left_at_once_for_a_cookie_that_no_script_reads() -> N
     "headers",
     [
         {},
-        {"Cookie": f"livecollections-inspector-8000={KEY.text}x"},
-        {"Cookie": f"livecollections-inspector-8001={KEY.text}"},
+        {"Cookie": f"livecollections-inspector-8000={KEY.cookie(8000)}x"},
+        {"Cookie": f"livecollections-inspector-8001={KEY.cookie(8001)}"},
+        {"Cookie": f"livecollections-inspector-8000={KEY.cookie(8001)}"},
+        {"Cookie": f"livecollections-inspector-8000={KEY.text}"},
         {"Cookie": "livecollections-inspector-8000="},
-        {"Cookie": f"livecollections-inspector-8000={KEY.text}", "Origin": "http://127.0.0.1:3000"},
-        {"Cookie": f"livecollections-inspector-8000={KEY.text}", "Sec-Fetch-Site": "same-site"},
+        {"Cookie": f"livecollections-inspector-8000={KEY.cookie(8000)}", "Origin": "http://127.0.0.1:3000"},
+        {"Cookie": f"livecollections-inspector-8000={KEY.cookie(8000)}", "Sec-Fetch-Site": "same-site"},
         {"Authorization": f"Bearer {KEY.text}"},
     ],
     ids=[
         "no key",
         "another key",
         "another port's",
+        "another port's by our name",
+        "the key itself",
         "an empty one",
         "a page of others",
         "a script",
@@ -218,7 +223,7 @@ async def test_in_development_others_are_told_nothing(
 ) -> None:
     live = plain()
     open_inspectors("127.0.0.1", live.app, KEY)
-    cookie = {"Cookie": f"livecollections-inspector-8000={KEY.text}"}
+    cookie = {"Cookie": f"livecollections-inspector-8000={KEY.cookie(8000)}"}
     async with asking(live, address, client, **cookie, **headers) as asked:
         for path in [*PATHS, f"/live?key={KEY.text}"]:
             assert (await asked.get(path)).status_code == 404
