@@ -58,7 +58,7 @@ def parsed(name: str, *arguments: str) -> dict[str, Any]:
 def test_each_option_is_read_from_its_variable(
     name: str, option: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text, value = VALUES[kind(option)]
+    text, value = ("0", False) if option.default is True else VALUES[kind(option)]
     assert parsed(name)[option.name] != value
     monkeypatch.setenv(variable(option), text)
     found = parsed(name)[option.name]

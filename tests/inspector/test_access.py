@@ -189,6 +189,29 @@ def test_the_command_line_tells_the_link_and_keeps_the_key_out_of_its_log(
     assert (kept.read_text(), kept.stat().st_mode & 0o777) == (links[0], 0o600)
 
 
+@pytest.mark.parametrize(
+    ("options", "variables"),
+    [
+        (("--no-inspector",), {}),
+        (("--no-inspector", "--reload"), {}),
+        ((), {"LIVECOLLECTIONS_INSPECTOR": "0"}),
+    ],
+    ids=["option", "reload", "variable"],
+)
+def test_in_production_the_command_line_neither_opens_it_nor_tells_a_link(
+    options: tuple[str, ...], variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text('from livecollections import Live\nlive = Live("sqlite://")\n')
+    config = tmp_path / "config"
+    env = {"XDG_CONFIG_HOME": str(config), **variables}
+    with command("run", "app:live", "--port", "0", *options, cwd=tmp_path, env=env) as running:
+        with httpx.Client(transport=httpx.HTTPTransport(retries=5), timeout=20) as client:
+            assert client.get(f"{running.address()}/live").status_code == 404
+        running.wait_line("GET /live ")
+        assert not any(line.startswith("inspector: ") for line in running.said())
+    assert not config.exists()
+
+
 def test_a_key_that_others_could_read_or_that_can_not_be_kept_is_drawn_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

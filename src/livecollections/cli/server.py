@@ -77,12 +77,13 @@ class Announced:
             await send(message)
 
 
-def serve(app: Any, host: str, port: int, level: Level) -> None:
-    """Serve until a signal comes."""
+def serve(app: Any, host: str, port: int, level: Level, inspector: bool) -> None:
+    """Serve until a signal comes. inspector: open it to a developer at this machine."""
     import uvicorn
 
     listening = listen(host, port)
-    open_inspectors(host, app)
+    if inspector:
+        open_inspectors(host, app)
     announced = Announced(app, addresses_of(listening, app))
     warn_if_open(host, app)
     server = uvicorn.Server(uvicorn.Config(announced, **uvicorn_settings(log_config=None, **told(level))))
@@ -109,6 +110,7 @@ def supervise(
     workers: int,
     reload: bool,
     metrics: bool,
+    inspector: bool,
     level: Level,
     as_json: bool,
 ) -> None:
@@ -118,12 +120,12 @@ def supervise(
 
     listening = listen(host, port)
     warn_if_open(host, app)
-    key = open_inspectors(host, app) if reload else None
+    key = open_inspectors(host, app) if reload and inspector else None
     print(*addresses_of(listening, app), sep="\n", flush=True)
     settings = uvicorn_settings(log_config=configuration(level, as_json), **told(level))
     if reload:
         config = uvicorn.Config(path, reload=True, **settings)
-        again = partial(serve_again, path, host, metrics, key, config)
+        again = partial(serve_again, path, host, metrics, inspector, key, config)
         ChangeReload(config, target=again, sockets=[listening]).run()
     else:
         loaded = partial(measured, path) if metrics else path
@@ -140,6 +142,7 @@ def serve_again(
     path: str,
     host: str,
     metrics: bool,
+    inspector: bool,
     key: Key | None,
     config: Config,
     sockets: list[socket.socket] | None = None,
@@ -149,7 +152,8 @@ def serve_again(
     from uvicorn.importer import import_from_string
 
     app = import_from_string(path)
-    open_inspectors(host, app, key)
+    if inspector:
+        open_inspectors(host, app, key)
     if metrics:
         measure(app)
     uvicorn.Server(config).run(sockets)

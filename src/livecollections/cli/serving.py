@@ -9,7 +9,7 @@ import typer
 
 from .keyboard import agree, fail
 from .logs import Level, configure
-from .options import DatabaseURL, Host, LogJSON, LogLevel, Metrics, Port
+from .options import DatabaseURL, Host, Inspector, LogJSON, LogLevel, Metrics, Port
 from .server import measure, serve, supervise
 from .target import load, rehearse
 
@@ -19,6 +19,7 @@ def demo(
     port: Port = 8000,
     database: Annotated[str, typer.Option(help="The database's URL.")] = "sqlite:///todos.db",
     metrics: Metrics = False,
+    inspector: Inspector = True,
     log_level: LogLevel = Level.WARNING,
     log_json: LogJSON = False,
 ) -> None:
@@ -26,7 +27,7 @@ def demo(
     from ..demo import create_app
 
     configure(log_level, log_json)
-    serve(create_app(database, metrics=metrics), host, port, log_level)
+    serve(create_app(database, metrics=metrics), host, port, log_level, inspector)
 
 
 def run(
@@ -36,6 +37,7 @@ def run(
     workers: Annotated[int, typer.Option(min=1, help="The number of processes.")] = 1,
     reload: Annotated[bool, typer.Option("--reload", help="Start again when a source file changes.")] = False,
     metrics: Metrics = False,
+    inspector: Inspector = True,
     log_level: LogLevel = Level.INFO,
     log_json: LogJSON = False,
 ) -> None:
@@ -49,9 +51,9 @@ def run(
     if workers > 1:
         rehearse(app, workers)
     if workers > 1 or reload:
-        supervise(path, app, host, port, workers, reload, metrics, log_level, log_json)
+        supervise(path, app, host, port, workers, reload, metrics, inspector, log_level, log_json)
     else:
-        serve(app, host, port, log_level)
+        serve(app, host, port, log_level, inspector)
 
 
 def serve_tables(
@@ -78,6 +80,7 @@ def serve_tables(
         bool, typer.Option("--public", help="Let others in without a token, beyond loopback.")
     ] = False,
     metrics: Metrics = False,
+    inspector: Inspector = True,
     log_level: LogLevel = Level.WARNING,
     log_json: LogJSON = False,
 ) -> None:
@@ -111,4 +114,4 @@ def serve_tables(
         asked,
         metrics=metrics,
     )
-    serve(Gate(sidecar, asked, is_local), host, port, log_level)
+    serve(Gate(sidecar, asked, is_local), host, port, log_level, inspector)
