@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -222,10 +223,24 @@ def test_a_key_that_others_could_read_or_that_can_not_be_kept_is_drawn_anew(
     kept.chmod(0o644)
     assert kept_key().text != first
     kept.chmod(0o600)
+    assert kept_key().text == first
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: kept.stat().st_uid + 1)
+        assert kept_key().text != first, "a file of somebody else"
     kept.write_text("short")
     assert len(kept_key().text) >= 32
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "livecollections" / "inspector-key"))
     assert kept_key().text != kept_key().text
+
+
+@pytest.mark.parametrize("folder", ["", "relative"])
+def test_a_key_is_not_kept_in_a_working_directory(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", folder)
+    assert kept_key().text != kept_key().text
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The key of a user's inspectors, kept from one start to the next, so that a page that is open comes back by itself.
 
-Two rules. Its file is its owner's alone, or it is not believed. Where it can't be kept there is another at each start.
+Two rules. Its file is its owner's alone, who runs this, or it is not believed. Where it can't be kept there is another
+at each start: also where no folder is named for it, so that it never lands in a working directory.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ OTHERS = 0o077
 def kept_key() -> Key:
     """The one of whoever runs this; it is drawn when there is none."""
     path = Path(typer.get_app_dir("livecollections")) / NAME
+    if not path.is_absolute():
+        return Key()
     try:
         if not path.exists():
             _keep(path, Key())
-        is_own = os.name == "nt" or not path.stat().st_mode & OTHERS
-        return Key(path.read_text("ascii").strip() if is_own else "")
+        return Key(path.read_text("ascii").strip() if _is_own(path.stat()) else "")
     except (OSError, ValueError):
         return Key()
+
+
+def _is_own(found: os.stat_result) -> bool:
+    return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & OTHERS)
 
 
 def _keep(path: Path, key: Key) -> None:
