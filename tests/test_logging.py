@@ -201,6 +201,11 @@ def test_what_urls_bear_is_not_told() -> None:
         "/faye?message=%5B%7B%22ext%22%3A%7B%22token%22%3A%22secret%22%7D%7D%5D&jsonp=f": "/faye?message=…",
         f"/faye/{client_id}": "/faye/…abcdef",
         "/api/todos?title=milk": "/api/todos?title=milk",
+        "/api/todos?key=7": "/api/todos?key=7",
+        "/live?key=secret": "/live?key=…",
+        "/live/?key=secret": "/live/?key=…",
+        "/Live?a=1&KEY=secret&b=2": "/Live?a=1&KEY=…&b=2",
+        "/app/live/inspector/events?key=secret": "/app/live/inspector/events?key=…",
     }.items():
         record = logging.makeLogRecord(
             {"name": "uvicorn.access", "msg": "%s - %s %s %s %d", "args": ("::1", "GET", path, "1.1", 200)}

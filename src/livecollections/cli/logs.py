@@ -19,6 +19,7 @@ REQUEST = 5
 logger = logging.getLogger("livecollections.cli")
 """What the program has to say itself."""
 _CLIENT_ID = re.compile(r"[0-9a-f]{34,}(?=[0-9a-f]{6}\b)")
+_KEY = re.compile(r"((?:^|[&;])key=)[^&;]*", re.IGNORECASE)
 _NOT_EXTRAS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message", "taskName"}
 
 
@@ -52,7 +53,7 @@ class Sparing(logging.Filter):
             client, method, path, *rest = record.args
             path, _, query = str(path).partition("?")
             query = "message=…" if "message=" in query else query
-            query = "key=…" if "key=" in query and path.endswith("/live") else query
+            query = _KEY.sub(r"\1…", query) if "/live" in path.lower() else query
             told = _CLIENT_ID.sub("…", path) + (query and f"?{query}")
             record.args = (client, method, told, *rest)
         return True
