@@ -37,6 +37,50 @@ class Note(SQLModel, table=True):
 async def count(change):
     pass
 """
+STRAYS = """
+import asyncio, gc, logging, threading, warnings
+from fastapi import FastAPI
+
+
+class Broken:
+    def __del__(self):
+        raise ValueError("in a finalizer")
+
+
+async def fail():
+    raise ValueError("in a task")
+
+
+def fail_in_a_thread():
+    raise ValueError("in a thread")
+
+
+async def lifespan(app):
+    task = asyncio.ensure_future(fail())
+    await asyncio.wait([task])
+    del task
+    fail()
+    Broken()
+    gc.collect()
+    warnings.warn("that is old")
+    logging.getLogger("websockets.server").warning("opening handshake failed")
+    logging.getLogger("mine").info("it begins")
+    thread = threading.Thread(target=fail_in_a_thread)
+    thread.start()
+    thread.join()
+    yield
+
+
+app = FastAPI(lifespan=lifespan)
+"""
+STRAYS_TOLD = [
+    ("error", "asyncio", "Task exception was never retrieved"),
+    ("error", "py.threads", "exception in thread"),
+    ("error", "py.unraisable", "Broken.__del__"),
+    ("warning", "py.warnings", "RuntimeWarning: coroutine 'fail' was never awaited"),
+    ("warning", "py.warnings", "UserWarning: that is old"),
+    ("warning", "websockets.server", "opening handshake failed"),
+]
 STEPS = ["committed", "read", "published", "sent", "heard"]
 
 
@@ -146,6 +190,65 @@ def test_a_quieter_level_says_nothing_of_changes(tmp_path: Path) -> None:
         assert httpx.post(f"{demo.address()}/api/todos", json={"title": "milk"}).status_code == 201
         demo.stop()
         assert [line.partition("http")[0] for line in demo.said()] == ["", "inspector: "]
+
+
+def told_of_strays(cwd: Path, application: str, *options: str, processes: int = 1) -> list[str]:
+    """What an application's server tells on stderr, from its start to its stop."""
+    (cwd / "strays.py").write_text(application)
+    with command("run", "strays:app", "--port", "0", *options, cwd=cwd) as run:
+        for _ in range(processes):
+            run.wait_line("ValueError: in a thread")
+        run.stop()
+    return [line for line in run.said() if not line.startswith("http://")]
+
+
+@pytest.mark.parametrize(
+    ("level", "options", "processes"),
+    [("debug", (), 1), ("error", (), 1), ("warning", ("--workers", "2"), 2), ("info", ("--reload",), 1)],
+    ids=["debug", "error", "workers", "reload"],
+)
+def test_what_nobody_has_configured_is_an_object_once(
+    level: str, options: tuple[str, ...], processes: int, tmp_path: Path
+) -> None:
+    options = ("--log-json", "--log-level", level, *options)
+    lines = told_of_strays(tmp_path, STRAYS, *options, processes=processes)
+    told = [
+        (one["level"], one["logger"], next((text for *_, text in STRAYS_TOLD if text in one["message"]), ""))
+        for one in map(json.loads, lines)
+        if one["logger"].partition(".")[0] not in ("livecollections", "uvicorn")
+    ]
+    expected = [one for one in STRAYS_TOLD if one[0] == "error" or level != "error"]
+    assert sorted(told) == sorted(expected * processes)
+
+
+def test_what_nobody_has_configured_is_a_line_of_ours(tmp_path: Path) -> None:
+    lines = told_of_strays(tmp_path, STRAYS)
+    for level, name, message in STRAYS_TOLD:
+        (line,) = (line for line in lines if message in line)
+        assert re.match(rf"\S+ \S+ {level.upper():<7} {name}: ", line)
+
+
+def test_what_an_application_configures_at_its_import_stands(tmp_path: Path) -> None:
+    mine = "import logging\nlogging.basicConfig(level='INFO', format='mine: %(message)s')\n" + STRAYS
+    lines = told_of_strays(tmp_path, mine, "--log-json")
+    assert "mine: it begins" in lines
+    assert [line for line in lines if "opening handshake failed" in line] == [
+        "mine: opening handshake failed"
+    ]
+
+
+def test_what_a_changed_file_raises_is_an_object(tmp_path: Path) -> None:
+    (tmp_path / "notes.py").write_text(APPLICATION)
+    with command("run", "notes:live", "--port", "0", "--reload", "--log-json", cwd=tmp_path) as run:
+        run.wait_line("Application startup complete")
+        (tmp_path / "notes.py").write_text(APPLICATION + "\n1 +\n")
+        told = json.loads(run.wait_line("SyntaxError"))
+        assert (told["level"], told["logger"]) == ("critical", "livecollections.cli")
+        assert told["exception"].endswith("SyntaxError: invalid syntax")
+        (tmp_path / "notes.py").write_text(APPLICATION)
+        run.wait_line("Application startup complete")
+        run.stop()
+        assert all(json.loads(line) for line in run.said() if not line.startswith(("http://", "inspector: ")))
 
 
 class Note(SQLModel, table=True):

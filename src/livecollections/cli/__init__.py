@@ -19,8 +19,8 @@ from ..version import __version__
 from .checkup import doctor
 from .database import install, new_epoch, uninstall
 from .entries import log
-from .keyboard import fail
-from .logs import Level, configure, is_json, logger
+from .keyboard import fail, leave_by
+from .logs import Level, configure, is_json
 from .messages import publish, tail
 from .serving import demo, run, serve_tables
 from .target import openapi
@@ -53,8 +53,7 @@ def main() -> None:
             _refuse(error)
         if not is_json():
             raise
-        logger.critical("%s: %s", type(error).__name__, error, exc_info=True)
-        raise SystemExit(1) from None
+        leave_by(error)
 
 
 def _refuse(error: Any) -> NoReturn:

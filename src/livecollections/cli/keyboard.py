@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from ..errors import LiveError
 from .logs import is_json, logger
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
 
 def fail(sentence: str) -> NoReturn:
@@ -26,6 +28,23 @@ def _leave(sentence: str, status: int) -> NoReturn:
     else:
         print(f"livecollections: {sentence}", file=sys.stderr)
     raise SystemExit(status)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Leave with what is raised inside in the log: what we foresee as a line, all else with its traceback."""
+    try:
+        yield
+    except LiveError as error:
+        fail(str(error))
+    except Exception as error:
+        leave_by(error)
+
+
+def leave_by(error: Exception) -> NoReturn:
+    """Log what nobody has foreseen, and leave with status 1."""
+    logger.critical("%s: %s", type(error).__name__, error, exc_info=error)
+    raise SystemExit(1) from None
 
 
 def agree(question: str, otherwise: str) -> None:

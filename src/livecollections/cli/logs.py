@@ -1,8 +1,8 @@
 """What the program tells on stderr while it serves: lines to read, or one JSON object a line.
 
-Three rules. The library configures no logging, this does, for its own loggers and uvicorn's. What an application
-configures when it is imported comes later, and stands. uvicorn says no more than at "info": below that it tells what
-is in frames.
+Three rules. The library configures no logging, this does, for its own loggers and uvicorn's, and for what nobody else
+tells. What an application configures when it is imported comes later, and stands. uvicorn says no more than at "info":
+below that it tells what is in frames.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+from . import hooks
 
 REQUEST = 5
 """What uvicorn tells of a request: client, method, path, version of HTTP, status."""
@@ -35,6 +37,11 @@ class Level(StrEnum):
     def of_uvicorn(self) -> Level:
         """The same for uvicorn."""
         return Level.INFO if self is Level.DEBUG else self
+
+    @property
+    def of_others(self) -> Level:
+        """The same for those who configure nothing."""
+        return Level.ERROR if self is Level.ERROR else Level.WARNING
 
     @property
     def tells_requests(self) -> bool:
@@ -86,7 +93,7 @@ class Objects(logging.Formatter):
 
 
 def configuration(level: Level, as_json: bool) -> dict[str, Any]:
-    """What ``logging.config.dictConfig`` takes, in this process and in those that it starts."""
+    """What ``logging.config.dictConfig`` takes."""
     levels = {"livecollections": level, "uvicorn": level.of_uvicorn}
     return {
         "version": 1,
@@ -108,6 +115,10 @@ def configure(level: Level, as_json: bool) -> None:
     import logging.config
 
     logging.config.dictConfig(configuration(level, as_json))
+    rest = logging.StreamHandler()
+    rest.setFormatter(Objects() if as_json else Lines())
+    rest.setLevel(level.of_others.upper())
+    hooks.install(rest)
 
 
 def is_json() -> bool:

@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LiveError
-from .keyboard import fail
-from .logs import Level, configuration, logger
+from .keyboard import ending, fail
+from .logs import Level, logger
 from .target import lives_of
 
 if TYPE_CHECKING:
@@ -115,21 +115,22 @@ def supervise(
     as_json: bool,
 ) -> None:
     """Serve in several processes, or in one that is started again when a source file changes."""
-    import uvicorn
     from uvicorn.supervisors import ChangeReload, Multiprocess
+
+    from .processes import ProcessConfig
 
     listening = listen(host, port)
     warn_if_open(host, app)
     key = open_inspectors(host, app) if reload and inspector else None
     print(*addresses_of(listening, app), sep="\n", flush=True)
-    settings = uvicorn_settings(log_config=configuration(level, as_json), **told(level))
+    settings = uvicorn_settings(**told(level))
     if reload:
-        config = uvicorn.Config(path, reload=True, **settings)
+        config = ProcessConfig(path, level, as_json, reload=True, **settings)
         again = partial(serve_again, path, host, metrics, inspector, key, config)
         ChangeReload(config, target=again, sockets=[listening]).run()
     else:
         loaded = partial(measured, path) if metrics else path
-        config = uvicorn.Config(loaded, factory=metrics, workers=workers, **settings)
+        config = ProcessConfig(loaded, level, as_json, factory=metrics, workers=workers, **settings)
         Multiprocess(config, sockets=[listening]).run()
 
 
@@ -151,11 +152,12 @@ def serve_again(
     import uvicorn
     from uvicorn.importer import import_from_string
 
-    app = import_from_string(path)
-    if inspector:
-        open_inspectors(host, app, key)
-    if metrics:
-        measure(app)
+    with ending():
+        app = import_from_string(path)
+        if inspector:
+            open_inspectors(host, app, key)
+        if metrics:
+            measure(app)
     uvicorn.Server(config).run(sockets)
 
 
