@@ -139,6 +139,17 @@ async def test_the_size_of_a_log_is_told_by_few_of_its_entries(tmp_path: Path, e
     assert told.bytes == (size if entries <= SAMPLED else pytest.approx(size, rel=0.15))
 
 
+async def test_few_entries_are_measured_no_oftener_than_many(tmp_path: Path) -> None:
+    asked: list[str] = []
+    async with looking(tmp_path / "x.db", 1) as found:
+        found.shell.execute("INSERT INTO thing0 (name) VALUES ('milk')")
+        for connection in found.store._connections.values():
+            connection.set_trace_callback(asked.append)
+        told = [await found.store.look(await found.store.head()) for _ in range(2)]
+    assert told[0].bytes == told[1].bytes
+    assert len([text for text in asked if SIZE in text]) == 1
+
+
 async def test_a_newer_trigger_that_spells_the_table_otherwise_is_seen(tmp_path: Path) -> None:
     async with looking(tmp_path / "x.db", FEW) as found:
         found.shell.execute("CREATE TRIGGER mine AFTER INSERT ON THING1 BEGIN SELECT 1; END")

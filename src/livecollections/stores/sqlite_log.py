@@ -295,8 +295,8 @@ class ChangeLog:
         return replace(found, bytes=self._size(connection, place_of(found.head), found.entries or 0, now))
 
     def _size(self, connection: Connection, end: int, entries: int, now: float) -> int:
-        """About the bytes that the last entries take."""
-        if entries <= SAMPLED or not self._mean or abs(now - self._measured) >= REMEASURED:
+        """About the bytes that the last entries take: images are read whole for it, so it is not told at each look."""
+        if not self._mean or abs(now - self._measured) >= REMEASURED:
             taken = min(entries, SAMPLED)
             places = [end - entries * number // taken for number in range(taken)]
             self._measured, self._mean = now, self._mean_size(connection, places)
