@@ -65,14 +65,16 @@ async def test_of_several_inserts_of_a_key_the_one_of_the_answers_time_is_told()
 
 
 async def test_an_insert_is_waited_for_until_the_stream_has_passed_the_answers_time() -> None:
-    insertion = heard([event(1, 7), event(2, 7, "DELETE")], 3)
-    waiting = asyncio.create_task(insertion.told())
-    for entry in (event(2, 8), event(3, 8)):
-        insertion.meet(entry)
-        await asyncio.sleep(0)
-        assert not waiting.done()
-    insertion.meet(event(4, 8))
-    assert await waiting is None
+    several = [event(1, 7), event(2, 7, "DELETE"), event(3, 7)]
+    for events, told_of in ((several, None), (several[:1], ("seq of 1", {"id": 7, "title": "theirs"}))):
+        insertion = heard(events, 5)
+        waiting = asyncio.create_task(insertion.told())
+        for entry in (event(4, 8), event(5, 8)):
+            insertion.meet(entry)
+            await asyncio.sleep(0)
+            assert not waiting.done()
+        insertion.meet(event(6, 8))
+        assert await waiting == told_of
 
 
 async def test_a_create_leaves_no_mark_unless_it_names_an_origin() -> None:

@@ -1,8 +1,8 @@
 """Echoes: what the stream tells of own writes, for whoever waits for one.
 
 Two rules. A write that left a mark before it is known by that. An insert that left none is known by its key and by the
-time of the server's answer, which is the event's; where none is of that time, as when the server was asked again, the
-stream has passed it once it is at a later one.
+time of the server's answer, which is the event's; where none is of that time, as when the server was asked again or
+wrote something else meanwhile, it is the only one of its key once the stream is at a later one.
 
 It knows entries, and neither stream nor connection.
 """
@@ -43,7 +43,7 @@ class Insertion:
         while self.time not in self._heard and self._reached <= self.time:
             self._moved.clear()
             await self._moved.wait()
-        return self._heard.get(self.time)
+        return self._heard.get(self.time, self.only)
 
     @property
     def only(self) -> Told | None:
