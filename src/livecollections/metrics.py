@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .bayeux.statistics import Statistics
 from .errors import ConfigurationError
 from .statistics import LiveStatistics, Problem
 from .stores.log_state import LogState
@@ -48,10 +47,7 @@ def _one(value: Callable[[LiveStatistics], float | None]) -> Labelled:
 
 
 def _server(name: str) -> Labelled:
-    def value(told: Statistics) -> float:
-        return float(getattr(told, name))
-
-    return _one(lambda told: value(told.bayeux))
+    return _one(lambda told: float(getattr(told.bayeux, name)))
 
 
 def _log(value: Callable[[LogState], float | None]) -> Labelled:

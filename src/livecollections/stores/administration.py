@@ -10,13 +10,17 @@ as the database takes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..cause import Cause
 from ..change import Change
 from ..errors import ConfigurationError
 from ..source import Source
+from .base import Batch
+
+BATCH = 500
+"""Entries read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,27 @@ class Administration(ABC):
         Raises ConfigurationError where there is no log, and where what came after a seq can't be told;
         StoreUnavailable.
         """
+
+
+async def batched(
+    read: Callable[[str], Awaitable[Batch]], after: str, more: Callable[[str], Awaitable[object]] | None
+) -> AsyncIterator[Change]:
+    """The entries after a seq, batch by batch.
+
+    read: gives those after a seq.  more: waits until there may be some after it; None: end where there are none.
+    Raises ConfigurationError where they can't be told.
+    """
+    while True:
+        batch = await read(after)
+        if batch.lost is not None:
+            raise untold(after, batch.lost)
+        for change in batch.changes:
+            yield change
+        after = batch.upto
+        if not batch.more:
+            if more is None:
+                return
+            await more(after)
 
 
 def untold(after: str, cause: Cause) -> ConfigurationError:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from ..change import Change, Key, Row
-from .administration import untold
+from .administration import BATCH, batched
 from .base import Log
 from .postgres_images import Image, PostgresImages
 from .postgres_log import PostgresLog
 from .sql import Field
 from .sql_log import Undecodable
-
-BATCH = 500
-"""Entries read at a time."""
 
 
 class AnyImages(PostgresImages):
@@ -46,17 +44,9 @@ async def entries(pool: Any, log: Log, since: str | None, follow: bool) -> Async
     changes = PostgresLog(pool, log, AnyImages(), defaultdict(tuple))
     await changes.start()
     try:
-        after = await changes.oldest() if since is None else since
-        while True:
-            batch = await changes.read(after, BATCH)
-            if batch.lost is not None:
-                raise untold(after, batch.lost)
-            for change in batch.changes:
-                yield change
-            after = batch.upto
-            if not batch.more:
-                if not follow:
-                    return
-                await changes.wait_changed(after)
+        start = await changes.oldest() if since is None else since
+        more = changes.wait_changed if follow else None
+        async for change in batched(partial(changes.read, limit=BATCH), start, more):
+            yield change
     finally:
         await changes.stop()

@@ -9,15 +9,13 @@ from functools import partial
 from typing import Any
 
 from ..change import Change, Key
-from .administration import untold
-from .base import Log
+from .administration import BATCH, batched
+from .base import Batch, Log
 from .sql import Field
 from .sql_log import Undecodable
 from .sqlite_connection import FileConnection, reading
 from .sqlite_log import LAYOUT_WIDTH, ChangeLog, Images, stored_value
 
-BATCH = 500
-"""Entries read at a time."""
 LOOK = 0.05
 """Seconds between two looks for more."""
 
@@ -52,15 +50,13 @@ async def entries(
 ) -> AsyncIterator[Change]:
     """The entries after a seq. Raises ConfigurationError where they can't be told."""
     changes = ChangeLog(log, AnyImages(), defaultdict(tuple))
-    after = reading(connection, changes.oldest) if since is None else since
-    while True:
-        batch = reading(connection, partial(changes.read, after=after, limit=BATCH, source=None))
-        if batch.lost is not None:
-            raise untold(after, batch.lost)
-        for change in batch.changes:
-            yield change
-        after = batch.upto
-        if not batch.more:
-            if not follow:
-                return
-            await asyncio.sleep(LOOK)
+
+    async def read(after: str) -> Batch:
+        return reading(connection, partial(changes.read, after=after, limit=BATCH, source=None))
+
+    async def look_again(_: str) -> None:
+        await asyncio.sleep(LOOK)
+
+    start = reading(connection, changes.oldest) if since is None else since
+    async for change in batched(read, start, look_again if follow else None):
+        yield change
