@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, expect, sync_playwright
 from playwright.sync_api import TimeoutError as WaitedTooLong
 
 CHROMIUM = "/usr/bin/chromium"
@@ -19,6 +21,15 @@ WATCHING = Path(__file__).with_name("watching.js")
 OUTPUT = Path(__file__).parent.parent / "output"
 SHOWN = """() => [...document.querySelectorAll('.todo-list > li:not(.hidden)')].map(
     li => [li.querySelector('label').textContent, li.classList.contains('completed')])"""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a window on any screen."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
 
 
 class Window:

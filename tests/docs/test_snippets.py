@@ -20,7 +20,7 @@ from types import CodeType
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Route, sync_playwright
+from playwright.sync_api import Browser, Route
 
 from docs.pages import Snippet, found_pages, links, parse, snippets
 from examples import todos
@@ -29,7 +29,7 @@ from livecollections.bayeux import Policy, Server
 from livecollections.testing import Site
 
 from ..command import ROOT
-from ..demo.window import CHROMIUM, SWITCHES
+from ..demo.window import chromium
 
 SETTINGS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("snippets.toml").read_text("utf-8"))
 TESTED: dict[str, str] = SETTINGS["files"]
@@ -178,10 +178,8 @@ def heard(faults: list[str], error: object) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 def test_javascript_runs(browser: Browser, site: Site) -> None:

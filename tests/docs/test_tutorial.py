@@ -17,10 +17,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from ..command import ROOT, command
-from ..demo.window import CHROMIUM, OUTPUT, SWITCHES
+from ..demo.window import OUTPUT, chromium
 from .reader import PAGES, copy
 
 IMAGES = ROOT / "docs" / "images"
@@ -31,10 +31,8 @@ PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "livecollections.testing.plugin"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 def folder_of(number: int, folder: Path) -> Path:

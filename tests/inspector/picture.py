@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from sqlmodel import Field, SQLModel
 
 from livecollections import Live
 from livecollections.testing import Site
-from tests.demo.window import CHROMIUM, SWITCHES
+from tests.demo.window import chromium
 
 from .window import PHONE, InspectorWindow
 
@@ -85,10 +85,8 @@ def take(browser: Browser, address: str, folder: Path) -> None:
 
 def main() -> None:
     """Make the pictures anew."""
-    with sync_playwright() as playwright, shop() as address:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with chromium() as browser, shop() as address:
         take(browser, address, IMAGES)
-        browser.close()
 
 
 if __name__ == "__main__":

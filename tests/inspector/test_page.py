@@ -7,13 +7,13 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Route, expect
 from sqlmodel import Field, SQLModel
 from starlette.applications import Starlette
 
 from livecollections import Live
 from livecollections.testing import Site
-from tests.demo.window import CHROMIUM, SWITCHES
+from tests.demo.window import chromium
 
 from .conftest import Entry, House, Note
 from .window import PHONE, InspectorWindow
@@ -24,10 +24,8 @@ Open = Callable[..., InspectorWindow]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=15_000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Part(SQLModel, table=True):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-from tests.demo.window import CHROMIUM, OUTPUT, SWITCHES
+from tests.demo.window import OUTPUT, chromium
 
 from .picture import IMAGES, OVERVIEW, SMALL, TABLE, shop, take
 
@@ -13,10 +12,8 @@ from .picture import IMAGES, OVERVIEW, SMALL, TABLE, shop, take
 @pytest.fixture(scope="module")
 def taken() -> None:
     OUTPUT.mkdir(exist_ok=True)
-    with sync_playwright() as playwright, shop() as address:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with chromium() as browser, shop() as address:
         take(browser, address, OUTPUT)
-        browser.close()
 
 
 @pytest.mark.usefixtures("taken")

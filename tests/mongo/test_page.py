@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bson.objectid import ObjectId
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from livecollections import Live
 from livecollections.demo import STATIC, Page, create_app
 from livecollections.testing import Site
-from tests.demo.window import CHROMIUM, SWITCHES, Window
+from tests.demo.window import Window, chromium
 
 from .server import client, database_url
 from .test_live import Todo
@@ -25,10 +25,8 @@ ORIGINAL = "Backbone.Model.prototype.idAttribute = '_id';"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 def original(url: str) -> Any:

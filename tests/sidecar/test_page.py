@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.command import command
-from tests.demo.window import CHROMIUM, SWITCHES
+from tests.demo.window import chromium
 from tests.ports import free_port
 
 from . import shop
@@ -23,10 +23,8 @@ ARGUMENTS = ("serve", "sqlite:///shop.db", "--table", "customer", "--table", "pu
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=15_000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
