@@ -57,8 +57,8 @@ class Shop:
         self.heard: list[Any] = []
 
     def listen(self) -> None:
-        """Have the durable listener hear each change."""
-        self.live.on(self.model, durable=LISTENER)(self.heard.append)
+        """Have the durable listener hear each change, and the RESET that stands for those that it can't be told."""
+        self.live.on(self.model, "create", "update", "delete", "reset", durable=LISTENER)(self.heard.append)
 
     async def play(self) -> list[dict[str, Any]]:
         """Write through REST; the answer is what a client was told of it, in order: method, body and seq."""
