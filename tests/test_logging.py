@@ -252,6 +252,30 @@ def test_what_a_changed_file_raises_is_an_object(tmp_path: Path) -> None:
         assert all(json.loads(line) for line in run.said() if not line.startswith(("http://", "inspector: ")))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("raise KeyError('no such setting')", "no such setting"),
+        ("sys.exit('DATABASE_URL is not set')", "not set"),
+    ],
+    ids=["it raises", "it leaves"],
+)
+def test_why_a_worker_can_not_load_the_application_is_an_object_and_the_end(
+    line: str, said: str, tmp_path: Path
+) -> None:
+    only_in_workers = f"import multiprocessing, sys\nif multiprocessing.parent_process():\n    {line}\n"
+    (tmp_path / "notes.py").write_text(only_in_workers + APPLICATION)
+    with command("run", "notes:live", "--port", "0", "--workers", "2", "--log-json", cwd=tmp_path) as run:
+        told = json.loads(run.wait_line(said))
+        assert (told["level"], told["logger"]) == ("critical", "livecollections.cli")
+        assert ("exception" in told) is line.startswith("raise")
+        assert told.get("exception", "Traceback").startswith("Traceback")
+        assert run.process.wait(30) == 3
+        run.reader.join(10)
+        assert all(json.loads(line) for line in run.said() if not line.startswith("http://"))
+        assert len([line for line in run.lines if said in line]) <= 2, "no other is started in its place"
+
+
 class Note(SQLModel, table=True):
     __tablename__ = "logged_note"
 
@@ -308,7 +332,11 @@ def test_what_urls_bear_is_not_told() -> None:
         "/api/todos?key=7": "/api/todos?key=7",
         "/live?key=secret": "/live?key=…",
         "/live/?key=secret": "/live/?key=…",
-        "/Live?a=1&KEY=secret&b=2": "/Live?a=1&KEY=…&b=2",
+        "/live?%6bey=secret": "/live?key=…",
+        "/live?a=%41&%4B%65y=%41secret&b=%42": "/live?a=%41&key=…&b=%42",
+        "/live?key%3dsecret": "/live?key=…",
+        "/faye?%6dessage=%5B%7B%22ext%22%3A%7B%22token%22%3A%22secret%22%7D%7D%5D&jsonp=f": "/faye?message=…",
+        "/Live?a=1&KEY=secret&b=2": "/Live?a=1&key=…&b=2",
         "/app/live/inspector/events?key=secret": "/app/live/inspector/events?key=…",
     }.items():
         record = logging.makeLogRecord(

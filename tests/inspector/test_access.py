@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from livecollections import ConfigurationError, Live
 from livecollections.cli.key import kept_key
@@ -71,7 +73,7 @@ async def test_a_developer_looks_at_what_the_command_line_serves_on_loopback() -
     ("host", "status", "says", "shown"),
     [
         ("127.0.0.1", 403, LOCKED, "Open the link that stands below the address in your terminal."),
-        ("0.0.0.0", 404, CLOSED, "it is open where <code>livecollections run</code> or"),
+        ("0.0.0.0", 404, CLOSED, "<code>serve --token</code> to who has the token"),
     ],
     ids=["locked", "closed"],
 )
@@ -91,6 +93,19 @@ async def test_a_browser_is_told_in_words_and_others_by_a_problem(
             assert (answer.status_code, answer.json()["detail"]) == (status, says)
             assert answer.headers["content-type"] == "application/problem+json"
         assert (await client.get("/live")).headers["vary"] == page.headers["vary"] == "Accept"
+
+
+async def test_a_live_that_the_command_line_does_not_find_is_opened_by_its_own_option() -> None:
+    for options, status in ({}, 404), ({"inspector": True}, 200):
+        live = plain(**options)
+        host = Starlette(routes=[Mount("/shop", live.app)])
+        assert open_inspectors("127.0.0.1", host, KEY) is None
+        async with live, httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url=LOCAL) as client:
+            answer = await client.get("/shop/live")
+            assert answer.status_code == status
+            assert (
+                status == 200 or "mounted in another, `Live(inspector=...)` says" in answer.json()["detail"]
+            )
 
 
 async def test_beyond_loopback_it_is_closed() -> None:
@@ -188,6 +203,32 @@ def test_the_command_line_tells_the_link_and_keeps_the_key_out_of_its_log(
     assert links[0] == links[1], "a page that is open comes back"
     kept = tmp_path / "config" / "livecollections" / "inspector-key"
     assert (kept.read_text(), kept.stat().st_mode & 0o777) == (links[0], 0o600)
+
+
+def test_with_reload_it_is_as_the_program_says_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    program = tmp_path / "app.py"
+
+    def say(option: str) -> None:
+        program.write_text(f'from livecollections import Live\nlive = Live("sqlite://"{option})\n')
+
+    say(", inspector=False")
+    with (
+        command("run", "app:live", "--port", "0", "--reload", cwd=tmp_path) as running,
+        httpx.Client(base_url=running.address(), timeout=20, follow_redirects=True) as client,
+    ):
+        for option, status in (None, 404), ("", 403), (", inspector=False", 404), (", inspector=True", 200):
+            if option is not None:
+                say(option)
+            running.wait_line("Application startup complete")
+            assert client.get("/live").status_code == status, option
+            told = [line.split() for line in running.lines]
+            links = [words[1] for words in told if words[:1] == ["inspector:"]]
+            assert len(links) == (0 if option is None else 1), "it is told once it opens something"
+            if status == 403:
+                assert client.get(links[0]).status_code == 200
 
 
 @pytest.mark.parametrize(

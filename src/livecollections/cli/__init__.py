@@ -19,7 +19,7 @@ from ..version import __version__
 from .checkup import doctor
 from .database import install, new_epoch, uninstall
 from .entries import log
-from .keyboard import fail, leave_by
+from .keyboard import fail, leave_as, leave_by
 from .logs import Level, configure, is_json
 from .messages import publish, tail
 from .serving import demo, run, serve_tables
@@ -46,6 +46,8 @@ def main() -> None:
         raise SystemExit(cli(sys.argv[1:] or ["--help"], standalone_mode=False))
     except LiveError as error:
         fail(str(error))
+    except SystemExit as error:
+        leave_as(error)
     except typer.Abort:
         raise SystemExit(1) from None
     except Exception as error:

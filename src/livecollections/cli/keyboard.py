@@ -37,8 +37,18 @@ def ending() -> Iterator[None]:
         yield
     except LiveError as error:
         fail(str(error))
+    except SystemExit as error:
+        leave_as(error)
     except Exception as error:
         leave_by(error)
+
+
+def leave_as(error: SystemExit) -> NoReturn:
+    """Leave as an application has asked for; its last words are told as all else."""
+    if isinstance(error.code, str) and is_json():
+        logger.critical(error.code)
+        raise SystemExit(1) from None
+    raise error
 
 
 def leave_by(error: Exception) -> NoReturn:

@@ -13,6 +13,7 @@ import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote_plus
 
 from . import hooks
 
@@ -21,7 +22,7 @@ REQUEST = 5
 logger = logging.getLogger("livecollections.cli")
 """What the program has to say itself."""
 _CLIENT_ID = re.compile(r"[0-9a-f]{34,}(?=[0-9a-f]{6}\b)")
-_KEY = re.compile(r"((?:^|[&;])key=)[^&;]*", re.IGNORECASE)
+_PARAMETER = re.compile(r"[^&;]+")
 _NOT_EXTRAS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message", "taskName"}
 
 
@@ -59,11 +60,18 @@ class Sparing(logging.Filter):
         if record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == REQUEST:
             client, method, path, *rest = record.args
             path, _, query = str(path).partition("?")
-            query = "message=…" if "message=" in query else query
-            query = _KEY.sub(r"\1…", query) if "/live" in path.lower() else query
+            if any(_name(each) == "message" for each in _PARAMETER.findall(query)):
+                query = "message=…"
+            elif "/live" in path.lower():
+                query = _PARAMETER.sub(lambda each: "key=…" if _name(each[0]) == "key" else each[0], query)
             told = _CLIENT_ID.sub("…", path) + (query and f"?{query}")
             record.args = (client, method, told, *rest)
         return True
+
+
+def _name(parameter: str) -> str:
+    """Of a parameter in a URL, however it is written."""
+    return unquote_plus(parameter).partition("=")[0].strip().lower()
 
 
 class Lines(logging.Formatter):

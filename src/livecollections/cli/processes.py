@@ -1,13 +1,16 @@
 """How the processes that uvicorn starts are configured: each tells as the one that starts it, also why it ends.
 
-One rule: what an application raises when it is loaded is in the log, for multiprocessing would write it to stderr.
+Two rules. What an application raises when it is loaded is in the log, for multiprocessing would write it to stderr. A
+process that can't load it ends by the status at which uvicorn starts no other in its place, again and again.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from .keyboard import ending
 from .logs import Level, configure
@@ -28,5 +31,10 @@ class ProcessConfig(uvicorn.Config):
 
     def load(self) -> None:
         """Load the application; SystemExit where that fails."""
-        with ending():
-            super().load()
+        try:
+            with ending():
+                super().load()
+        except SystemExit as error:
+            if isinstance(error.code, str):
+                print(error.code, file=sys.stderr)
+            raise SystemExit(STARTUP_FAILURE) from None

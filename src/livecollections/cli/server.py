@@ -115,6 +115,7 @@ def supervise(
     as_json: bool,
 ) -> None:
     """Serve in several processes, or in one that is started again when a source file changes."""
+    from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import ChangeReload, Multiprocess
 
     from .processes import ProcessConfig
@@ -122,16 +123,20 @@ def supervise(
     listening = listen(host, port)
     warn_if_open(host, app)
     key = open_inspectors(host, app) if reload and inspector else None
-    print(*addresses_of(listening, app), sep="\n", flush=True)
+    addresses = addresses_of(listening, app)
+    print(*addresses, sep="\n", flush=True)
     settings = uvicorn_settings(**told(level))
     if reload:
         config = ProcessConfig(path, level, as_json, reload=True, **settings)
-        again = partial(serve_again, path, host, metrics, inspector, key, config)
+        again = partial(serve_again, path, host, metrics, inspector, key, addresses, config)
         ChangeReload(config, target=again, sockets=[listening]).run()
     else:
         loaded = partial(measured, path) if metrics else path
         config = ProcessConfig(loaded, level, as_json, factory=metrics, workers=workers, **settings)
-        Multiprocess(config, sockets=[listening]).run()
+        supervisor = Multiprocess(config, sockets=[listening])
+        supervisor.run()
+        if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+            raise SystemExit(STARTUP_FAILURE)
 
 
 def told(level: Level) -> dict[str, Any]:
@@ -145,10 +150,14 @@ def serve_again(
     metrics: bool,
     inspector: bool,
     key: Key | None,
+    addresses: Sequence[str],
     config: Config,
-    sockets: list[socket.socket] | None = None,
+    sockets: Sequence[socket.socket],
 ) -> None:
-    """Serve an application as it is by now, in the process that this is. key: of its inspectors, as it was told."""
+    """Serve an application as it is by now, in the process that this is.
+
+    key: of its inspectors, as it was told.  addresses: that were printed; a link that has come since is printed, too.
+    """
     import uvicorn
     from uvicorn.importer import import_from_string
 
@@ -158,7 +167,9 @@ def serve_again(
             open_inspectors(host, app, key)
         if metrics:
             measure(app)
-    uvicorn.Server(config).run(sockets)
+    for fresh in [address for address in addresses_of(sockets[0], app) if address not in addresses]:
+        print(fresh, flush=True)
+    uvicorn.Server(config).run([*sockets])
 
 
 def open_inspectors(host: str, app: Any, key: Key | None = None) -> Key | None:

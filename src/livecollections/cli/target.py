@@ -68,7 +68,11 @@ def rehearse(app: Any, workers: int) -> None:
 
 
 def lives_of(app: Any) -> Iterator[Live[Any]]:
-    """Each Live that an application serves."""
+    """Each Live that an application serves itself.
+
+    One in an application that is mounted in it, or that something else is put around, is not found: whoever needs it
+    says so, with the option of ``Live`` that does without.
+    """
     from ..application import LiveRoute
     from ..lifespan import Wrapped
     from ..live import Live

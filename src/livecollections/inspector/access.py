@@ -21,7 +21,8 @@ from ..view import refused
 from .key import Key
 
 CLOSED = (
-    "the inspector is closed here: it is open where `livecollections run` or `demo` serves on this machine; elsewhere "
+    "the inspector is closed here: `livecollections run`, `demo` and `serve` open it to who works at the same machine, "
+    "and `serve --token` to who has the token; elsewhere, and for a Live in an application that is mounted in another, "
     "`Live(inspector=...)` says for whom"
 )
 LOCKED = "open the link that stands below the address in your terminal"
