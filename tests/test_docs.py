@@ -22,7 +22,9 @@ from docs.pages import snippets as snippets_of
 from livecollections.bayeux import Limits, Server
 from livecollections.cli import cli
 from livecollections.metrics import FIGURES
+from livecollections.openapi.problems import SAYS
 from livecollections.options import OPTIONS
+from livecollections.rest.routes import BODY_LIMIT
 from livecollections.statistics import Problem
 
 from .command import ROOT
@@ -165,6 +167,16 @@ def test_every_option_of_the_bayeux_server_is_documented_as_it_is() -> None:
 def test_every_limit_is_documented_as_it_is() -> None:
     for each in fields(Limits):
         assert f"| `{each.name}` | {each.default:,.10g} |".replace(".0 ", " ") in text_of("bayeux"), each.name
+
+
+def test_the_statuses_of_rest_are_documented_and_how_large_a_body_may_be() -> None:
+    _, _, table = text_of("rest").partition("| Status | When |")
+    told = [
+        int(each)
+        for each in re.findall(r"\b[45]\d\d\b", " ".join(re.findall(r"^\| ([\d, ]+) \|", table, re.M)))
+    ]
+    assert told == sorted(SAYS)
+    assert f"over {BODY_LIMIT:,} bytes" in table
 
 
 def test_every_public_name_but_errors_is_documented() -> None:

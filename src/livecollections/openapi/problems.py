@@ -53,7 +53,7 @@ PROBLEM: Schema = {
         }
     ],
 }
-_SAYS = {
+SAYS = {
     400: "The request can't be read.",
     401: "Nobody is known, and somebody has to be.",
     403: "Who is known may not do this.",
@@ -70,6 +70,7 @@ _SAYS = {
     500: "This failed here; the server's log knows it by the number in the detail.",
     503: "Not started, or the database can't be reached.",
 }
+"""What each status says, of those that an operation may have."""
 
 
 def told_of(statuses: Iterable[int], schema: Schema, bearing: Mapping[int, Schema]) -> dict[str, Schema]:
@@ -77,7 +78,7 @@ def told_of(statuses: Iterable[int], schema: Schema, bearing: Mapping[int, Schem
     headers = {**_HEADERS, **bearing}
     return {
         str(status): {
-            "description": _SAYS[status],
+            "description": SAYS[status],
             **({"headers": headers[status]} if status in headers else {}),
             "content": {"application/problem+json": {"schema": schema}},
         }
