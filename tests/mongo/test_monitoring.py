@@ -16,7 +16,7 @@ from livecollections.stores.mongo_replay import oplog_size, size_of
 from livecollections.testing import wait_until
 from tests.serving import served
 
-from .server import Server
+from .server import REAL, Server, database_url
 
 
 class Todo(BaseModel):
@@ -81,13 +81,22 @@ def test_the_size_of_the_log_is_what_the_server_counts(told: list[dict[str, Any]
     assert size_of(told) == size
 
 
-async def test_the_size_of_an_oplog_that_does_not_count_is_not_known() -> None:
-    server = Server()
-    try:
-        async with AsyncMongoClient[dict[str, Any]](server.url) as client:
-            assert await oplog_size(client.sized) is None
-    finally:
-        await asyncio.to_thread(server.close)
+async def test_the_size_of_the_log_is_told_where_the_server_counts_it() -> None:
+    """SecantusDB answers in MongoDB's form, and counts the entries, but says 0 of their bytes."""
+    url = database_url()
+    async with AsyncMongoClient[dict[str, Any]](url) as client:
+        database = client.get_default_database()
+        try:
+            await database.todos.insert_one({"title": "a"})
+            answers = await client.local["oplog.rs"].aggregate([{"$collStats": {"storageStats": {}}}])
+            [told] = await answers.to_list()
+            assert told["storageStats"]["count"] > 0
+            counted = told["storageStats"]["size"]
+            assert (counted > 0) is bool(REAL)
+            size = await oplog_size(database)
+            assert size is None if not REAL else size is not None and size >= counted
+        finally:
+            await client.drop_database(database)
 
 
 async def test_a_stream_is_late_until_it_tells_what_there_was() -> None:
