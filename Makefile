@@ -1,4 +1,5 @@
 # `make` alone lists what there is. Everything lands in .venv/ and node_modules/ of this checkout.
+# `make VENV=… PYTHON=… $VENV/.tested` makes another environment by the same recipe.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-bench demo test test-all soak check mutants release-dump test-pythons bench bench-quick docs clean
@@ -10,7 +11,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATABASE ?= sqlite:///todos.db
 
-BIN := .venv/bin
+VENV := .venv
+BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --root-user-action=ignore -c constraints.txt
 ROOT := $$([ "$$(id -u)" = 0 ] || echo sudo)
 APT := $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get
@@ -31,7 +33,7 @@ test: setup-test ## Run every suite, small (12 minutes at most)
 test-all: setup-test .venv/.pythons ## Run every suite in full (40 minutes at most)
 	@LIVE_FULL=1 $(BIN)/python -m tests.run
 
-test-pythons: setup-test .venv/.pythons ## Run what depends on the interpreter on each version of Python that is here
+test-pythons: setup-test .venv/.pythons ## Run every suite, small, on each other version of Python that is here (12 minutes each)
 	@$(BIN)/python -m tests.platforms.pythons
 
 soak: setup-test ## Search random histories for broken promises, on all cores (SECONDS=, HISTORIES=, SEED=)
@@ -96,22 +98,22 @@ setup-test: setup .venv/.tested .venv/.types .venv/.original
 		esac; done; \
 	fi
 
-.venv/.made:
+$(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or newer is needed (or name one: make PYTHON=python3.12)'; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) -V) (name another: make PYTHON=python3.12)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ $(APT) update -qq >/dev/null; $(APT) install -y -qq python3-venv >/dev/null; }
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-.venv/.installed: .venv/.made pyproject.toml constraints.txt
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@echo 'installing Python packages'
 	@$(PIP) pip hatchling editables
 	@$(PIP) --no-build-isolation -e .
 	@touch $@
 
-.venv/.tested: .venv/.installed
+$(VENV)/.tested: $(VENV)/.installed
 	@echo 'installing what tests need'
 	@$(PIP) --no-build-isolation -e '.[test,check,docs]'
 	@touch $@

@@ -38,8 +38,11 @@ BUDGET = ROOT / "tests" / "budget.toml"
 SIDE_BY_SIDE = 2
 MOST = 3
 """Suites that run side by side, however much they wait: their deadlines are for a machine that has time for them."""
-COMPILING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""The environment of suites."""
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+    "LIVE_BIN": str(Path(sys.executable).parent),
+}
+"""The environment of suites; those of Node start our programs from LIVE_BIN."""
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 """Where temporary folders wait for no disk, and the bytes that must be free there: no test cuts the power."""
 TAIL = 150
@@ -77,6 +80,8 @@ class Suite:
     waits: bool = False
     needs: str | None = None
     """What has to be installed for it, one of NEEDED."""
+    once: str = ""
+    """Why another version of Python has nothing to say on it; empty where it has."""
 
     @property
     def share(self) -> float:
@@ -135,8 +140,8 @@ def load(text: str, full: bool = FULL) -> tuple[list[Suite], float]:
     for name, entry in data["suites"].items():
         runner = "pytest" if "pytest" in entry else "node"
         alone, show, waits = (entry.get(mark) in (True, which) for mark in ("alone", "show", "waits"))
-        paths, needs = tuple(entry[runner]), entry.get("needs")
-        suites.append(Suite(name, runner, paths, entry[which], alone, show, waits, needs))
+        paths, needs, once = tuple(entry[runner]), entry.get("needs"), entry.get("once", "")
+        suites.append(Suite(name, runner, paths, entry[which], alone, show, waits, needs, once))
     return suites, data["total"][which]
 
 
@@ -211,7 +216,7 @@ class Running:
         self.process = subprocess.Popen(
             suite.command(),
             cwd=ROOT,
-            env={**COMPILING, "TMPDIR": self.folder.name},
+            env={**ENVIRONMENT, "TMPDIR": self.folder.name},
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=subprocess.STDOUT,

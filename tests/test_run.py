@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,14 @@ def test_what_a_machine_lacks_is_said_with_its_count_and_fails_in_ci(
     monkeypatch.setenv("CI", "1" if is_ci else "")
     assert runner.main(["body"]) == int(is_ci)
     assert "suite body: 2 tests left out, postgres is not installed" in capsys.readouterr().out
+
+
+def test_a_suite_of_node_starts_the_programs_of_the_interpreter_that_runs_it(tmp_path: Path) -> None:
+    file = tmp_path / "bin.test.js"
+    file.write_text(
+        f"require('node:test')('a', () => {{ require('node:assert').equal(process.env.LIVE_BIN, "
+        f"'{Path(sys.executable).parent}'); }});\n"
+    )
+    suite = runner.Suite("body", "node", (str(file),), 30)
+    [result] = runner.run([suite], runner.Board(Console(file=io.StringIO()), [suite]))
+    assert (result.passed, result.fault) == (1, "")

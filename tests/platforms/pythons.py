@@ -1,13 +1,13 @@
 """The suite on each version of Python that is here: ``make test-pythons``.
 
-Interpreters are those on the path, of pyenv and of uv, one for each minor version that the package is for. Each gets an
-environment of its own, made once, in ``.venv/pythons``; ``--install`` makes those of the others and no more. One line
-says which there are, and which are not.
+Interpreters are those on the path, of pyenv and of uv, one for each minor version that the package is for. One line
+says which there are, and which are not. Each but this one, which is ``make test``'s, gets an environment of its own in
+``.venv/pythons`` by the Makefile's recipe (``--install`` makes those and no more), and runs every suite of
+``budget.toml`` in its small size, but for those that say there why not (``once``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,6 +16,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.run import BUDGET, Suite, load
+
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 VERSIONS = sorted(
@@ -23,19 +25,13 @@ VERSIONS = sorted(
     key=lambda version: int(version.partition(".")[2]),
 )
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
-TESTS = (
-    "tests/test_feed.py", "tests/test_live.py", "tests/test_stop.py", "tests/test_listeners.py", "tests/stores",
-    "tests/rest/test_verbs.py", "tests/rest/test_stream.py", "tests/bayeux/test_session.py",
-    "tests/bayeux/test_direct.py", "tests/client/test_client.py", "tests/collection/test_live_collection.py",
-    "tests/platforms/test_elsewhere.py", "tests/upgrade",
-)  # fmt: skip
-"""What depends on the interpreter most: loops, threads, sockets, drivers, annotations."""
 ASKED = "import sys, ensurepip; v = sys.version_info; print(f'{v.major}.{v.minor}', sys.implementation.name)"
-SMALL = ("tests/test_feed.py", "tests/stores/test_conformance.py", "tests/platforms/test_elsewhere.py")
+SMALL = {name: value for name, value in os.environ.items() if name != "LIVE_FULL"}
+"""The environment of suites in their small size."""
 
 
 def interpreters() -> dict[str, Path]:
-    """Of each version that the package is for, and that is here, a program that answers."""
+    """Of each version that the package is for, and that is here, a program that answers; the oldest version first."""
     found: dict[str, Path] = {}
     for program in candidates():
         told = subprocess.run(
@@ -45,7 +41,7 @@ def interpreters() -> dict[str, Path]:
         version, _, implementation = told.stdout.strip().partition(" ")
         if told.returncode == 0 and version in VERSIONS and implementation == "cpython":
             found.setdefault(version, program)
-    return found
+    return {version: found[version] for version in VERSIONS if version in found}
 
 
 def candidates() -> Iterator[Path]:
@@ -73,36 +69,24 @@ def line(found: dict[str, Path]) -> str:
 
 def environment(version: str, program: Path) -> Path:
     """The interpreter of an environment with the package, as it stands here, and what its tests need."""
-    wanted = hashlib.sha256(
-        b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
-        + str(program).encode()
-    ).hexdigest()
-    folder = ROOT / ".venv" / "pythons" / version
-    python, mark = folder / "bin" / "python", folder / "made"
-    if mark.exists() and mark.read_text("utf-8") == wanted:
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([str(program), "-m", "venv", str(folder)], timeout=120, check=True)
-    pip = [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--root-user-action=ignore",
-    ]
-    pip += ["-c", str(ROOT / "constraints.txt")]
-    subprocess.run([*pip, "hatchling", "editables"], timeout=300, check=True)
-    subprocess.run([*pip, "--no-build-isolation", "-e", f"{ROOT}[test]"], timeout=900, check=True)
-    mark.write_text(wanted, "utf-8")
+    folder = Path(".venv", "pythons", version)
+    python = ROOT / folder / "bin" / "python"
+    if not python.exists():  # or what it was made of has gone
+        shutil.rmtree(ROOT / folder, ignore_errors=True)
+        python.parent.parent.parent.mkdir(exist_ok=True)
+    recipe = ["make", "--no-print-directory", f"VENV={folder}", f"PYTHON={program}", str(folder / ".tested")]
+    subprocess.run(recipe, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=1200, check=True)
     return python
 
 
-def run(python: Path, *tests: str) -> subprocess.CompletedProcess[str]:
-    """Run tests on an interpreter."""
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
+def suites() -> list[Suite]:
+    """Those of the budget."""
+    return load(BUDGET.read_text("utf-8"), full=False)[0]
+
+
+def command(python: Path) -> list[str]:
+    """What runs all suites to which an interpreter matters on one."""
+    return [str(python), "-m", "tests.run", *(suite.name for suite in suites() if not suite.once)]
 
 
 def install() -> int:
@@ -114,17 +98,21 @@ def install() -> int:
 
 
 def main() -> int:
-    """Run the suite on each; the answer is the exit status."""
+    """Run the suites on each other version than this one; the answer is the exit status."""
     found = interpreters()
-    print(line(found), flush=True)
-    failed = 0
-    for version, program in sorted(found.items(), key=lambda each: VERSIONS.index(each[0])):
-        done = run(environment(version, program), *TESTS)
-        print(f"Python {version}: {(done.stdout.strip().splitlines() or ['nothing ran'])[-1]}", flush=True)
-        if done.returncode:
-            failed += 1
-            print(done.stdout + done.stderr, flush=True)
-    return bool(failed)
+    print(f"{line(found)}. `make test` is for {OWN}, the others run here, without", flush=True)
+    for suite in suites():
+        if suite.once:
+            print(f"  {suite.name}: {suite.once}", flush=True)
+    ended: dict[str, int] = {}
+    for version, program in found.items():
+        if version != OWN:
+            print(f"\nPython {version}", flush=True)
+            done = subprocess.run(command(environment(version, program)), cwd=ROOT, env=SMALL, check=False)
+            ended[version] = done.returncode
+    for version, status in ended.items():
+        print(f"Python {version}: {'failed' if status else 'passed'}", flush=True)
+    return int(any(ended.values()))
 
 
 if __name__ == "__main__":

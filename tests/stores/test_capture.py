@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -41,6 +42,12 @@ Install = Callable[[sqlite3.Connection, list[str]], None]
 
 def opened() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", isolation_level=None)
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(opened()) as connection:
+        yield connection
 
 
 def captured(connection: sqlite3.Connection, columns: list[str]) -> None:
@@ -204,8 +211,7 @@ def test_histories_are_hostile_enough() -> None:
 
 
 @pytest.mark.parametrize("columns", [["id"], ["id", *(f"c{n}" for n in range(1200))]], ids=len)
-def test_tables_may_be_narrow_or_wide(columns: list[str]) -> None:
-    connection = opened()
+def test_tables_may_be_narrow_or_wide(columns: list[str], connection: sqlite3.Connection) -> None:
     connection.execute(
         f"CREATE TABLE {Q} (id INTEGER PRIMARY KEY{''.join(f', {name}' for name in columns[1:])})"
     )
@@ -215,8 +221,10 @@ def test_tables_may_be_narrow_or_wide(columns: list[str]) -> None:
     assert layout_of(columns)
 
 
-def test_migrations_run_and_writes_go_on_whatever_column_is_dropped_12() -> None:
-    connection, columns = opened(), ["id", "a", "b", 'c "d', "e", "f"]
+def test_migrations_run_and_writes_go_on_whatever_column_is_dropped_12(
+    connection: sqlite3.Connection,
+) -> None:
+    columns = ["id", "a", "b", 'c "d', "e", "f"]
     connection.execute(
         f'CREATE TABLE {Q} (id TEXT PRIMARY KEY, a, b TEXT NOT NULL DEFAULT \'b\', "c ""d" INTEGER, e, f) WITHOUT ROWID'
     )
