@@ -68,6 +68,7 @@ LAYERS = {
         "field",
         "hooks",
         "input",
+        "json_names",
         "json_patch",
         "lag",
         "operators",

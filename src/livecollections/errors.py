@@ -182,8 +182,14 @@ class UnsupportedMediaType(RequestError):
     title = "Unsupported Media Type"
 
 
+@dataclass
 class InvalidDocument(RequestError):
-    """The document is well-formed, but the model does not accept it."""
+    """The document is well-formed, but the model does not accept it.
+
+    attribute: of which a database can't keep the value, if that is why. Documents may call it otherwise.
+    """
+
+    attribute: str | None = None
 
     status = 422
     title = "Unprocessable Content"

@@ -6,6 +6,7 @@ row and no HTTP.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
@@ -27,6 +28,9 @@ from .portable import SAFE_INTEGER, is_beyond_models
 Fault = dict[str, Any]
 WRITTEN_AS_TEXT = (date, datetime, time, timedelta, Decimal, UUID, Enum)
 """What a strict model takes from JSON's strings, though not from Python's."""
+
+
+_BIG = re.compile(r"-?[0-9]{16,40}")
 
 
 class Input:
@@ -196,7 +200,7 @@ def _bytes(value: Any) -> Any:
 
 def _big_integer(value: Any) -> Any:
     """Integers that JSON readers would round travel as strings."""
-    if isinstance(value, str) and value.lstrip("-").isdecimal() and abs(int(value)) > SAFE_INTEGER:
+    if isinstance(value, str) and _BIG.fullmatch(value) and abs(int(value)) > SAFE_INTEGER:
         return int(value)
     return value
 

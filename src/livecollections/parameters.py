@@ -19,6 +19,7 @@ from pydantic_core import from_json
 from .conditions import DEEPEST, field_at, read_conditions, refusal, value_of
 from .errors import RequestRefused
 from .field import ORDER, Field, filters_of
+from .json_names import TWICE, names_twice
 from .place import decode
 from .query import Condition, Equal, Order, Path, Query
 from .resource import MOST_STEPS, Resource
@@ -177,6 +178,8 @@ def _filter(resource: Resource, text: Any, brackets: list[tuple[str, str]]) -> t
         tree = from_json(text, allow_inf_nan=False)
     except ValueError:
         raise refusal("conditions", (), "this is not JSON") from None
+    if names_twice(text, tree):
+        raise refusal("conditions", (), TWICE)
     return read_conditions(resource, tree)
 
 

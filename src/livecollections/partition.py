@@ -141,6 +141,11 @@ class Partition:
         return _NESTED.sub(lambda found: quote(str(portable(values[found[1]])), safe=""), self.path)
 
 
+def free_name(path: str, name: str) -> str:
+    """A name for another value of a URL than those that stand in its path. name: which it has if that is free."""
+    return name if name not in _NESTED.findall(path) else free_name(path, f"{name}_")
+
+
 def without_values(path: str) -> str:
     """The path with a harmless word for each value that stands in it, to be checked as any other."""
     return _NESTED.sub("x", path)

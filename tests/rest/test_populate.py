@@ -290,6 +290,13 @@ async def test_what_can_not_be_populated_is_a_400(books: Library, asked: str, to
     assert not books.reads
 
 
+@pytest.mark.parametrize("asked", ["[pathX=writer", "[path]x=writer", "[path]=writer&populate[path]=books"])
+async def test_brackets_close_and_say_each_thing_once(books: Library, asked: str) -> None:
+    problem = is_problem(await books.client.get(f"/api/volumes?populate{asked}"), 400)
+    assert "brackets that close" in problem["detail"]
+    assert not books.reads
+
+
 async def test_no_more_is_read_than_fits(books: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(populate, "REFERRED", 3)
     monkeypatch.setattr(populate.populate, "__defaults__", (3,))

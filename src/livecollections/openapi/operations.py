@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from ..operators import OPERATORS
+from ..partition import free_name
 from ..resource import Resource
 from ..selection import addressed
 from .examples import exemplified
@@ -451,4 +452,5 @@ def _key_parameter(resource: Resource) -> tuple[str, Schema]:
             "pattern": f"^{parts}$",
         }
         name = "key"
+    name = free_name(resource.path, name)
     return name, {"name": name, "in": "path", "required": True, "schema": schema}

@@ -22,6 +22,7 @@ from ..errors import (
     SchemaMismatch,
     StoreUnavailable,
 )
+from ..field import Field
 from ..input import pointer
 from ..resource import Resource
 
@@ -125,6 +126,8 @@ def told_of(error: Exception, resource: Resource, method: str) -> Exception:
     if isinstance(error, BulkRefused):
         why = told_of(error.error, resource, method)
         return placed(why, error.place) if isinstance(why, RequestError) and method != "DELETE" else why
+    if isinstance(error, InvalidDocument) and error.attribute is not None:
+        return _unstorable(error, resource.field_of(error.attribute))
     if not isinstance(error, ConstraintViolated):
         return error
     refused, detail = _CONSTRAINTS.get(error.kind, _CONSTRAINTS["check"])
@@ -134,6 +137,15 @@ def told_of(error: Exception, resource: Resource, method: str) -> Exception:
     errors = [{"pointer": pointer((name,)), "detail": detail} for name in fields if name in resource.fields]
     where = f"{', '.join(name for name in fields if name in resource.fields)}: " if errors else ""
     return refused(where + detail, errors)
+
+
+def _unstorable(error: InvalidDocument, field: Field | None) -> InvalidDocument:
+    """What a database can't keep of a field; None: of what the caller is not shown, nor told that it is there."""
+    if field is None:
+        return InvalidDocument("a value is not one that the database can keep")
+    [fault] = error.errors
+    told = {**fault, "pointer": pointer((field.name,))}
+    return InvalidDocument(f"{field.name} {fault['detail']}", [told])
 
 
 def placed(error: RequestError, place: int) -> RequestError:

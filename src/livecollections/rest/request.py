@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from starlette.types import Receive, Scope
 
 from ..errors import InvalidDocument, MalformedRequest, RequestRefused, TooLarge, UnsupportedMediaType
+from ..json_names import TWICE, names_twice
 from ..stores.base import Idempotency
 
 UPLOAD = 30.0
@@ -191,6 +192,8 @@ def read_json(body: bytes) -> Any:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise MalformedRequest(f"the body is not JSON: {error}") from None
+    if names_twice(body, value):
+        raise MalformedRequest(f"the body is ambiguous: {TWICE}")
     _check_value(value, 1)
     return value
 

@@ -17,6 +17,7 @@ from ..change import Key, Row
 from ..errors import DocumentNotFound, MalformedRequest, PreconditionFailed, UnsupportedMediaType
 from ..hooks import Operation
 from ..parameters import of_body, parse, shown_of
+from ..partition import free_name
 from ..query import Equal, Query
 from ..resource import Resource
 from ..selection import addressed
@@ -75,11 +76,12 @@ def routes(
     cors = Cors(allowed_origins)
     shared = views, store, server, caller, cors, body_limit, set[str](), peers or {}
     collection, document = Collection(*shared), Document(*shared)
-    below = DocumentOrSearch(collection, document, cors)
+    key = free_name(path, "key")
+    below = DocumentOrSearch(collection, document, cors, key)
     name = re.sub(r"\W+", "_", path.strip("/"))
     return [
         ResourceRoute(path, collection, name, is_list=True),
-        ResourceRoute(f"{path}/{{key}}", below, f"{name}_key", is_list=False),
+        ResourceRoute(f"{path}/{{{key}}}", below, f"{name}_key", is_list=False),
     ]
 
 
@@ -265,16 +267,20 @@ class Collection(Endpoint):
 
 
 class DocumentOrSearch:
-    """What is below a list: documents; and ``/search``, to which POST is QUERY of the list, for those who can't."""
+    """What is below a list: documents; and ``/search``, to which POST is QUERY of the list, for those who can't.
 
-    def __init__(self, collection: Collection, document: Document, cors: Cors) -> None:
+    key: what the document's name is called among the values of the path.
+    """
+
+    def __init__(self, collection: Collection, document: Document, cors: Cors, key: str) -> None:
         self._collection = collection
         self._document = document
         self._cors = cors
+        self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint: ASGIApp = self._document
-        if scope["path_params"]["key"] == "search" and "QUERY" in self._collection._handlers:
+        if scope["path_params"][self._key] == "search" and "QUERY" in self._collection._handlers:
             scope = {**scope, ALLOW: self._document._allow + b", POST"}
             request = Request(scope, receive)
             if request.method == "POST":

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..errors import MalformedRequest
+from ..json_names import TWICE, names_twice
 
 DEEPEST = 3
 """Levels of documents in documents."""
@@ -21,6 +22,7 @@ MOST = 10
 Tree = dict[str, Any]
 """Relations by name; each with those to be populated in it."""
 _NAMES = re.compile(r"[,\s]+")
+_PART = re.compile(r"populate\[([^\[\]]*)\]")
 
 
 def take_populate(parameters: Iterable[tuple[str, Any]]) -> tuple[Tree, list[tuple[str, Any]]]:
@@ -35,7 +37,10 @@ def take_populate(parameters: Iterable[tuple[str, Any]]) -> tuple[Tree, list[tup
         if name == "populate":
             _add(tree, _read(value) if isinstance(value, str) else value, 1)
         elif name.startswith("populate["):
-            parts[name[len("populate[") : -1]] = value
+            part = _PART.fullmatch(name)
+            if part is None or part[1] in parts:
+                raise MalformedRequest("populate: brackets that close, and each name once, are needed")
+            parts[part[1]] = value
         else:
             others.append((name, value))
     if parts:
@@ -49,9 +54,12 @@ def _read(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
-        return from_json(text)
+        asked = from_json(text)
     except ValueError:
         raise MalformedRequest("populate: this is not JSON") from None
+    if names_twice(text, asked):
+        raise MalformedRequest(f"populate: {TWICE}")
+    return asked
 
 
 def _add(tree: Tree, asked: Any, level: int) -> None:

@@ -71,7 +71,7 @@ class Field:
         try:
             return None if value is None else self.codec.encode(value)
         except (TypeError, ValueError, ArithmeticError) as error:
-            raise refused(self.attribute, f"is not a value of this field: {value!r:.80}") from error
+            raise refused(self.attribute, "is not a value of this field") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class DocumentSource(Source):
 def refused(attribute: str, reason: str) -> InvalidDocument:
     """The refusal of one attribute's value."""
     pointer = "/" + attribute.replace("~", "~0").replace("/", "~1")
-    return InvalidDocument(f"{attribute} {reason}", [{"pointer": pointer, "detail": reason}])
+    return InvalidDocument(f"{attribute} {reason}", [{"pointer": pointer, "detail": reason}], attribute)
 
 
 def document_source(source: Source) -> DocumentSource:

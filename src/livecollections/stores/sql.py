@@ -295,7 +295,7 @@ def encoder(attribute: str, process: Codec | None) -> Codec:
             if type(stored) is str:
                 stored.encode()
         except Exception as error:  # a type of the user's may raise anything
-            raise refused(attribute, f"is not a value of this column: {value!r:.80}") from error
+            raise refused(attribute, "is not a value of this column") from error
         if isinstance(stored, int) and not -LARGEST_INTEGER - 1 <= stored <= LARGEST_INTEGER:
             raise refused(attribute, "is beyond 64 bits")
         return stored
@@ -305,7 +305,8 @@ def encoder(attribute: str, process: Codec | None) -> Codec:
 
 def refused(attribute: str, reason: str) -> InvalidDocument:
     """The refusal of one attribute's value."""
-    return InvalidDocument(f"{attribute} {reason}", [{"pointer": pointer((attribute,)), "detail": reason}])
+    fault = {"pointer": pointer((attribute,)), "detail": reason}
+    return InvalidDocument(f"{attribute} {reason}", [fault], attribute)
 
 
 # --- defaults -----------------------------------------------------------------------------------------------
