@@ -18,6 +18,9 @@ from .reading import connected, install, target
 from .server import PostgresServer
 
 HISTORIES = scaled(12, 250)
+EACH = 10
+"""Played on one connection: for as long as it lasts PostgreSQL keeps the plans of functions that are gone, and goes
+through all of them whenever a schema changes."""
 
 Table = dict[tuple[str, ...], tuple[str | None, ...]]
 
@@ -64,23 +67,31 @@ async def columns_of(connection: asyncpg.Connection, name: str) -> list[str]:
 async def divergence(postgres: PostgresServer, histories: int) -> str | None:
     """Where a log is not its table, or an application saw a difference."""
     url = await asyncio.to_thread(postgres.database)
-    async with connected(url) as ours, connected(url) as plain:
-        for connection in (ours, plain):
-            await connection.execute("SET timezone = 'UTC'; SET extra_float_digits = 1")
-        for seed in range(histories):
-            history = History(seed)
-            await made(plain, "plain", history)
-            await made(ours, "ours", history)
-            declared = {name: await columns_of(ours, name) for name in CAPTURED}
-            await install(ours, *(target(name, schema="ours") for name in CAPTURED), log=Log(schema="ours"))
-            if (seen := await history.play(ours)) != (without := await history.play(plain)):
-                return f"seed {seed}: {seen} is not {without}"
-            for name, columns in declared.items():
-                but_time = [column for column in columns if column != "at"]
-                if await table(ours, name, but_time) != await table(plain, name, but_time):
-                    return f"seed {seed}: {name} is another with capture"
-                if await replayed(ours, name) != await table(ours, name, columns):
-                    return f"seed {seed}: the log of {name} is not the table"
+    for first in range(0, histories, EACH):
+        async with connected(url) as ours, connected(url) as plain:
+            for connection in (ours, plain):
+                await connection.execute("SET timezone = 'UTC'; SET extra_float_digits = 1")
+            for seed in range(first, min(first + EACH, histories)):
+                if found := await difference(ours, plain, seed):
+                    return f"seed {seed}: {found}"
+    return None
+
+
+async def difference(ours: asyncpg.Connection, plain: asyncpg.Connection, seed: int) -> str | None:
+    """The same of one history."""
+    history = History(seed)
+    await made(plain, "plain", history)
+    await made(ours, "ours", history)
+    declared = {name: await columns_of(ours, name) for name in CAPTURED}
+    await install(ours, *(target(name, schema="ours") for name in CAPTURED), log=Log(schema="ours"))
+    if (seen := await history.play(ours)) != (without := await history.play(plain)):
+        return f"{seen} is not {without}"
+    for name, columns in declared.items():
+        but_time = [column for column in columns if column != "at"]
+        if await table(ours, name, but_time) != await table(plain, name, but_time):
+            return f"{name} is another with capture"
+        if await replayed(ours, name) != await table(ours, name, columns):
+            return f"the log of {name} is not the table"
     return None
 
 
