@@ -99,20 +99,28 @@ def test_a_grep_for_a_seq_shows_the_whole_way(tmp_path: Path, form: tuple[str, .
     with (
         command("run", "notes:live", "--port", "0", "--log-level", "debug", *form, cwd=tmp_path) as run,
         httpx.Client(base_url=run.address(), timeout=20) as client,
+        command("tail", str(client.base_url.join("/faye")), "/api/notes", cwd=tmp_path) as tail,
+        client.stream("GET", "/api/notes", headers={"Accept": "text/event-stream"}) as stream,
     ):
+        tail.wait_line("over websocket")
+        streamed = stream.iter_lines()
+        assert next(streamed) == ": live"
         session = poll(client)
         connect = {"channel": "/meta/connect", "clientId": session, "connectionType": "long-polling"}
         client.post("/faye", json=[connect])  # the first is answered at once
         created = client.post("/api/notes", json={"text": "a secret matter"})
         assert created.headers["Live-Seq"] in client.post("/faye", json=[connect]).text
+        tail.wait_line("a secret matter")
+        assert any("a secret matter" in line for line in streamed)
         run.wait_line("heard seq=")
     seq = created.headers["Live-Seq"]
     way = [line for line in run.said() if seq in line]
-    assert sorted(re.findall(r"(\w+) seq=", " ".join(way))) == sorted(STEPS)
-    (sent,) = (line for line in way if "sent seq=" in line)
-    assert f"session={session[-6:]} transport=long-polling" in sent
+    assert sorted(re.findall(r"(\w+) seq=", " ".join(way))) == sorted([*STEPS, "sent", "sent"])
+    sent = dict(re.findall(r"session=(\w{6}) transport=([\w-]+)", " ".join(way)))
+    assert sorted(sent.values()) == ["in-process", "long-polling", "websocket"]
+    assert sent[session[-6:]] == "long-polling"
     (published,) = (line for line in way if "published seq=" in line)
-    assert "channel=/api/notes receivers=1" in published
+    assert "channel=/api/notes receivers=3" in published
     assert session not in " ".join(run.lines)
     assert "a secret matter" not in " ".join(run.lines)
     if form:
