@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 
@@ -26,6 +27,7 @@ from livecollections.openapi.problems import SAYS
 from livecollections.options import OPTIONS
 from livecollections.rest.routes import BODY_LIMIT
 from livecollections.statistics import Problem
+from livecollections.status import FILES
 
 from .command import ROOT
 
@@ -177,6 +179,19 @@ def test_the_statuses_of_rest_are_documented_and_how_large_a_body_may_be() -> No
     ]
     assert told == sorted(SAYS)
     assert f"over {BODY_LIMIT:,} bytes" in table
+
+
+async def test_each_path_that_a_live_has_by_itself_is_among_what_is_open_or_closed() -> None:
+    _, _, page = text_of("topics/security").partition("## What is open as shipped")
+    table, _, _ = page.partition("\n#")
+    live = livecollections.Live("sqlite://", metrics=True)
+    async with live:
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(live.app), base_url="http://127.0.0.1")
+        for path in ("/faye", "/live", "/live/health", "/live/metrics", "/docs", "/openapi.json"):
+            assert f"`{path}`" in table
+            assert (await client.get(path)).status_code == {"/live": 404, "/faye": 400}.get(path, 200), path
+        for name in FILES:
+            assert f"`/live/{name}`" in table
 
 
 def test_every_public_name_but_errors_is_documented() -> None:
