@@ -129,7 +129,7 @@
       if (model && !away && (newer || listed)) {
         this.gone.delete(model);
         this.shown.add(model);
-      } else if (!model && !listener.buried(key, seq) && !older(seq, listed && listener.floor)) {
+      } else if (!model && !listener.buried(key, seq) && !older(seq, listed ? listener.floor : listener.ahead.version)) {
         for (const waiting of [listener.held, fresh]) if (supersedes(seq, waiting.get(key))) waiting.delete(key);
         if (!fresh.has(key)) fresh.set(key, {body, seq, parse});
       }
@@ -216,7 +216,7 @@
     constructor(collection, options) {
       const {seq = null, fetch = seq == null} = options, [tombs, hidden, held, creates] = _.times(4, () => new Map());
       Object.assign(this, {collection, options, on: options.live !== false, era: 0, tries: 0, needed: !!fetch, from: null, top: null});
-      Object.assign(this, {position: seq, floor: seq, tombs, hidden, held, creates, requests: new Set(), waiting: [], told: {}, sides: []});
+      Object.assign(this, {position: seq, floor: seq, ahead: {}, tombs, hidden, held, creates, requests: new Set(), waiting: [], told: {}, sides: []});
       collection.each((model) => { if (seq != null && !model.isNew()) learn(model, _.clone(model.attributes), seq); });
     }
     // Begin: subscribe, and read.
@@ -353,15 +353,16 @@
     }
     // What came after a list was asked for is newer than it: without seqs its rows can't tell.
     outdate(key) { if (this.stream && this.stream.legacy) for (const {outdated} of this.requests) outdated.add(key); }
-    // What happened can't be told: read again. What is known stays until then; answers from before the `base` tell ids only.
+    // What happened can't be told: read again. What is known stays until then; what was gone `ahead` of the new start stays gone.
     reset(start) {
+      this.ahead = {version: later(this.position, this.ahead.version)};
       Object.assign(this, {era: this.era + 1, joined: false, base: start, position: start, from: start, floor: null, held: new Map()});
       if (start == null) for (const one of this.facts()) one.version = null;
       this.doubt();
       this.update();
     }
-    // All states and tombstones. Which of those in doubt the log has `lost`, a list tells that was asked for since.
-    facts() { return this.collection.models.concat(_.pluck([...this.hidden.values()], 'model')).map(stateOf).concat(...this.tombs.values()); }
+    // All states and tombstones (`ahead` is one of all else). Which in doubt the log has `lost`, a list tells that was asked for since.
+    facts() { return this.collection.models.concat(_.pluck([...this.hidden.values()], 'model')).map(stateOf).concat(this.ahead, ...this.tombs.values()); }
     doubt(which = _.constant(true)) {
       const doubted = this.facts().filter(which), batch = new Batch(this);
       if (!doubted.length && !which({version: this.top})) return;
@@ -747,8 +748,7 @@
       Object.assign(this, {client, cometd, extended: cometd || !!client.addExtension, extension: {outgoing, incoming}});
       Object.assign(this, {streams: new Map(), asked: new Map(), timeout: TIMEOUT});
       this.down = () => { this.hangUp(true); this.lost(); this.resume(); };
-      const woke = () => this.woke();
-      this.handlers = {offline: () => this.lost(), online: woke, resume: woke, visibilitychange: () => this.stir()};
+      this.handlers = {offline: () => this.lost(), online: () => this.woke(), resume: () => this.woke(), visibilitychange: () => this.stir()};
     }
     open(on) {
       const {client, cometd, extension} = this, verb = on ? 'add' : 'remove';

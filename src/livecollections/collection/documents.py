@@ -46,6 +46,7 @@ class Documents:
         self._states: dict[DocumentState, None] = {}
         self._by_key: dict[str, DocumentState] = {}
         self._tombs: dict[str, Tombstone] = {}
+        self._ahead = Tombstone(None, 0)
         self._touched: dict[DocumentState, tuple[bool, str | None]] = {}
         self._clock = 0
 
@@ -78,7 +79,8 @@ class Documents:
         """Take a state of a document, if it is news. listed: it is of a list, and what has gone since stays away."""
         state = self._by_key.get(key)
         if state is None:
-            if not self.is_buried(key, seq) and not (listed and is_older(seq, self.floor)):
+            floor = self.floor if listed else self._ahead.version
+            if not self.is_buried(key, seq) and not is_older(seq, floor):
                 self._unhold(key, seq)
                 state = DocumentState(key, body)
                 state.learn(body, seq)
@@ -163,6 +165,7 @@ class Documents:
     def _facts(self) -> Iterator[DocumentState | Tombstone]:
         yield from self._states
         yield from self._tombs.values()
+        yield self._ahead
 
     # Own creates
 
@@ -203,9 +206,14 @@ class Documents:
 
     # Forgetting, and telling
 
-    def reset(self, start: str | None) -> None:
-        """Doubt everything: what happened up to ``start`` can't be told. Of a server without seqs no version counts."""
+    def reset(self, start: str | None, before: str | None) -> None:
+        """Doubt everything: what happened up to ``start`` can't be told. Of a server without seqs no version counts.
+
+        before: where the stream was. What is not here has gone by then, though the stream may begin again before that.
+        """
         self.floor, self.held = None, {}
+        if before is not None and not is_older(before, self._ahead.version):
+            self._ahead.version = before
         self.doubt(lambda seq: True)
         if start is None:
             self.forget(list(self._facts()))

@@ -233,7 +233,7 @@ class Replica:
         """
         self.resets += 1
         self.era += 1
-        self.documents.reset(start)
+        self.documents.reset(start, self.position)
         self._top, self._base, self.position, self.begun = None, start, start, start
         self._give_up()
         self.joined = False
