@@ -277,6 +277,8 @@ async def test_a_store_that_fails_is_no_good_health(
 
     monkeypatch.setattr(feed_module, "MAINTENANCE", 0.01)
     assert rig.feed.running
+    # A read that runs already would find what is written here, and none would follow that could fail.
+    await wait_until(lambda: bool(rig.store._watchers))
     with monkeypatch.context() as broken:
         broken.setattr(rig.store, method, fail)
         rig.shell("insert into feed_note (text) values ('written meanwhile')")
