@@ -44,6 +44,11 @@ def data(messages: list[Any]) -> list[Any]:
     return [message["data"] for message in messages if "data" in message]
 
 
+def narrow(connection: socket.socket) -> None:
+    """Have the system keep little of what is not read, so that little has to be sent to one who reads nothing."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+
+
 class Socket:
     """A WebSocket that speaks Bayeux."""
 
@@ -91,6 +96,11 @@ class Socket:
         assert code is not None
         return code
 
+    def pause(self) -> None:
+        """Read nothing from now on."""
+        narrow(self.connection.transport.get_extra_info("socket"))
+        self.connection.transport.pause_reading()
+
     def reset(self) -> None:
         """Break the connection, as a machine that restarts does."""
         raw = self.connection.transport.get_extra_info("socket")
@@ -105,6 +115,10 @@ class Stream:
         self.answer = answer
         self.lines = answer.aiter_lines()
         self.heard: list[Any] = []
+
+    def pause(self) -> None:
+        """Read nothing from now on: lines are read when they are asked for."""
+        narrow(self.answer.extensions["network_stream"].get_extra_info("socket"))
 
     async def end(self) -> None:
         """Return when it has ended, in order or cut."""
