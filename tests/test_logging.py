@@ -175,6 +175,14 @@ def test_what_nobody_has_foreseen_is_an_object(tmp_path: Path) -> None:
     assert "Traceback" in finished("run", "broken:app", cwd=tmp_path).stderr
 
 
+def test_what_an_application_leaves_with_is_an_object(tmp_path: Path) -> None:
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit('DATABASE_URL is not set')\n")
+    run = finished("run", "leaving:app", "--log-json", cwd=tmp_path)
+    assert (run.returncode, only(run.stderr)["message"]) == (1, "DATABASE_URL is not set")
+    run = finished("run", "leaving:app", cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (1, "DATABASE_URL is not set\n")
+
+
 def test_an_answer_that_is_no_yes_is_told_as_an_object(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         connection.execute("create table orders (id integer primary key)")

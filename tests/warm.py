@@ -98,6 +98,9 @@ def _live(asked: dict[str, Any]) -> None:
         cli.main()
     except SystemExit as end:
         status = end.code
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
+            status = 1
     except BaseException:
         traceback.print_exc()
         status = 1
