@@ -171,6 +171,16 @@ async def test_a_body_that_does_not_come_in_its_time_is_408(
         assert is_problem(answer, 408)["detail"] == "a body may take 0.05 seconds"
 
 
+@only("sqlite", "postgres", because="SQLModel's type of columns wants an offset")
+@pytest.mark.parametrize("moment", ["2020-01-02", "2020-01-02T03:04", "2020-01-02T03:04:05.6"])
+async def test_a_moment_without_an_offset_is_told_what_it_lacks(api: Api, moment: str) -> None:
+    held = api.held()
+    refused = await api.client.post("/api/everything", json={"moment": moment})
+    [fault] = is_problem(refused, 422)["errors"]
+    assert (fault["pointer"], "needs an offset, such as Z" in fault["detail"]) == ("/moment", True)
+    assert api.held() == held
+
+
 async def test_a_length_that_lies_is_not_believed(api: Api) -> None:
     for size in ("-1", "1e3", "many"):
         headers = {**JSON, "Content-Length": size}

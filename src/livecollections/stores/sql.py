@@ -10,6 +10,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -295,12 +296,21 @@ def encoder(attribute: str, process: Codec | None) -> Codec:
             if type(stored) is str:
                 stored.encode()
         except Exception as error:  # a type of the user's may raise anything
-            raise refused(attribute, "is not a value of this column") from error
+            raise refused(attribute, _unfit(value, process)) from error
         if isinstance(stored, int) and not -LARGEST_INTEGER - 1 <= stored <= LARGEST_INTEGER:
             raise refused(attribute, "is beyond 64 bits")
         return stored
 
     return encode
+
+
+def _unfit(value: Any, process: Codec | None) -> str:
+    """Why a column's type does not take a value."""
+    if process and isinstance(value, datetime) and value.tzinfo is None:
+        with suppress(Exception):
+            process(value.replace(tzinfo=UTC))
+            return "needs an offset, such as Z: this column keeps moments"
+    return "is not a value of this column"
 
 
 def refused(attribute: str, reason: str) -> InvalidDocument:
