@@ -93,7 +93,7 @@ class Editing(Addressed):
             raise InvalidDocument(detail, [_fault(field.name, detail)])
 
     def replace_values(self, row: Row, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The attributes that a PUT changes in a row: what the body lacks gets its default.
+        """The attributes that a PUT changes in a row: what the body lacks gets its default, but for what is not shown.
 
         Fields that a client may not set are passed over, since a client that saves a whole document sends them too,
         perhaps as they were. Raises InvalidDocument.
@@ -104,6 +104,7 @@ class Editing(Addressed):
             column.attribute: row[column.attribute]
             for column in self.source.columns
             if column.attribute in unchanged | self._untouchable
+            or column.attribute not in self._shown | sent.keys()
             or (column.is_filled and self.updates.leaves_out(column.attribute))
         }
         return self._changed(row, kept, sent, faults)
@@ -237,6 +238,10 @@ class Editing(Addressed):
     @cached_property
     def _untouchable(self) -> frozenset[str]:
         return frozenset({*self.source.key, *self.read_only, *self._generated})
+
+    @cached_property
+    def _shown(self) -> frozenset[str]:
+        return frozenset(field.attribute for field in self.fields.values())
 
     @cached_property
     def _generated(self) -> frozenset[str]:

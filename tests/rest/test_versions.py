@@ -42,6 +42,23 @@ async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
         yield it
 
 
+async def test_a_client_of_an_old_release_leaves_newer_fields_as_they_are(client: httpx.AsyncClient) -> None:
+    """It saves whole documents, as it is shown them; what it names itself is changed."""
+    path = (await client.post("/api/todos", json={"title": "milk", "completed": True, "order": 5})).headers[
+        "location"
+    ]
+    old = {"API-Version": "1.0.0"}
+    shown = (await client.get(path, headers=old)).json()
+    for sent, is_completed in (({}, True), ({"title": "bread"}, True), ({"completed": False}, False)):
+        answer = await client.put(path, json={**shown, **sent}, headers=old)
+        assert (answer.status_code, answer.json()) == (200, {**shown, "title": sent.get("title", "milk")})
+        now = (await client.get(path)).json()
+        assert (now["completed"], now["order"]) == (is_completed, 5)
+    assert (await client.put(path, json={"title": "bread"})).json()["order"] is None, (
+        "who is shown it has left it out"
+    )
+
+
 @pytest.mark.parametrize(
     ("asked", "release", "shown"),
     [
