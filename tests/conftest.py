@@ -36,6 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings(UNCLOSED))
 
 
+@pytest.fixture(autouse=True)
+def answers_with_their_seq(request: pytest.FixtureRequest) -> Iterator[None]:
+    """On MongoDB an answer waits 2 s for its seq, then goes without: here it has it, however busy the machine is."""
+    with pytest.MonkeyPatch.context() as patient:
+        if "mongo" in request.node.nodeid:
+            patient.setattr("livecollections.stores.mongo_write.TOLD", 30.0)
+        yield
+
+
 def pytest_collection_finish() -> None:
     """Read certificates once, not for each client; look for no garbage in what is imported by now: it stays."""
     if (transports := sys.modules.get("httpx._transports.default")) is not None:

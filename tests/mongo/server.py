@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,9 +20,12 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect
 
+from tests.ports import free_port
+
 REAL = os.environ.get("MONGODB_URL", "")
 """A replica set of MongoDB itself, without a database's name."""
-PATIENCE_MS = 20_000
+PATIENCE = 60
+"""Seconds for its start, its stop and what is asked of it: only a server that hangs takes them."""
 
 
 class Server:
@@ -31,9 +33,7 @@ class Server:
 
     def __init__(self, *options: str) -> None:
         self._folder = tempfile.mkdtemp(prefix="livecollections-mongo-")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -60,14 +60,14 @@ class Server:
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
 
     def kill(self) -> None:
         """Have it die at once; what it holds stays."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.wait(20)
+            process.wait(PATIENCE)
 
     def close(self) -> None:
         """Stop it for good."""
@@ -78,7 +78,7 @@ class Server:
 def client(url: str) -> MongoClient[dict[str, Any]]:
     """A client that blocks, as another program has one."""
     return MongoClient(
-        url, serverSelectionTimeoutMS=PATIENCE_MS, uuidRepresentation="standard", tz_aware=True
+        url, serverSelectionTimeoutMS=PATIENCE * 1_000, uuidRepresentation="standard", tz_aware=True
     )
 
 

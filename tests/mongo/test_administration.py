@@ -21,7 +21,7 @@ from livecollections.survey import Survey, Wishes
 from livecollections.testing import wait_until
 from tests.serving import served
 
-from .server import client, database_url
+from .server import PATIENCE, client, database_url
 
 SINCE = datetime(2024, 1, 2, tzinfo=UTC)
 CUSTOMERS = [
@@ -84,7 +84,7 @@ async def test_a_database_is_served_with_no_code(url: str) -> None:
         ):
             with client(url) as stranger:
                 stranger.get_default_database()["cities"].update_many({}, {"$inc": {"people": 1}})
-            await wait_until(lambda: sorted(one["people"] for one in cities) == [4, 5], within=5)
+            await wait_until(lambda: sorted(one["people"] for one in cities) == [4, 5], PATIENCE)
 
 
 def command(*words: str) -> str:

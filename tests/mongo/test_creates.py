@@ -20,7 +20,7 @@ from livecollections.stores.mongo_events import Entry
 from livecollections.stores.mongo_seq import Place
 from livecollections.testing import FaultProxy, wait_until
 
-from .server import Server, client, database_url
+from .server import PATIENCE, Server, client, database_url
 from .test_stream import Todo, opened, told
 
 LATE = 0.5
@@ -172,7 +172,7 @@ async def test_a_server_that_is_killed_loses_no_create_that_was_answered() -> No
             await asyncio.to_thread(server.kill)
             await working
             await asyncio.to_thread(server.start)
-            await wait_until(lambda: not store._stream.is_failing, within=20)
+            await wait_until(lambda: not store._stream.is_failing, PATIENCE)
             last = await create(store, next(numbers))
             changes = await told(store, start)
             keys = [each.key for each in changes]

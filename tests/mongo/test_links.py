@@ -16,8 +16,8 @@ from livecollections import ConfigurationError, Live, LiveClient
 from livecollections.stores.mongo_models import describe
 from tests.serving import served
 
+from .server import PATIENCE, database_url
 from .server import client as mongo_client
-from .server import database_url
 
 
 class Author(Document):
@@ -87,7 +87,7 @@ async def test_a_link_is_shown_as_a_key_and_populated() -> None:
             assert (stored.find_one({}) or {})["author"] == DBRef("authors", ObjectId(ann["_id"]))
             # As Beanie stores it, and as Mongoose does.
             stored.insert_one({"title": "Eggs", "author": DBRef("authors", key), "editor": key})
-        await books.wait_until(lambda held: len(held) == 2, timeout=5)
+        await books.wait_until(lambda held: len(held) == 2, timeout=PATIENCE)
         assert {(each["title"], each["author"], each["editor"]) for each in books} == {
             ("Milk", ann["_id"], None),
             ("Eggs", str(key), str(key)),
@@ -117,11 +117,11 @@ async def test_a_change_of_a_document_inside_is_heard() -> None:
 
                 assert names() == ["Ann"]
                 stored["authors"].update_one({"_id": ann}, {"$set": {"name": "Eve"}})
-                await books.wait_until(lambda held: names() == ["Eve"], timeout=10)
+                await books.wait_until(lambda held: names() == ["Eve"], timeout=PATIENCE)
                 stored["books"].update_one({}, {"$set": {"author": DBRef("authors", bea)}})
-                await books.wait_until(lambda held: names() == ["Bea"], timeout=10)
+                await books.wait_until(lambda held: names() == ["Bea"], timeout=PATIENCE)
                 stored["authors"].delete_one({"_id": bea})
-                await books.wait_until(lambda held: names() == [None], timeout=10)
+                await books.wait_until(lambda held: names() == [None], timeout=PATIENCE)
                 assert books.live == "live"
 
 

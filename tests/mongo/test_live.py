@@ -20,8 +20,8 @@ from livecollections import ConfigurationError, Live, LiveClient
 from livecollections.testing import wait_until
 from tests.serving import served
 
+from .server import PATIENCE, database_url
 from .server import client as mongo_client
-from .server import database_url
 
 
 class Todo(Document):
@@ -169,7 +169,7 @@ async def test_a_collection_follows_whoever_writes() -> None:
     ):
 
         async def shows(*titles: str) -> None:
-            await wait_until(lambda: sorted(todo["title"] for todo in todos) == sorted(titles), within=5)
+            await wait_until(lambda: sorted(todo["title"] for todo in todos) == sorted(titles), PATIENCE)
 
         with mongo_client(url) as connected:
             stored = connected.get_default_database()["todos"]
@@ -192,7 +192,7 @@ async def test_a_create_knows_itself_by_its_origin() -> None:
         local = live.bayeux.local_client()
         await local.subscribe("/api/todos", heard.append)
         created = await client.post("/api/todos", json={"title": "milk"}, headers={"Live-Origin": "mine-1"})
-        await wait_until(lambda: len(heard) == 1, within=5)
+        await wait_until(lambda: len(heard) == 1, PATIENCE)
     (message,) = heard
     assert message["origin"] == "mine-1"
     assert message["seq"] == created.headers["Live-Seq"]
@@ -237,11 +237,11 @@ async def test_a_delete_is_told_to_its_partition_or_to_all_of_them_as_reset(imag
             database = connected.get_default_database()
             database.command("collMod", "messages", changeStreamPreAndPostImages={"enabled": images})
             key = database["messages"].insert_one({"room": "a", "text": "hi", "slug": "hi"}).inserted_id
-            await wait_until(lambda: len(heard["a"]) == 1, within=5)
+            await wait_until(lambda: len(heard["a"]) == 1, PATIENCE)
             whole: list[Any] = []
             await local.subscribe("/api/messages", whole.append)
             database["messages"].delete_one({"_id": key})
-        await wait_until(lambda: len(heard["a"]) == 2 and whole, within=5)
+        await wait_until(lambda: len(heard["a"]) == 2 and whole, PATIENCE)
         methods = {room: [message["method"] for message in told] for room, told in heard.items()}
         assert methods == (
             {"a": ["POST", "DELETE"], "b": []} if images else {"a": ["POST", "RESET"], "b": ["RESET"]}
@@ -285,7 +285,7 @@ async def test_a_session_of_a_request_stamps_what_it_commits(caplog: pytest.LogC
         await live.bayeux.local_client().subscribe("/api/todos", heard.append)
         done = await client.post("/import", headers={"Live-Origin": "mine"})
         assert done.status_code == 200, done.text
-        await wait_until(lambda: len(heard) == 2 and len(listened) == 2, within=5)
+        await wait_until(lambda: len(heard) == 2 and len(listened) == 2, PATIENCE)
         documents, seq = await live.snapshot(Todo)
     assert [message.get("origin") for message in heard] == ["mine", None]
     assert seq > heard[1]["seq"]
@@ -325,7 +325,7 @@ async def test_the_last_changes_are_read_from_the_log() -> None:
     async with client_of(live) as client:
         written = [await client.post("/api/notes", json={"text": text}) for text in "abc"]
         feed = live._require_start().feed
-        await wait_until(lambda: len(feed.recent) == 3, 5)
+        await wait_until(lambda: len(feed.recent) == 3, PATIENCE)
         found = await feed.last_changes()
         assert [change.seq for change in found] == [answer.headers["live-seq"] for answer in written]
         assert await feed.last_changes(found[0].seq) == found[1:]

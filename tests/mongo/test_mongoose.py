@@ -12,8 +12,8 @@ from livecollections.testing import wait_until
 from tests.node import Node, running
 from tests.serving import served
 
+from .server import PATIENCE, database_url
 from .server import client as mongo_client
-from .server import database_url
 from .test_live import make
 
 WRITER = Path(__file__).parent / "writer.mjs"
@@ -57,11 +57,11 @@ async def test_the_collection_hears_whatever_mongoose_writes() -> None:
         client.collection("/api/todos", key="_id") as todos,
         running(Node, WRITER, url) as writer,
     ):
-        await wait_until(lambda: writer.told("connected"), within=20)
+        await wait_until(lambda: writer.told("connected"), PATIENCE)
         for name, expected in STEPS.items():
             writer.send({"name": name})
-            await wait_until(partial(writer.told, "done", name=name), within=10)
-            await wait_until(partial(is_shown, todos, expected), within=5)
+            await wait_until(partial(writer.told, "done", name=name), PATIENCE)
+            await wait_until(partial(is_shown, todos, expected), PATIENCE)
         with mongo_client(url) as connected:
             stored = {
                 str(one["_id"]): one["title"] for one in connected.get_default_database()["todos"].find()

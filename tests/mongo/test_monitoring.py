@@ -16,7 +16,7 @@ from livecollections.stores.mongo_replay import oplog_size, size_of
 from livecollections.testing import wait_until
 from tests.serving import served
 
-from .server import REAL, Server, database_url
+from .server import PATIENCE, REAL, Server, database_url
 
 
 class Todo(BaseModel):
@@ -48,7 +48,7 @@ async def test_health_is_of_the_stream_and_of_the_server() -> None:
 
             await wait_until(is_well)
             assert (await client.post("/api/todos", json={"_id": 1, "title": "a"})).status_code == 201
-            await wait_until(lambda: live.statistics().changes == {"/api/todos": 1}, 10)
+            await wait_until(lambda: live.statistics().changes == {"/api/todos": 1}, PATIENCE)
             await wait_until(
                 lambda: (log := live.statistics().log) is not None and log.head == live.statistics().seq
             )
@@ -60,9 +60,9 @@ async def test_health_is_of_the_stream_and_of_the_server() -> None:
                 0,
             )
             await asyncio.to_thread(server.stop)
-            await wait_until(is_gone, 10)
+            await wait_until(is_gone, PATIENCE)
             await asyncio.to_thread(server.start)
-            await wait_until(is_well, 20)
+            await wait_until(is_well, PATIENCE)
     finally:
         await asyncio.to_thread(server.close)
 
@@ -112,7 +112,7 @@ async def test_a_stream_is_late_until_it_tells_what_there_was() -> None:
             tail._asked = None
             assert tail.late(future, 100.0) == 0.0
             assert tail.late(future, 105.0) == 4.0
-            await wait_until(lambda: tail._asked is None, 10)
+            await wait_until(lambda: tail._asked is None, PATIENCE)
             assert tail.late(future, 106.0) == 0.0
     finally:
         await asyncio.to_thread(server.close)

@@ -17,6 +17,7 @@ from livecollections.change import Change
 from livecollections.feed import BACKLOG, Feed
 from livecollections.query import Query
 from livecollections.resource import Resource
+from livecollections.stores import mongo_write
 from livecollections.stores.base import Write
 from livecollections.stores.mongo import MongoStore
 from livecollections.stores.mongo_images import updated
@@ -24,7 +25,7 @@ from livecollections.stores.mongo_seq import LAST, Counter, Place, place_of, seq
 from livecollections.testing import wait_until
 from tests.scale import scaled
 
-from .server import Server, client, database_url
+from .server import PATIENCE, Server, client, database_url
 
 WAITING = scaled(1_000, BACKLOG)
 """Changes that may wait at the feed."""
@@ -73,7 +74,7 @@ async def caught_up(store: MongoStore) -> None:
 
 async def repaired(store: MongoStore) -> None:
     """Return when what has gone is made anew."""
-    await wait_until(lambda: store._repairing is not None and store._repairing.done(), within=10)
+    await wait_until(lambda: store._repairing is not None and store._repairing.done(), PATIENCE)
 
 
 async def told(store: MongoStore, after: str, limit: int = 1_000) -> list[Change]:
@@ -196,14 +197,17 @@ async def test_a_server_that_was_restarted_loses_nothing() -> None:
             await asyncio.to_thread(server.start)
             with client(url) as connected:
                 connected.get_default_database()["todos"].insert_one({"_id": 2})
-            await wait_until(lambda: not store._stream.is_failing, within=20)
+            await wait_until(lambda: not store._stream.is_failing, PATIENCE)
             assert await create(store, 3) > start
             assert [change.key for change in await told(store, start)] == [(2,), (3,)]
     finally:
         server.close()
 
 
-async def test_a_document_that_somebody_holds_keeps_nobody_elses_write_waiting() -> None:
+async def test_a_document_that_somebody_holds_keeps_nobody_elses_write_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mongo_write, "LONGEST", 4 * PATIENCE)
     async with opened(database_url()) as store:
         await create(store, 1)
         async with store._database.client.start_session() as session:
@@ -212,17 +216,17 @@ async def test_a_document_that_somebody_holds_keeps_nobody_elses_write_waiting()
             ours = Write(store.describe(Todo), (1,), lambda row: {"title": f"{(row or {})['title']}, ours"})
             held = asyncio.create_task(store.write(ours))
             others = [asyncio.create_task(create(store, number)) for number in range(2, 6)]
-            await asyncio.wait_for(asyncio.gather(*others), 5)
+            await asyncio.wait_for(asyncio.gather(*others), PATIENCE)
             assert not held.done()
             await session.commit_transaction()
         assert (await held).row["title"] == "theirs, ours"
         async with store._database.client.start_session() as session, await session.start_transaction():
             await todos(store).update_one({"_id": 1}, {"$set": {"title": "held"}}, session=session)
             held = asyncio.create_task(store.write(ours))
-            await wait_until(lambda: store._writer._apart, within=5)
+            await wait_until(lambda: store._writer._apart, PATIENCE)
             store.hasten()
             with pytest.raises(StoreUnavailable, match="somebody else"):
-                await asyncio.wait_for(held, 4)
+                await asyncio.wait_for(held, PATIENCE)
             await session.abort_transaction()
 
 
@@ -260,7 +264,7 @@ async def test_a_dropped_database_begins_anew() -> None:
         before = await create(store, 1)
         with client(url) as connected:
             connected.drop_database(connected.get_default_database().name)
-        await wait_until(lambda: store._stream.epoch != before[:8], within=20)
+        await wait_until(lambda: store._stream.epoch != before[:8], PATIENCE)
         assert await store.why_reset(before, "todos") is Cause.OTHER_EPOCH
         await repaired(store)
         after = await create(store, 1)
@@ -277,7 +281,7 @@ async def test_a_collection_that_has_gone_is_told_as_reset(how: str) -> None:
         with client(url) as connected:
             collection = connected.get_default_database()["todos"]
             collection.drop() if how == "drop" else collection.rename("others")
-        await wait_until(lambda: store._stream.reset_after("todos", before), within=10)
+        await wait_until(lambda: store._stream.reset_after("todos", before), PATIENCE)
         await repaired(store)
         assert (await store.find(store.describe(Todo), Query())).rows == []
         after = await create(store, 1)
@@ -325,6 +329,6 @@ async def test_a_new_epoch_is_heard_by_those_who_run() -> None:
     async with opened(database_url()) as store:
         before = await create(store, 1)
         await store._kept.renew()
-        await wait_until(lambda: store._stream.epoch != before[:8], within=10)
+        await wait_until(lambda: store._stream.epoch != before[:8], PATIENCE)
         assert await store.why_reset(before, "todos") is Cause.OTHER_EPOCH
         assert (await create(store, 2))[:8] != before[:8]

@@ -110,7 +110,7 @@ async def test_what_the_proxy_says_is_believed_of_the_proxy_alone(tmp_path: Path
 
 
 async def test_a_token_counts_from_pages_that_are_allowed_until_it_ends(tmp_path: Path) -> None:
-    with running("tokens", tmp_path, SECONDS="4") as (url, process):
+    with running("tokens", tmp_path, SECONDS="8") as (url, process):
         said = next(line for line in process.said() if line.startswith("ann's token: "))
         token = said.removeprefix("ann's token: ")
         assert re.fullmatch(r"[\w-]{43}", token)
