@@ -20,7 +20,7 @@ from .reading import Reader, connected, fresh_schema, install, reading, target
 from .server import PostgresServer
 
 WRITERS = 32
-EACH = scaled(40, 400)
+EACH = scaled(40, 200)
 """Transactions of each."""
 
 
@@ -72,7 +72,7 @@ def heard(reader: Reader, key: Key) -> bool:
 
 
 async def test_another_table_stays_live_during_a_long_import(url: str) -> None:
-    rows, columns = scaled(40_000, 1_000_000), {"todo": ("id",), "other": ("id",)}
+    rows, columns = scaled(40_000, 200_000), {"todo": ("id",), "other": ("id",)}
     async with connected(url) as importer, connected(url) as writer, AsyncExitStack() as stack:
         await importer.execute(
             "CREATE TABLE todo (id int PRIMARY KEY); CREATE TABLE other (id serial PRIMARY KEY)"

@@ -270,7 +270,7 @@ def test_sql_and_python_agree_on_each_kind_of_condition(connection: FileConnecti
     rng = random.Random(columns)
     for name in NAMES:
         rows = fill(connection, columns, rng, scaled(40, 60))
-        for _ in range(scaled(20, 120)):
+        for _ in range(scaled(20, 60)):
             asked = leaf(rng, name)
             assert not disagreement(connection, rows, asked), asked
             assert not disagreement(connection, rows, Not(asked)), asked
@@ -280,7 +280,7 @@ def test_sql_and_python_agree_on_each_kind_of_condition(connection: FileConnecti
 def test_sql_and_python_agree_on_random_filters(connection: FileConnection, columns: str) -> None:
     rng = random.Random(columns)
     counts = set()
-    for _ in range(scaled(10, 40)):
+    for _ in range(scaled(10, 20)):
         rows = fill(connection, columns, rng, 40)
         for _ in range(scaled(10, 40)):
             asked = condition(rng)

@@ -150,7 +150,7 @@ def test_the_log_replayed_is_the_table_07(block: int) -> None:
     assert [seed for seed in seeds(block) if ended(seed).log != ended(seed).table] == []
 
 
-@pytest.mark.parametrize("block", BLOCKS[::3])
+@pytest.mark.parametrize("block", BLOCKS[::10])
 def test_naive_triggers_would_fail_most_histories_07(block: int) -> None:
     """The oracle has teeth: with NEW and OLD in the log it is not the table."""
     wrong = 0

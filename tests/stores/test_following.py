@@ -67,7 +67,7 @@ def read(database: sqlite3.Connection, query: Query) -> list[tuple[Any, ...]]:
     return database.execute(statement.text, statement.values).fetchall()
 
 
-@pytest.mark.parametrize("seed", range(scaled(2, 30)))
+@pytest.mark.parametrize("seed", range(scaled(2, 10)))
 @pytest.mark.parametrize("sort", SORTS, ids=named)
 def test_pages_are_the_list(database: sqlite3.Connection, sort: tuple[Order, ...], seed: int) -> None:
     drawn = Random(seed)

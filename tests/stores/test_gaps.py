@@ -13,7 +13,7 @@ from livecollections.stores.gaps import GRACE, PATIENCE, Gaps, Horizon, Look, Sp
 from ..scale import scaled
 from .gap_world import RuleOff, SnapshotBound, World, play
 
-HISTORIES = scaled(1_000, 50_000)
+HISTORIES = scaled(1_000, 20_000)
 STEPS = st.lists(st.tuples(st.integers(0, 14), st.integers(0, 9_999)), max_size=60)
 
 
