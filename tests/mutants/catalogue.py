@@ -101,7 +101,7 @@ class Safeguard:
         if self.promise not in PROMISES or not hunters or len({*hunters} & HUNTERS.keys()) != len(hunters):
             raise Wrong(f"{self.name}: no such promise or hunter, or one twice")
         for hunt in self.hunts:
-            if not 1 <= hunt.first <= hunt.within or (hunt.first > 1 and HUNTERS[hunt.hunter].is_chain):
+            if not 1 <= hunt.first <= hunt.within:
                 raise Wrong(f"{self.name}: {hunt.hunter} can't begin or end there")
         if not self.protects.endswith(".") or any(place.find == place.replace for place in self.places):
             raise Wrong(f"{self.name}: it protects nothing, or nothing of it is removed")

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..command import ROOT
+from . import fork
 from .catalogue import SOURCE, Hunt, Safeguard
 from .hunters import HUNTERS
 
@@ -47,7 +47,7 @@ def copied(safeguard: Safeguard | None) -> Iterator[Path]:
     """A copy of the package, without the safeguard; None: whole."""
     with tempfile.TemporaryDirectory(prefix="live-mutant-") as folder:
         package = Path(folder) / "livecollections"
-        shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("vendor", "__pycache__"))
+        shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("vendor"))
         if safeguard is not None:
             for file, text in safeguard.removed().items():
                 (package / file).write_text(text, "utf-8")
@@ -69,21 +69,23 @@ def control(task: Hunt) -> Found:
 def run(task: Hunt, package: Path, files: Sequence[str] = ()) -> Found:
     """Have a hunter play on a package. files: those that were changed."""
     hunter = HUNTERS[task.hunter]
-    if hunter.script:
-        command = ["node", *hunter.script, "--brief"]
-    else:
-        command = [sys.executable, "-m", "tests.mutants.door", task.hunter, "--package", str(package)]
-        command += [f"--module={_module(file)}" for file in files]
-    command += ["--seed", str(task.first), "--histories", str(task.histories)]
+    where = ["--seed", "1", "--path", str(task.first - 1)] if hunter.is_chain else ["--seed", str(task.first)]
+    where += ["--histories", str(task.histories)]
+    environment = _environment(package)
     try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=_environment(package),
-            capture_output=True,
-            text=True,
-            timeout=hunter.seconds,
-        )
+        if hunter.script:
+            done = subprocess.run(
+                ["node", *hunter.script, "--brief", *where],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=hunter.seconds,
+            )
+        else:
+            modules = [f"--module={_module(file)}" for file in files]
+            door = [task.hunter, "--package", str(package), *modules, *where]
+            done = fork.run(door, package, environment, hunter.seconds)
     except subprocess.TimeoutExpired:
         return Found(0, None, f"no answer within {hunter.seconds:.0f} s")
     return _read(done, task.first)

@@ -27,9 +27,9 @@ Play = Callable[[int], Awaitable[None] | None]
 class Hunter:
     """title: what it plays, for the table.  pace: about how many histories it plays in a second.
 
-    play: plays one.  script: plays them, if nothing in Python does.  is_chain: whether each is drawn after the one
-    before, so that a hunt begins with the first.  patience: seconds for one history.  seconds: after which a run of it
-    is given up.  is_here: whether the machine has what it needs.
+    play: plays one.  script: plays them, if nothing in Python does.  is_chain: whether all are of
+    one seed, each at a place of its own.  patience: seconds for one history.  seconds: after which a run of it is given
+    up.  is_here: whether the machine has what it needs.
     """
 
     title: str

@@ -41,7 +41,6 @@ def test_the_table_is_that_of_the_catalogue() -> None:
         {"hunts": [{"hunter": "nobody", "within": 5}]},
         {"hunts": [{"hunter": "collection", "within": 0}]},
         {"hunts": [{"hunter": "collection", "within": 5, "first": 6}]},
-        {"hunts": [{"hunter": "rules", "within": 5, "first": 2}]},
         {"hunts": [{"hunter": "collection", "within": 5}, {"hunter": "collection", "within": 6}]},
         {"also": [{"find": "stands nowhere", "replace": ""}]},
         {"promise": "G9"},
