@@ -339,14 +339,7 @@ const courses = {
     const op = own.create(world, step);
     await world.drain();
     await served(world, op);
-    const before = world.network.parcels.length;
-    op.watched.collection.fetch();
-    await world.drain();
-    const request = world.network.parcels.slice(before).find((parcel) => parcel.kind === 'request');
-    if (!request) return;
-    await world.deliver(request);
-    const answer = request.about.exchange.parcel;
-    if (answer.kind === 'answer') await world.deliver(answer);
+    await world.reads(() => op.watched.collection.fetch());
     if (step.b % 2) await answered(world, op);
   },
 
@@ -403,10 +396,7 @@ const courses = {
   },
 
   staleList: async (world, step) => {
-    const before = world.network.parcels.length;
-    own.fetch(world, step);
-    await world.drain();
-    const request = world.network.parcels.slice(before).find((parcel) => parcel.kind === 'request');
+    const request = await world.asked(() => own.fetch(world, step));
     if (!request) return;
     if (step.c % 2) own.save(world, { ...step, c: step.c });
     await world.deliver(request);
@@ -427,6 +417,28 @@ const courses = {
     world.publish(true);
     await wire.pushes(world);
     await wire.restore(world, { ...step, c: 0 });
+  },
+
+  // A reset begins where the feed is. Lists tell meanwhile what comes after that, and are answered before it is.
+  resetBehind: async (world) => {
+    const { log, bayeux } = world, [{ collection }] = world.live, kinds = ['up', 'poll', 'open', 'down', 'reply'];
+    if (log.locked.size || log.era > 1) return;
+    await world.cut();
+    log.resetEntry();
+    bayeux.publish();
+    bayeux.forget();
+    const next = () => deliverable(world, kinds).slice(0, 1), isAnswer = (one) => one.channel === '/meta/subscribe' && one.successful;
+    for (let i = 0; i < 20 && !next().some((parcel) => world.messagesOf(parcel).some(isAnswer)); i++) {
+      await (next().length ? world.deliver(next()[0]) : world.tick());
+    }
+    const { id } = log.insert(world.freshValues());
+    bayeux.publish();
+    log.replace(id, world.freshValues());
+    await world.reads(() => collection.fetch());
+    log.remove(id);
+    await world.reads(() => collection.fetch());
+    for (let i = 0; i < 12; i++) await deliverFirst(world, kinds, 0);
+    world.count('reset behind a list');
   },
 
   // The last message before silence is written to a dying line.
@@ -453,7 +465,7 @@ const WEIGHTS = {
     losePoll: 1, thin: 2, cut: 2, tick: 4, publish: 2, stall: 1, unstall: 1, forget: 1, restart: 1, backup: 1,
     restore: 1 },
   courses: { createThenDeleted: 3, createThenRead: 3, createLost: 2, refused: 6, lost: 3, early: 3,
-    reversed: 3, staleList: 3, wentBack: 2, quiet: 1, again: 2 }
+    reversed: 3, staleList: 3, wentBack: 2, resetBehind: 1, quiet: 1, again: 2 }
 };
 
 const KINDS = { own, other, wire, courses };

@@ -122,6 +122,23 @@ class World extends Writes {
 
   // ---- HTTP
 
+  // The request that somebody makes now.
+  async asked(act) {
+    const before = this.network.parcels.length;
+    act();
+    await this.drain();
+    return this.network.parcels.slice(before).find((parcel) => parcel.kind === 'request');
+  }
+
+  // The same, answered at once.
+  async reads(act) {
+    const request = await this.asked(act);
+    if (!request) return;
+    await this.deliver(request);
+    const answer = request.about.exchange.parcel;
+    if (answer.kind === 'answer') await this.deliver(answer);
+  }
+
   // In place of Backbone.ajax.
   send(params) {
     const headers = { ...params.headers };
