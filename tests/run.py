@@ -30,7 +30,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from .postgres.server import is_here
+from .mongo import server as mongo
+from .postgres import server as postgres
 from .scale import FULL
 
 ROOT = Path(__file__).parent.parent
@@ -50,7 +51,7 @@ TAIL = 150
 GRACE = 10.0
 """Seconds between asking a suite that is over its budget to report, and ending it."""
 
-NEEDED = {"postgres": is_here}
+NEEDED = {"mongo": mongo.is_here, "postgres": postgres.is_here}
 
 COUNT = re.compile(
     r"^=*\s*(?:\d+ \w+, )*\d+ (?:passed|failed|errors?|skipped|xfailed|deselected)\b.* in [\d.]+s", re.M

@@ -12,7 +12,6 @@ from itertools import count
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from beanie import Indexed
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pydantic import BaseModel, Field
@@ -125,6 +124,8 @@ class Mongo(Database):
 @cache
 def document_of(table: type) -> type[BaseModel]:
     """The equal of a table's model, stored in the collection of the table's name."""
+    from beanie import Indexed  # here, since it is not for each version of Python
+
     source = describe_table(table, (), sqlite.dialect())
     assert isinstance(source, TableSource)
     base = derive(source, ())

@@ -2,8 +2,8 @@
 
 On SQLite always. On each of the others one test in eight does, drawn by their names, and in ``make test-all`` one in
 three, drawn by the commit too, so that a few of these in a row try all; with LIVE_ALL_DATABASES=1 all do.
-A test that is of some databases alone says which, and why. Where PostgreSQL can't be installed none runs on it; where
-CI is set that fails.
+A test that is of some databases alone says which, and why. Where PostgreSQL, or MongoDB's server or Beanie, can't be
+installed none runs on it; where CI is set that fails.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from zlib import crc32
 
 import pytest
 
+from tests.mongo import server as mongo
 from tests.postgres.server import PostgresServer, is_here, server
 from tests.scale import FULL, commit, scaled
 
@@ -56,7 +57,8 @@ def drawn(name: str, by: str, one_in: int) -> str | None:
 
 def is_offered(kind: str) -> bool:
     """Whether tests run on a kind of database here."""
-    return kind != "postgres" or is_here() or "CI" in os.environ
+    needed = {"postgres": is_here, "mongo": mongo.is_here}
+    return kind not in needed or needed[kind]() or "CI" in os.environ
 
 
 def stories(each: int, begin: int, **counts: int) -> pytest.MarkDecorator:

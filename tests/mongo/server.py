@@ -14,6 +14,7 @@ import tempfile
 import uuid
 from contextlib import suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,17 @@ REAL = os.environ.get("MONGODB_URL", "")
 """A replica set of MongoDB itself, without a database's name."""
 PATIENCE = 60
 """Seconds for its start, its stop and what is asked of it: only a server that hangs takes them."""
+NAME = "secantusd-py"
+
+
+def program() -> str | None:
+    """The server's program, of this interpreter's environment if it has one."""
+    return shutil.which(NAME, path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+
+
+def is_here() -> bool:
+    """Whether a server can be had, and Beanie for its documents: neither is made for each version of Python."""
+    return bool(REAL or program()) and find_spec("beanie") is not None
 
 
 class Server:
@@ -46,12 +58,8 @@ class Server:
 
     def start(self) -> None:
         """Start it, on what it holds."""
-        program = (
-            shutil.which("secantusd-py", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
-            or "secantusd-py"
-        )
         options = ("--port", str(self.port), "--storage-path", f"{self._folder}/data", "--log-level", "ERROR")
-        self._process = subprocess.Popen([program, *options, *self._options])
+        self._process = subprocess.Popen([program() or NAME, *options, *self._options])
         with client(self.url) as connected:
             connected.admin.command("ping")
 

@@ -72,8 +72,9 @@ def test_a_third_party_runs_it_as_its_own(pytester: pytest.Pytester) -> None:
             pass
     """
     pytester.makepyfile(test_mine=dedent(mine))
-    options = ("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:cacheprovider", "-W", "error")
-    result = pytester.runpytest_inprocess(*options, "-k", "fixed_width or kinds")
+    plugins = ("asyncio", "anyio", "cacheprovider", "schemathesis")
+    options = [word for name in plugins for word in ("-p", f"no:{name}")]
+    result = pytester.runpytest_inprocess(*options, "-W", "error", "-k", "fixed_width or kinds")
     said = str(result.stdout)
     result.assert_outcomes(failed=1, errors=1, deselected=result.parseoutcomes()["deselected"])
     assert "test_a_seq_is_of_fixed_width_and_rises" in said
