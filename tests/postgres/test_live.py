@@ -100,7 +100,7 @@ async def test_a_session_of_a_live_is_heard_at_once(postgres: PostgresServer) ->
         async with live._store.session("mine", heard.append) as session:
             session.add(Todo(title="a"))
             await session.commit()
-        await asyncio.wait_for(waiting, 1)
+        await asyncio.wait_for(waiting, 5)
         documents, seq = await live.snapshot(Todo)
         assert [document["title"] for document in documents] == ["a"]
         assert heard == [seq]
