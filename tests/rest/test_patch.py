@@ -280,7 +280,7 @@ async def test_a_repeated_patch_is_done_once(api: Api) -> None:
 
 
 async def test_of_many_writers_on_one_row_no_update_is_lost(api: Api) -> None:
-    writers = api.database.scaled(100, 1_000)
+    writers = api.database.scaled(100, 300)
     await everything(api, words=[])
     start = (await api.client.get("/api/everything")).headers["live-seq"]
 

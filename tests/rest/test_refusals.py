@@ -22,7 +22,7 @@ OTHERWISE: dict[str, set[int]] = {"sqlite": set(), "postgres": set(), "mongo": {
 """What one thousand may not meet where lists have no tag, and no two tables depend on one another."""
 
 
-@stories(1, FIRST, sqlite=scaled(1, 20), postgres=scaled(1, 4), mongo=scaled(0, 2))
+@stories(1, FIRST, sqlite=scaled(1, 8), postgres=scaled(1, 4), mongo=scaled(0, 2))
 async def test_what_is_refused_has_changed_nothing(databases: Callable[[], Database], seeds: range) -> None:
     for seed in seeds:
         async with served(databases()) as api:

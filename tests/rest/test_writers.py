@@ -11,7 +11,7 @@ from tests.scale import scaled
 from .writers import tell
 
 
-@stories(1, 1, sqlite=scaled(6, 300), postgres=scaled(1, 12), mongo=scaled(1, 12))
+@stories(1, 1, sqlite=scaled(6, 120), postgres=scaled(1, 12), mongo=scaled(1, 12))
 async def test_whatever_is_written_is_based_on_what_was_seen(
     seeds: range, databases: Callable[[], Database]
 ) -> None:
