@@ -438,7 +438,6 @@ const courses = {
     log.remove(id);
     await world.reads(() => collection.fetch());
     for (let i = 0; i < 12; i++) await deliverFirst(world, kinds, 0);
-    world.count('reset behind a list');
   },
 
   // The last message before silence is written to a dying line.
@@ -465,7 +464,7 @@ const WEIGHTS = {
     losePoll: 1, thin: 2, cut: 2, tick: 4, publish: 2, stall: 1, unstall: 1, forget: 1, restart: 1, backup: 1,
     restore: 1 },
   courses: { createThenDeleted: 3, createThenRead: 3, createLost: 2, refused: 6, lost: 3, early: 3,
-    reversed: 3, staleList: 3, wentBack: 2, resetBehind: 1, quiet: 1, again: 2 }
+    reversed: 3, staleList: 3, wentBack: 2, quiet: 1, again: 2 }
 };
 
 const KINDS = { own, other, wire, courses };

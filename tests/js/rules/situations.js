@@ -24,8 +24,7 @@ const SITUATIONS = [
   'Live-Signal list',
   'two collections on one client and channel',
   'list with Live-Until',
-  'change between two pages',
-  'reset behind a list'
+  'change between two pages'
 ];
 
 const OTHERS = ['session lost', 'log went back in its epoch', 'messages lost on a line that stays up'];

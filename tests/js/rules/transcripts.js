@@ -16,7 +16,7 @@ const { values } = parseArgs({
   options: { histories: { type: 'string', default: '200' }, seed: { type: 'string', default: '1' } }
 });
 
-const ELSEWHERE = ['restore', 'backup', 'wentBack', 'resetBehind', 'trim', 'resetEntry', 'unset', 'begin', 'commit'];
+const ELSEWHERE = ['restore', 'backup', 'wentBack', 'trim', 'resetEntry', 'unset', 'begin', 'commit'];
 
 async function main() {
   const configs = fc.sample(history, { seed: Number(values.seed), numRuns: Number(values.histories) });
