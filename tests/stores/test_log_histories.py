@@ -10,7 +10,7 @@ import pytest
 from ..scale import scaled
 from .log_world import World
 
-PARTS = scaled(1, 4)
+PARTS = scaled(1, 2)
 HISTORIES = scaled(40, 200)
 """In each part."""
 LEAST = {
