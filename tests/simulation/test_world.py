@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import secrets
@@ -128,6 +129,7 @@ def test_an_error_that_nobody_saw_fails_the_run() -> None:
         task = asyncio.create_task(fail())
         await asyncio.sleep(1)
         del task
+        gc.collect()  # the traceback leads to the loop's handle, which leads to the task
 
     with pytest.raises(AssertionError, match="unseen"):
         Simulation(1).run(history)
