@@ -86,7 +86,7 @@ class Watch:
 
     def _fail(self, error: Exception) -> None:
         if not self._is_failing:
-            logger.error("the database does not answer: %s", error or "it takes too long")
+            logger.error("the database does not answer: %s", str(error) or "it takes too long")
         self._is_failing = True
 
     def _see(self, state: LogState) -> None:

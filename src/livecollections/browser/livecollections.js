@@ -290,12 +290,12 @@
     begin({start, reset, broken}) {
       this.behind = false;
       if (start == null || reset || foreign(this.position, start)) return this.reset(start);
+      // It vouches for our position. What answers and lists have told beyond that, a restored log may have lost.
+      if (broken && this.position != null) Object.assign(this, {rejoined: ++clock}).doubt();
       if (this.position == null) Object.assign(this, {position: start, entered: ++clock}, this.era && {joined: false, needed: true});
       if (this.from == null) this.from = start;
-      // It vouches for our position. What answers and lists have told beyond that, a restored log may have lost.
-      if (broken) this.doubt(({version}) => older(this.position, version));
-      if (older(this.position, start)) return this.resume();
-      if (!this.reading()) this.unread();
+      if (older(this.position, start)) this.resume();
+      else if (!this.reading()) this.unread();
     }
     resume() { Object.assign(this, {behind: true, from: this.position}).stream.resume(); }
     // The server says what it has sent last, and may send it again after that: what is missing by the line's next time is lost.
@@ -358,15 +358,14 @@
       this.ahead = {version: later(this.position, this.ahead.version)};
       Object.assign(this, {era: this.era + 1, joined: false, base: start, position: start, from: start, floor: null, held: new Map()});
       if (start == null) for (const one of this.facts()) one.version = null;
-      this.doubt();
+      this.doubt(true);
       this.update();
     }
     // All states and tombstones (`ahead` is one of all else). Which in doubt the log has `lost`, a list tells that was asked for since.
     facts() { return this.collection.models.concat(_.pluck([...this.hidden.values()], 'model')).map(stateOf).concat(this.ahead, ...this.tombs.values()); }
-    doubt(which = _.constant(true)) {
-      const doubted = this.facts().filter(which), batch = new Batch(this);
+    doubt(all, which = ({version}) => all || older(this.position, version)) {
+      const batch = new Batch(this), doubted = this.facts().filter(which).map((one) => Object.assign(one, {doubt: ++clock}));
       if (!doubted.length && !which({version: this.top})) return;
-      for (const one of doubted) one.doubt = ++clock;
       for (const one of this.requests) if (one.list) one.era = null;
       for (const data of _.flatten(_.compact(_.pluck(this.waiting, 'messages')))) this.apply(data, batch);
       batch.commit({live: true, seq: this.latest(this.position)});
@@ -408,7 +407,7 @@
     admit(request) {
       const {header, whole, seq, label, pages} = request, top = later(request.until || label, _.last(pages).seq);
       const [name, ...names] = (header('Live-Channel') || header('Live-Signal') || '').split(/, */), other = foreign(label, this.position);
-      const late = other && (!whole || request.stamp < this.entered) || this.past(request, label);
+      const late = other && (!whole || request.stamp < this.entered) || this.past(request, label) || request.stamp < this.rejoined && older(this.position, top);
       request.useless = late || !this.stream || request.torn || request.era !== this.era || older(label, this.floor) || whole && older(top, this.top);
       if (request.useless || !whole) return;
       if (name) this.signal = !header('Live-Channel');
@@ -555,6 +554,7 @@
       this.settle(request);
       this.requests.delete(request);
       if (!request.list && !request.failed && !request.seq) this.outdate(String(request.model.id));
+      if (!request.list && request.stamp < this.rejoined) this.doubt();
       this.forgetTombs();
       this.update();
     }

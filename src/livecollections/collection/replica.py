@@ -74,6 +74,7 @@ class Replica:
         self._again = False
         self._entered = 0
         self._is_broken = True
+        self._rejoined = 0
         self._missed: str | None = None
         self._top: str | None = None
         self._base: str | None = None
@@ -127,6 +128,8 @@ class Replica:
             return
         if self.position is None:
             self.position, self._entered = start, self.documents.stamp()
+        elif was_broken:
+            self._rejoined = self.documents.stamp()
         if self.begun is None:
             self.begun = start
         if was_broken:
@@ -342,6 +345,7 @@ class Replica:
             or any(is_foreign(page_seq, label) for _, page_seq in reading.pages)
             or (is_other and (not reading.is_whole or reading.stamp < self._entered))
             or self._is_past(reading, label)
+            or (reading.stamp < self._rejoined and is_older(self.position, top))
         )
         self.told(reading.stamp, seq)
         is_old = is_older(label, self.documents.floor) or (reading.is_whole and is_older(top, self._top))
@@ -474,8 +478,13 @@ class Replica:
         return request.stamp < self._told[0] and is_foreign(label, self._told[1])
 
     def ended(self, write: Write) -> None:
-        """A write of our own has been answered, or never will be."""
+        """A write of our own has been answered, or never will be.
+
+        One that left before the stream was confirmed again may have been answered from what the log has lost since.
+        """
         self._end(write)
+        if write.stamp < self._rejoined:
+            self._doubt_answers()
 
     def _end(self, request: Reading | Write) -> None:
         self.requests.discard(request)

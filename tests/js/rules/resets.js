@@ -19,7 +19,7 @@ class Resets {
   // From now on a collection's resets are judged. Within one it counts an era and doubts all, once each.
   watch(watched) {
     const { collection, client, name } = watched, { _listener: listener } = collection, { reset, doubt } = listener;
-    const one = { name, client, listener, causes: [], within: { era: 0, doubt: 0 } };
+    const one = { name, client, listener, causes: [], joined: 0, within: { era: 0, doubt: 0 } };
     const counts = (what) => one.within[what]-- > 0;
     let { era } = listener;
     listener.reset = (start) => {
@@ -30,7 +30,7 @@ class Resets {
       one.within = { era: 0, doubt: 0 };
     };
     listener.doubt = (...args) => {
-      if (!counts('doubt')) this.use(one, 'doubts what it knows', ({ kind }) => kind === 'stream');
+      if (!counts('doubt')) this.use(one, 'doubts what it knows', ({ kind }) => kind !== 'list' && kind !== 'reset');
       return doubt.apply(listener, args);
     };
     Object.defineProperty(listener, 'era', {
@@ -50,18 +50,23 @@ class Resets {
     causes.splice(index, 1);
   }
 
-  // These messages arrive at a client.
-  hear(messages, client) {
+  // These messages arrive at a client.  now: a number that rises with each request.
+  hear(messages, client, now) {
     for (const { channel, successful, data, ext } of messages) {
       const live = (ext && ext.live) || {};
       this.heard.add(data ? data.seq : live.seq);
-      for (const { causes, listener } of this.watched.filter((one) => one.client === client)) {
+      for (const one of this.watched.filter((each) => each.client === client)) {
+        const { causes, listener } = one;
         if (live.reset || (data && data.method === 'RESET')) causes.push({ kind: 'reset' });
         const isNew = channel === '/meta/subscribe' && successful && listener.stream && !listener.stream.confirmed;
+        if (isNew) one.joined = now;
         if (isNew) causes.push({ kind: 'stream' });
       }
     }
   }
+
+  // A request of then is answered, or never will be: what it tells may be from before the stream was confirmed.
+  ended(then) { for (const { causes, joined } of this.watched) if (then <= joined) causes.push({ kind: 'answer' }); }
 
   // A list arrives, or a page of one.
   list({ 'Live-Seq': seq, Link: waits }) {

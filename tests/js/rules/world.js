@@ -188,6 +188,7 @@ class World extends Writes {
   answer(exchange) {
     const { status, headers, body } = exchange.answer;
     if (status >= 400) return this.fail(exchange, status, headers, body);
+    this.resets.ended(exchange.tag);
     this.countAnswer(exchange);
     this.settle(exchange.op, status);
     Object.assign(exchange.xhr, { status, headers, readyState: 4, responseJSON: body });
@@ -197,6 +198,7 @@ class World extends Writes {
 
   fail(exchange, status, headers = {}, body = undefined) {
     const { op } = exchange;
+    this.resets.ended(exchange.tag);
     const shown = op && op.kind === 'save' && !op.wait && { ...op.model.attributes };
     this.settle(op, status);
     Object.assign(exchange.xhr, { status, headers, readyState: 4, responseJSON: body });
@@ -271,7 +273,7 @@ class World extends Writes {
 
   arrive(parcel) {
     const { owner, exchange } = parcel.about;
-    this.resets.hear(this.messagesOf(parcel), owner);
+    this.resets.hear(this.messagesOf(parcel), owner, this.values);
     if (parcel.kind === 'answer' && Array.isArray(exchange.answer.body)) this.resets.list(exchange.answer.headers);
     for (const message of this.messagesOf(parcel)) {
       const live = message.ext && message.ext.live;
