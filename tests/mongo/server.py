@@ -108,7 +108,7 @@ def restart() -> None:
         connected.admin.command("ping")
 
 
-def database_url() -> str:
-    """The URL of a database that is empty."""
-    base, _, options = (REAL or own().url).partition("?")
+def database_url(server: Server | None = None) -> str:
+    """The URL of a database that is empty. server: where none is named that all tests use; None: that of this run."""
+    base, _, options = (REAL or (server or own()).url).partition("?")
     return f"{base.rstrip('/')}/live_{uuid.uuid4().hex[:12]}" + (f"?{options}" if options else "")
