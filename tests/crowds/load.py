@@ -90,7 +90,9 @@ class Crowd:
             await until(lambda: all(one.position >= seq and one.is_live for one in self.healthy), within)
         except TimeoutError:
             late = [one for one in self.healthy if one.position < seq or not one.is_live]
-            raise TimeoutError(f"{len(late)} of {len(self.healthy)} are late") from None
+            raise TimeoutError(
+                f"{len(late)} of {len(self.healthy)} are late, one of them {late[0]}"
+            ) from None
         times = sorted(one.at - self._began for one in self.healthy)
         arrivals = sorted(one.arrived for one in self.healthy)
         waits = sorted(wait for one in self.healthy for wait in one.intervals)

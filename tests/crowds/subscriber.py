@@ -34,11 +34,12 @@ class Subscriber(asyncio.Protocol):
 
     changes: by key the title that it heard last, None for a removed one; kept where ``is_keeping``.  heard: messages.
     position: the last seq.  at: when it was heard.  arrived: when it first heard something on this socket.
-    delays: seconds from the writing of each change to its hearing.
+    delays: seconds from the writing of each change to its hearing.  refusal: the last answer that was none.
     """
 
     def __init__(self, port: int, *, is_keeping: bool = False, is_compressing: bool = False) -> None:
         self.client_id: str | None = None
+        self.refusal: dict[str, Any] | None = None
         self.is_live = False
         self.position = ""
         self.at = self.arrived = 0.0
@@ -54,6 +55,11 @@ class Subscriber(asyncio.Protocol):
         self._buffer = bytearray()
         self._is_open = False
         self._refused = 0
+
+    def __repr__(self) -> str:
+        line = "no line" if self._transport is None else "an open line" if self._is_open else "a line"
+        told = f"{self.tries} tries, {self.handshakes} handshakes, refused {self.refusal or 'nothing'}"
+        return f"{self.client_id} on {line}, live {self.is_live}, at {self.position}: {told}"
 
     # The socket.
 
@@ -218,6 +224,7 @@ class Subscriber(asyncio.Protocol):
             self._hear(message["data"])
             return
         channel, is_success = message["channel"], message.get("successful")
+        self.refusal = self.refusal if is_success else message
         wait = message.get("advice", {}).get("interval", 0) / 1000
         if channel == "/meta/handshake":
             if not is_success:
