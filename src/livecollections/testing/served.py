@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from typing import Any
 
@@ -29,6 +29,9 @@ KEEP = 10 * 365 * 86_400
 """Seconds for which idle connections are kept: no jump of the clock takes a test's HTTP client its connection away."""
 GRACE = 3
 """Seconds that requests which run may take when the application is to stop."""
+ACCEPTING = 3
+"""Turns of the loop after which a socket that was accepted is a connection: a server of Python 3.11 that is closed
+before that leaves it open, and unknown to all."""
 
 
 class Served:
@@ -152,6 +155,12 @@ class Uvicorn(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         state = self.server_state
+        loop = asyncio.get_running_loop()
+        for accepting in (one for server in self.servers for one in server.sockets):
+            with suppress(NotImplementedError):  # not on Windows, whose loop accepts otherwise
+                loop.remove_reader(accepting.fileno())
+        for _ in range(ACCEPTING):
+            await asyncio.sleep(0)
         for listening in (*self.servers, *(sockets or ())):
             listening.close()
         for connection in [*state.connections]:
