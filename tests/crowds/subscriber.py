@@ -52,6 +52,7 @@ class Subscriber(asyncio.Protocol):
         self._is_compressing = is_compressing
         self._is_leaving = False
         self._transport: asyncio.Transport | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._buffer = bytearray()
         self._is_open = False
         self._refused = 0
@@ -66,19 +67,31 @@ class Subscriber(asyncio.Protocol):
     async def open(self) -> None:
         """Try once; it goes on by itself."""
         self.tries += 1
+        try:
+            await (self._open_small() if self._is_keeping else self._open_usual())
+        except OSError:
+            self._retry()
+
+    async def _open_usual(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
+
+    async def _open_small(self) -> None:
+        """What the two ends of the system keep for it is small, so that it is soon the server's to keep.
+
+        Not for a crowd that comes while its server goes: uvloop closes a socket that it was given, and that is lost
+        before it is ready, a second time, as its number is another's (uvloop issues 645, 738).
+        """
         loop = asyncio.get_running_loop()
         end = socket.socket()
         end.setblocking(False)
-        if self._is_keeping:
-            # What the two ends of the system keep for it is small, so that it is soon the server's to keep.
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
         try:
             await loop.sock_connect(end, ("127.0.0.1", self._port))
             await loop.create_connection(lambda: self, sock=end)
         except OSError:
             end.close()
-            self._retry()
+            raise
 
     def _retry(self) -> None:
         if not self._is_leaving:
@@ -89,8 +102,7 @@ class Subscriber(asyncio.Protocol):
 
     def _open(self) -> None:
         if not self._is_leaving:
-            task = asyncio.get_running_loop().create_task(self.open())
-            task.add_done_callback(lambda done: done.exception())
+            self._opening = asyncio.get_running_loop().create_task(self.open())
 
     def cut(self) -> None:
         """The network breaks."""
