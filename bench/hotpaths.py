@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
@@ -39,11 +40,8 @@ class Counts:
     async def of(self, work: Work) -> dict[str, int]:
         """Count twice: calls would be seen among the instructions."""
         self.instructions = self.calls = 0
-        sys.settrace(self._trace)
-        try:
+        with self._counting_instructions():
             await work()
-        finally:
-            sys.settrace(None)
         sys.setprofile(self._profile)
         try:
             await work()
@@ -51,8 +49,30 @@ class Counts:
             sys.setprofile(None)
         return {"instructions": self.instructions, "calls": self.calls}
 
-    def _counts(self, frame: FrameType) -> bool:
-        code = frame.f_code
+    @contextmanager
+    def _counting_instructions(self) -> Iterator[None]:
+        if sys.version_info >= (3, 12):
+            # A trace function of these misses the instructions of what it has not met before.
+            watch, instruction = sys.monitoring, sys.monitoring.events.INSTRUCTION
+            watch.use_tool_id(watch.PROFILER_ID, "hotpaths")
+            watch.register_callback(watch.PROFILER_ID, instruction, self._instruction)
+            watch.set_events(watch.PROFILER_ID, instruction)
+            try:
+                yield
+            finally:
+                watch.set_events(watch.PROFILER_ID, 0)
+                watch.free_tool_id(watch.PROFILER_ID)
+        else:
+            sys.settrace(self._trace)
+            try:
+                yield
+            finally:
+                sys.settrace(None)
+
+    def _instruction(self, code: CodeType, offset: int) -> None:
+        self.instructions += self._is_of_package(code)
+
+    def _is_of_package(self, code: CodeType) -> bool:
         if code not in self._is_ours:
             self._is_ours[code] = code.co_filename.startswith(PACKAGE)
         return self._is_ours[code]
@@ -60,13 +80,13 @@ class Counts:
     def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "opcode":
             self.instructions += 1
-        elif event == "call" and not self._counts(frame):
+        elif event == "call" and not self._is_of_package(frame.f_code):
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self._trace
 
     def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
-        if event in ("call", "c_call") and self._counts(frame):
+        if event in ("call", "c_call") and self._is_of_package(frame.f_code):
             self.calls += 1
 
 

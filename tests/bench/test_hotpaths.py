@@ -39,3 +39,7 @@ def test_a_hot_path_costs_what_was_noted(path: str, found: dict[str, dict[str, i
 
 def test_every_hot_path_is_noted(found: dict[str, dict[str, int]]) -> None:
     assert found.keys() == NOTED.keys()
+
+
+def test_each_is_counted(found: dict[str, dict[str, int]]) -> None:
+    assert not [path for path, counts in found.items() if not all(counts.values())]

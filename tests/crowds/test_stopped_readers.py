@@ -22,8 +22,8 @@ STOPPED, FEW, HEALTHY = 50, 100, scaled(100, 1_000)
 ROUNDS = scaled(3, 5)
 BURST = 200
 """Changes at once after which none of the stopped takes anything any more."""
-FILLING = 200
-"""And changes one after another: what lies below the server takes 130."""
+FILLING = scaled(300, 200)
+"""And changes one after another: what lies below the server takes 130, of some that come fast nearly 200."""
 WRITES, RATE = 80, scaled(80, 16)
 """Changes in one measurement, and in a second."""
 TEXT = "x" * 900
