@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlmodel import Field, SQLModel
@@ -202,6 +203,45 @@ async def test_a_durable_call_ends_where_its_lease_is_lost_or_in_doubt(
     assert len(set(calls)) == 1, "the change is heard again"
 
 
+async def test_a_store_that_fails_for_less_than_a_lease_calls_nobody_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first call runs in a thread, which nobody can end."""
+    monkeypatch.setattr(listeners, "LEASE", 0.3)
+    monkeypatch.setattr(listeners, "RETRY", 0.01)
+    monkeypatch.setattr(listeners, "time", SimpleNamespace(time=lambda: 1_000_000.0))
+    live = make(tmp_path / "a.db")
+    calls: list[str] = []
+    release = threading.Event()
+
+    @live.on(Order, durable="mail")
+    def hear(change: Change) -> None:
+        calls.append(change.seq)
+        release.wait(10)
+
+    async with live:
+        store = live._store
+        hold, holds = store.hold_cursor, [0]
+
+        async def fail_once(name: str, owner: str, until: float, now: float) -> bool:
+            holds[0] += bool(calls)
+            if calls and holds[0] == 1:
+                raise StoreUnavailable("locked")
+            return await hold(name, owner, until, now)
+
+        await wait_until(lambda: store.cursor("mail"))
+        monkeypatch.setattr(store, "hold_cursor", fail_once)
+        await insert(live, "a")
+        await wait_until(lambda: holds[0] == 4)
+        release.set()
+
+        async def has_moved() -> bool:
+            return await store.cursor("mail") == calls[0]
+
+        await wait_until(has_moved)
+    assert len(calls) == 1
+
+
 async def test_listeners_that_hang_are_stopped_together(tmp_path: Path) -> None:
     live = make(tmp_path / "a.db")
     entered: list[int] = []
@@ -328,14 +368,16 @@ async def test_a_durable_listener_that_was_trimmed_past_goes_on_with_what_is_kep
     assert "trimmed" in caplog.text
 
 
+@pytest.mark.parametrize("error", [StoreUnavailable("not now"), ValueError("no store foresaw this")])
+@pytest.mark.parametrize("durable", [None, "mail"])
 async def test_a_listener_goes_on_after_the_log_could_not_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, durable: str | None
 ) -> None:
     monkeypatch.setattr(listeners, "RETRY", 0.01)
     live = make(tmp_path / "a.db")
     heard: list[str] = []
 
-    @live.on(Order)
+    @live.on(Order, durable=durable)
     async def hear(change: Change) -> None:
         assert change.after is not None
         heard.append(change.after["text"])
@@ -346,7 +388,7 @@ async def test_a_listener_goes_on_after_the_log_could_not_be_read(
     async def sometimes(after: str, limit: int, source: str | None = None) -> Batch:
         if source is not None and failing[0]:
             await asyncio.sleep(0.2)
-            raise StoreUnavailable("not now")
+            raise error
         return await read(after, limit, source)
 
     monkeypatch.setattr(store, "read", sometimes)

@@ -129,7 +129,7 @@ class Run:
                     await self._hear_durably(self._listener.durable)
                 else:
                     await self._hear(self._keep)
-            except StoreError:
+            except Exception:  # whatever it is: one that ended would be missed by nobody
                 self._busy = False
                 logger.exception("a listener can't read the log; trying again")
                 await asyncio.sleep(RETRY)
@@ -181,7 +181,7 @@ class Run:
                 if (
                     self._listener.durable
                     and not call.done()
-                    and not await self._hold(self._listener.durable)
+                    and not await self._hold_on(self._listener.durable)
                 ):
                     return False
             return True
@@ -221,6 +221,15 @@ class Run:
         if is_held:
             self._held_at = now
         return is_held
+
+    async def _hold_on(self, name: str) -> bool:
+        """Hold it further. While the store can't say, it is ours for as long as was said last."""
+        try:
+            return await self._hold(name)
+        except StoreError:
+            if self._clock() >= self._held_at + LEASE:
+                raise
+            return True
 
     async def _advance(self, name: str, seq: str) -> bool:
         return await self._store.move_cursor(name, self._owner, seq) and await self._hold(name)
