@@ -15,7 +15,7 @@ from livecollections import feed as feed_module
 from livecollections.bayeux import Page
 from livecollections.bayeux.message import decode
 from livecollections.cause import Cause
-from livecollections.errors import StoreError
+from livecollections.errors import StoreError, StoreUnavailable
 from livecollections.feed import RECENT, Feed
 from livecollections.query import Query
 from livecollections.resource import Resource
@@ -205,6 +205,15 @@ async def test_a_trimmed_replay_says_reset(rig: Rig) -> None:
     assert page.upto == (await rig.store.find(rig.notes.source, Query())).seq
 
 
+TRIMMED_PAST = (
+    "insert into feed_note (text) values ('b'), ('b')",
+    "update live_meta set value = (select printf('%016x', seq) || check_digits from live_changes"
+    " order by seq desc limit 1) where name = 'trimmed_to'",
+    "delete from live_changes",
+)
+WENT_BACK = ("delete from live_changes where seq > 1",)
+
+
 async def test_what_is_written_before_the_reset_after_a_trim_shows_the_gap(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,15 +228,34 @@ async def test_what_is_written_before_the_reset_after_a_trim_shows_the_gap(
         return await reset(source, cause)
 
     monkeypatch.setattr(rig.store, "reset", reset_later)
-    rig.shell(
-        "insert into feed_note (text) values ('b'), ('b')",
-        "update live_meta set value = (select printf('%016x', seq) || check_digits from live_changes"
-        " order by seq desc limit 1) where name = 'trimmed_to'",
-        "delete from live_changes",
-    )
+    rig.shell(*TRIMMED_PAST)
     await wait_until(lambda: rig.heard[-1]["method"] == "RESET")
     assert [data["seq"] for data in rig.heard[:-1]] == [first, *written]
     assert rig.heard[1]["prev"] > first
+
+
+@pytest.mark.parametrize("statements", [TRIMMED_PAST, WENT_BACK])
+async def test_a_reset_that_fails_in_the_midst_is_tried_again_with_all(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, statements: tuple[str, ...]
+) -> None:
+    for _ in range(3):
+        seq = await rig.insert("a")
+    await wait_until(lambda: rig.feed.position() == seq)
+    reset, epochs = rig.store.reset, []
+
+    async def fail_once(source: str, cause: Cause) -> str:
+        epochs.append((await rig.store.head())[:8])
+        if source == "feed_other" and len(epochs) == 2:
+            raise StoreUnavailable("locked")
+        return await reset(source, cause)
+
+    monkeypatch.setattr(feed_module, "RETRY", (0.01, 0.01))
+    monkeypatch.setattr(rig.store, "reset", fail_once)
+    rig.shell(*statements, "insert into feed_other (text) values ('c')")
+    heard = rig.notebook.messages
+    await wait_until(lambda: all("RESET" in {data["method"] for data in heard[name]} for name in heard))
+    assert len(epochs) == 4
+    assert len({*epochs}) == 1, "one new epoch is enough"
 
 
 async def test_a_new_epoch_resets_every_channel(rig: Rig) -> None:

@@ -313,17 +313,19 @@ class Feed:
             cause.value,
             extra={"seq": self._position, "cause": cause.value},
         )
-        self._position = self._first = await self._store.renew(self._position)
+        place = await self._store.renew(self._position)
+        # From here all is tried again until each is written.
+        for source in self._by_source:
+            await self._store.reset(source, cause)
+        self._position = self._first = place
         self.recent.clear()
         self._pages.clear()
         # What is written before the RESETs are is heard before them: it must show that something is missing.
-        self._last = dict.fromkeys(self._by_source, self._position)
+        self._last = dict.fromkeys(self._by_source, place)
         for several in self._outlets.values():
             for outlets in several:
-                outlets.restart(self._position)
+                outlets.restart(place)
         self._skip_to.clear()
-        for source in self._by_source:
-            await self._store.reset(source, cause)
 
     async def _maintain(self) -> None:
         while True:
