@@ -310,7 +310,7 @@
       if (method && (seq == null || position == null) && this.stream.legacy) this.unnumbered(data, batch);
       if (!method || this.link.stale || seq == null || position == null) return;
       const repeat = sameLog(seq, position) && seq <= position, gap = method !== 'RESET' && older(position, prev);
-      if (forked(seq, position)) return this.reset(seq);
+      if (forked(seq, position) || prev && forked(prev, position)) return this.reset(seq);
       if (!sameLog(seq, position) || repeat && method === 'RESET' || gap) return this.resume();
       if (repeat) return this.origin(data, batch, true);
       this.position = seq;

@@ -14,10 +14,10 @@ const LIBRARY = process.env.LIVE_LIBRARY ||
 const LiveCollection = require(LIBRARY);
 const CHANNEL = '/api/todos';
 
-// 'a5' as it stands on the wire.
+// 'a5' as it stands on the wire; "a5'" is of the same place, drawn twice.
 function spell(short) {
-  const place = Number(short.slice(1));
-  const check = ((place * 40503) & 0xffff).toString(16).padStart(4, '0');
+  const place = parseInt(short.slice(1), 10);
+  const check = ((place * 40503 + short.split("'").length - 1) & 0xffff).toString(16).padStart(4, '0');
   return short[0].repeat(8) + place.toString(16).padStart(16, '0') + check;
 }
 
