@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,16 @@ async def test_a_client_whose_closing_is_cancelled_leaves_nothing(
     assert (todos.live, others.live) == ("off", "off")
     assert [change async for change in changes] == []
     assert client.bayeux.state is State.ENDED
+
+
+async def test_certificates_that_cant_be_read_leave_nothing_that_connects(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
+    client = LiveClient("https://127.0.0.1:1")
+    with pytest.raises(FileNotFoundError):
+        await client.__aenter__()
+    assert client.bayeux.state is State.NEW
 
 
 async def test_entering_says_that_bayeux_is_not_where_it_was_looked_for(site: Site) -> None:

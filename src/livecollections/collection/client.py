@@ -91,14 +91,15 @@ class LiveClient:
         return self._bayeux
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._bayeux)
-        self._http = httpx.AsyncClient(
+        # Certificates that can't be read are told before anything has begun.
+        http = httpx.AsyncClient(
             base_url=self._url,
             timeout=self._patience,
             limits=httpx.Limits(max_connections=20),
             verify=Endpoint(self._url, self._ssl).certificates,
         )
-        await self._stack.enter_async_context(self._http)
+        await self._stack.enter_async_context(self._bayeux)
+        self._http = await self._stack.enter_async_context(http)
         return self
 
     async def __aexit__(self, *error: object) -> None:
