@@ -61,31 +61,31 @@ class Sidecar:
         self._metrics = metrics
         self._is_serving = False
         self._key: Key | None = None
-        self._take(choice)
+        self._choice, self._live, self._app = self._make(choice)
 
     @property
     def routes(self) -> list[BaseRoute]:
         """Those of what is served now."""
         return self._app.routes
 
-    def _take(self, choice: Choice) -> None:
-        self._choice = choice
+    def _make(self, choice: Choice) -> tuple[Choice, Live, Starlette]:
         inspector = None if self._token is None else _is_known
-        self._live = Live(
+        live = Live(
             self._database,
             create_tables=False,
             authenticate=self._token,
             inspector=inspector,
             metrics=self._metrics,
         )
-        self._live._access.key = self._key
+        live._access.key = self._key
         for offer in choice.offers:
-            self._live.add_resource(
+            live.add_resource(
                 offer.path, offer.model, methods=offer.methods, exclude=offer.exclude, tags=[offer.table]
             )
-        self._app: Starlette = self._live.app
+        app: Starlette = live.app
         first = "/docs" if inspector is None else "/live"
-        self._app.router.routes.append(Route("/", RedirectResponse(first)))
+        app.router.routes.append(Route("/", RedirectResponse(first)))
+        return choice, live, app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -125,7 +125,7 @@ class Sidecar:
 
     async def _follow(self, ended: asyncio.Event) -> None:
         """Look at the tables, again and again; first at whether they are still what was chosen."""
-        chosen, seen = "", await self._shape()
+        chosen, seen, told = "", await self._shape(), ""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), self._look)
@@ -133,21 +133,26 @@ class Sidecar:
             shape = await self._shape()
             try:
                 if shape and shape == seen != chosen:
-                    chosen = seen
                     await self._choose()
+                    chosen = seen
                 if not self._is_serving:
                     await self._start()
+                told = ""
             except Exception as error:
-                log = logger.warning if isinstance(error, LiveError) else logger.exception
-                log("the tables have changed, and are served as they were: %s", error)
+                # It is tried again at each look, and may fail alike for days.
+                if repr(error) != told:
+                    log = logger.warning if isinstance(error, LiveError) else logger.exception
+                    log("the tables have changed, and are served as they were: %s", error)
+                told = repr(error)
             seen = shape
 
     async def _shape(self) -> str:
         """Nothing, where it can't be told: that is no change."""
         try:
             return await self._administration.shape()
-        except LiveError as error:
-            logger.debug("the tables can't be looked at: %s", error)
+        except Exception as error:
+            log = logger.debug if isinstance(error, LiveError) else logger.exception
+            log("the tables can't be looked at: %s", error)
             return ""
 
     async def _choose(self) -> None:
@@ -156,9 +161,10 @@ class Sidecar:
         if choice.is_like(self._choice):
             return
         logger.warning("the tables have changed: %s", ", ".join(offer.path for offer in choice.offers))
-        await self._stop()
         self._key = self._live._access.key
-        self._take(choice)
+        made = self._make(choice)
+        await self._stop()
+        self._choice, self._live, self._app = made
 
 
 def _is_known(user: Any) -> bool:

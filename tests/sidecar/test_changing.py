@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from livecollections import LiveClient
+from livecollections import Live, LiveClient
+from livecollections.stores.sqlite_administration import SQLiteAdministration
 from livecollections.survey import Wishes
 from tests.serving import wait_until
 
@@ -105,4 +107,45 @@ async def test_a_database_that_is_away_for_a_while_has_not_changed(
         shutil.move(away, path)
         assert "the tables have changed" not in caplog.text
         shop.run(path, "alter table customer add column city text")
+        await wait_until(lambda: has(client, "/api/customer", "city"))
+
+
+async def test_a_look_that_fails_as_nobody_foresaw_is_not_the_last(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    look, looks = SQLiteAdministration.shape, [0]
+
+    async def fail_at_first(administration: SQLiteAdministration) -> str:
+        looks[0] += 1
+        if looks[0] < 4:
+            raise RuntimeError("no look foresaw this")
+        return await look(administration)
+
+    monkeypatch.setattr(SQLiteAdministration, "shape", fail_at_first)
+    async with serving(path, Wishes(("customer",))) as client:
+        await wait_until(lambda: looks[0] >= 6)
+        shop.run(path, "alter table customer add column city text")
+        await wait_until(lambda: has(client, "/api/customer", "city"))
+    assert caplog.text.count("no look foresaw this") >= 3
+
+
+async def test_a_choice_that_cant_be_served_is_tried_again_and_meanwhile_all_is_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    add, tries, is_refused = Live.add_resource, [0], [False]
+
+    def add_resource(live: Live, *arguments: Any, **options: Any) -> Any:
+        tries[0] += is_refused[0]
+        if is_refused[0]:
+            raise RuntimeError("not now")
+        return add(live, *arguments, **options)
+
+    monkeypatch.setattr(Live, "add_resource", add_resource)
+    async with serving(path, Wishes(("customer",))) as client:
+        is_refused[0] = True
+        shop.run(path, "alter table customer add column city text")
+        await wait_until(lambda: tries[0] >= 3)
+        assert await shown(client, "/api/customer") == {"id", "name", "email"}
+        assert caplog.text.count("are served as they were") == 1
+        is_refused[0] = False
         await wait_until(lambda: has(client, "/api/customer", "city"))
