@@ -204,6 +204,25 @@ async def test_at_finds_a_channel_whose_position_was_dropped() -> None:
     assert await poll_now(server, client_id, ext={"live": {"at": {"/news": start, "/chat/99": start}}})
 
 
+async def test_a_fed_channel_heard_by_a_pattern_keeps_its_position() -> None:
+    """Without one its messages would be plain ones, and a slow client would be ended by them."""
+    server = Server(timeout=5, policy=Open(), limits=Limits(positions=3, queue_bytes=2_000))
+    server.channel("/chat/**", history=MemoryHistory())
+    log = Log(server)
+    client_id = await connected(server)
+    await ask(server, client_id, "/**", since={})
+    for room in range(20):
+        await say(server, room, channel=f"/chat/{room}")
+        assert data(await poll(server, client_id)) == [room]
+    written = [log.add(key) for key in range(40)]
+    heard: list[Any] = []
+    while len(heard) < len(written):
+        reply, *messages = await poll(server, client_id)
+        assert reply["successful"], reply
+        heard += [message["data"]["seq"] for message in messages]
+    assert heard == written
+
+
 async def test_one_that_falls_behind_in_too_many_channels_ends() -> None:
     server = Server(timeout=5, policy=Open(), limits=Limits(positions=10, queue_bytes=300))
     server.channel("/chat/**", history=5)

@@ -27,8 +27,8 @@ NO_STARTS: Mapping[str, str] = MappingProxyType({})
 class Positions:
     """Those of all sessions.
 
-    most: how many a session may have before those that say nothing are dropped, and be behind in before it ends;
-        what it subscribed to itself may always be.
+    most: how many a session may have, beside those of fed channels, before those that say nothing are dropped, and be
+        behind in before it ends; what it subscribed to itself may always be.
     """
 
     def __init__(self, histories: Histories, most: int) -> None:
@@ -74,7 +74,7 @@ class Positions:
     def _begin(self, session: Session, channel: str, since: str | None, *, may_go_back: bool) -> None:
         head = self._histories.head(channel)
         if not self.receives(session, channel):
-            position = session.watch(channel, head if since is None else since, self._most)
+            position = self._watch(session, channel, head if since is None else since)
         else:
             position = self._of(session, channel)
             if since is not None and may_go_back:
@@ -84,11 +84,18 @@ class Positions:
 
     def meet(self, session: Session, channel: str, before: str) -> None:
         """A message comes on a kept channel on which the session has no position: it is at ``before``."""
-        session.watch(channel, before, self._most)
+        self._watch(session, channel, before)
+
+    def _watch(self, session: Session, channel: str, seq: str) -> Position:
+        # Nobody would make those of fed channels again: their feed does not say where a receiver was before.
+        fed = self._histories.fed
+        if len(session.positions) >= self._most + len(fed):
+            session.drop_idle(fed)
+        return session.watch(channel, seq)
 
     def _of(self, session: Session, channel: str) -> Position:
         position = session.positions.get(channel)
-        return position or session.watch(channel, self._sent(session, channel), self._most)
+        return position or self._watch(session, channel, self._sent(session, channel))
 
     def _sent(self, session: Session, channel: str) -> str:
         position = session.positions.get(channel)

@@ -235,14 +235,8 @@ class Session:
 
     # Subscriptions.
 
-    def watch(self, channel: str, seq: str, most: int | None = None) -> Position:
-        """Receive a channel with a history, from after ``seq`` on.
-
-        Args:
-            most: how many positions there may be before those are dropped that are where they would begin again.
-        """
-        if most is not None and len(self.positions) >= most:
-            self._drop_idle()
+    def watch(self, channel: str, seq: str) -> Position:
+        """Receive a channel with a history, from after ``seq`` on."""
         self._behind.pop(channel, None)
         position = self.positions[channel] = Position(channel, seq)
         return position
@@ -254,10 +248,12 @@ class Session:
             self._behind.pop(channel, None)
             self._drop({channel})
 
-    def _drop_idle(self) -> None:
+    def drop_idle(self, kept: Collection[str]) -> None:
+        """Forget the positions that say nothing, but for what it subscribed to itself, and for some channels."""
         busy = {message.channel for message in self.queue} | self._behind.keys() | self.flight.before.keys()
         for channel in self.positions.keys() - busy - self.subscriptions.keys():
-            del self.positions[channel]
+            if channel not in kept:
+                del self.positions[channel]
 
     def set_back(self, position: Position, seq: str) -> bool:
         """Have everything after ``seq`` sent again; False if nothing after it was sent."""
