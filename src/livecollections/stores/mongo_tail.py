@@ -27,7 +27,7 @@ from .mongo_connection import HISTORY_LOST, Database, translated
 from .mongo_events import GONE, Entry, Reader, names_of
 from .mongo_models import DocumentSource
 from .mongo_recent import KEPT, Recent
-from .mongo_replay import AWAITED, Replay, Stream, completed, now, open_at
+from .mongo_replay import AWAITED, Replay, Stream, completed, now, oldest, open_at
 from .mongo_seq import Place, after_all, place_of, seq
 
 logger = logging.getLogger("livecollections.store")
@@ -40,6 +40,10 @@ QUIET = 0.2
 """Seconds without an event after which the stream has told all that there is for the moment."""
 RETRY = 0.1, 5.0
 """Seconds before the stream is opened again after it failed: at first, and at most."""
+
+
+class RolledPast(Exception):
+    """What the stream would have told is lost."""
 
 
 class Tail:
@@ -114,7 +118,7 @@ class Tail:
         while True:
             try:
                 if stream is None:
-                    stream = await open_at(self._database, self.position.time, self._after_end)
+                    stream = await self._opened_again()
                 delay, self.is_failing = RETRY[0], False
                 async with stream:
                     await self._follow(stream)
@@ -131,6 +135,16 @@ class Tail:
             self._wake()
             await asyncio.sleep(delay)
             delay = min(delay * 2, RETRY[1])
+
+    async def _opened_again(self) -> Stream:
+        """The stream from the last event on. Raises RolledPast."""
+        stream = await open_at(self._database, self.position.time, self._after_end)
+        first = await oldest(self._database)
+        # MongoDB refuses to go on there; SecantusDB begins with the oldest that it has, and says nothing.
+        if first is not None and first > self.position.time:
+            await stream.close()
+            raise RolledPast("the oplog has rolled past its last event")
+        return stream
 
     async def _follow(self, stream: Stream) -> None:
         """Take what the stream tells, to its end; what it told before is counted, and no more."""
