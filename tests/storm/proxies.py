@@ -6,8 +6,8 @@
 ``{"do": "count"}`` by how often each fault was met by each kind, as ``{"met": {"cut": {"websocket": 3}}}``. Every other
 command is a method of the proxy of that name, with its arguments, and has no answer. It ends with its stdin.
 
-One rule: a fault is met if a connection ended by it, or bytes went its way while it lasted; that it was asked for is
-not enough.
+Two rules. A fault is met if a connection ended by it, or bytes went its way while it lasted; that it was asked for is
+not enough. ``poll`` is no fault but what ``answer`` met: a connect over HTTP that was answered in the server's place.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import asyncio
 import json
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -32,6 +33,22 @@ LASTING = {
     "answer": ("answered",),
 }
 """Faults that last until ``heal``, and the counts of ``Traffic`` that rise where they are met."""
+
+POST, CONNECT = b"POST /faye ", b"/meta/connect"
+"""How a poll begins, and what it has at once."""
+
+
+class StormProxy(FaultProxy):
+    """polled: called for each poll that is answered in the server's place."""
+
+    def __init__(self, target: str, polled: Callable[[], None]) -> None:
+        super().__init__(target)
+        self._polled = polled
+
+    def _answered(self, asked: bytes) -> None:
+        super()._answered(asked)
+        if asked.startswith(POST) and CONNECT in asked:
+            self._polled()
 
 
 class Line:
@@ -69,8 +86,10 @@ class Proxies:
     async def do(self, do: str, name: str = "", **arguments: Any) -> None:
         """Run one command."""
         if do == "open":
-            proxy = await self._stack.enter_async_context(FaultProxy(self._target))
-            self._lines[name] = Line(arguments["kind"], proxy)
+            kind = arguments["kind"]
+            proxy = StormProxy(self._target, lambda: self.met["poll"].update([kind]))
+            await self._stack.enter_async_context(proxy)
+            self._lines[name] = Line(kind, proxy)
             print(json.dumps({"name": name, "url": proxy.url}), flush=True)
         elif do == "count":
             print(json.dumps({"met": self.met}), flush=True)

@@ -190,6 +190,10 @@ class FaultProxy:
         counts = {name: getattr(self._traffic, name) + count for name, count in more.items()}
         self._traffic = replace(self._traffic, **counts)
 
+    def _answered(self, asked: bytes) -> None:
+        """Count a request that was answered in the server's place. asked: how it began."""
+        self._count(answered=1)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
@@ -197,7 +201,8 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._status is not None:
-            self._count(answered=await _say(self._status, reader, writer))
+            if asked := await _say(self._status, reader, writer):
+                self._answered(asked)
             return
         try:
             if self._refuses or self._target is None:
@@ -232,7 +237,7 @@ class _Connection:
     ) -> None:
         self.is_dead = proxy._swallows
         self.is_socket = False
-        self._is_asked = False
+        self._asked = b""
         self._proxy = proxy
         self._near = near
         self._far = far
@@ -256,9 +261,9 @@ class _Connection:
 
     def answer(self, status: int) -> None:
         """Answer what waits with a status, and close."""
-        if self._is_asked and not self.is_socket and not self.is_dead:
+        if self._asked and not self.is_socket and not self.is_dead:
             self._near[1].write(_response(status))
-            self._proxy._count(answered=1)
+            self._proxy._answered(self._asked)
         self.end(reset=False)
 
     def inject(self, noise: bytes, up: bool) -> None:
@@ -268,7 +273,7 @@ class _Connection:
 
     def _met(self, chunk: bytes, up: bool) -> None:
         self.is_socket = self.is_socket or (not up and chunk.startswith(UPGRADED))
-        self._is_asked = up
+        self._asked = self._asked or chunk if up else b""
         self._proxy._count(**{"up" if up else "down": len(chunk)})
 
     async def run(self) -> None:
@@ -351,18 +356,18 @@ def _response(status: int) -> bytes:
     return head.encode() + b"Connection: close\r\n\r\n" + body
 
 
-async def _say(status: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Answer one request with a status, if one comes; its rest is read, since else the answer would be lost in a
-    reset."""
-    is_asked = False
+async def _say(status: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Answer one request with a status, if one comes, and tell how it began; its rest is read, since else the answer
+    would be lost in a reset."""
+    asked = b""
     try:
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(LINGER):
-                if is_asked := bool(await reader.read(CHUNK)):
+                if asked := await reader.read(CHUNK):
                     writer.write(_response(status))
                     writer.write_eof()
                 async for _ in _chunks(reader):
                     pass
     finally:
         _end(writer, reset=False)
-    return is_asked
+    return asked

@@ -32,7 +32,7 @@ class World extends Writes {
   constructor(config) {
     super(config, generator(config.seed));
     this.heard = new Set();
-    this.heardBy = new Map();   // client → seqs
+    this.heardBy = new Map();   // client → seqs since it was last reset
     this.lost = new Set();
     this.clock = new Clock();
     this.log = new Log(this.random);
@@ -277,16 +277,22 @@ class World extends Writes {
     if (parcel.kind === 'answer' && Array.isArray(exchange.answer.body)) this.resets.list(exchange.answer.headers);
     for (const message of this.messagesOf(parcel)) {
       const live = message.ext && message.ext.live;
-      if (live && live.reset) this.count('reset');
-      if (message.data) this.countPush(message.data, parcel.about.owner);
+      if (live && live.reset) this.countReset(owner);
+      if (message.data) this.countPush(message.data, owner);
     }
+  }
+
+  // What a client has heard before, it need not have taken.
+  countReset(owner) {
+    this.count('reset');
+    this.heardBy.delete(owner);
   }
 
   countPush(data, owner) {
     this.heard.add(data.seq);
     if (!this.heardBy.has(owner)) this.heardBy.set(owner, new Set());
     this.heardBy.get(owner).add(data.seq);
-    if (data.method === 'RESET') this.count('reset');
+    if (data.method === 'RESET') this.countReset(owner);
     for (const parcel of this.network.parcels) {
       if (parcel.about.exchange) parcel.about.exchange.pushes.push(data.seq);
     }

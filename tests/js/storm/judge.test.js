@@ -1,10 +1,12 @@
-// The judge of resets notices one that has no cause, and a cause that was not told.
+// The judge notices a reset that has no cause, a cause that was not told, and what a reset excuses wrongly.
 'use strict';
 
 const assert = require('node:assert/strict');
 const { it } = require('node:test');
+const { Oracle, Violation } = require('../rules/oracle');
 const { judge } = require('./judge');
 const { Ledger } = require('./ledger');
+const { World } = require('./world');
 
 const TABLE = 'todo0';
 const seq = (place, epoch = 'aaaaaaaa') => `${epoch}${place.toString(16).padStart(16, '0')}0000`;
@@ -67,4 +69,25 @@ it('a restored database excuses what was acknowledged after its backup, and noth
   assert.match(lost(30), /create of 1 was acknowledged and is not in the log/);
   assert.match(lost(30, { kind: 'destroy', id: 1 }), /destroy of 1 was acknowledged and is not in the log/);
   assert.match(lost(10, { era: 2 }), /create of 1 was acknowledged and is not in the log/);
+});
+
+// Hold a create that is still new against what its client, and another, were told in this order.
+function checkNew(...told) {
+  const row = { id: 1, body: { id: 1 }, place: 3 }, live = [0, 1].map((number) => ({ name: `${number}`, client: { number } }));
+  const world = Object.assign(Object.create(World.prototype), {
+    live, ops: [], told: [], trace: [], counts: {}, heardBy: new Map(), begun: 0, log: { rows: new Map([[1, row.body]]), all: [] }
+  });
+  for (const [number, message] of told) world.hear(number, message, { message: {} });
+  new Oracle(world).checkLost(live[0], { cid: 'c1' }, [{ entry: row, seq: seq(3) }]);
+}
+
+const PUSH = { channel: '/api/todo0', data: { method: 'POST', seq: seq(3), body: { id: 1 } } };
+const RESET = { channel: '/api/todo0', data: { method: 'RESET', seq: seq(2) } };
+const REPLY = { channel: '/meta/subscribe', successful: true, ext: { live: { seq: seq(4), reset: true } } };
+
+it('a create that was heard is new no more, but where its client was reset since', () => {
+  checkNew([0, PUSH], [0, REPLY]);
+  checkNew([0, PUSH], [0, RESET]);
+  for (const other of [[0, RESET], [0, REPLY], [1, REPLY]]) assert.throws(() => checkNew(other, [0, PUSH]), Violation);
+  assert.throws(() => checkNew([0, PUSH], [1, RESET]), Violation);
 });

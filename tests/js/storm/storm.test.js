@@ -31,7 +31,7 @@ it(`collections come to the truth in ${HISTORIES} histories`, { timeout: 1000e3 
   assert.equal(report.histories, HISTORIES);
   if (HISTORIES < MOST) return;
   assert.deepEqual([...new Set(Object.values(FAULTS))].filter((name) => !met[name]), [], 'these faults were never met');
-  assert.ok(met.answer['long-polling'], 'no poll was answered 502');
+  assert.ok(met.poll && met.poll['long-polling'], 'no poll was answered 502');
   assert.ok(met.inject.websocket, 'no WebSocket met garbage');
   assert.deepEqual(['SIGTERM', 'SIGKILL'].filter((signal) => !ends[signal]), [], 'no server ended so');
   assert.deepEqual((HISTORIES < ALL ? USUAL : CAUSES).filter((cause) => !counts[`told ${cause}`]), [], 'nobody was reset for these');

@@ -5,7 +5,8 @@ const { CAUSES } = require('./ledger');
 
 const FAULTS = {
   cut: 'connections cut', refuse: 'connections refused', half_open: 'half-open: bytes lost', delay: 'bytes delayed',
-  throttle: 'bytes throttled', age: 'connections ended for their age', answer: 'requests answered 502', inject: 'garbage on the WebSocket'
+  throttle: 'bytes throttled', age: 'connections ended for their age', answer: 'requests answered 502', poll: 'polls answered 502',
+  inject: 'garbage on the WebSocket'
 };
 const ENDS = { SIGTERM: 'server stopped', SIGKILL: 'server killed' };
 const KINDS = ['websocket', 'long-polling'];

@@ -136,9 +136,12 @@ class World extends Writes {
   hear(number, { channel, successful, error, data, ext }, request) {
     const live = ext && ext.live || {}, told = { name: `${number}`, channel, at: Date.now() };
     if (successful === false) this.note(`  ${number} ${channel} failed: ${error}`);
-    if (live.reset || data && data.method === 'RESET') this.count('reset');
     if (data) this.heard(number, data);
     else if (successful) this.note(`  ${number} ${channel} ${JSON.stringify(live)}`);
+    if (live.reset || data && data.method === 'RESET') {
+      this.count('reset');
+      this.heardBy.delete(this.clientOf(number));
+    }
     if (data && data.seq) this.told.push({ ...told, method: data.method, seq: data.seq, prev: data.prev });
     else if (channel === '/meta/subscribe' && successful) {
       const { message, asked } = request, { since } = message.ext && message.ext.live || {};
@@ -146,9 +149,11 @@ class World extends Writes {
     }
   }
 
+  clientOf(number) { return this.live.find(({ name }) => name === `${number}`).client; }
+
   heard(number, data) {
     this.note(`  ${number} hears ${JSON.stringify(data)}`);
-    const { client } = this.live.find(({ name }) => name === `${number}`);
+    const client = this.clientOf(number);
     const op = data.origin && data.body && this.ops.find(({ origin }) => origin === data.origin);
     if (!this.heardBy.has(client)) this.heardBy.set(client, new Set());
     this.heardBy.get(client).add(data.seq);
