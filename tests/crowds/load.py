@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from .subscriber import Subscriber
 
 AT_ONCE = 100
 """Clients that begin at a time, so that the beginning is no storm."""
+MOMENT = 0.5
+"""Seconds within which clients that come together are a crowd again."""
 
 
 class Crowd:
@@ -55,7 +58,8 @@ class Crowd:
         before = one.heard
         one.read_again()
         await until(lambda: one.position >= seq, within)
-        return {"heard": one.heard - before, "changes": list(one.changes.items()), "gaps": one.gaps}
+        told = {"heard": one.heard - before, "changes": list(one.changes.items())}
+        return {**told, "gaps": one.gaps, "resets": one.resets}
 
     def leave(self) -> None:
         """The stopped go."""
@@ -70,7 +74,8 @@ class Crowd:
         for one in self.healthy:
             one.delays = []
         cuts = statistics.quantiles(found, n=100)
-        return {"count": len(found), "p50": cuts[49], "p99": cuts[98], "gaps": self.counts()["gaps"]}
+        missed = {name: count for name, count in self.counts().items() if name in ("gaps", "resets")}
+        return {"count": len(found), "p50": cuts[49], "p99": cuts[98], **missed}
 
     def cut(self) -> None:
         """The network breaks for all of them, in one moment."""
@@ -102,11 +107,18 @@ class Crowd:
             "arriving": arrivals[-1] - min(self._began, arrivals[0]),
             "told": len(waits),
             "longest": waits[-1] if waits else 0.0,
+            "crowded": crowded(waits),
         }
 
     def counts(self) -> dict[str, int]:
         names = "heard", "gaps", "repeats", "resets", "handshakes", "tries"
         return {name: sum(getattr(one, name) for one in self.healthy) for name in names}
+
+
+def crowded(waits: list[float]) -> float:
+    """The part of those who were told to wait whose times, which rise, end within one ``MOMENT``."""
+    most = max((bisect_left(waits, wait + MOMENT) - n for n, wait in enumerate(waits)), default=0)
+    return most / max(1, len(waits))
 
 
 async def until(condition: Callable[[], bool], within: float) -> None:

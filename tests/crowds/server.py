@@ -164,6 +164,7 @@ class Serving:
             "stopped": found.bayeux.stopped,
             "paced": found.bayeux.paced,
             "replays": found.bayeux.replays,
+            "resets": {cause.value: count for cause, count in found.bayeux.resets.items()},
             "rows": found.rows_read,
             "seq": found.seq,
         }
