@@ -243,7 +243,6 @@ class Faults:
         _, copied, past = old[-1]
         self.server.crash()
         await asyncio.sleep(detail["seconds"])
-        self.stage.ledger.look()
         self.stage.ledger.go_back(past)
         await self.server.restart(copied)
         self.is_changing = False

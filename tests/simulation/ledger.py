@@ -133,7 +133,7 @@ class Ledger:
         layouts = {name[7:]: json.loads(text) for name, text in meta.items() if name.startswith("layout:")}
         self.trimmed = number_of(meta["trimmed_to"])
         last = self.top
-        self._check_kept(connection)
+        self._check_last(connection)
         found = connection.execute(
             "SELECT seq, check_digits, method, key, after, origin FROM live_changes "
             "WHERE source = ? AND seq > ? ORDER BY seq",
@@ -148,13 +148,25 @@ class Ledger:
             for seq, check, method, key, after, origin in found
         ]
 
-    def _check_kept(self, connection: sqlite3.Connection) -> None:
-        """What was committed once is there, or was trimmed."""
+    def _check_last(self, connection: sqlite3.Connection) -> None:
+        """The last that was committed is there, or was trimmed; what comes after it is read."""
         if not self.entries or self.top <= self.trimmed:
             return
         statement = "SELECT check_digits FROM live_changes WHERE seq = ?"
         if connection.execute(statement, (self.top,)).fetchone() != (self.entries[-1].place[16:],):
             raise Violation("G6", f"the committed entry {self.entries[-1]} is gone")
+
+    def check_kept(self) -> None:
+        """All that was committed once is in the file as it is now, or was trimmed (G6)."""
+        self.look()
+        connection = self._open()
+        if connection is None:
+            return
+        statement = "SELECT seq, check_digits FROM live_changes WHERE source = ?"
+        kept = {f"{seq:016x}{check}" for seq, check in connection.execute(statement, (TABLE,))}
+        for entry in self.entries:
+            if entry.number > self.trimmed and entry.place not in kept:
+                raise Violation("G6", f"the committed entry {entry} is gone")
 
     def _table(self, connection: sqlite3.Connection) -> dict[int, Row]:
         rows = connection.execute(f"SELECT id, title, completed, rank FROM {TABLE}").fetchall()
@@ -201,6 +213,7 @@ class Ledger:
 
     def go_back(self, past: Past) -> None:
         """The file is the copy that was made then."""
+        self.check_kept()
         self.close()
         kept = {entry.place for entry in past.entries}
         lost = [entry for entry in self.entries if entry.place not in kept]

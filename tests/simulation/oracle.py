@@ -34,7 +34,6 @@ class Oracle:
         self.errors: list[Violation] = []
         self.faults: dict[str, int] = {}
         self._note = note
-        self._acknowledged: list[tuple[str, str, Entry]] = []
         self._refused: dict[str, str] = {}
         self._creates: dict[str, float] = {}
         self._expired: set[str] = set()
@@ -78,10 +77,8 @@ class Oracle:
                 self.fail(Violation("REST", f"{who} is given {document} for what was made, without its key"))
                 return
             key = str(document["id"])
-        entry = self._find(kind, key, title)
-        if entry is not None:
-            self._acknowledged.append((who, kind, entry))
-        elif self.ledger.blinds == blinds and not self._is_lost(title, kind, key):
+        is_told = self.ledger.blinds == blinds
+        if is_told and self._find(kind, key, title) is None and not self._is_lost(title, kind, key):
             self.fail(
                 Violation(
                     "G6", f"{who} was told that {kind} {key} {title or ''} was done; the log has it not"
@@ -159,10 +156,7 @@ class Oracle:
         self.check()
         if rows != self.ledger.rows:
             raise Violation("G1", f"GET says {rows}, the log tells {self.ledger.rows}")
-        present = {entry.place for entry in self.ledger.entries} | {entry.place for entry in self.ledger.lost}
-        for who, kind, entry in self._acknowledged:
-            if entry.place not in present:
-                raise Violation("G6", f"{who} was told that {kind} was done; {entry} has not survived")
+        self.ledger.check_kept()
         made: dict[str, Entry] = {}
         for entry in self.ledger.entries:
             title = _title(entry)

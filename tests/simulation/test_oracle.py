@@ -179,6 +179,20 @@ def test_a_lost_write_long_after_the_capture_was_off(monkeypatch: pytest.MonkeyP
     )
 
 
+@pytest.mark.parametrize("is_restored", [False, True])
+def test_an_entry_that_is_gone_from_the_middle_of_the_log(
+    is_restored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose(actor: Actor) -> None:
+        actor.stage.server.sql(
+            "DELETE FROM live_changes WHERE seq = (SELECT max(seq) FROM live_changes WHERE method = 'POST') - 1"
+        )
+
+    restore = Step(8, "restore", 0, {"seconds": 0.3, "back": 7.0})
+    steps = (insert(2, "a"), Step(6, "cut", 0), *((restore,) if is_restored else ()))
+    breaks(lambda: play(HOLDER, *steps), lambda: misuse_cut(monkeypatch, lose), "G6", "is gone")
+
+
 def test_a_create_that_is_done_twice_long_after_keys_had_expired(monkeypatch: pytest.MonkeyPatch) -> None:
     send = Actor._send
 
