@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from livecollections.bayeux.lifecycle import State
-from livecollections.errors import ClientError, DocumentNotFound, LiveError, RequestError
+from livecollections.errors import ClientError, LiveError, RequestError
 
 from .history import Reader
 from .ledger import Violation
@@ -46,7 +46,6 @@ class Actor:
         self.subscription: Any = None
         self.watches: list[CollectionWatch | PlainWatch] = []
         self.changed: dict[Callable[[], None], None] = {}
-        self.writing = 0
         self._life: asyncio.Task[None] | None = None
         self._leaving = asyncio.Event()
         self._is_away = True
@@ -208,7 +207,8 @@ class Actor:
     def _failed(self, error: LiveError, kind: str, title: str | None, is_repeated: bool) -> None:
         self.note(f"is told, of {kind} {title or ''}: {type(error).__name__} {error}")
         self._check_error(error, kind)
-        if isinstance(error, DocumentNotFound) and title is not None and not is_repeated:
+        is_refused = 400 <= getattr(error, "status", 0) < 500
+        if is_refused and title is not None and not is_repeated:
             self.stage.oracle.refuse(self.host, title)
 
     def _check_error(self, error: LiveError, what: str) -> None:
@@ -249,7 +249,7 @@ class Actor:
         """Whether it has come, and nothing of it is under way."""
         if self._life is None or self._leaving.is_set():
             return self._life is None or self._life.done()
-        if not self.watches or self.writing:
+        if not self.watches:
             return False
         if self.is_collection:
             requests = self.collection._replica.requests if self.collection is not None else [None]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livecollections.bayeux.message import Limits
 from livecollections.stores.sql_log import IDEMPOTENT_FOR
 from livecollections.testing.simulation.requests import Request
 
@@ -34,6 +35,10 @@ AWAY = frozenset({"connecting", "resuming"})
 """States of who has a session, and no way to it."""
 SOON = 1.2
 """Seconds after which the server has noticed what others have committed."""
+STALL = Limits().stall
+"""Seconds for which a socket takes no byte before the server squashes what waits for it."""
+ROUNDS = 2
+"""Round trips that a full window, and what waits for it, may take."""
 HELD = 2.0
 """Seconds for which a list is on its way, while something is written that it does not hold."""
 
@@ -101,7 +106,8 @@ class Faults:
 
     async def _delay(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         most = detail["most"]
-        self._hold(actor)
+        if ROUNDS * 2 * most >= STALL:
+            self._hold(actor)
         await self._last(actor, detail, lambda: self.network.delay(actor.host, most * 0.9, most))
 
     async def _reorder(self, actor: Actor, detail: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from livecollections.bayeux.session import Session
 from livecollections.cause import Cause
 from livecollections.collection import LiveCollection
 from livecollections.collection.replica import Replica
+from livecollections.collection.rest import refusal
 from livecollections.collection.writes import Writes
 
 from .actor import Actor
@@ -191,6 +192,22 @@ def test_an_entry_that_is_gone_from_the_middle_of_the_log(
     restore = Step(8, "restore", 0, {"seconds": 0.3, "back": 7.0})
     steps = (insert(2, "a"), Step(6, "cut", 0), *((restore,) if is_restored else ()))
     breaks(lambda: play(HOLDER, *steps), lambda: misuse_cut(monkeypatch, lose), "G6", "is gone")
+
+
+@pytest.mark.parametrize("status", [404, 429])
+def test_a_write_that_is_refused_and_done(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = Actor._send
+
+    async def refuse(actor: Actor, *arguments: Any) -> Any:
+        await send(actor, *arguments)
+        raise refusal(status, b"{}")
+
+    breaks(
+        lambda: play(HOLDER, create(2, "a")),
+        lambda: monkeypatch.setattr(Actor, "_send", refuse),
+        "G7",
+        "was refused a, and it was done",
+    )
 
 
 def test_a_create_that_is_done_twice_long_after_keys_had_expired(monkeypatch: pytest.MonkeyPatch) -> None:
