@@ -72,6 +72,10 @@ class Actor:
         """A line for the trace."""
         self.stage.note(self.host, text)
 
+    def _extend(self, watch: CollectionWatch | PlainWatch) -> None:
+        """Let a watch see what the client sends and is sent."""
+        self.client.bayeux._driver._extensions = [watch.told]
+
     # Coming and leaving
 
     def join(self) -> None:
@@ -109,6 +113,7 @@ class Actor:
         """Hold the collection until it is time to leave."""
         collection = self.collection = self.client.collection(PATH, optimistic=self.reader.optimistic)
         watch = CollectionWatch(self.host, collection, self.stage.ledger, self.note)
+        self._extend(watch)
         self.watches.append(watch)
         follower = collection._follower
         turned = follower._turned
@@ -130,7 +135,8 @@ class Actor:
     async def _subscribe(self) -> None:
         """Subscribe, and hear until it is time to leave."""
         since = self.stage.ledger.last if self.reader.since == "now" else self.stage.beginning()
-        watch = PlainWatch(self.host, self.stage.ledger, since, self.note)
+        watch = PlainWatch(self.host, self.stage.ledger, PATH, since, self.note)
+        self._extend(watch)
         subscription = self.client.bayeux.subscribe(PATH, since=since)
         leaving = asyncio.create_task(self._leaving.wait())
         try:

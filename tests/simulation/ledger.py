@@ -277,10 +277,6 @@ class Ledger:
         entries = [*self.entries, *self.lost]
         return {str(entry.key) for entry in entries if entry.row and entry.row["title"] in titles}
 
-    def says_reset_at(self, seq: str) -> bool:
-        """Whether the entry at a seq is a RESET."""
-        return self.knows(seq) and number_of(seq[EPOCH:]) in self._resets
-
     def why_gone(self, seq: str) -> str | None:
         """Why there is no such place in this log, where it was in one; None where it is."""
         if seq[:EPOCH] != self.epoch:

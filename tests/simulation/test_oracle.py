@@ -19,10 +19,10 @@ from livecollections.collection.replica import Replica
 from livecollections.collection.rest import refusal
 from livecollections.collection.writes import Writes
 
-from .actor import Actor
+from .actor import PATH, Actor
 from .faults import Faults
 from .history import History, Reader, Step
-from .ledger import TABLE
+from .ledger import TABLE, Violation
 from .oracle import Oracle
 from .run import Outcome, run
 from .watch import CollectionWatch, PlainWatch
@@ -146,15 +146,33 @@ def test_a_draft_of_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     breaks(lambda: play(HOLDER, create(3, "b")), patch, "G1", "a draft, and it was made")
 
 
-def test_a_trimmed_row_that_is_held_excuses_no_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def reset(actor: Actor) -> None:
+def reset(actor: Actor) -> None:
+    """A reader is told a reset, though he has all that there is."""
+    if actor.is_collection:
         replica = actor.collection._replica
-        replica.reset(replica.position)
+        actor.collection._follower.began({PATH: replica.position}, {PATH})
+    else:
+        watch = actor.watches[-1]
+        assert isinstance(watch, PlainWatch)
+        try:
+            watch.hear(Reset(PATH, watch.position, "without a cause"))
+        except Violation as error:
+            watch.error = error
 
-    steps = (insert(2, "a"), insert(3, "b"), Step(6, "trim", 0), Step(15, "cut", 0))
+
+@pytest.mark.parametrize("later", [0.5, 11])
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+@pytest.mark.parametrize("kind", ["plain", "collection"])
+def test_what_was_trimmed_and_heard_before_excuses_no_reset(
+    kind: str, transport: str, later: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def misuse(actor: Actor) -> None:
+        reset(actor)
+
+    steps = (insert(2, "a"), insert(3, "b"), Step(5, "trim", 0), Step(5 + later, "cut", 0))
     breaks(
-        lambda: play(HOLDER, *steps),
-        lambda: misuse_cut(monkeypatch, reset),
+        lambda: play(Reader(kind, transport), *steps),
+        lambda: misuse_cut(monkeypatch, misuse),
         "G1",
         "and nothing is missing there",
     )

@@ -19,6 +19,7 @@ from .ledger import EPOCH, Ledger, Row, Violation, number_of
 
 UNDER_WAY = 10.0
 """Seconds for which an answer to what was asked may be under way; after these a client gives the way up."""
+SUBSCRIBE, CONNECT = "/meta/subscribe", "/meta/connect"
 BEHIND = 1.0
 """Seconds by which messages may come after the answer that they belong to."""
 
@@ -38,35 +39,53 @@ class Wish:
 
 
 class Told:
-    """The resets of one reader, each judged by the positions that he has asked with."""
+    """The resets of one reader, each judged by where he is, and by the positions in the messages that he has sent.
 
-    def __init__(self, name: str, ledger: Ledger) -> None:
+    It is an extension of his client. at: where his stream is: what it began with, or what came last.
+    """
+
+    def __init__(self, name: str, ledger: Ledger, channel: str) -> None:
         self.name = name
         self.ledger = ledger
-        self.asked: dict[str, float] = {}
+        self.channel = channel
+        self.at: str | None = None
         self.causes: list[str] = []
+        self._asked: dict[tuple[str, str], float] = {}
 
-    def asks(self, position: str | None) -> None:
-        """He says that he has everything up to there."""
-        if position is not None:
-            self.asked[position] = now() + UNDER_WAY
+    def outgoing(self, message: Mapping[str, Any]) -> None:
+        """He may say from where he wants to hear, or where he is."""
+        live = message.get("ext", {}).get("live", {})
+        if message.get("subscription") == self.channel and "since" in live:
+            self._asked[SUBSCRIBE, live["since"]] = now() + UNDER_WAY
+        elif self.channel in live.get("at", ()):
+            # The connect before is answered by now, or given up.
+            self._shorten(CONNECT)
+            self._asked[CONNECT, live["at"][self.channel]] = now() + UNDER_WAY
 
-    def is_answered(self, position: str | None) -> None:
-        """What he asked with before is answered, and what it is answered with comes now; he is at ``position``."""
-        self.asked = {seq: min(end, now() + BEHIND) for seq, end in self.asked.items()}
-        self.asks(position)
+    def incoming(self, message: Mapping[str, Any]) -> None:
+        """What he asked with before may be answered; what it is answered with comes now."""
+        if message.get("subscription") == self.channel:
+            self._shorten(SUBSCRIBE, CONNECT)
+
+    def _shorten(self, *asking: str) -> None:
+        for (how, seq), end in self._asked.items():
+            if how in asking:
+                self._asked[how, seq] = min(end, now() + BEHIND)
 
     def is_reset(self, position: str | None, held: Iterable[str] = ()) -> str:
-        """He is told a reset; the answer is its cause. held: places of what he shows, which must not be gone."""
-        self.asks(position)
+        """He is told a reset; the answer is its cause.
+
+        Args:
+            position: up to where he has everything.  held: places of what he shows, which must not be gone.
+        """
         self.ledger.look()
-        self.asked = {seq: end for seq, end in self.asked.items() if end >= now()}
-        causes = [self.ledger.why_reset(seq) for seq in reversed(self.asked)]
-        for cause in (*causes, *map(self.ledger.why_gone, held)):
+        asked = [seq for (_, seq), end in self._asked.items() if end >= now()]
+        places = [seq for seq in (position, self.at, *reversed(asked)) if seq is not None]
+        for cause in (*map(self.ledger.why_reset, places), *map(self.ledger.why_gone, held)):
             if cause is not None:
                 self.causes.append(cause)
                 return cause
-        raise Violation("G1", f"{self.name} was reset at {list(self.asked)}, and nothing is missing there")
+        raise Violation("G1", f"{self.name} was reset at {places}, and nothing is missing there")
 
 
 class CollectionWatch:
@@ -77,45 +96,42 @@ class CollectionWatch:
         self.collection = collection
         self.ledger = ledger
         self.replica = collection._replica
-        self.told = Told(name, ledger)
+        self.told = Told(name, ledger, self.replica.channel)
         self.view: dict[str, Any] = {}
         self.seqs: dict[str, tuple[str, int]] = {}
         self.error: Violation | None = None
         self.is_left = False
+        self._position: str | None = None
         self._wishes: list[Wish] = []
         self._note = note
         self._hook(collection._follower)
 
     def _hook(self, follower: Any) -> None:
-        told, since, began, heard = follower._told, follower.since, follower.began, follower.heard
-        reset = self.replica.reset
+        told, began, heard, reset = follower._told, follower.began, follower.heard, self.replica.reset
 
         def on_told(changes: list[Any]) -> None:
             self._judge(lambda: self._hear(changes))
             told(changes)
 
-        def on_since() -> Mapping[str, str]:
-            positions: Mapping[str, str] = since()
-            self.told.asks(next(iter(positions.values()), None))
-            return positions
-
         def on_began(start: Mapping[str, str], resets: Collection[str]) -> None:
+            self._position = self.replica.position
             began(start, resets)
-            self.told.is_answered(self.replica.position)
+            self.told.at = start.get(self.replica.channel)
 
         def on_heard(delivery: Delivery) -> bool:
-            self.told.asks(self.replica.position)
+            self._position = self.replica.position
             wishes: bool = heard(delivery)
+            self.told.at = delivery.seq
             return wishes
 
         def on_reset(start: str) -> None:
             held = [state.version for state in self.replica.documents if state.version is not None]
             cause: list[str] = []
-            self._judge(lambda: cause.append(self.told.is_reset(self.replica.position, held)))
+            self._judge(lambda: cause.append(self.told.is_reset(self._position, held)))
             self._note(f"{self.name} is reset: {''.join(cause) or 'without a cause'}")
             reset(start)
 
-        follower._told, follower.since, follower.began, follower.heard = on_told, on_since, on_began, on_heard
+        follower._told, follower.began, follower.heard = on_told, on_began, on_heard
         self.replica.reset = on_reset
 
     def _judge(self, judgement: Any) -> None:
@@ -257,11 +273,10 @@ class CollectionWatch:
 class PlainWatch:
     """One plain subscriber's: he hears in order, each entry once per position asked for, and all of them (G3)."""
 
-    def __init__(self, name: str, ledger: Ledger, since: str | None, note: Any) -> None:
+    def __init__(self, name: str, ledger: Ledger, channel: str, since: str | None, note: Any) -> None:
         self.name = name
         self.ledger = ledger
-        self.told = Told(name, ledger)
-        self.told.asks(since)
+        self.told = Told(name, ledger, channel)
         self.start = since
         self.heard: list[str] = []
         self.error: Violation | None = None
@@ -318,11 +333,6 @@ class PlainWatch:
             self.start, self.heard = item.seq, []
             is_behind = self._is_behind and item.seq is not None
             self._stops = [(number_of(str(item.seq)[EPOCH:]), None)] if is_behind else []
-            if item.seq is not None and self.ledger.says_reset_at(item.seq):
-                # The log's own is pushed, and answers nothing: what he has asked is still under way.
-                self.told.asks(item.seq)
-            else:
-                self.told.is_answered(item.seq)
             self._look_up()
             return
         seq = item.seq
@@ -334,10 +344,7 @@ class PlainWatch:
         if position is not None and seq[:EPOCH] == position[:EPOCH] and seq <= position:
             raise Violation("G3", f"{self.name} hears {seq} after {position}")
         self._check_content(item)
-        # Up to now he has asked with the one before.
-        self.told.asks(position)
         self.heard.append(seq)
-        self.told.asks(seq)
         self._look_up()
 
     def _common(self) -> str | None:
