@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import sys
 import time
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +15,8 @@ from .subscriber import Subscriber
 
 AT_ONCE = 100
 """Clients that begin at a time, so that the beginning is no storm."""
-MOMENT = 0.5
-"""Seconds within which clients that come together are a crowd again."""
+MOMENT = 0.1
+"""The part of the longest wait within which clients that come together are a crowd again."""
 
 
 class Crowd:
@@ -117,8 +117,10 @@ class Crowd:
 
 def crowded(waits: list[float]) -> float:
     """The part of those who were told to wait whose times, which rise, end within one ``MOMENT``."""
-    most = max((bisect_left(waits, wait + MOMENT) - n for n, wait in enumerate(waits)), default=0)
-    return most / max(1, len(waits))
+    if not waits:
+        return 0.0
+    moment = MOMENT * waits[-1]
+    return max(bisect_right(waits, wait + moment) - n for n, wait in enumerate(waits)) / len(waits)
 
 
 async def until(condition: Callable[[], bool], within: float) -> None:

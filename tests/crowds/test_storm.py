@@ -28,7 +28,7 @@ MISSED = 200
 """Changes while nobody hears."""
 SECONDS, MEMORY, ROWS = 20.0, 1.5, 2.0
 CROWDED = 0.5
-"""The part of those who are told to wait that may come again within half a second."""
+"""The part of those who are told to wait that may come again within a tenth of the longest wait."""
 OPTIONS: dict[str, Any] = {
     "limits": {"arrivals": ARRIVALS, "strangers_address": 20_000, "sessions_per_address": 20_000}
 }
@@ -101,7 +101,7 @@ def tell(
         ("rows read : missed", f"{rows:.2f}", f"{ROWS}"),
         ("seconds until all had come", f"{went['arriving']:.1f}", ""),
         ("told to wait, and the longest", f"{told} {went['longest']:.1f} s", ""),
-        ("of these in one half second, at most", f"{went['crowded']:.2f}", f"{CROWDED}"),
+        ("of these in one tenth of that, at most", f"{went['crowded']:.2f}", f"{CROWDED}"),
     ]
     assert told, "nobody was told to come later, though so many came"
     assert went["crowded"] <= CROWDED, "who were told to wait come again in one moment"
