@@ -707,6 +707,27 @@ def test_a_new_session_subscribes_again_before_it_publishes() -> None:
     assert plain.is_confirmed
 
 
+def test_the_answer_to_a_subscription_of_a_session_that_is_over_confirms_nothing() -> None:
+    wire = Wire()
+    wire.connected()
+    reader, _ = wire.listen("/api/todos")
+    late = wire.sent("/meta/subscribe")
+    held = wire.machine._meta
+    assert held is not None
+    again = {"reconnect": "handshake", "interval": 0}
+    wire.receive(wire.refuse(held.message, "401::Unknown client", advice=again))
+    answer = wire.answer(late, ext={"live": {"seq": seq(4)}})
+    wire.receive(answer)
+    assert not reader.is_confirmed
+    wire.handshake("s2")
+    wire.receive(answer)
+    assert not reader.is_confirmed
+    _, todos = wire.take()
+    wire.receive(wire.answer(todos, ext={"live": {"seq": seq(5)}}))
+    assert reader.is_confirmed
+    assert reader.positions == {"/api/todos": seq(5)}
+
+
 # Positions.
 
 

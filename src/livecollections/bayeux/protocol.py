@@ -348,7 +348,7 @@ class Machine:
         interest = self._asking(request)
         if reply.get("successful") is not True:
             self._refuse(request, read_error(reply), now)
-        elif interest is not None:
+        elif interest is not None and request.session == self.client_id:
             interest.begin(request, reply if self.is_live else None)
             if interest.again:
                 self.set_back(interest)

@@ -880,15 +880,14 @@
     }
     // What the server says. Whether the client is to hear it: Faye's forgets a subscription that failed with its session.
     incoming(message) {
-      const {channel, subscription, id, successful, error} = message, stream = this.streams.get(subscription);
-      const live = message.ext && message.ext.live || {};
+      const {channel, subscription, id, clientId, successful, error} = message, stream = this.streams.get(subscription);
+      const live = message.ext && message.ext.live || {}, isLate = clientId && this.session && clientId !== this.session;
       if (channel === '/meta/handshake' && successful) {
-        this.asked.clear();
-        this.stale = live.error || null;
+        Object.assign(this, {session: clientId, asked: new Map(), stale: live.error || null});
         this.streams.forEach((one) => { one.isNew = true; });
         this.lost();
       } else if (channel === '/meta/subscribe' && stream) {
-        stream.answered(message, this.asked.get(id));
+        if (!isLate) stream.answered(message, this.asked.get(id));
         this.asked.delete(id);
         return successful || !/^401/.test(error);
       } else if (channel === '/meta/connect' && live.last) {

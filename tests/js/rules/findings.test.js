@@ -155,6 +155,21 @@ it('finding 8: a no-op save is labelled with the log, and hides nothing from oth
     assert.equal(todos.get(2).get('title'), 'y');
   }));
 
+it('the answer to a subscription of a session that is over confirms nothing', () => scripted(async (wire, make) => {
+  const collection = make();
+  await rest();
+  wire.client.confirm({ seq: spell('a5') });
+  wire.list([], WHOLE('a5'));
+  await rest();
+  wire.client.rehandshake();
+  wire.client.rehandshake();
+  for (const live of ['connecting', 'live']) {
+    wire.client.confirm({ seq: spell('a5') });
+    await rest();
+    assert.equal(collection.live, live);
+  }
+}));
+
 it('a model of which only the id is known goes when the server has no such document', () => scripted(async (wire, make) => {
   const collection = make();
   await rest();

@@ -29,7 +29,8 @@ class Client {
   constructor() {
     this.extensions = [];
     this.listeners = [];     // {channel, listener}
-    this.unanswered = [];    // subscriptions: {channel, id, since, settle}
+    this.sessions = 1;
+    this.unanswered = [];    // subscriptions: {channel, id, clientId, settle}
     this.log = [];           // what was sent
     this.handlers = [];
     this.ids = 0;
@@ -75,14 +76,14 @@ class Client {
     const message = this.pipe('outgoing', { channel: '/meta/subscribe', subscription: channel, id });
     const since = message.ext && message.ext.live && message.ext.live.since;
     this.log.push(since === undefined ? 'subscribe' : `subscribe since ${shorten(since)}`);
-    this.unanswered.push({ channel, id, settle });
+    this.unanswered.push({ channel, id, clientId: `c${this.sessions}`, settle });
   }
 
   // The oldest unanswered subscription is confirmed (or refused).
   confirm(live, error) {
-    const { channel, id, settle } = this.unanswered.shift();
+    const { channel, id, clientId, settle } = this.unanswered.shift();
     const reply = this.pipe('incoming', {
-      channel: '/meta/subscribe', subscription: channel, id, clientId: 'c', successful: !error, error,
+      channel: '/meta/subscribe', subscription: channel, id, clientId, successful: !error, error,
       ...(live && { ext: { live } })
     });
     if (reply) settle(reply);
@@ -113,7 +114,8 @@ class Client {
 
   // The session is lost; the client subscribes again to what it holds, as Faye does.
   rehandshake() {
-    this.pipe('incoming', { channel: '/meta/handshake', successful: true, ext: { live: { version: 1 } } });
+    const clientId = `c${++this.sessions}`;
+    this.pipe('incoming', { channel: '/meta/handshake', clientId, successful: true, ext: { live: { version: 1 } } });
     for (const channel of new Set(this.listeners.map((one) => one.channel))) this.request(channel);
   }
 }
