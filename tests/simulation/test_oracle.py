@@ -6,7 +6,7 @@ between the product and the oracle, so that it is the judgement that is tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,61 +19,26 @@ from livecollections.collection.replica import Replica
 from livecollections.collection.rest import refusal
 from livecollections.collection.writes import Writes
 
-from .actor import PATH, Actor
-from .faults import Faults
-from .history import History, Reader, Step
-from .ledger import TABLE, Violation
+from .actor import Actor
+from .history import Reader, Step
+from .ledger import TABLE
+from .misuse import (
+    DAYS,
+    HOLDER,
+    PLAIN,
+    breaks,
+    bulk,
+    create,
+    insert,
+    misuse_cut,
+    play,
+    reset,
+    retell,
+    swallow,
+)
 from .oracle import Oracle
-from .run import Outcome, run
+from .stage import Stage
 from .watch import CollectionWatch, PlainWatch
-
-PLAIN = Reader("plain", "websocket")
-HOLDER = Reader("collection", "websocket", optimistic=True)
-DAYS = 8 * 86400.0
-
-
-def insert(at: float, title: str) -> Step:
-    return Step(at, "insert", None, {"title": title, "count": 3})
-
-
-def create(at: float, title: str) -> Step:
-    return Step(at, "create", 0, {"kind": "create", "title": title})
-
-
-def play(reader: Reader, *steps: Step) -> Outcome:
-    return run(History(1, (reader,), steps))
-
-
-def breaks(play_it: Callable[[], Outcome], patch: Callable[[], None], promise: str, words: str) -> None:
-    """Nothing fails until it is broken; then this promise does, in these words."""
-    assert play_it().failure is None
-    patch()
-    found = play_it()
-    assert found.promise == promise, found.failure
-    assert words in str(found.failure)
-
-
-def swallow(monkeypatch: pytest.MonkeyPatch, is_swallowed: Callable[[Delivery | Reset], bool]) -> None:
-    """A plain subscriber is not told such things."""
-    hear = PlainWatch.hear
-
-    def hear_less(watch: PlainWatch, item: Delivery | Reset) -> None:
-        if not is_swallowed(item):
-            hear(watch, item)
-
-    monkeypatch.setattr(PlainWatch, "hear", hear_less)
-
-
-def misuse_cut(monkeypatch: pytest.MonkeyPatch, act: Callable[[Actor], Any]) -> None:
-    """Where a connection is to be cut, something else happens before."""
-    cut = Faults._cut
-
-    async def act_and_cut(faults: Faults, actor: Actor, detail: Any) -> None:
-        await act(actor)
-        await cut(faults, actor, detail)
-
-    monkeypatch.setattr(Faults, "_cut", act_and_cut)
-
 
 # Plain subscribers
 
@@ -101,7 +66,90 @@ def test_who_is_not_told_an_entry_long_after_he_had_stopped_reading(monkeypatch:
     breaks(lambda: play(PLAIN, *steps), lambda: swallow(monkeypatch, is_first), "G3", "was never told Entry")
 
 
+@pytest.mark.parametrize("is_twice", [True, False], ids=["twice", "too late"])
+def test_an_entry_that_is_heard_again_or_too_late(is_twice: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    hear, late = PlainWatch.hear, list[Delivery | Reset]()
+
+    def hear_again(watch: PlainWatch, item: Delivery | Reset) -> None:
+        if is_twice or late:
+            hear(watch, item)
+        late.append(item)
+        if len(late) == 2:
+            hear(watch, late[0])
+
+    breaks(
+        lambda: play(PLAIN, insert(2, "a")),
+        lambda: monkeypatch.setattr(PlainWatch, "hear", hear_again),
+        "G3",
+        " after ",
+    )
+
+
 # Collections
+
+
+def test_seqs_that_fall(monkeypatch: pytest.MonkeyPatch) -> None:
+    first: dict[str, str] = {}
+
+    def alter(watch: CollectionWatch, change: Any) -> Any:
+        seq = first.setdefault(change.key, change.seq)
+        return replace(change, seq=seq) if change.document["title"].startswith("c") else change
+
+    steps = (insert(2, "a"), bulk(4, "b"), bulk(6, "c"))
+    breaks(lambda: play(HOLDER, *steps), lambda: retell(monkeypatch, alter), "G2", "fall from")
+
+
+def test_what_is_below_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alter(watch: CollectionWatch, change: Any) -> Any:
+        return replace(change, seq=watch.ledger.epoch + watch.ledger.entries[0].place)
+
+    late = replace(HOLDER, at=4.0)
+    breaks(lambda: play(late, insert(2, "a")), lambda: retell(monkeypatch, alter), "G2", "below the floor")
+
+
+def test_what_the_database_did_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alter(watch: CollectionWatch, change: Any) -> Any:
+        return replace(change, document={**change.document, "title": "other"})
+
+    breaks(
+        lambda: play(HOLDER, insert(2, "a")),
+        lambda: retell(monkeypatch, alter),
+        "G1",
+        "the database held",
+    )
+
+
+@pytest.mark.parametrize(("title", "words"), [("b", "but it was told as"), ("c", "its changes tell")])
+def test_a_change_that_is_not_told(title: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def alter(watch: CollectionWatch, change: Any) -> Any:
+        return None if change.document["title"].startswith(title) else change
+
+    steps = (insert(2, "a"), bulk(4, "b"), bulk(6, "c"))
+    breaks(lambda: play(HOLDER, *steps), lambda: retell(monkeypatch, alter), "G3", words)
+
+
+def test_a_collection_that_is_not_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = Replica._apply
+
+    def apply_less(replica: Replica, data: Any) -> None:
+        if not data["body"]["title"].startswith("b"):
+            apply(replica, data)
+
+    breaks(
+        lambda: play(HOLDER, insert(2, "a"), bulk(4, "b")),
+        lambda: monkeypatch.setattr(Replica, "_apply", apply_less),
+        "G1",
+        "GET says",
+    )
+
+
+def test_a_collection_that_never_reads_its_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(
+        lambda: play(HOLDER, insert(2, "a")),
+        lambda: monkeypatch.setattr(Replica, "listed", Replica.read_failed),
+        "G1",
+        "have not settled",
+    )
 
 
 def test_what_is_called_unsaved_without_a_write_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,20 +194,6 @@ def test_a_draft_of_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     breaks(lambda: play(HOLDER, create(3, "b")), patch, "G1", "a draft, and it was made")
 
 
-def reset(actor: Actor) -> None:
-    """A reader is told a reset, though he has all that there is."""
-    if actor.is_collection:
-        replica = actor.collection._replica
-        actor.collection._follower.began({PATH: replica.position}, {PATH})
-    else:
-        watch = actor.watches[-1]
-        assert isinstance(watch, PlainWatch)
-        try:
-            watch.hear(Reset(PATH, watch.position, "without a cause"))
-        except Violation as error:
-            watch.error = error
-
-
 @pytest.mark.parametrize("later", [0.5, 11])
 @pytest.mark.parametrize("transport", ["websocket", "long-polling"])
 @pytest.mark.parametrize("kind", ["plain", "collection"])
@@ -179,6 +213,30 @@ def test_what_was_trimmed_and_heard_before_excuses_no_reset(
 
 
 # Writes and the log
+
+
+def test_a_write_that_the_log_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def write(actor: Actor) -> None:
+        async with actor.stage.server.transaction() as connection:
+            connection.execute(f"UPDATE {TABLE} SET rank = 7")
+            connection.execute("DELETE FROM live_changes WHERE method = 'PUT'")
+
+    steps = (insert(2, "a"), Step(6, "cut", 0))
+    breaks(lambda: play(HOLDER, *steps), lambda: misuse_cut(monkeypatch, write), "capture", "the log tells")
+
+
+def test_a_list_that_is_not_what_the_log_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    get = Stage._get
+
+    async def get_less(stage: Stage) -> Any:
+        return (await get(stage))[:-1]
+
+    breaks(
+        lambda: play(HOLDER, insert(2, "a")),
+        lambda: monkeypatch.setattr(Stage, "_get", get_less),
+        "G1",
+        "the log tells",
+    )
 
 
 def test_a_lost_write_long_after_the_capture_was_off(monkeypatch: pytest.MonkeyPatch) -> None:
