@@ -53,8 +53,9 @@ def number_of(place: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a ledger knew when a copy of its file was made."""
+    """What a ledger knew when a copy of its file was made, or another took its place."""
 
+    epoch: str
     entries: list[Entry]
     rows: dict[int, Row]
     states: dict[int, list[tuple[int, Row | None]]]
@@ -62,15 +63,18 @@ class Past:
     resets: list[int]
     is_blind: bool
 
+    def knows(self, seq: str) -> bool:
+        """Whether a seq was of this log."""
+        return seq[:EPOCH] == self.epoch and self.places.get(number_of(seq[EPOCH:])) == seq[EPOCH:]
+
 
 class Ledger:
     """Of one database file.
 
     entries: all that the log of this file ever held, in order, with what has been trimmed since.
-    trimmed: the number of the last entry that has been.  origins: those of all entries, also of those that a
-    restored file lost.  forks: how often the log went back in time.  is_blind: somebody has dropped a trigger, and
-    the log does not say yet that they are back.  blinds: how often that was so.  groundless: the
-    RESETs that say so of a time when it was not.
+    trimmed: the number of the last entry that has been.  lost: entries that a restored file has not.  is_blind:
+    somebody has dropped a trigger, and the log does not say yet that they are back.  blinds: how often that was so.
+    groundless: the RESETs that say so of a time when it was not.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +84,6 @@ class Ledger:
         self.epoch = ""
         self.epochs = 0
         self.trimmed = 0
-        self.forks = 0
         self.is_blind = False
         self.blinds = 0
         self.groundless: list[Entry] = []
@@ -88,6 +91,7 @@ class Ledger:
         self._states: dict[int, list[tuple[int, Row | None]]] = {}
         self._places: dict[int, str] = {0: "0" * 20}
         self._resets: list[int] = []
+        self._pasts: list[Past] = []
         self._connection: sqlite3.Connection | None = None
         self._version = -1
 
@@ -129,6 +133,7 @@ class Ledger:
     def _read(self, connection: sqlite3.Connection) -> list[Entry]:
         meta = dict(connection.execute("SELECT name, value FROM live_meta"))
         if meta["epoch"] != self.epoch:
+            self._pasts.append(self.remember())
             self.epoch, self.epochs = meta["epoch"], self.epochs + 1
         layouts = {name[7:]: json.loads(text) for name, text in meta.items() if name.startswith("layout:")}
         self.trimmed = number_of(meta["trimmed_to"])
@@ -208,17 +213,22 @@ class Ledger:
         """What is known now, to go back to."""
         states = {key: [*found] for key, found in self._states.items()}
         return Past(
-            [*self.entries], dict(self.rows), states, dict(self._places), [*self._resets], self.is_blind
+            self.epoch,
+            [*self.entries],
+            dict(self.rows),
+            states,
+            dict(self._places),
+            [*self._resets],
+            self.is_blind,
         )
 
     def go_back(self, past: Past) -> None:
         """The file is the copy that was made then."""
         self.check_kept()
+        self._pasts.append(self.remember())
         self.close()
         kept = {entry.place for entry in past.entries}
-        lost = [entry for entry in self.entries if entry.place not in kept]
-        self.lost += lost
-        self.forks += bool(lost)
+        self.lost += [entry for entry in self.entries if entry.place not in kept]
         self.entries, self.rows, self._resets = [*past.entries], dict(past.rows), [*past.resets]
         self._places, self.is_blind = dict(past.places), False
         if past.is_blind:
@@ -239,8 +249,8 @@ class Ledger:
 
     def state_at(self, key: int, seq: str) -> Row | None:
         """What a document was when everything up to a seq had happened."""
-        number, found = number_of(seq[EPOCH:]), None
-        for at, row in self._states.get(key, ()):
+        number, found, past = number_of(seq[EPOCH:]), None, self._past_of(seq)
+        for at, row in (self._states if past is None else past.states).get(key, ()):
             if at > number:
                 break
             found = row
@@ -248,17 +258,30 @@ class Ledger:
 
     def is_dim(self, seq: str) -> bool:
         """Whether something may have been written right after a seq that the log does not tell."""
+        past = self._past_of(seq)
         following = next(self.after(seq), None)
-        return self.is_blind or (following is not None and following.cause == REINSTALLED)
+        is_blind = self.is_blind if past is None else past.is_blind
+        return is_blind or (following is not None and following.cause == REINSTALLED)
+
+    def has_known(self, seq: str) -> bool:
+        """Whether a seq is of this log as it is now, or as it was before it went back in time."""
+        return self.knows(seq) or self._past_of(seq) is not None
+
+    def _past_of(self, seq: str) -> Past | None:
+        """The latest past that a seq was of; None where it is of this log as it is now, or of none."""
+        if self.knows(seq):
+            return None
+        return next((past for past in reversed(self._pasts) if past.knows(seq)), None)
 
     def knows(self, seq: str) -> bool:
         """Whether a seq is of this log, as it is now."""
         return seq[:EPOCH] == self.epoch and self._places.get(number_of(seq[EPOCH:])) == seq[EPOCH:]
 
     def after(self, seq: str) -> Iterator[Entry]:
-        """The entries after a seq."""
-        number = number_of(seq[EPOCH:])
-        return iter(self.entries[bisect_right(self.entries, number, key=lambda entry: entry.number) :])
+        """The entries after a seq, of the log that it is of."""
+        number, past = number_of(seq[EPOCH:]), self._past_of(seq)
+        entries = self.entries if past is None else past.entries
+        return iter(entries[bisect_right(entries, number, key=lambda entry: entry.number) :])
 
     def is_alive(self, origin: str) -> bool:
         """Whether what a create with this origin has made is there, as far as the log tells."""

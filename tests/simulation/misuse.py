@@ -36,6 +36,15 @@ def create(at: float, title: str) -> Step:
     return Step(at, "create", 0, {"kind": "create", "title": title})
 
 
+RESTORED = (
+    insert(2, "a"),
+    insert(5, "lost"),
+    Step(6, "restore", 0, {"seconds": 0.3, "back": 3.0}),
+    insert(9, "b"),
+)
+"""A backup is put back, which has lost some rows; then others come."""
+
+
 def play(reader: Reader, *steps: Step) -> Outcome:
     return run(History(1, (reader,), steps))
 

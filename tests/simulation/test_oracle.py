@@ -26,6 +26,7 @@ from .misuse import (
     DAYS,
     HOLDER,
     PLAIN,
+    RESTORED,
     breaks,
     bulk,
     create,
@@ -64,6 +65,23 @@ def test_who_is_not_told_an_entry_long_after_he_had_stopped_reading(monkeypatch:
         Step(14, "bulk", None, {"title": "second", "modulo": 1}),
     )
     breaks(lambda: play(PLAIN, *steps), lambda: swallow(monkeypatch, is_first), "G3", "was never told Entry")
+
+
+def test_an_entry_that_was_never_committed_after_a_backup_was_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hear = PlainWatch.hear
+
+    def hear_another(watch: PlainWatch, item: Delivery | Reset) -> None:
+        is_late = not isinstance(item, Reset) and str((item.data.get("body") or {}).get("title")) == "b/0"
+        hear(watch, replace(item, seq=f"{str(item.seq)[:-4]}zzzz") if is_late else item)
+
+    breaks(
+        lambda: play(PLAIN, *RESTORED),
+        lambda: monkeypatch.setattr(PlainWatch, "hear", hear_another),
+        "G3",
+        "which was never committed",
+    )
 
 
 @pytest.mark.parametrize("is_twice", [True, False], ids=["twice", "too late"])
@@ -149,6 +167,53 @@ def test_a_collection_that_never_reads_its_list(monkeypatch: pytest.MonkeyPatch)
         lambda: monkeypatch.setattr(Replica, "listed", Replica.read_failed),
         "G1",
         "have not settled",
+    )
+
+
+def test_what_was_never_committed_after_a_backup_was_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alter(watch: CollectionWatch, change: Any) -> Any:
+        is_late = change.document is not None and change.document["title"] == "b/0"
+        return replace(change, seq=f"{change.seq[:-4]}zzzz") if is_late else change
+
+    breaks(
+        lambda: play(HOLDER, *RESTORED),
+        lambda: retell(monkeypatch, alter),
+        "G1",
+        "which was never committed",
+    )
+
+
+def test_what_a_backup_has_lost_is_judged_by_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[str] = []
+
+    def alter(watch: CollectionWatch, change: Any) -> Any:
+        is_lost = change.document is not None and change.document["title"] == "lost/0"
+        gone.extend([change.seq] if is_lost else [])
+        is_late = change.document is not None and change.document["title"] == "b/0"
+        return replace(change, seq=gone[0]) if is_late else change
+
+    breaks(lambda: play(HOLDER, *RESTORED), lambda: retell(monkeypatch, alter), "G1", "the database held")
+
+
+@pytest.mark.parametrize("is_back", [True, False], ids=["back at once", "gone until the list"])
+def test_a_collection_that_empties_itself_at_a_reset(is_back: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    reset = Replica.reset
+
+    def empty(replica: Replica, start: str | None) -> None:
+        documents = replica.documents
+        shown = [*documents]
+        for state in shown:
+            documents.drop(state)
+        replica._commit()
+        for state in shown if is_back else ():
+            documents.insert(state)
+        reset(replica, start)
+
+    breaks(
+        lambda: play(HOLDER, insert(2, "a"), Step(4, "capture", 0)),
+        lambda: monkeypatch.setattr(Replica, "reset", empty),
+        "G1",
+        "shows None at",
     )
 
 

@@ -162,11 +162,13 @@ class CollectionWatch:
     def _hear(self, changes: list[Any]) -> None:
         if changes:
             self.ledger.look()
+        # A document that was told before its create was answered goes, and stands where the draft was.
+        named = {change.key for change in changes if change.draft}
         for change in changes:
             self._fold(change)
             if change.seq is not None and change.key is not None:
                 self._check_seq(change)
-                self._check_content(change)
+                self._check_content(change, is_told=change.kind == "remove" and change.key in named)
 
     def _fold(self, change: Any) -> None:
         """Who only hears the steps has the same documents."""
@@ -201,14 +203,16 @@ class CollectionWatch:
     def _is_fork_free(self, *seqs: str) -> bool:
         return all(self.ledger.knows(seq) for seq in seqs)
 
-    def _check_content(self, change: Any) -> None:
-        """What is shown is what the database held at that seq, where no write of his own lies over it."""
-        ledger, key, state = self.ledger, change.key, self.replica.documents.get(change.key)
-        if not ledger.knows(change.seq):
-            if not ledger.forks and not ledger.is_blind:
-                raise Violation("G1", f"{self.name} shows {key} at {change.seq}, which was never committed")
-            return
-        if change.kind == "remove" or state is None or state.saves or state.kept or ledger.is_dim(change.seq):
+    def _check_content(self, change: Any, *, is_told: bool) -> None:
+        """What is shown, or is no more, is what the database held at that seq, where no own write lies over it."""
+        ledger, key, documents = self.ledger, change.key, self.replica.documents
+        if not ledger.has_known(change.seq):
+            raise Violation("G1", f"{self.name} shows {key} at {change.seq}, which was never committed")
+        state = documents.get(key)
+        is_own = state is None or state.saves or state.kept
+        if change.kind == "remove":
+            is_own = is_told or documents.hiding[key]
+        if is_own or ledger.is_dim(change.seq):
             return
         held = ledger.state_at(int(key), change.seq)
         if held != change.document:
@@ -353,10 +357,8 @@ class PlainWatch:
         return common[-1] if common else self.start
 
     def _check_content(self, item: Delivery) -> None:
-        if not self.ledger.knows(str(item.seq)):
-            if not self.ledger.forks:
-                raise Violation("G3", f"{self.name} hears {item.data}, which was never committed")
-            return
+        if not self.ledger.has_known(str(item.seq)):
+            raise Violation("G3", f"{self.name} hears {item.data}, which was never committed")
         if self.ledger.is_blind:
             return
         body, seq = item.data["body"], str(item.seq)
