@@ -14,12 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic_core import from_json
-
+from . import json_text
 from .conditions import DEEPEST, field_at, read_conditions, refusal, value_of
 from .errors import RequestRefused
 from .field import ORDER, Field, filters_of
-from .json_names import TWICE, names_twice
 from .place import decode
 from .query import Condition, Equal, Order, Path, Query
 from .resource import MOST_STEPS, Resource
@@ -175,11 +173,9 @@ def _filter(resource: Resource, text: Any, brackets: list[tuple[str, str]]) -> t
     if type(text) is not str:
         return read_conditions(resource, text)
     try:
-        tree = from_json(text, allow_inf_nan=False)
-    except ValueError:
-        raise refusal("conditions", (), "this is not JSON") from None
-    if names_twice(text, tree):
-        raise refusal("conditions", (), TWICE)
+        tree = json_text.read(text)
+    except ValueError as error:
+        raise refusal("conditions", (), f"this is {error}") from None
     return read_conditions(resource, tree)
 
 

@@ -279,6 +279,7 @@ async def test_it_goes_with_a_choice_of_fields_and_with_a_search(books: Library)
         ('{"select": "+income"}', "names are needed"),
         ("[7]", "names are needed"),
         ("{", "not JSON"),
+        ('{"path": "writer", "populate": [NaN]}', "not JSON"),
         ('["writer", {"path": 7}]', "names are needed"),
         (",".join(f"a{n}" for n in range(11)), "at most 10 relations"),
     ],

@@ -10,11 +10,10 @@ from math import isfinite
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
-from pydantic_core import from_json
 from starlette.types import Receive, Scope
 
+from .. import json_text
 from ..errors import InvalidDocument, MalformedRequest, RequestRefused, TooLarge, UnsupportedMediaType
-from ..json_names import TWICE, names_twice
 from ..stores.base import Idempotency
 
 UPLOAD = 30.0
@@ -189,11 +188,9 @@ def read_json(body: bytes) -> Any:
     if not body:
         raise MalformedRequest("the body is empty; JSON is needed")
     try:
-        value = from_json(body, allow_inf_nan=False)
+        value = json_text.read(body)
     except ValueError as error:
-        raise MalformedRequest(f"the body is not JSON: {error}") from None
-    if names_twice(body, value):
-        raise MalformedRequest(f"the body is ambiguous: {TWICE}")
+        raise MalformedRequest(f"the body is {error}") from None
     _check_value(value, 1)
     return value
 

@@ -9,10 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic_core import from_json
-
+from .. import json_text
 from ..errors import MalformedRequest
-from ..json_names import TWICE, names_twice
 
 DEEPEST = 3
 """Levels of documents in documents."""
@@ -54,12 +52,9 @@ def _read(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
-        asked = from_json(text)
-    except ValueError:
-        raise MalformedRequest("populate: this is not JSON") from None
-    if names_twice(text, asked):
-        raise MalformedRequest(f"populate: {TWICE}")
-    return asked
+        return json_text.read(text)
+    except ValueError as error:
+        raise MalformedRequest(f"populate: this is {error}") from None
 
 
 def _add(tree: Tree, asked: Any, level: int) -> None:
