@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from ..bayeux import Server
@@ -21,21 +20,13 @@ from ..bayeux.local import LocalLink
 from ..errors import StoreError
 from ..rest.caller import Caller
 from ..rest.listing import wait_gone
+from ..rest.stream import HEADERS, RETRY, event, part
 from ..view import Views
 from .access import Access
 from .onlooker import TRANSPORT, Onlooker
 from .sample import INTERVAL, Sampler
 
 logger = logging.getLogger("livecollections.inspector")
-
-RETRY = 1000
-"""Milliseconds after which a browser that was cut off comes back."""
-_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store, no-transform"),
-    (b"x-accel-buffering", b"no"),
-    (b"x-content-type-options", b"nosniff"),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,7 @@ class Watching:
         self._user = user
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         if scope["method"] != "HEAD":
             with self._session(scope) as link, self._scene.sampler.looked_at():
                 await self._tell(link, receive, send)
@@ -85,12 +76,12 @@ class Watching:
         assert session is not None, "it has just begun"
         engine = self._scene.server._engine
         onlooker = Onlooker(session, self._scene.views, lambda: engine.policy)
-        begin = _event("begin", {**self._about, **onlooker.resources()})
-        await send(_part(f"retry: {RETRY}\n".encode() + begin))
+        begin = event({**self._about, **onlooker.resources()}, name=b"begin")
+        await send(part(f"retry: {RETRY}\n".encode() + begin))
         ends = [asyncio.ensure_future(wait_gone(receive)), asyncio.ensure_future(link.wait_ended())]
         try:
             while self._scene.access.admits(session.user) and not any(end.done() for end in ends):
-                await send(_part(await self._moment(onlooker)))
+                await send(part(await self._moment(onlooker)))
                 await asyncio.wait(ends, timeout=INTERVAL, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for end in ends:
@@ -103,14 +94,6 @@ class Watching:
         except StoreError as error:
             logger.warning("the last changes can't be read: %s", error)
             return b":\n\n"
-        told = _event("moment", await onlooker.moment(sample))
+        told = event(await onlooker.moment(sample), name=b"moment")
         changes = onlooker.changes(sample)
-        return told + _event("changes", changes) if changes else told
-
-
-def _event(name: str, data: Any) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
-
-
-def _part(body: bytes) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": body, "more_body": True}
+        return told + event(changes, name=b"changes") if changes else told

@@ -35,9 +35,9 @@ HEARTBEAT = 15.0
 RETRY = 1000
 """Milliseconds after which a browser that was cut off comes back."""
 
-_HEADERS: list[Header] = [
+HEADERS: list[Header] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache, no-transform"),
+    (b"cache-control", b"no-cache, no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),
 ]
@@ -97,16 +97,16 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._stack:
-            headers = [*_HEADERS, *self.headers]
+            headers = [*HEADERS, *self.headers]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             if scope["method"] != "HEAD":
                 await self._send_all(receive, send)
             await send({"type": "http.response.body", "body": b""})
 
     async def _send_all(self, receive: Receive, send: Send) -> None:
-        await send(_part(f": live\nretry: {RETRY}\nid: {self._stream.seq}\n\n".encode()))
+        await send(part(f": live\nretry: {RETRY}\nid: {self._stream.seq}\n\n".encode()))
         if self._stream.reset:
-            await send(_part(event({"seq": self._stream.seq}, self._stream.seq, b"reset")))
+            await send(part(event({"seq": self._stream.seq}, self._stream.seq, b"reset")))
         gone = asyncio.ensure_future(wait_gone(receive))
         following = asyncio.ensure_future(anext(self._stream, None))
         try:
@@ -115,15 +115,15 @@ class EventStream:
                 if gone.done():
                     return
                 if not following.done():
-                    await send(_part(self._sign_of_life()))
+                    await send(part(self._sign_of_life()))
                     continue
                 message = following.result()
                 if message is None:
                     if self._stream.is_revoked:
-                        await send(_part(event({"seq": self._seq}, self._seq, b"reset")))
+                        await send(part(event({"seq": self._seq}, self._seq, b"reset")))
                     return
                 if (told := self._told(message["data"])) is not None:
-                    await send(_part(told))
+                    await send(part(told))
                 # Not before: the time until the next is pulled tells the stream that this reader is slow.
                 following = asyncio.ensure_future(anext(self._stream, None))
         finally:
@@ -150,11 +150,13 @@ class EventStream:
         return b"id: " + self._seq.encode() + b"\n\n"
 
 
-def event(data: Any, seq: str, name: bytes = b"") -> bytes:
-    """One event; its data is one line of JSON."""
+def event(data: Any, seq: str = "", name: bytes = b"") -> bytes:
+    """One event; its data is one line of JSON. seq: its id, if it has one."""
     kind = b"event: " + name + b"\n" if name else b""
-    return kind + b"id: " + seq.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+    place = b"id: " + seq.encode() + b"\n" if seq else b""
+    return kind + place + b"data: " + orjson.dumps(data) + b"\n\n"
 
 
-def _part(body: bytes) -> dict[str, Any]:
+def part(body: bytes) -> dict[str, Any]:
+    """What ASGI sends of it."""
     return {"type": "http.response.body", "body": body, "more_body": True}
