@@ -14,13 +14,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from ..errors import LiveError
 from ..version import __version__
 from .checkup import doctor
 from .database import install, new_epoch, uninstall
 from .entries import log
-from .keyboard import fail, leave_as, leave_by
-from .logs import Level, configure, is_json
+from .keyboard import ending, fail
+from .logs import Level, configure
 from .messages import publish, tail
 from .serving import demo, run, serve_tables
 from .target import openapi
@@ -42,20 +41,13 @@ cli = typer.Typer(
 
 def main() -> None:
     """Run the command line."""
-    try:
-        raise SystemExit(cli(sys.argv[1:] or ["--help"], standalone_mode=False))
-    except LiveError as error:
-        fail(str(error))
-    except SystemExit as error:
-        leave_as(error)
-    except typer.Abort:
-        raise SystemExit(1) from None
-    except Exception as error:
-        if isinstance(error, USAGE_ERROR):
+    with ending():
+        try:
+            raise SystemExit(cli(sys.argv[1:] or ["--help"], standalone_mode=False))
+        except typer.Abort:
+            raise SystemExit(1) from None
+        except USAGE_ERROR as error:
             _refuse(error)
-        if not is_json():
-            raise
-        leave_by(error)
 
 
 def _refuse(error: Any) -> NoReturn:

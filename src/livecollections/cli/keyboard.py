@@ -38,23 +38,14 @@ def ending() -> Iterator[None]:
     except LiveError as error:
         fail(str(error))
     except SystemExit as error:
-        leave_as(error)
+        # An application's last words are told as all else.
+        if isinstance(error.code, str) and is_json():
+            logger.critical(error.code)
+            raise SystemExit(1) from None
+        raise
     except Exception as error:
-        leave_by(error)
-
-
-def leave_as(error: SystemExit) -> NoReturn:
-    """Leave as an application has asked for; its last words are told as all else."""
-    if isinstance(error.code, str) and is_json():
-        logger.critical(error.code)
+        logger.critical("%s: %s", type(error).__name__, error, exc_info=error)
         raise SystemExit(1) from None
-    raise error
-
-
-def leave_by(error: Exception) -> NoReturn:
-    """Log what nobody has foreseen, and leave with status 1."""
-    logger.critical("%s: %s", type(error).__name__, error, exc_info=error)
-    raise SystemExit(1) from None
 
 
 def agree(question: str, otherwise: str) -> None:

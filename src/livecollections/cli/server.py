@@ -1,7 +1,7 @@
 """How an application is served: uvicorn, on its fast parts, with a short stop.
 
-A taken port is known before anything starts; the address is printed when everything has, and below it, on loopback, the
-link by which a developer opens the inspector.
+A taken port is known before anything starts; the address is printed when everything has (before, where others than this
+process serve), and below it, on loopback, the link by which a developer opens the inspector.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -102,37 +103,42 @@ def serve(app: Any, host: str, port: int, level: Level, inspector: bool) -> None
         raise announced.error
 
 
-def supervise(
-    path: str,
-    app: Any,
-    host: str,
-    port: int,
-    workers: int,
-    reload: bool,
-    metrics: bool,
-    inspector: bool,
-    level: Level,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What ``run`` was asked for. path: of the application.  as_json: whether processes tell objects."""
+
+    path: str
+    host: str
+    port: int
+    workers: int
+    reload: bool
+    metrics: bool
+    inspector: bool
+    level: Level
+    as_json: bool
+
+
+def supervise(asked: Running, app: Any) -> None:
     """Serve in several processes, or in one that is started again when a source file changes."""
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import ChangeReload, Multiprocess
 
     from .processes import ProcessConfig
 
-    listening = listen(host, port)
-    warn_if_open(host, app)
-    key = open_inspectors(host, app) if reload and inspector else None
+    listening = listen(asked.host, asked.port)
+    warn_if_open(asked.host, app)
+    key = open_inspectors(asked.host, app) if asked.reload and asked.inspector else None
     addresses = addresses_of(listening, app)
     print(*addresses, sep="\n", flush=True)
-    settings = uvicorn_settings(**told(level))
-    if reload:
-        config = ProcessConfig(path, level, as_json, reload=True, **settings)
-        again = partial(serve_again, path, host, metrics, inspector, key, addresses, config)
+    settings = uvicorn_settings(**told(asked.level))
+    if asked.reload:
+        config = ProcessConfig(asked.path, asked.level, asked.as_json, reload=True, **settings)
+        again = partial(serve_again, asked, key, addresses, config)
         ChangeReload(config, target=again, sockets=[listening]).run()
     else:
-        loaded = partial(measured, path) if metrics else path
-        config = ProcessConfig(loaded, level, as_json, factory=metrics, workers=workers, **settings)
+        loaded = partial(measured, asked.path) if asked.metrics else asked.path
+        settings.update(factory=asked.metrics, workers=asked.workers)
+        config = ProcessConfig(loaded, asked.level, asked.as_json, **settings)
         supervisor = Multiprocess(config, sockets=[listening])
         supervisor.run()
         if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
@@ -145,10 +151,7 @@ def told(level: Level) -> dict[str, Any]:
 
 
 def serve_again(
-    path: str,
-    host: str,
-    metrics: bool,
-    inspector: bool,
+    asked: Running,
     key: Key | None,
     addresses: Sequence[str],
     config: Config,
@@ -162,10 +165,10 @@ def serve_again(
     from uvicorn.importer import import_from_string
 
     with ending():
-        app = import_from_string(path)
-        if inspector:
-            open_inspectors(host, app, key)
-        if metrics:
+        app = import_from_string(asked.path)
+        if asked.inspector:
+            open_inspectors(asked.host, app, key)
+        if asked.metrics:
             measure(app)
     for fresh in [address for address in addresses_of(sockets[0], app) if address not in addresses]:
         print(fresh, flush=True)

@@ -10,7 +10,7 @@ import typer
 from .keyboard import agree, fail
 from .logs import Level, configure
 from .options import DatabaseURL, Host, Inspector, LogJSON, LogLevel, Metrics, Port
-from .server import measure, serve, supervise
+from .server import Running, measure, serve, supervise
 from .target import load, rehearse
 
 
@@ -51,7 +51,7 @@ def run(
     if workers > 1:
         rehearse(app, workers)
     if workers > 1 or reload:
-        supervise(path, app, host, port, workers, reload, metrics, inspector, log_level, log_json)
+        supervise(Running(path, host, port, workers, reload, metrics, inspector, log_level, log_json), app)
     else:
         serve(app, host, port, log_level, inspector)
 
