@@ -3,7 +3,7 @@
 Three rules. Everything about a request is checked before anything is written. Errors are RFC 9457 problems, never
 with a stack or a database's own words. A ``Live-Seq`` never says more than the body holds (design, section 5).
 
-The folder knows the port of the stores and a stream of messages; it knows no SQL and no session of Bayeux.
+The folder knows the port of the stores and a stream of messages, with the session that it ends by; it knows no SQL.
 """
 
 from .answer import problem

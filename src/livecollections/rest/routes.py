@@ -183,7 +183,7 @@ class Endpoint(ABC):
 
 
 class Collection(Endpoint):
-    """The list: GET (also as a stream), POST, QUERY."""
+    """The list: GET (also as a stream), POST, QUERY, and DELETE where all can be deleted at once."""
 
     is_list = True
 
