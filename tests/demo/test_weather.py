@@ -1,7 +1,7 @@
 """A laptop that sleeps, a network that comes and goes, a server that is deployed: what windows show then, and when.
 
 Two rules. The light never says `live` over rows that are not the server's, once a window could know. Nothing that was
-typed in is lost or there twice, and no page reports a fault.
+typed in is lost or there twice, no page reports a fault, and none is reset: all that it missed is in the log.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def test_a_laptop_that_slept(
     sleeper = open_window(address=lines[0].url, without=without)
     awake.add("buy milk", "call home")
     sleeper.expect_rows("buy milk", "call home")
-    lights = len(sleeper.seen()["lights"])
+    lights, reads = len(sleeper.seen()["lights"]), sleeper.reads
     sleeper.fall_asleep()
     lines[0].half_open()
     awake.delete("buy milk")
@@ -73,6 +73,7 @@ def test_a_laptop_that_slept(
     )
     for window in (sleeper, awake):
         window.expect_calm()
+    assert sleeper.reads == reads, "what it missed was told it: it did not read the list again"
 
 
 def test_a_network_that_comes_and_goes(open_window: Open, server: DemoServer, lines: list[SiteProxy]) -> None:
@@ -110,3 +111,12 @@ def test_a_server_that_is_deployed(open_window: Open, server: DemoServer, how: s
         server.start()
         write(f"after {number}")
         expect_all(windows, server, titles, within=BACK)
+
+
+def test_what_the_log_does_not_tell_is_a_reset(open_window: Open, server: DemoServer) -> None:
+    window = open_window()
+    reads = window.reads
+    server.shell("drop trigger live_todo_insert; insert into todo (title, completed) values ('untold', 0)")
+    window.expect_rows("untold")
+    window.expect_calm(resets=1)
+    assert window.reads == reads + 1

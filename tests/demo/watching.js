@@ -1,8 +1,8 @@
 // What an observer of the page sees: every `li` of the list that comes or goes, and every text that a label or the
-// counter takes on, in order.
+// counter takes on, in order; and every reset that a server tells, on whatever transport.
 (function () {
   var names = new WeakMap(), count = 0;
-  var seen = window.seen = { rows: [], texts: {}, most: 0, lights: [] };
+  var seen = window.seen = { rows: [], texts: {}, most: 0, lights: [], resets: [] };
 
   function name(node) {
     if (!names.has(node)) names.set(node, 'row ' + ++count);
@@ -21,6 +21,17 @@
     if (element && element.closest('.status')) seen.lights.push(value);
     if (key) (seen.texts[key] = seen.texts[key] || []).push(value);
   }
+
+  // Faye's client reads all that it is told so.
+  var parse = JSON.parse;
+  JSON.parse = function () {
+    var read = parse.apply(this, arguments);
+    [].concat(read).forEach(function (message) {
+      var live = message && message.ext && message.ext.live, data = message && message.data;
+      if (live && live.reset || data && data.method === 'RESET') seen.resets.push(message);
+    });
+    return read;
+  };
 
   new MutationObserver(function (records) {
     records.forEach(function (record) {

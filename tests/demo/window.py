@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Request, expect, sync_playwright
 from playwright.sync_api import TimeoutError as WaitedTooLong
 
 CHROMIUM = "/usr/bin/chromium"
@@ -17,6 +17,7 @@ SWITCHES = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 HOUR = 3_600_000
+LIST = "/api/todos"
 WATCHING = Path(__file__).with_name("watching.js")
 OUTPUT = Path(__file__).parent.parent / "output"
 SHOWN = """() => [...document.querySelectorAll('.todo-list > li:not(.hidden)')].map(
@@ -37,6 +38,8 @@ class Window:
 
     path: what to open below ``address``.  size: width and height in CSS pixels.  without: a global that the
     browser is to lack, such as "WebSocket".
+
+    reads: how often the page has asked for the whole list.
     """
 
     def __init__(
@@ -53,12 +56,17 @@ class Window:
             self.context.add_init_script(f"delete window.{without}")
         self.page = self.context.new_page()
         self.faults: list[str] = []
+        self.reads = 0
+        self.page.on("request", self._count)
         self.page.on("pageerror", lambda error: self.faults.append(f"{error}"))
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.goto(address + path)
         self.new = self.page.locator(".new-todo")
         self.rows = self.page.locator(".todo-list > li")
         self.light = self.page.locator(".status")
+
+    def _count(self, request: Request) -> None:
+        self.reads += request.method == "GET" and request.url.endswith(LIST)
 
     def _note(self, kind: str, text: str) -> None:
         # A line that is cut on purpose is in the console too, and that is as it should be.
@@ -162,10 +170,10 @@ class Window:
         self.page.screenshot(path=path)
         return path
 
-    def expect_calm(self, moves: bool = False) -> None:
+    def expect_calm(self, moves: bool = False, resets: int = 0) -> None:
         """Fail if a row came back after it went, a text after it changed, or the page reported a fault.
 
-        moves: rows were put in another order meanwhile.
+        moves: rows were put in another order meanwhile.  resets: that the page had to be told, and no more.
         """
         seen = self.seen()
         comings = [row for row, what in seen["rows"] if what == "added"]
@@ -173,6 +181,7 @@ class Window:
         for row, texts in seen["texts"].items():
             assert len(texts) == len(set(texts)), f"{row} flickered: {texts}"
         assert self.faults == []
+        assert len(seen["resets"]) == resets, f"it was reset: {seen['resets']}"
 
     def close(self) -> None:
         """Close the window, when all its requests are answered: none must reach the next test."""
