@@ -278,6 +278,7 @@ def test_imports_point_down(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_third_parties_stay_in_their_rooms(module: str) -> None:
+    """Finding 32: filters are pure, and compiled where the database's driver is."""
     layer = layer_of(module)
     _, others = imports_of(module)
     others -= {"__future__", "livecollections"}

@@ -60,6 +60,34 @@ async def test_a_listener_hears_changes_in_order_after_commit(tmp_path: Path) ->
     assert heard == [("POST", "a"), ("POST", "b"), ("POST", "c"), ("DELETE", "not heard")]
 
 
+async def test_finding_29_each_process_that_runs_hears_once_and_none_hears_what_was_before(
+    tmp_path: Path,
+) -> None:
+    heard: dict[str, list[str]] = {"one": [], "other": [], "later": []}
+
+    def listening(name: str) -> Live:
+        live = make(tmp_path / "a.db")
+
+        @live.on(Order, "create")
+        async def hear(change: Change) -> None:
+            heard[name].append((change.after or {})["text"])
+
+        return live
+
+    one, other = listening("one"), listening("other")
+    async with one:
+        async with other:
+            await insert(one, "a")
+            await insert(other, "b")
+            await wait_until(lambda: len(heard["one"]) == len(heard["other"]) == 2)
+        await insert(one, "while it was down")
+        async with listening("later") as later:
+            await insert(later, "c")
+            await wait_until(lambda: heard["later"] and len(heard["one"]) == 4)
+    both = ["a", "b"]
+    assert heard == {"one": [*both, "while it was down", "c"], "other": both, "later": ["c"]}
+
+
 async def test_an_exception_is_logged_with_its_seq_and_stops_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -222,7 +222,7 @@ class TestMongo(StoreConformance):
     # Lives
 
     async def test_a_session_stamps_its_commits_and_tells_their_seq(self, rig: StoreRig) -> None:
-        """It is a transaction of PyMongo's."""
+        """It is a transaction of PyMongo's. Finding 10: the first of its changes alone bears its origin."""
         head = await rig.store.head()
         heard: list[str] = []
         todos = rig.store._database[TODOS]  # type: ignore[attr-defined]

@@ -115,7 +115,7 @@ async def test_answers_name_the_places_of_their_own_events() -> None:
 
 async def test_an_answer_that_changed_nothing_waits_for_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """No event will come of a write that changes nothing, and the time of its answer may be somebody else's event: it
-    is a read's, whose document is as new as its place. [Meteor #14362]"""
+    is a read's, whose document is as new as its place (finding 8). [Meteor #14362]"""
     url = database_url()
     async with opened(url) as store:
         created, read = await create(store, 1), store._writer._read
@@ -139,8 +139,8 @@ async def test_an_answer_that_changed_nothing_waits_for_no_event(monkeypatch: py
 
 
 async def test_a_list_has_all_that_its_place_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stream must begin at a time that was taken before the documents were read, or what comes between is lost.
-    [Meteor #14389]"""
+    """The stream must begin at a time that was taken before the documents were read, or what comes between is
+    lost (finding 5). [Meteor #14389]"""
     url = database_url()
     async with opened(url) as store:
         with client(url) as other:

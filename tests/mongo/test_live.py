@@ -186,6 +186,7 @@ async def test_a_collection_follows_whoever_writes() -> None:
 
 
 async def test_a_create_knows_itself_by_its_origin() -> None:
+    """Finding 16: an event of MongoDB's has no place for an origin."""
     live = make()
     heard: list[Any] = []
     async with served(live.app) as address, httpx.AsyncClient(base_url=address) as client:

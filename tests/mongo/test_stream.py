@@ -98,6 +98,7 @@ class Published:
 
 
 def test_events_of_one_time_are_counted() -> None:
+    """Finding 16: events of one time need not be of one transaction, and one may have more than 65,536."""
     counter = Counter()
     first, second = Timestamp(5, 1), Timestamp(5, 2)
     places = [counter.place(first), counter.place(first, 2), counter.place(second)]
@@ -123,6 +124,7 @@ def test_events_of_one_time_are_counted() -> None:
 def test_an_image_is_the_one_before_with_the_change(
     told: dict[str, Any], after: dict[str, Any] | None
 ) -> None:
+    """Finding 16: looked up later, the image of a transaction's first update was the second's."""
     before = {"b": {"c": [1, 2, {"d": 3}]}}
     assert updated(before, told) == after
     assert before == {"b": {"c": [1, 2, {"d": 3}]}}
@@ -131,6 +133,7 @@ def test_an_image_is_the_one_before_with_the_change(
 async def test_a_transaction_of_many_writes_is_told_in_order_and_published_as_reset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Finding 16: 4 digits were too few for a transaction's events."""
     monkeypatch.setattr("livecollections.feed.BACKLOG", WAITING)
     async with opened(database_url()) as store:
         published = Published()
@@ -161,6 +164,7 @@ async def test_a_transaction_of_many_writes_is_told_in_order_and_published_as_re
 
 
 async def test_what_the_oplog_has_left_is_told_as_trimmed() -> None:
+    """Finding 15: of what is trimmed nothing can be told, and that is said."""
     server = Server("--oplog-max-entries", "40")
     try:
         url = f"{server.url}/rolled"
@@ -231,6 +235,7 @@ async def test_a_document_that_somebody_holds_keeps_nobody_elses_write_waiting(
 
 
 async def test_an_event_that_can_t_be_read_is_told_as_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding 13: what the reader can't decode stopped all channels."""
     async with opened(database_url()) as store:
         start = await create(store, 1)
 
@@ -259,6 +264,7 @@ async def test_a_standalone_is_told_how_to_become_a_replica_set() -> None:
 
 
 async def test_a_dropped_database_begins_anew() -> None:
+    """Findings 6 and 11: of dropDatabase no delete is told."""
     url = database_url()
     async with opened(url) as store:
         before = await create(store, 1)
@@ -275,6 +281,7 @@ async def test_a_dropped_database_begins_anew() -> None:
 
 @pytest.mark.parametrize("how", ["drop", "rename"])
 async def test_a_collection_that_has_gone_is_told_as_reset(how: str) -> None:
+    """Finding 11: of drop and rename no delete is told."""
     url = database_url()
     async with opened(url) as store:
         before = await create(store, 1)
@@ -291,6 +298,7 @@ async def test_a_collection_that_has_gone_is_told_as_reset(how: str) -> None:
 
 
 async def test_without_images_a_delete_tells_its_key_and_an_update_what_is_there_now() -> None:
+    """Finding 16: without pre-images a DELETE has only its key."""
     async with opened(database_url()) as store:
         await store._database.command("collMod", "todos", changeStreamPreAndPostImages={"enabled": False})
         start = await create(store, 1)
@@ -326,6 +334,7 @@ async def test_capture_is_checked_or_installed() -> None:
 
 
 async def test_a_new_epoch_is_heard_by_those_who_run() -> None:
+    """Finding 6: whoever has places of the old epoch reads again."""
     async with opened(database_url()) as store:
         before = await create(store, 1)
         await store._kept.renew()

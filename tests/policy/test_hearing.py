@@ -75,6 +75,7 @@ async def test_what_was_missed_is_told_from_the_log_of_ones_own(site: Site) -> N
 
 
 async def test_views_hear_their_own_bodies_and_nothing_of_what_they_lack(site: Site) -> None:
+    """Finding 21: a change of hidden fields alone was a message all the same."""
     hers, all_ = await channel_of(site, "ann", "/api/plans"), await channel_of(site, "boss", "/api/plans")
     assert all_ == "/api/plans"
     assert hers.startswith("/api/plans/~view/")
@@ -214,6 +215,7 @@ async def test_rights_that_stay_are_asked_for_and_nothing_ends(site: Site) -> No
 
 
 async def test_rights_are_asked_for_again_before_a_minute_has_passed(site: Site) -> None:
+    """Finding 21: a right was withdrawn, and the stream went on."""
     ann = await site.hear("ann")
     exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
     clock, asked = exchange.clock, site.users.asked

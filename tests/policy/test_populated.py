@@ -113,6 +113,7 @@ def singer(collection: LiveCollection[Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("transport", ["websocket", "long-polling"])
 async def test_a_change_of_a_document_inside_is_heard(site: Served, transport: str) -> None:
+    """Finding 21: what GET puts inside has no trigger of its own."""
     async with (
         site.client("ann", transport) as ann,
         ann.collection("/api/songs?populate=singer.label,marks") as songs,

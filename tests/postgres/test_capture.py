@@ -49,6 +49,7 @@ VALUES = {
 
 
 async def test_every_value_is_kept_as_the_database_puts_it_out(connection: asyncpg.Connection) -> None:
+    """Finding 12: of a json with ``\\u0000`` and of types without equality an image made the write fail."""
     await connection.execute(
         "CREATE TYPE mood AS ENUM ('so so', 'ok'); CREATE TYPE pair AS (x int, y text);"
         "CREATE DOMAIN positive AS int CHECK (value > 0); CREATE FUNCTION hide(pair) RETURNS text LANGUAGE sql AS "
@@ -165,6 +166,7 @@ async def test_copy_merge_cascades_and_upserts_are_captured(connection: asyncpg.
 async def test_a_role_without_rights_on_our_tables_writes_as_before(
     connection: asyncpg.Connection, url: str
 ) -> None:
+    """Finding 12: another role's write failed for want of a right on our table."""
     await todo(connection)
     schema = await connection.fetchval("SELECT current_schema()")
     await connection.execute(
@@ -184,6 +186,7 @@ async def test_a_role_without_rights_on_our_tables_writes_as_before(
 
 
 async def test_replication_and_restores_are_captured(connection: asyncpg.Connection) -> None:
+    """Finding 11: TRUNCATE, pg_restore and what replication applies went by unseen."""
     await todo(connection)
     await connection.execute("SET session_replication_role = replica")
     await connection.execute("INSERT INTO todo VALUES (1, 'a'); TRUNCATE todo")
@@ -191,6 +194,7 @@ async def test_replication_and_restores_are_captured(connection: asyncpg.Connect
 
 
 async def test_partitions_and_heirs_are_captured_whole(connection: asyncpg.Connection) -> None:
+    """Finding 11: partitions came and went by unseen."""
     await connection.execute(
         "CREATE TABLE todo (id int, k text, v text, PRIMARY KEY (id, k)) PARTITION BY LIST (k);"
         "CREATE TABLE todo_a PARTITION OF todo FOR VALUES IN ('a');"

@@ -105,6 +105,21 @@ async def test_finding_4_loses_a_change_without_the_rule(scene: Scene, broken: t
     assert keys(reader) == [6]
 
 
+async def test_finding_4_a_session_keeps_no_places_for_later(scene: Scene) -> None:
+    """Of a sequence with a cache each session draws from its own: what came last would be told first, for good."""
+    reader = await scene.read()
+    one, other = await scene.connect(), await scene.connect()
+    await one.execute("INSERT INTO todo VALUES (1, 'first')")
+    await other.execute("UPDATE todo SET title = 'second'")
+    await one.execute("UPDATE todo SET title = 'third'")
+    await reader.wait_until(lambda: len(reader.changes) == 3)
+    assert [change.after and change.after["title"] for change in reader.changes] == [
+        "first",
+        "second",
+        "third",
+    ]
+
+
 async def test_a_long_transaction_that_has_written_delays_nobody(scene: Scene) -> None:
     reader = await scene.read()
     long, quick = await scene.begin("todo", 1), await scene.connect()
@@ -117,6 +132,8 @@ async def test_a_long_transaction_that_has_written_delays_nobody(scene: Scene) -
 
 
 async def test_a_place_that_was_rolled_back_delays_nobody_though_a_stranger_is_at_work(scene: Scene) -> None:
+    """Finding 4: a stranger's transaction, in whatever database, froze all channels behind one place that was
+    undone."""
     reader = await scene.read()
     await scene.begin()
     undone, quick = await scene.begin("todo", 1), await scene.connect()
@@ -150,6 +167,7 @@ async def left_open(scene: Scene) -> asyncpg.Connection:
 
 
 async def test_a_prepared_transaction_left_open_is_passed_and_told_of_when_it_commits(scene: Scene) -> None:
+    """Finding 4: a prepared transaction that was forgotten froze all channels."""
     reader, second = await scene.read(patient=False), await scene.read(patient=False)
     quick = await left_open(scene)
     assert await reader.read() == []

@@ -98,6 +98,7 @@ async def difference(ours: asyncpg.Connection, plain: asyncpg.Connection, seed: 
 async def test_the_log_replayed_is_the_table_and_applications_see_no_difference(
     postgres: PostgresServer,
 ) -> None:
+    """Findings 7 and 12: a log of NEW is not the table."""
     assert await divergence(postgres, HISTORIES) is None
 
 

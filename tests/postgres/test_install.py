@@ -36,6 +36,7 @@ from .reading import NOW, connected, install, mended, methods, target, todo, tol
 async def test_no_change_of_the_schema_makes_a_write_fail(
     connection: asyncpg.Connection, change: str, table: str
 ) -> None:
+    """Finding 12: a column that is gone made writes fail."""
     await connection.execute("DROP SCHEMA IF EXISTS elsewhere CASCADE; CREATE SCHEMA elsewhere")
     await todo(connection, "id int PRIMARY KEY, title text, done bool")
     await connection.execute("INSERT INTO todo VALUES (1, 'a', false)")
@@ -66,6 +67,7 @@ async def test_columns_that_come_change_and_go_are_followed(connection: asyncpg.
 
 
 async def test_a_table_that_goes_and_comes_back_is_captured_again(connection: asyncpg.Connection) -> None:
+    """Finding 11: a table that was dropped went by unseen."""
     capture = await todo(connection)
     await connection.execute("DROP TABLE todo")
     await mended(connection, capture, Cause.TABLE_GONE)
@@ -242,6 +244,7 @@ async def test_processes_that_install_at_once_do_it_once(connection: asyncpg.Con
 async def test_columns_are_only_widened_while_another_process_wants_them(
     connection: asyncpg.Connection,
 ) -> None:
+    """Finding 30: two releases upgraded the triggers to and fro."""
     await connection.execute("CREATE TABLE todo (id int PRIMARY KEY, a text, b text)")
     old = Capture(Log(), [target("todo", ["id", "a"])], version="1")
     new = Capture(Log(), [target("todo", ["id", "b"])], version="2")
@@ -268,6 +271,7 @@ async def test_columns_are_only_widened_while_another_process_wants_them(
 async def test_what_can_not_be_captured_is_refused(
     connection: asyncpg.Connection, table: str, why: str
 ) -> None:
+    """Findings 11 and 27: an unlogged table is empty after a crash; without a key nothing names a row."""
     await connection.execute(table)
     with pytest.raises(ConfigurationError, match=why):
         await install(connection, Target("todo", None, "todo", None, ("id",)))

@@ -25,7 +25,8 @@ LATER = NOW + 30 * 86_400
 async def test_what_is_too_old_or_too_much_is_trimmed_in_pieces(
     connection: asyncpg.Connection, url: str
 ) -> None:
-    """Where history is lost the old place is given up, and reading goes on at one that is known. [Meteor #14604]"""
+    """Where history is lost the old place is given up, and reading goes on at one that is known (finding 15).
+    [Meteor #14604]"""
     await todo(connection)
     async with reading(url, COLUMNS, log=Log(changes=10)) as reader:
         since = reader.position
@@ -43,7 +44,7 @@ async def test_what_is_too_old_or_too_much_is_trimmed_in_pieces(
 
 
 async def test_all_may_be_trimmed_and_places_go_on(connection: asyncpg.Connection, url: str) -> None:
-    """After retention it must be known where the log ended, or its reader begins anew. [Baserow]"""
+    """After retention it must be known where the log ended, or its reader begins anew (finding 15). [Baserow]"""
     await todo(connection)
     async with reading(url, COLUMNS) as reader:
         await connection.execute("INSERT INTO todo VALUES (1, 'a')")
@@ -62,6 +63,7 @@ async def test_all_may_be_trimmed_and_places_go_on(connection: asyncpg.Connectio
 async def test_nothing_is_trimmed_beyond_a_gap_that_may_fill(
     connection: asyncpg.Connection, url: str
 ) -> None:
+    """Finding 15: what is trimmed under a reader is lost."""
     await todo(connection)
     async with connected(url) as slow, reading(url, COLUMNS) as reader:
         await slow.execute("BEGIN; INSERT INTO todo VALUES (1, 'a'); SET CONSTRAINTS ALL IMMEDIATE")

@@ -59,6 +59,8 @@ async def crowded(
 async def test_a_crowd_is_heard_whole_and_in_order(
     postgres: PostgresServer, shared: str, strangers: bool
 ) -> None:
+    """Finding 4: where bounds are not kept of all gaps that were seen, a crowd leaves the reader behind without
+    end."""
     assert await crowded(shared, Writer, EACH, other=postgres.url() if strangers else None) == 0
 
 
@@ -72,6 +74,7 @@ def heard(reader: Reader, key: Key) -> bool:
 
 
 async def test_another_table_stays_live_during_a_long_import(url: str) -> None:
+    """Finding 4: an import into one table froze all others."""
     rows, columns = scaled(40_000, 200_000), {"todo": ("id",), "other": ("id",)}
     async with connected(url) as importer, connected(url) as writer, AsyncExitStack() as stack:
         await importer.execute(

@@ -103,7 +103,7 @@ async def test_a_server_that_is_gone_is_unavailable(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_standby_is_refused(postgres: PostgresServer) -> None:
-    """What takes no writes can't draw a transaction's number either."""
+    """Finding 31: what takes no writes can't draw a transaction's number either."""
     with server() as running:
         await asyncio.to_thread(running.stop)
         (running.data / "standby.signal").touch()

@@ -64,6 +64,7 @@ EXTREMES: list[dict[str, Any]] = [
 async def test_values_come_back_everywhere_as_they_were_written(
     postgres: PostgresServer, values: dict[str, Any]
 ) -> None:
+    """Finding 13: an image that is not the row."""
     async with writing(postgres.schema(), Sample) as at:
         head = await at.store.head()
         written = await at.create(Sample, values)
@@ -139,6 +140,7 @@ async def test_what_no_column_holds_is_refused(postgres: PostgresServer, values:
 
 
 async def test_a_text_that_is_not_utf_8_is_a_reset_and_stops_nothing(postgres: PostgresServer) -> None:
+    """Finding 13: what the reader can't decode stopped all channels."""
     postgres.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII'")
     async with writing(postgres.url("bytes"), Shelf) as at:
         head = await at.store.head()

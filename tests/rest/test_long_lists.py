@@ -104,6 +104,7 @@ async def wait_answered(port: int) -> None:
 
 
 async def test_a_slow_reader_of_200_000_rows_costs_little_and_holds_no_snapshot(tmp_path: Path) -> None:
+    """Finding 5: a list that is streamed to a slow reader pins the WAL."""
     path = tmp_path / "long.db"
     fill(path, ROWS)
     with serving(path) as (port, process):

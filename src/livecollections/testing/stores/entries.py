@@ -53,6 +53,7 @@ class Entries:
         assert all(abs(c.at - time.time()) < 60 for c in batch.changes)
 
     async def test_an_origin_goes_to_the_addressed_document_alone(self, rig: StoreRig) -> None:
+        """Finding 10: of several pushes with one origin the first was taken for the create."""
         rig.execute("INSERT INTO store_tag VALUES ('counter', 0)", *rig.reaction)
         start = await rig.store.head()
         written = await create(rig, Todo, {"title": "milk"}, origin="mine")
