@@ -88,10 +88,16 @@ class Installation:
 
     async def _keep_images(self, name: str) -> None:
         try:
-            await self._database.command({"collMod": name, IMAGES: {"enabled": True}})
-        except OperationFailure as error:
+            with translated():
+                await self._database.command({"collMod": name, IMAGES: {"enabled": True}})
+        except StoreError as error:
+            if not isinstance(error.__cause__, OperationFailure):
+                raise
             logger.warning(
-                "%s: %s (%s); a delete there tells no more than the key", name, NO_IMAGES, error.code
+                "%s: %s (%s); a delete there tells no more than the key",
+                name,
+                NO_IMAGES,
+                error.__cause__.code,
             )
         else:
             await self._note(name, "images")
