@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -11,13 +14,14 @@ import pytest
 
 from livecollections import LiveClient, StoreUnavailable
 from livecollections.demo import create_app
+from livecollections.stores import postgres_connection
 from livecollections.stores.postgres_connection import CONNECTIONS, PATIENCE
-from livecollections.testing import Site, wait_until
+from livecollections.testing import FaultProxy, Site, wait_until
 from livecollections.testing.stores.models import Ticket
 
 from .server import END_ALL, PostgresServer, run_elsewhere, server
 from .things import Shelf
-from .writing import stranger, writing
+from .writing import Writing, stranger, writing
 
 
 async def test_ended_connections_are_noticed_by_nobody(postgres: PostgresServer) -> None:
@@ -129,3 +133,45 @@ async def test_a_table_that_is_locked_keeps_nobody_from_others(postgres: Postgre
         await other.execute("COMMIT")
         assert all(len(found) == 1 for found in await asyncio.gather(*lists))
         assert all(written.row["seen"] == 1 for written in await asyncio.gather(*writes))
+
+
+@asynccontextmanager
+async def behind(server: PostgresServer, line: FaultProxy) -> AsyncIterator[tuple[Writing, str]]:
+    """A store whose server is behind a proxy, and a URL of its database that is not."""
+    (name,) = re.findall(r"///(\w+)", url := server.database())
+    line.aim(f"http://127.0.0.1:{server.port}")
+    async with writing(f"postgresql://postgres@127.0.0.1:{line.port}/{name}", Shelf) as at:
+        yield at, url
+
+
+@pytest.mark.parametrize("how", ["waiting", "reading", "writing"])
+async def test_a_machine_that_vanishes_keeps_nobody_waiting(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Its connections are never ended: one goes on over others, as soon as there are any to be had."""
+    monkeypatch.setattr(postgres_connection, "PATIENCE", 1.0)
+    async with FaultProxy() as line, behind(postgres, line) as (at, url), asyncio.timeout(30):
+        head = (await at.create(Shelf, {"name": "a"})).seq or ""
+        waiting = asyncio.create_task(at.store.wait_changed(head))
+        await wait_until(lambda: at.store._log._reading._waiting, 10)
+        line.half_open()
+        if how == "waiting":
+            with pytest.raises(StoreUnavailable):
+                await waiting
+        line.heal()
+        if how == "writing":
+            await at.create(Shelf, {"name": "b"})
+        else:
+            await run_elsewhere(url, "INSERT INTO shelf (name, seen) VALUES ('b', 0)")
+        assert [change.after["name"] for change in await at.changes(head) if change.after] == ["b"]
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_a_stop_waits_for_no_machine_that_has_vanished(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_connection, "PATIENCE", 1.0)
+    async with FaultProxy() as line, behind(postgres, line) as (at, _), asyncio.timeout(30):
+        await asyncio.gather(*(at.store.head() for _ in range(3)))
+        line.half_open()
+        await at.store.stop()

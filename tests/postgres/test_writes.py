@@ -185,6 +185,25 @@ async def test_a_constraint_of_several_columns_names_them(postgres: PostgresServ
         assert bulk.value.error == ConstraintViolated("unique", ["name", "seen"])
 
 
+async def test_a_refusal_names_nothing_while_the_table_is_to_be_looked_at_again(
+    postgres: PostgresServer,
+) -> None:
+    async with writing(postgres.schema(), Shelf) as at:
+        await at.create(Shelf, {"name": "a"})
+
+        def forgetting(row: Row | None) -> dict[str, Any]:
+            at.store._shapes = {}  # as another's reading does, when it finds the table changed
+            return {"name": "a"}
+
+        again = Write(at.sources[Shelf], None, forgetting)
+        with pytest.raises(ConstraintViolated) as refused:
+            await at.store.write(again)
+        assert refused.value == ConstraintViolated("unique")
+        with pytest.raises(BulkRefused) as bulk:
+            await at.store.write_all(Bulk([again]))
+        assert bulk.value.error == ConstraintViolated("unique")
+
+
 async def test_a_request_that_two_processes_get_is_done_once(postgres: PostgresServer) -> None:
     url = postgres.schema()
     async with writing(url, Shelf) as one, writing(url, Shelf) as other:

@@ -24,7 +24,7 @@ from .base import Batch, Count, Listing, Log, Snapshot
 from .log_state import LogState
 from .postgres_capture import Capture
 from .postgres_catalog import targets_of
-from .postgres_connection import acquired, dsn_of, open_pool, shown, transaction
+from .postgres_connection import acquired, answering, close, dsn_of, open_pool, shown, transaction
 from .postgres_errors import is_lost, translated
 from .postgres_images import PostgresImages
 from .postgres_list import Lists
@@ -178,17 +178,19 @@ class PostgresStore(SQLStore):
         await self._log.stop()
         await self._sessions.close()
         try:
-            async with acquired(self._pool) as connection, transaction(connection):
+            async with answering(self._pool) as connection, transaction(connection):
                 await self._capture.leave(connection)
         except Exception as error:
             logger.warning("the heartbeat could not be taken back: %s", error)
-        await self._pool.close()
+        await close(self._pool)
 
     # --- reading --------------------------------------------------------------------------------------------
 
     async def _shape(self, source: TableSource, connection: Any, *, afresh: bool = False) -> Shape:
         shape = self._shapes.get(id(source))
         if shape is None or shape.source is not source or afresh:
+            if connection is None:
+                raise SchemaMismatch(f"what the table {source.name} is like is to be read again")
             table = await read_table(connection, quoted(source.table))
             if table is None and not self._started:
                 raise ConfigurationError(f"the database has no table {source.name!r}")

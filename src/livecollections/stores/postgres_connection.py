@@ -6,10 +6,11 @@ Every connection of the pool writes values as text in one way (``SETTINGS``). Th
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import date
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -17,7 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 
 from ..errors import ConfigurationError, StoreUnavailable
-from .postgres_errors import translated, translating
+from .postgres_errors import is_lost, translated, translating
 from .postgres_triggers import SETTINGS, literal
 
 CONNECTIONS = 10
@@ -160,6 +161,40 @@ async def acquired(pool: Any) -> AsyncIterator[Any]:
     with translating():
         async with pool.acquire(timeout=PATIENCE) as connection:
             yield connection
+
+
+@contextmanager
+def watched(connection: Any, within: float | None = None) -> Iterator[None]:
+    """End a connection if a block takes longer. within: seconds; PATIENCE if None."""
+    late = asyncio.get_running_loop().call_later(within or PATIENCE, connection.terminate)
+    try:
+        yield
+    finally:
+        late.cancel()
+
+
+@asynccontextmanager
+async def answering(pool: Any, within: float | None = None) -> AsyncIterator[Any]:
+    """A connection for what a server that is there answers soon. Raises StoreUnavailable.
+
+    within: seconds; PATIENCE if None. Of a machine that has vanished nobody is told for a quarter of an hour: where no
+    answer comes in time, the connection is ended, and of those that were opened before none is used again.
+    """
+    async with acquired(pool) as connection:
+        try:
+            with watched(connection, within):
+                yield connection
+        except Exception as error:
+            if is_lost(error):
+                await pool.expire_connections()
+            raise
+
+
+async def close(pool: Any) -> None:
+    """Close a pool; connections that say nothing to that are ended."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await pool.close()
 
 
 def transaction(connection: Any) -> Any:

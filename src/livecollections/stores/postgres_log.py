@@ -17,7 +17,7 @@ from ..cause import Cause
 from ..change import CHECK_WIDTH, EPOCH_WIDTH, PLACE_WIDTH, Change, Method
 from .base import Batch, Log, Logged
 from .gaps import Gaps
-from .postgres_errors import translating
+from .postgres_connection import answering
 from .postgres_images import Image, PostgresImages
 from .postgres_letters import PostgresLetters
 from .postgres_lookout import Lookout
@@ -27,6 +27,9 @@ from .postgres_watermark import Watermark, seq_of
 from .sql import Field
 from .sql_images import told
 from .sql_log import IDEMPOTENT_FOR, TRIM, WENT_BACK, held, is_seq, new_epoch, place_of
+
+READING = 60.0
+"""Seconds in which entries come, whose rows may be large, or are counted or trimmed."""
 
 
 class PostgresLog:
@@ -86,14 +89,13 @@ class PostgresLog:
 
     async def head(self) -> str:
         """The highest seq at and below which nothing can still appear."""
-        with translating():
-            async with self._pool.acquire() as connection:
-                return await self._reading.look(connection)
+        async with answering(self._pool) as connection:
+            return await self._reading.look(connection)
 
     async def oldest(self) -> str:
         """The seq after which everything is kept."""
-        with translating():
-            row = await self._pool.fetchrow(self._bounds, 0)
+        async with answering(self._pool) as connection:
+            row = await connection.fetchrow(self._bounds, 0)
         return f"{row['epoch']}{row['trimmed_to']}"
 
     async def watermark(self, connection: asyncpg.Connection) -> str:
@@ -102,15 +104,14 @@ class PostgresLog:
 
     async def last(self, source: str) -> str | None:
         """The seq of a source's last entry that may be told."""
-        with translating():
-            async with self._pool.acquire() as connection:
-                await self._reading.look(connection)
-                row = await connection.fetchrow(
-                    f"SELECT {self._epoch}, seq, check_digits "
-                    f"FROM {self.names.changes} WHERE source = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1",
-                    source,
-                    self._reading.place,
-                )
+        async with answering(self._pool) as connection:
+            await self._reading.look(connection)
+            row = await connection.fetchrow(
+                f"SELECT {self._epoch}, seq, check_digits "
+                f"FROM {self.names.changes} WHERE source = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1",
+                source,
+                self._reading.place,
+            )
         return None if row is None else seq_of(*row)
 
     async def until(self, connection: asyncpg.Connection, source: str, after: str) -> str | None:
@@ -147,13 +148,12 @@ class PostgresLog:
             f"FROM {self.names.changes} WHERE seq > $1 AND seq <= $2{one} ORDER BY seq LIMIT $3"
             ") AS entry ON true ORDER BY entry.seq"
         )
-        with translating():
-            async with self._pool.acquire() as connection:
-                end = await self._reading.look(connection)
-                parameters = (place, place_of(end), limit)
-                rows = await connection.fetch(statement, *parameters, *([] if source is None else [source]))
-                if any(self._images.is_new(row["layout"]) for row in rows):
-                    await self._learn(connection)
+        async with answering(self._pool, READING) as connection:
+            end = await self._reading.look(connection)
+            parameters = (place, place_of(end), limit)
+            rows = await connection.fetch(statement, *parameters, *([] if source is None else [source]))
+            if any(self._images.is_new(row["layout"]) for row in rows):
+                await self._learn(connection)
         return self._batch(rows, after, limit, end)
 
     def _batch(self, rows: Sequence[Any], after: str, limit: int, end: str) -> Batch:
@@ -191,8 +191,8 @@ class PostgresLog:
     async def why_reset(self, since: str, source: str) -> Cause | None:
         """Why what came of a source after ``since`` can't be told: it names no entry, or the source was reset."""
         place = place_of(since) if is_seq(since) else 0
-        with translating():
-            row = await self._pool.fetchrow(
+        async with answering(self._pool) as connection:
+            row = await connection.fetchrow(
                 f"{self._bounds}, (SELECT key[1] FROM {self.names.changes} WHERE source = $2 AND method = 'RESET' "
                 "AND seq > $1 ORDER BY seq DESC LIMIT 1) AS reset",
                 place,
@@ -204,16 +204,15 @@ class PostgresLog:
 
     async def backlog(self, after: str) -> dict[str, int]:
         """How many entries of each source wait after a seq."""
-        with translating():
-            async with self._pool.acquire() as connection:
-                end = await self._reading.look(connection)
-                is_ours = is_seq(after) and after[:EPOCH_WIDTH] == end[:EPOCH_WIDTH]
-                rows = await connection.fetch(
-                    f"SELECT source, count(*) FROM {self.names.changes} WHERE seq > $1 AND seq <= $2 "
-                    "GROUP BY source",
-                    place_of(after) if is_ours else 0,
-                    place_of(end),
-                )
+        async with answering(self._pool, READING) as connection:
+            end = await self._reading.look(connection)
+            is_ours = is_seq(after) and after[:EPOCH_WIDTH] == end[:EPOCH_WIDTH]
+            rows = await connection.fetch(
+                f"SELECT source, count(*) FROM {self.names.changes} WHERE seq > $1 AND seq <= $2 "
+                "GROUP BY source",
+                place_of(after) if is_ours else 0,
+                place_of(end),
+            )
         return {source: count for source, count in rows if self._images.knows(source)}
 
     async def wait_changed(self, after: str) -> None:
@@ -297,41 +296,38 @@ class PostgresLog:
 
     async def reset(self, source: str, cause: Cause = Cause.REQUESTED) -> str:
         """Append a RESET."""
-        with translating():
-            async with self._pool.acquire() as connection, connection.transaction():
-                start = await self.drawn(connection)
-                await connection.execute(
-                    f"INSERT INTO {self.names.waiting} (source, method, key) VALUES ($1, 'RESET', ARRAY[$2::text])",
-                    source,
-                    cause.value,
-                )
-                await self.fire(connection)
-                seq = await self.written(connection, start)
+        async with answering(self._pool) as connection, connection.transaction():
+            start = await self.drawn(connection)
+            await connection.execute(
+                f"INSERT INTO {self.names.waiting} (source, method, key) VALUES ($1, 'RESET', ARRAY[$2::text])",
+                source,
+                cause.value,
+            )
+            await self.fire(connection)
+            seq = await self.written(connection, start)
         self.notice()
         return seq
 
     async def renew(self, lost: str) -> str:
         """Begin a new epoch if ``lost`` is of this one, was not trimmed, and names no entry."""
         meta = self.names.meta
-        with translating():
-            async with self._pool.acquire() as connection:
-                async with connection.transaction():
-                    await connection.execute(f"SELECT FROM {meta} WHERE name = 'epoch' FOR UPDATE")
-                    row = await connection.fetchrow(self._bounds, place_of(lost) if is_seq(lost) else 0)
-                    if _why_lost(lost, row) in WENT_BACK:
-                        await connection.execute(
-                            f"UPDATE {meta} SET value = $1 WHERE name = 'epoch'", new_epoch()
-                        )
-                return await self._reading.look(connection)
+        async with answering(self._pool) as connection:
+            async with connection.transaction():
+                await connection.execute(f"SELECT FROM {meta} WHERE name = 'epoch' FOR UPDATE")
+                row = await connection.fetchrow(self._bounds, place_of(lost) if is_seq(lost) else 0)
+                if _why_lost(lost, row) in WENT_BACK:
+                    await connection.execute(
+                        f"UPDATE {meta} SET value = $1 WHERE name = 'epoch'", new_epoch()
+                    )
+            return await self._reading.look(connection)
 
     # --- keeping house --------------------------------------------------------------------------------------
 
     async def trim(self, now: float) -> bool:
         """Trim at most TRIM entries; whether there is more to trim."""
-        with translating():
-            async with self._pool.acquire() as connection:
-                top = place_of(await self._reading.look(connection))
-                return await self._trim(connection, now, top)
+        async with answering(self._pool, READING) as connection:
+            top = place_of(await self._reading.look(connection))
+            return await self._trim(connection, now, top)
 
     async def _trim(self, connection: asyncpg.Connection, now: float, top: int) -> bool:
         names = self.names
@@ -373,29 +369,28 @@ class PostgresLog:
 
     async def forget(self, now: float) -> None:
         """Forget the answers whose Idempotency-Keys have expired, what has got its place, and gaps that are dead."""
-        with translating():
-            async with self._pool.acquire() as connection:
-                await connection.execute(
-                    f"DELETE FROM {self.names.idempotency} WHERE at < $1", now - IDEMPOTENT_FOR
-                )
-                # Whoever waits for a place does so unseen: its transaction has not committed.
-                await connection.execute(f"DELETE FROM {self.names.waiting}")
-                await self._reading.forget_dead(connection)
+        async with answering(self._pool, READING) as connection:
+            await connection.execute(
+                f"DELETE FROM {self.names.idempotency} WHERE at < $1", now - IDEMPOTENT_FOR
+            )
+            # Whoever waits for a place does so unseen: its transaction has not committed.
+            await connection.execute(f"DELETE FROM {self.names.waiting}")
+            await self._reading.forget_dead(connection)
 
     # --- cursors --------------------------------------------------------------------------------------------
 
     async def cursor(self, name: str) -> str | None:
         """Where a durable listener stands."""
-        with translating():
+        async with answering(self._pool) as connection:
             return cast(
                 str | None,
-                await self._pool.fetchval(f"SELECT seq FROM {self.names.cursors} WHERE name = $1", name),
+                await connection.fetchval(f"SELECT seq FROM {self.names.cursors} WHERE name = $1", name),
             )
 
     async def hold_cursor(self, name: str, owner: str, until: float, now: float) -> bool:
         """Take or keep the lease."""
-        with translating():
-            taken = await self._pool.fetchval(
+        async with answering(self._pool) as connection:
+            taken = await connection.fetchval(
                 f"INSERT INTO {self.names.cursors} AS c (name, owner, until) VALUES ($1, $2, $3) "
                 "ON CONFLICT (name) DO UPDATE SET owner = $2, until = $3 "
                 "WHERE c.owner IS NULL OR c.owner = $2 OR c.until IS NULL OR c.until <= $4 RETURNING true",
@@ -408,8 +403,8 @@ class PostgresLog:
 
     async def move_cursor(self, name: str, owner: str, seq: str) -> bool:
         """Move a cursor that ``owner`` holds."""
-        with translating():
-            moved = await self._pool.fetchval(
+        async with answering(self._pool) as connection:
+            moved = await connection.fetchval(
                 f"UPDATE {self.names.cursors} SET seq = $1 WHERE name = $2 AND owner = $3 RETURNING true",
                 seq,
                 name,

@@ -22,6 +22,7 @@ from ..errors import (
     DocumentNotFound,
     InvalidDocument,
     KeyReused,
+    SchemaMismatch,
     StoreError,
     StoreUnavailable,
 )
@@ -41,7 +42,10 @@ _GONE = "a rule of the database took the document away"
 
 
 class Shaped(Protocol):
-    """Gives the statements for a source. afresh: as the catalogue is now, rather than as it is remembered."""
+    """Gives the statements for a source. Raises SchemaMismatch without a connection, if they are not remembered.
+
+    afresh: as the catalogue is now, rather than as it is remembered.
+    """
 
     def __call__(self, source: TableSource, connection: Any, *, afresh: bool = False) -> Awaitable[Shape]: ...
 
@@ -83,7 +87,10 @@ class Steps:
         source = table_source(write.source)
         if getattr(error, "table_name", None) not in (None, source.table.name):
             return ConstraintViolated(found.kind)
-        shape = await self._shape(source, None)
+        try:
+            shape = await self._shape(source, None)
+        except SchemaMismatch:  # forgotten meanwhile, and a transaction that was refused reads nothing
+            return ConstraintViolated(found.kind)
         attributes = {field.name: field.attribute for field in source.fields.values()}
         return ConstraintViolated(found.kind, constraint_fields(error, shape.described.unique, attributes))
 

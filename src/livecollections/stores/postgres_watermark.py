@@ -20,6 +20,7 @@ from ..change import CHECK_WIDTH, EPOCH_WIDTH, PLACE_WIDTH
 from ..errors import StoreError
 from .base import not_started
 from .gaps import Gap, Gaps, Horizon, Look, Span
+from .postgres_connection import answering, watched
 from .postgres_errors import translated
 from .postgres_triggers import Names, literal
 
@@ -95,7 +96,8 @@ class Watermark:
 
     async def look(self, connection: asyncpg.Connection) -> str:
         """Look at the log; the watermark as it is then. The connection must be in no transaction."""
-        await self._look_and_ask(connection)
+        with watched(connection):
+            await self._look_and_ask(connection)
         return self.seq
 
     async def _look_and_ask(self, connection: asyncpg.Connection, asks: bool = False) -> None:
@@ -236,7 +238,7 @@ class Watermark:
             self._next_look = loop.time() + self._poll
             error: Exception | None = None
             try:
-                async with self._pool.acquire() as connection:
+                async with answering(self._pool) as connection:
                     await self.look(connection)
             except Exception as found:
                 error = translated(found)

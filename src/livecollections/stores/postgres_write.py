@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from ..errors import StoreUnavailable
 from .base import Write
-from .postgres_connection import PATIENCE
+from .postgres_connection import PATIENCE, watched
 from .postgres_errors import is_busy, is_lost, translated
 from .postgres_log import PostgresLog
 from .postgres_steps import Shaped, Steps
@@ -94,9 +94,10 @@ class Writer:
         """Everything but the commit."""
         steps = Steps(connection, self._log, self._shape, self._dialect, self._clock)
         try:
-            await connection.execute(
-                f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {int(wait * 1000)}"
-            )
+            with watched(connection):
+                await connection.execute(
+                    f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {int(wait * 1000)}"
+                )
             if len(jobs) == 1:
                 return [await steps.done(jobs[0])]
             return [await self._in_savepoint(connection, steps, job) for job in jobs]
