@@ -15,9 +15,9 @@ from livecollections import CaptureMissing, ConfigurationError, StoreUnavailable
 from livecollections.cause import Cause
 from livecollections.change import Change
 from livecollections.feed import BACKLOG, Feed
-from livecollections.query import Query
+from livecollections.query import Query, Text
 from livecollections.resource import Resource
-from livecollections.stores import mongo_write
+from livecollections.stores import base, mongo_write
 from livecollections.stores.base import Write
 from livecollections.stores.mongo import MongoStore
 from livecollections.stores.mongo_images import updated
@@ -341,3 +341,21 @@ async def test_a_new_epoch_is_heard_by_those_who_run() -> None:
         await wait_until(lambda: store._stream.epoch != before[:8], PATIENCE)
         assert await store.why_reset(before, "todos") is Cause.OTHER_EPOCH
         assert (await create(store, 2))[:8] != before[:8]
+
+
+async def test_a_database_has_the_name_that_its_url_spells() -> None:
+    server, name = database_url().rsplit("/", 1)
+    async with opened(f"{server}/{name.replace('live_', 'live%5F')}") as store:
+        assert store._database.name == name
+
+
+async def test_of_many_values_some_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "DISTINCT", 2)
+    async with opened(database_url()) as store:
+        await todos(store).insert_many(
+            [{"_id": number, "title": title} for number, title in enumerate("abcabcc")]
+        )
+        for where in ((), (Text("title", ""),)):
+            found = await store.distinct(store.describe(Todo), "title", Query(where))
+            assert [row["title"] for row in await found.piece()] == [*"abccc"]
+            found.close()

@@ -11,8 +11,8 @@ import pytest
 from livecollections import ConstraintViolated, StoreUnavailable
 from livecollections.change import Row
 from livecollections.errors import BulkRefused, Conflict
-from livecollections.query import Query, Text
-from livecollections.stores import postgres_queue, postgres_rows
+from livecollections.query import Equal, Not, Query, Text
+from livecollections.stores import base, postgres_queue, postgres_rows
 from livecollections.stores.base import Bulk, Idempotency, Sweep, Write
 from livecollections.testing import wait_until
 
@@ -235,3 +235,15 @@ async def test_a_table_in_a_schema_is_known_by_both_names(postgres: PostgresServ
             ("the shop.order", "PUT", None),
         ]
         assert (await at.rows(Order))[0]["note"] == "b"
+
+
+async def test_of_many_values_some_may_come_again(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "DISTINCT", 2)
+    async with writing(postgres.schema(), Shelf) as at:
+        for number, name in enumerate("abcabcc"):
+            await at.create(Shelf, {"name": name, "seen": number})
+        found = await at.store.distinct(at.sources[Shelf], "name", Query((Not(Equal("name", "z", ("a",))),)))
+        assert [row["name"] for row in await found.piece()] == [*"abccc"]
+        found.close()

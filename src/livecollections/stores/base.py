@@ -245,6 +245,25 @@ class Batch:
     size: int = 0
 
 
+DISTINCT = 10_000
+"""Values that are remembered, so that each is told once."""
+
+
+class Distinct:
+    """Tells values that come for the first time, as far as so many can be remembered."""
+
+    def __init__(self) -> None:
+        self._known: set[Any] = set()
+
+    def is_new(self, value: Any) -> bool:
+        """Whether a value is not among those that are remembered."""
+        if value in self._known:
+            return False
+        if len(self._known) < DISTINCT:
+            self._known.add(value)
+        return True
+
+
 def too_long(seconds: float) -> StoreUnavailable:
     """What is raised where the rows of a query take longer than that to read."""
     return StoreUnavailable(
@@ -347,7 +366,7 @@ class Store(ABC):
     @abstractmethod
     async def distinct(self, source: Source, attribute: str, query: Query) -> Listing:
         """The values that a field has in the rows of a query: rows of nothing but that field, each once as it is
-        stored, in no order. Raises StoreUnavailable if that takes too long."""
+        stored, in no order; beyond DISTINCT some may come again. Raises StoreUnavailable if that takes too long."""
 
     @abstractmethod
     async def get(self, source: Source, key: Key) -> Snapshot:

@@ -46,7 +46,7 @@ class Connection:
         self._given = database
         self._client: AsyncMongoClient[dict[str, Any]] | None = None
         if isinstance(database, str):
-            self._name = _database_name(database)
+            _check_database(database)
         elif not isinstance(database, AsyncDatabase):
             raise ConfigurationError(
                 f"database: a URL or an AsyncDatabase of PyMongo is needed, not {database!r}"
@@ -61,7 +61,7 @@ class Connection:
             options: dict[str, Any] = {} if says else {"serverSelectionTimeoutMS": SELECTION}
             with translated():
                 self._client = AsyncMongoClient(self._given, appname="livecollections", **options)
-            database = self._client.get_database(self._name, codec_options=CODEC)
+            database = self._client.get_default_database(codec_options=CODEC)
         try:
             with translated():
                 hello = await database.client.admin.command("hello")
@@ -79,11 +79,9 @@ class Connection:
             await client.close()
 
 
-def _database_name(url: str) -> str:
-    found = re.fullmatch(r"mongodb(?:\+srv)?://[^/?]+/([^/?]+)(?:\?.*)?", url)
-    if found is None:
+def _check_database(url: str) -> None:
+    if re.fullmatch(r"mongodb(?:\+srv)?://[^/?]+/[^/?]+(?:\?.*)?", url) is None:
         raise ConfigurationError("database: the URL names no database: mongodb://localhost:27017/shop does")
-    return found[1]
 
 
 @contextmanager

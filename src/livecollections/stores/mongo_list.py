@@ -21,7 +21,7 @@ from pymongo.errors import OperationFailure
 from ..change import Row
 from ..errors import MalformedRequest
 from ..query import Order, Query, meets
-from .base import Count, too_long
+from .base import Count, Distinct, too_long
 from .mongo_conditions import compile_all, field_of
 from .mongo_connection import PATIENCE, Database, translated
 from .mongo_models import KEY, DocumentSource
@@ -120,12 +120,11 @@ class Lists:
             return {attribute: found.codec.decode(decoded(stored[0])[found.name])}
 
         async def read(time: Timestamp) -> SpooledList:
-            cut, spool, known = Cut(self._label(time)), Spool(), set()
+            cut, spool, distinct = Cut(self._label(time)), Spool(), Distinct()
             try:
-                async for stored in self.found(source, query, time):
+                async for stored in self.found(source, query, time, names={found.name: 1}):
                     value = bson.encode({found.name: stored.get(found.name)}, codec_options=CODEC)
-                    if value not in known:
-                        known.add(value)
+                    if distinct.is_new(value):
                         spool.put([(value,)])
                 return SpooledList(cut, spool, row)
             except BaseException:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..query import Condition, Look, Query, meets
-from .base import too_long
+from .base import Distinct, too_long
 from .postgres_shape import Shape
 from .sql import Field, decode_row
 from .sql_query import Statement, select_count, select_distinct, select_rows, sorted_by
@@ -152,10 +152,8 @@ async def distinct(
         return
     selected = selection(shape, query, dialect)
     place = [found.attribute for found in selected.fields].index(attribute)
-    seen: set[Any] = set()
+    found = Distinct()
     async with aclosing(piles(connection, selected)) as coming:
         async for rows in coming:
-            fresh = dict.fromkeys(row[place] for row in rows if row[place] not in seen)
-            seen.update(fresh)
-            if fresh:
-                yield [(value,) for value in fresh]
+            if fresh := [(row[place],) for row in rows if found.is_new(row[place])]:
+                yield fresh
