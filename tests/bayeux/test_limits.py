@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from livecollections.bayeux import Limits, Server
+from livecollections.bayeux import Limits, Server, Session
 from livecollections.bayeux.exchange import KICKED
 
 from ..serving import wait_until
@@ -190,3 +190,23 @@ async def work(size: int) -> int:
 
 async def test_positions_cost_as_much_as_there_are() -> None:
     assert await work(400) < 3 * await work(200)
+
+
+async def test_what_is_asked_for_at_the_same_time_is_counted_together() -> None:
+    class Slow(Open):
+        """Answers once both are asked for."""
+
+        def __init__(self) -> None:
+            self.both = asyncio.Barrier(2)
+
+        async def can_subscribe(self, session: Session, channel: str) -> bool:
+            await self.both.wait()
+            return True
+
+    server = Server(timeout=5, policy=Slow(), limits=Limits(subscriptions=3))
+    client_id = await connected(server)
+    asked = [["/a", "/b"], ["/c", "/d"]]
+    answers = await asyncio.gather(*(request(server, subscribe(client_id, names)) for names in asked))
+    replies = [answer.messages[0] for answer in answers]
+    assert sorted(reply.get("error", "") for reply in replies) == ["", "403::Too many subscriptions"]
+    assert len(server._exchange.sessions[client_id].subscriptions) == 2

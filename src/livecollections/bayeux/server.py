@@ -293,8 +293,7 @@ class Engine:
         # Clients may subscribe to service channels, says the specification; nothing is ever published there
         # for them.
         names = [name for name in names if not channels.is_service(name)]
-        if len(session.subscriptions.keys() | names) > self._limits.subscriptions:
-            raise messages.too_many_subscriptions()
+        self._check_room(session, names)
         live = messages.live_ext(message)
         wished = live.get("since") if live is not None else None
         for name in names:
@@ -316,6 +315,7 @@ class Engine:
         self.exchange.settle(session)
         if session.has_ended:
             raise messages.unknown_client(session.id)
+        self._check_room(session, names)  # others may have subscribed meanwhile
         # What a client says of a pattern sets nothing back that it receives already.
         starts = {
             channel: seq
@@ -344,6 +344,10 @@ class Engine:
         link.reply(reply)
         self.exchange.wake(session)
         await self.exchange.listeners.wait_room(session)
+
+    def _check_room(self, session: Session, names: Sequence[str]) -> None:
+        if len(session.subscriptions.keys() | names) > self._limits.subscriptions:
+            raise messages.too_many_subscriptions()
 
     async def _may_subscribe(self, session: Session, name: str) -> bool:
         histories = self.exchange.histories
