@@ -179,6 +179,12 @@ def pointer(path: Iterable[Any]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
+def refused(attribute: str, reason: str) -> InvalidDocument:
+    """The refusal of one attribute's value."""
+    fault = {"pointer": pointer((attribute,)), "detail": reason}
+    return InvalidDocument(f"{attribute} {reason}", [fault], attribute)
+
+
 def _reader(info: FieldInfo, strict: bool) -> Callable[[Any], Any] | None:
     """What makes of a value of JSON the one that a class expects of Python."""
     kind = bare(info.annotation)

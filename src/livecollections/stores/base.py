@@ -125,7 +125,7 @@ class Listing(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """A POST that may be repeated: the client's key, and a digest of what it asked for."""
+    """A write that may be repeated: the client's key, and a digest of what it asked for."""
 
     key: str
     digest: str

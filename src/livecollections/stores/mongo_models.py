@@ -22,8 +22,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from ..change import Key, Row
-from ..errors import ConfigurationError, InvalidDocument
+from ..errors import ConfigurationError
 from ..field import bare, is_json
+from ..input import refused
 from ..source import Column, Relation, Source
 from .mongo_links import is_beanie, link, linked_document
 from .mongo_values import Codec, Undefined, codec_of
@@ -116,12 +117,6 @@ class DocumentSource(Source):
         for attribute in values:
             if attribute not in self.fields:
                 raise refused(attribute, "is not a field of this document")
-
-
-def refused(attribute: str, reason: str) -> InvalidDocument:
-    """The refusal of one attribute's value."""
-    pointer = "/" + attribute.replace("~", "~0").replace("/", "~1")
-    return InvalidDocument(f"{attribute} {reason}", [{"pointer": pointer, "detail": reason}], attribute)
 
 
 def document_source(source: Source) -> DocumentSource:

@@ -30,12 +30,13 @@ from ..errors import (
     RequestError,
     StoreUnavailable,
 )
+from ..input import refused
 from ..portable import same
 from .base import Bulk, Idempotency, Log, Sweep, Write, Written
 from .mongo_connection import Database, translation
 from .mongo_events import names_of
 from .mongo_list import Lists
-from .mongo_models import KEY, DocumentSource, document_source, refused
+from .mongo_models import KEY, DocumentSource, document_source
 from .mongo_step import Step, called, check, insert
 from .mongo_values import decoded, identity, stored_again
 

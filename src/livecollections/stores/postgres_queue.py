@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from .postgres_write import Blocked, Writer
-from .sql_write import Job, Outcome
+from .sql_write import Job, tell
 
 JOINED = 64
 """The most jobs that share one transaction."""
@@ -73,7 +73,7 @@ class Queue:
                 if isinstance(outcome, Blocked):
                     self._run(self._alone(job, answer))
                 else:
-                    _tell(answer, outcome)
+                    tell(answer, outcome)
             self._committed()
 
     async def _alone(self, job: Job, answer: asyncio.Future[Any]) -> None:
@@ -87,14 +87,5 @@ class Queue:
                 outcome = error
             if not isinstance(outcome, Blocked) or clock() >= min(deadline, self._until):
                 break
-        _tell(answer, outcome)
+        tell(answer, outcome)
         self._committed()
-
-
-def _tell(answer: asyncio.Future[Any], outcome: Outcome) -> None:
-    if answer.done():
-        return
-    if isinstance(outcome, Exception):
-        answer.set_exception(outcome)
-    else:
-        answer.set_result(outcome)

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
 from ..change import Row
+from ..input import refused
 from .postgres_conditions import PostgresConditions
 from .postgres_fit import misfit
 from .postgres_table import Table
 from .postgres_triggers import quote, text_of
-from .sql import TableSource, decode_row, encode_values, refused
+from .sql import TableSource, decode_row, encode_values
 
 
 @dataclass(frozen=True, slots=True)

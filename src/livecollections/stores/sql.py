@@ -21,8 +21,8 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.orm import Mapper
 
 from ..change import Key, Row
-from ..errors import ConfigurationError, InvalidDocument
-from ..input import pointer
+from ..errors import ConfigurationError
+from ..input import refused
 from ..portable import Misfit
 from ..source import Column, Source
 from .relations import relations_of
@@ -311,12 +311,6 @@ def _unfit(value: Any, process: Codec | None) -> str:
             process(value.replace(tzinfo=UTC))
             return "needs an offset, such as Z: this column keeps moments"
     return "is not a value of this column"
-
-
-def refused(attribute: str, reason: str) -> InvalidDocument:
-    """The refusal of one attribute's value."""
-    fault = {"pointer": pointer((attribute,)), "detail": reason}
-    return InvalidDocument(f"{attribute} {reason}", [fault], attribute)
 
 
 # --- defaults -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ This module knows no connection and no statement.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,16 @@ class Theirs(Exception):
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+
+
+def tell(answer: asyncio.Future[Any], outcome: Outcome) -> None:
+    """Give an outcome to whoever waits for it, if anybody still does."""
+    if answer.done():
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)
 
 
 def differs(row: Row, attribute: str, value: Any) -> bool:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from .base import Batch, Run
-from .sql_write import Job, Outcome
+from .sql_write import Job, Outcome, tell
 from .sqlite_ahead import Ahead
 
 JOINED = 64
@@ -61,10 +61,5 @@ class Queue:
             except Exception as error:  # whatever went wrong, each caller hears of it
                 outcomes = [error] * len(batch)
             for (_, answer), outcome in zip(batch, outcomes, strict=True):
-                if answer.done():
-                    continue
-                if isinstance(outcome, Exception):
-                    answer.set_exception(outcome)
-                else:
-                    answer.set_result(outcome)
+                tell(answer, outcome)
             self._committed(self._ahead.add(end, logged))
