@@ -15,7 +15,7 @@ from livecollections.bayeux.lifecycle import State
 FAULTS: Mapping[str, str] = {
     "delay": "every packet of a client's host takes longer",
     "reorder": "packets of one connection overtake those of another",
-    "drop": "packets of a client's host are lost, and sent again later",
+    "drop": "bytes to a client are lost, and the connection with them",
     "duplicate": "a write reaches the server twice",
     "repeat": "a request of Bayeux, as a poll or a handshake, reaches the server twice",
     "half-open": "a connection is dead, and neither end is told",

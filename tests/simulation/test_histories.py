@@ -32,7 +32,7 @@ from .run import Outcome, run
 from .search import Found, fill, search
 from .shrink import shrink
 
-HISTORIES = scaled(100, 2_000)
+HISTORIES = scaled(200, 2_000)
 NEW = scaled(0, 500)
 """How many of them each commit draws for itself; the others are always the same, as all are that a commit must pass."""
 OLD = HISTORIES - NEW
