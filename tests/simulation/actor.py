@@ -190,6 +190,7 @@ class Actor:
         watch.wishes(wish)
         self.note(f"asks to {kind} {'' if key is None else key} {title or ''}")
         self.turn()
+        self.stage.wrote()
         try:
             document = await self._send(collection, kind, key, detail)
         except (ClientError, RequestError) as error:

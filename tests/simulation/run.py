@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from livecollections.testing.simulation import Simulation
 
-from .history import WRITES, History
+from .history import History
 from .ledger import Violation
-from .meetings import FAULTS
 from .stage import Stage
 
 
@@ -20,8 +19,8 @@ class Outcome:
     """What has come of a history.
 
     failure: the promise that was broken and how, or None.  promise: which.  meetings: how often each fault met each
-    state.  resets: those that readers were told, by cause.  trace: a line a fact, if it is
-    wanted.
+    state.  resets: those that readers were told, by cause.  writes, faults: those that came to something; what was
+    planned for who was away is none.  trace: a line a fact, if it is wanted.
     """
 
     history: History
@@ -29,15 +28,9 @@ class Outcome:
     promise: str
     meetings: Mapping[tuple[str, str], int]
     resets: Mapping[str, int]
+    writes: int
+    faults: int
     trace: list[str]
-
-    @property
-    def writes(self) -> int:
-        return sum(step.what in WRITES for step in self.history.steps)
-
-    @property
-    def faults(self) -> int:
-        return sum(step.what in FAULTS for step in self.history.steps)
 
     def fails_alike(self, other: Outcome) -> bool:
         """Whether the other breaks the same promise in the same words, but for seqs and names."""
@@ -68,4 +61,5 @@ def run(history: History, *, is_told: bool = False) -> Outcome:
     resets: Counter[str] = Counter()
     for cause in stage.causes():
         resets[cause] += 1
-    return Outcome(history, failure, promise, dict(stage.meetings.counts), resets, lines)
+    met = dict(stage.meetings.counts)
+    return Outcome(history, failure, promise, met, resets, stage.writes, stage.befallen, lines)

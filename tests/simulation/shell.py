@@ -21,14 +21,18 @@ MANY = 12
 class Shell:
     """On the server's host."""
 
-    def __init__(self, server: Any, ledger: Ledger, note: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, server: Any, ledger: Ledger, note: Callable[[str, str], None], wrote: Callable[[], None]
+    ) -> None:
         self._server = server
         self._ledger = ledger
         self._note = note
+        self._wrote = wrote
 
     def do(self, what: str, detail: Mapping[str, Any]) -> None:
         """One statement, or a transaction of some, which may come to nothing."""
         title = detail["title"]
+        self._wrote()
         self._note("shell", " ".join([what, *(f"{name}={value}" for name, value in detail.items())]))
         with closing(self._open()) as connection:
             connection.execute("BEGIN IMMEDIATE")

@@ -63,11 +63,15 @@ class Published(MemoryHistory):
 
 
 class Stage:
-    """One history in one simulation."""
+    """One history in one simulation.
+
+    writes: those that were sent, or done with SQL.  befallen: how many faults have happened.
+    """
 
     def __init__(self, history: History) -> None:
         self.history = history
         self.meetings = Meetings()
+        self.writes = self.befallen = 0
         self.actors: list[Actor] = []
         self.simulation: Simulation
         self.ledger: Ledger
@@ -92,7 +96,7 @@ class Stage:
         self.server = simulation.server(self.build)
         self.ledger = Ledger(self.server.path)
         self.oracle = Oracle(self.ledger, self.note)
-        self.shell = Shell(self.server, self.ledger, self.note)
+        self.shell = Shell(self.server, self.ledger, self.note, self.wrote)
         self.faults = Faults(self)
         self.actors = [Actor(number, reader, self) for number, reader in enumerate(self.history.readers)]
         await self.server.start()
@@ -178,6 +182,10 @@ class Stage:
             self.meet(step.what, actor)
         await self.faults.befall(step, actor)
 
+    def wrote(self) -> None:
+        """Count a write that somebody does."""
+        self.writes += 1
+
     def meet(self, fault: str, actor: Actor | None) -> None:
         """Count whom a fault meets, and in which state."""
         met = self.actors if fault in GLOBAL or actor is None else [actor]
@@ -185,6 +193,7 @@ class Stage:
             "director", f"{fault} meets " + ", ".join(f"{one.host} {'/'.join(one.states())}" for one in met)
         )
         self.oracle.befell(fault)
+        self.befallen += 1
         for one in met:
             self.meetings.meet(fault, one.states())
 

@@ -147,6 +147,13 @@ def test_what_has_no_connection_is_not_met_by_a_fault_of_connections(fault: str)
         assert any(met == fault for met, _ in outcome.meetings) is meets
 
 
+def test_who_is_away_writes_nothing_that_would_count() -> None:
+    act = {"kind": "create", "title": "a"}
+    steps = (Step(2.0, "create", 0, act), Step(8.0, "create", 0, {**act, "title": "b"}))
+    outcome = run(History(1, (Reader("collection", "websocket", at=5.0),), steps))
+    assert (outcome.failure, outcome.writes) == (None, 1)
+
+
 def test_readers_of_each_kind_on_each_transport_acknowledge_or_do_not() -> None:
     readers = [reader for seed in range(40) for reader in draw(seed).readers]
     kinds = {(reader.kind, reader.transport, reader.ack) for reader in readers}
