@@ -34,7 +34,7 @@ NOT_NOW = frozenset({408, 425, 429, 502, 503, 504})
 
 
 class Actor:
-    """One client.  host: its name.  watches: those of all its lives."""
+    """One client.  host: its name.  watches: those of all its lives.  begun: while something of it runs."""
 
     def __init__(self, number: int, reader: Reader, stage: Stage) -> None:
         self.number = number
@@ -46,6 +46,7 @@ class Actor:
         self.subscription: Any = None
         self.watches: list[CollectionWatch | PlainWatch] = []
         self.changed: dict[Callable[[], None], None] = {}
+        self.begun = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._leaving = asyncio.Event()
         self._is_away = True
@@ -82,8 +83,13 @@ class Actor:
         """Come, if it is away."""
         if self._life is None or self._life.done():
             self._leaving = asyncio.Event()
+            self.begun.set()
             self._life = self.stage.start(self.host, self._live())
-            self._life.add_done_callback(self.stage.ended)
+            self._life.add_done_callback(self._over)
+
+    def _over(self, life: asyncio.Task[None]) -> None:
+        self.begun.clear()
+        self.stage.ended(life)
 
     async def leave(self) -> None:
         """Leave, and return when nothing of it is left."""

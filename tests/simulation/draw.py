@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from .history import MISHAPS, SHELL, SUBSCRIBERS, USERS, WRITES, History, Reader, Step
-from .meetings import FAULTS, LIFE, PAIRS
+from .meetings import AIMS, FAULTS, IMPOSSIBLE, LIFE, WRITTEN
 
 AIMED = 7
 """Faults of a history that are aimed at a pair."""
@@ -34,7 +34,7 @@ def draw(seed: int) -> History:
 
 def aims(seed: int) -> list[tuple[str, str]]:
     """The pairs of a fault and a state at which the history of a seed aims."""
-    return [PAIRS[(seed * AIMED + number) * PRIME % len(PAIRS)] for number in range(AIMED)]
+    return [AIMS[(seed * AIMED + number) * PRIME % len(AIMS)] for number in range(AIMED)]
 
 
 class Drawing:
@@ -44,6 +44,7 @@ class Drawing:
         self.seed = seed
         self.rng = random.Random(f"history {seed}")
         plain = random.Random(f"readers {seed}")
+        self.writers = random.Random(f"writers {seed}")
         self.steps: list[Step] = []
         self.titles = 0
         self.readers = [replace(reader, ack=plain.random() >= PLAIN) for reader in self._readers()]
@@ -55,7 +56,8 @@ class Drawing:
             self._aim(self.rng.uniform(3.0, LENGTH - 3.0), fault, state)
         for _ in range(self.rng.randrange(3)):
             who = self.rng.randrange(len(self.readers))
-            self._fault(self.rng.uniform(1.0, LENGTH), self.rng.choice(list(FAULTS)), who, None)
+            at, fault = self.rng.uniform(1.0, LENGTH), self.rng.choice(list(FAULTS))
+            self._fault(at, fault, self._writer(who) if fault in WRITTEN else who, None)
         for _ in range(self.rng.randrange(1, 4)):
             self._late(self.rng.uniform(4.0, LENGTH - 3.0))
         self._writes(self.rng.randrange(40, 52))
@@ -64,7 +66,8 @@ class Drawing:
             self._step(self.rng.uniform(0.5, LENGTH), "publish", who, title=self._title())
         if self.rng.random() < 0.3:
             self._fault(LENGTH + 1.0, "lost last", self.rng.randrange(len(self.readers)), None)
-        steps = tuple(sorted(self.steps, key=lambda step: step.at))
+        able = (step for step in self.steps if (step.what, step.state) not in IMPOSSIBLE)
+        steps = tuple(sorted(able, key=lambda step: step.at))
         return History(self.seed, tuple(self.readers), steps)
 
     def _readers(self) -> list[Reader]:
@@ -109,7 +112,16 @@ class Drawing:
         """Whom a fault is to meet in a state: who polls, if it is one of requests."""
         wanted = [i for i, reader in enumerate(self.readers) if state in LIFE or reader.kind == "collection"]
         polling = [i for i in wanted if self.readers[i].transport == "long-polling"]
-        return self.rng.choice(polling if fault == "repeat" and polling else wanted)
+        who = self.rng.choice(polling if fault == "repeat" and polling else wanted)
+        return self._writer(who) if fault in WRITTEN else who
+
+    def _writer(self, who: int) -> int:
+        """A reader, or in place of one who writes nothing another."""
+        if self.readers[who].kind == "collection":
+            return who
+        return self.writers.choice(
+            [i for i, reader in enumerate(self.readers) if reader.kind == "collection"]
+        )
 
     def _anyone(self, kind: str | None = None) -> int:
         return self.rng.choice([i for i, reader in enumerate(self.readers) if kind in (None, reader.kind)])

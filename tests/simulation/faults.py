@@ -7,6 +7,7 @@ down or up nothing else happens to its life.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -44,8 +45,23 @@ HELD = 2.0
 
 SEVERING = frozenset({"cut", "half-open"})
 """Those that happen to connections there are."""
-LATER = frozenset({"replay trim", "drop", "lost last", "repeat"})
-"""Those that happen some time after they were asked for, and count then."""
+COMING = 5.0
+"""Seconds for which a fault of a client's host waits for the client to come."""
+LATER = frozenset(
+    {
+        "drop",
+        "duplicate",
+        "lost answer",
+        "lost last",
+        "partition",
+        "repeat",
+        "replay trim",
+        "restore",
+        "sleep",
+        "trim",
+    }
+)
+"""Those that happen some time after they were asked for, or not at all, and count when they do."""
 
 
 class Faults:
@@ -90,15 +106,31 @@ class Faults:
         for watch in actor.watches:
             watch.stops_reading()
 
-    async def _last(self, actor: Actor, detail: Mapping[str, Any], begin: Callable[[], object]) -> None:
+    async def _last(
+        self,
+        actor: Actor,
+        detail: Mapping[str, Any],
+        begin: Callable[[], object],
+        *,
+        counts: str | None = None,
+    ) -> None:
         begin()
         self._lasting[actor.host] += 1
+        if counts is not None:
+            await self._find(counts, actor)
         await asyncio.sleep(detail["seconds"])
         self._lasting[actor.host] -= 1
         if not self._lasting[actor.host]:
             self.network.heal(actor.host)
             for watch in actor.watches:
                 watch.reads_on()
+
+    async def _find(self, fault: str, actor: Actor) -> None:
+        """Count what has befallen a host when something runs there."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COMING):
+                await actor.begun.wait()
+                self.stage.meet(fault, actor)
 
     async def refuse(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         """Let a client connect no more for a while."""
@@ -142,7 +174,7 @@ class Faults:
 
     async def _partition(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         self._hold(actor)
-        await self._last(actor, detail, lambda: self.network.partition(actor.host))
+        await self._last(actor, detail, lambda: self.network.partition(actor.host), counts="partition")
 
     async def _slow(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         self._hold(actor)
@@ -153,12 +185,25 @@ class Faults:
     async def _sleep(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         host = self.simulation.host(actor.host)
         host.sleep()
+        await self._find("sleep", actor)
         await asyncio.sleep(detail["seconds"])
         host.wake()
 
     async def _duplicate(self, actor: Actor, detail: Mapping[str, Any]) -> None:
-        self.network.duplicate(actor.host)
+        self.network.repeat(actor.host, self._meets("duplicate", actor, detail["title"]))
         await self.stage.on(actor, actor.act(detail, is_repeated=True))
+
+    def _meets(self, fault: str, actor: Actor, title: str) -> Callable[[Request], bool]:
+        """Whether a request is the write of a title, which then counts by the states in which it is asked for now."""
+        states, named = actor.states(), json.dumps(title).encode()
+
+        def matches(request: Request) -> bool:
+            if named not in request.raw:
+                return False
+            self.stage.meet(fault, actor, states)
+            return True
+
+        return matches
 
     async def _repeat(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         """Have the next request of Bayeux come twice: of who polls any, of the others that for a socket."""
@@ -178,7 +223,13 @@ class Faults:
             await self.stage.on(actor, actor.publish(detail["title"]))
 
     async def _lost_answer(self, actor: Actor, detail: Mapping[str, Any]) -> None:
-        self.network.lose_answer(actor.host, severs=detail["severs"])
+        meets = self._meets("lost answer", actor, detail["title"])
+
+        def matches(connection: Any, data: bytes) -> bool:
+            asked = connection.requests.last
+            return asked is not None and data.startswith(b"HTTP/1.1") and meets(asked)
+
+        self.network.lose(actor.host, matches, severs=detail["severs"])
         await self.stage.on(actor, actor.act(detail))
 
     async def _lost_last(self, actor: Actor, detail: Mapping[str, Any]) -> None:
@@ -245,6 +296,7 @@ class Faults:
         old = [one for one in self.copies if one[0] <= self.stage.now - detail["back"] / 2]
         if not old:
             return
+        self.stage.meet("restore", actor)
         self.is_changing = True
         _, copied, past = old[-1]
         self.server.crash()
@@ -254,7 +306,15 @@ class Faults:
         self.is_changing = False
 
     async def _trim(self, actor: Actor, detail: Mapping[str, Any]) -> None:
-        self.stage.shell.trim(self.server.host.wall())
+        self._trim_log("trim", actor)
+
+    def _trim_log(self, fault: str, actor: Actor) -> None:
+        """Trim what there is; where there is nothing, what is written before."""
+        shell, now = self.stage.shell, self.server.host.wall()
+        if not shell.trim(now):
+            shell.do("insert", {"title": f"{fault} {self.stage.ledger.top}", "count": 1})
+            shell.trim(now)
+        self.stage.meet(fault, actor)
 
     async def _replay_trim(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         """Have somebody read what he missed, and trim between the answer that he will and the first batch.
@@ -273,8 +333,7 @@ class Faults:
             if not used.is_set():
                 used.set()
                 await self.stage.reach(actor, aim)
-                self.stage.meet("replay trim", actor)
-                self.stage.shell.trim(self.server.host.wall())
+                self._trim_log("replay trim", actor)
             return await read(*arguments, **named)
 
         feed.read = trimmed

@@ -38,6 +38,9 @@ FAULTS: Mapping[str, str] = {
 GLOBAL = frozenset({"crash", "deploy", "trim", "replay trim", "clock", "restore", "capture"})
 """Those that happen to the server, and so meet every client."""
 
+WRITTEN = ("lost answer", "duplicate")
+"""Those that happen to a write of the client's own."""
+
 LIFE = tuple(state.value for state in State)
 """A Bayeux client's states."""
 COLLECTION: Mapping[str, str] = {
@@ -58,11 +61,7 @@ _UNCONNECTED = ("delay", "reorder", "drop", "half-open", "cut", "slow")
 
 IMPOSSIBLE: Mapping[tuple[str, str], str] = {
     **{(fault, state): NO_CONNECTION for fault in _UNCONNECTED for state in ("new", "ended", "off")},
-    **{
-        (fault, state): NO_WRITE
-        for fault in ("lost answer", "duplicate")
-        for state in ("new", "ended", "off")
-    },
+    **{(fault, state): NO_WRITE for fault in WRITTEN for state in ("new", "closing", "ended", "off")},
     **{("repeat", state): NO_CONNECTION for state in ("new", "ended")},
     **{("lost last", state): NO_STREAM for state in ("new", "ended", "off", "handshaking", "closing")},
 }
@@ -78,6 +77,14 @@ PAIRS = tuple(
     (fault, state) for fault in FAULTS for state in (*LIFE, *COLLECTION) if (fault, state) not in IMPOSSIBLE
 )
 """What has to meet."""
+
+AIMS = tuple(
+    (fault, state)
+    for fault in FAULTS
+    for state in (*LIFE, *COLLECTION)
+    if (fault, state) not in IMPOSSIBLE or (fault in WRITTEN and state == "closing")
+)
+"""What is aimed at, in order. Two that can't meet keep their places, so that a seed draws what it always did."""
 
 
 def collection_state(collection: Any) -> str:

@@ -96,9 +96,10 @@ class Shell:
             self._ledger.turn_blind()
             connection.execute("COMMIT")
 
-    def trim(self, now: float) -> None:
-        """Trim the log up to its last entry, as the retention of another process may."""
+    def trim(self, now: float) -> bool:
+        """Trim the log up to its last entry, as the retention of another process may; whether there was any to trim."""
         self._ledger.look()
+        before = self._ledger.trimmed
         changes = ChangeLog(Log(changes=1), Images({}), {})
         with closing(self._open()) as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -107,6 +108,7 @@ class Shell:
             connection.execute("COMMIT")
         self._ledger.look()
         self._note("shell", f"trims the log to {self._ledger.trimmed}")
+        return self._ledger.trimmed > before
 
     def _open(self) -> sqlite3.Connection:
         connection: sqlite3.Connection = self._server.host.call(self._connect)

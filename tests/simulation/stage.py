@@ -186,16 +186,16 @@ class Stage:
         """Count a write that somebody does."""
         self.writes += 1
 
-    def meet(self, fault: str, actor: Actor | None) -> None:
-        """Count whom a fault meets, and in which state."""
+    def meet(self, fault: str, actor: Actor | None, states: tuple[str, ...] | None = None) -> None:
+        """Count whom a fault meets, and in which state; ``states``: the client's, if not those in which it is now."""
         met = self.actors if fault in GLOBAL or actor is None else [actor]
-        self.note(
-            "director", f"{fault} meets " + ", ".join(f"{one.host} {'/'.join(one.states())}" for one in met)
-        )
+        found = [states or one.states() for one in met]
+        named = (f"{one.host} {'/'.join(each)}" for one, each in zip(met, found, strict=True))
+        self.note("director", f"{fault} meets {', '.join(named)}")
         self.oracle.befell(fault)
         self.befallen += 1
-        for one in met:
-            self.meetings.meet(fault, one.states())
+        for each in found:
+            self.meetings.meet(fault, each)
 
     async def reach(self, actor: Actor, state: str | None, *, needs_connection: bool = False) -> None:
         """Return when a client is in a state, with a connection where one is needed, or has not been for a while."""

@@ -154,6 +154,39 @@ def test_who_is_away_writes_nothing_that_would_count() -> None:
     assert (outcome.failure, outcome.writes) == (None, 1)
 
 
+@pytest.mark.parametrize(
+    ("fault", "detail"),
+    [
+        ("restore", {"back": 10.0, "seconds": 0.1}),
+        ("duplicate", {"kind": "create", "title": "b"}),
+        ("lost answer", {"kind": "create", "title": "b", "severs": False}),
+        ("partition", {"seconds": 0.5}),
+        ("sleep", {"seconds": 0.5}),
+    ],
+)
+def test_what_does_not_happen_is_not_counted(fault: str, detail: dict[str, object]) -> None:
+    # There is no copy so old, nobody who writes, and nothing that runs.
+    for at, meets in ((3.0, False), (16.0, True)):
+        readers = (Reader("collection", "websocket", at=12.0),)
+        outcome = run(History(1, readers, (Step(at, fault, 0, detail),)))
+        assert outcome.failure is None
+        assert any(met == fault for met, _ in outcome.meetings) is meets
+        assert outcome.faults == meets
+
+
+def test_a_log_that_was_trimmed_is_trimmed_again_of_something_new() -> None:
+    steps = (
+        Step(2.0, "insert", None, {"title": "a", "count": 3}),
+        Step(4.0, "trim", 0),
+        Step(5.0, "trim", 0),
+    )
+    outcome = run(History(1, (Reader("collection", "websocket"),), steps), is_told=True)
+    assert outcome.failure is None
+    trimmed = [line.rpartition(" ")[2] for line in outcome.trace if "trims the log to" in line]
+    assert len({*trimmed}) == 2
+    assert (outcome.faults, outcome.writes) == (2, 2)
+
+
 def test_readers_of_each_kind_on_each_transport_acknowledge_or_do_not() -> None:
     readers = [reader for seed in range(40) for reader in draw(seed).readers]
     kinds = {(reader.kind, reader.transport, reader.ack) for reader in readers}
