@@ -17,6 +17,8 @@ AIMED = 7
 """Faults of a history that are aimed at a pair."""
 LENGTH = 24.0
 """Seconds of virtual time in which things happen; then all heals."""
+APART = 12.0
+"""Seconds in which nobody writes after a message that is lost."""
 JUMPS = (3600.0, -3600.0, 8 * 86400.0, 5.0, -5.0)
 """Seconds by which the server's clock jumps; the third is further than the log goes back."""
 PLAIN = 0.4
@@ -51,9 +53,14 @@ class Drawing:
 
     def history(self) -> History:
         """Draw it whole."""
+        quiet = LENGTH + APART / 3
         for fault, state in aims(self.seed):
             # Not all at the same distance: faults that overlap are the interesting ones.
-            self._aim(self.rng.uniform(3.0, LENGTH - 3.0), fault, state)
+            at = self.rng.uniform(3.0, LENGTH - 3.0)
+            if fault == "lost last":
+                # When all others have done what they do.
+                at, quiet = quiet, quiet + APART
+            self._aim(at, fault, state)
         for _ in range(self.rng.randrange(3)):
             who = self.rng.randrange(len(self.readers))
             at, fault = self.rng.uniform(1.0, LENGTH), self.rng.choice(list(FAULTS))

@@ -18,6 +18,7 @@ from livecollections.bayeux.message import Limits
 from livecollections.stores.sql_log import IDEMPOTENT_FOR
 from livecollections.testing.simulation.requests import Request
 
+from .actor import PATH
 from .history import Step
 from .ledger import Past
 
@@ -34,6 +35,10 @@ LISTLESS = frozenset({"reading", "reset"})
 """States of a collection that waits for its list."""
 AWAY = frozenset({"connecting", "resuming"})
 """States of who has a session, and no way to it."""
+TODOS = f'"channel":"{PATH}"'.encode()
+"""What tells of a change."""
+TURN = 0.1
+"""Seconds between two looks for whether a client has caught up."""
 SOON = 1.2
 """Seconds after which the server has noticed what others have committed."""
 STALL = Limits().stall
@@ -147,16 +152,16 @@ class Faults:
 
     async def _drop(self, actor: Actor, detail: Mapping[str, Any]) -> None:
         text = f'"channel":"{detail["of"]}"' if "of" in detail else ""
-        await self._lose("drop", actor, text.encode(), severs=detail["severs"])
+        await self._lose(actor, text.encode(), detail["severs"], lambda: self.stage.meet("drop", actor))
 
-    async def _lose(self, fault: str, actor: Actor, text: bytes, *, severs: bool) -> None:
+    async def _lose(self, actor: Actor, text: bytes, severs: bool, meet: Callable[[], None]) -> None:
         """Lose the next bytes to a client that hold a text, if they come soon."""
         lost = asyncio.Event()
 
         def matches(connection: Any, data: bytes) -> bool:
             if text in data and not lost.is_set():
                 lost.set()
-                self.stage.meet(fault, actor)
+                meet()
                 return True
             return False
 
@@ -242,8 +247,9 @@ class Faults:
             # It is told first what was written while it could not come.
             self.stage.shell.do("insert", {"title": f"{detail['title']}.away", "count": 1})
             await self._last(actor, {"seconds": SOON}, lambda: self.network.refuse(actor.host))
+        met: list[tuple[str, ...]] = []
         losing = asyncio.create_task(
-            self._lose("lost last", actor, b'"channel":"/api/todos"', severs=detail["severs"])
+            self._lose(actor, TODOS, detail["severs"], lambda: met.append(actor.states()))
         )
         # Who is on his way to the server hears only what comes later.
         for number in range(4):
@@ -251,6 +257,23 @@ class Faults:
                 self.stage.shell.do("insert", {"title": f"{detail['title']}.{number}", "count": 1})
                 await asyncio.wait({losing}, timeout=0.1)
         await losing
+        if met:
+            fault = "lost last" if await self._falls_quiet(actor) else "drop"
+            self.stage.meet(fault, actor, met[0])
+
+    async def _falls_quiet(self, actor: Actor) -> bool:
+        """Whether a client lacks something, and nothing is committed until he has it: else the next would tell him."""
+        ledger = self.stage.ledger
+        ledger.look()
+        last, lacks = ledger.last, not actor.is_settled
+        while lacks and ledger.last == last:
+            if not actor.begun.is_set():
+                return False
+            if actor.is_settled:
+                return True
+            await asyncio.sleep(TURN)
+            ledger.look()
+        return False
 
     # The server
 

@@ -187,6 +187,15 @@ def test_a_log_that_was_trimmed_is_trimmed_again_of_something_new() -> None:
     assert (outcome.faults, outcome.writes) == (2, 2)
 
 
+@pytest.mark.parametrize("later", [0.2, 30.0])
+def test_a_message_that_others_follow_is_not_the_last(later: float) -> None:
+    readers = (Reader("collection", "websocket"),)
+    lost = Step(4.0, "lost last", 0, {"severs": True, "title": "a"})
+    outcome = run(History(1, readers, (lost, Step(4.0 + later, "insert", None, {"title": "b", "count": 1}))))
+    assert outcome.failure is None
+    assert {fault for fault, _ in outcome.meetings} == {"lost last" if later > 20 else "drop"}
+
+
 def test_readers_of_each_kind_on_each_transport_acknowledge_or_do_not() -> None:
     readers = [reader for seed in range(40) for reader in draw(seed).readers]
     kinds = {(reader.kind, reader.transport, reader.ack) for reader in readers}
