@@ -445,6 +445,29 @@ def test_a_request_that_finds_no_session_is_sent_again_in_the_next(error: str) -
     assert wire.outcomes == [None]
 
 
+@pytest.mark.parametrize("answer", ["401", "nothing", "500", "error"])
+def test_what_answers_a_lost_session_late_says_nothing_of_the_next(answer: str) -> None:
+    wire = Wire(is_socket=False)
+    wire.ready()
+    wire.handshake()
+    wire.connect()
+    held = wire.hold()
+    wire.publish()
+    (late,) = wire.machine.take(wire.now)
+    wire.receive(wire.refuse(held, "401:s1:Unknown client"))
+    wire.handshake("s2")
+    connect, again = wire.take()
+    assert (again["clientId"], again["id"]) == ("s2", late.messages[0]["id"])
+    wire.receive(wire.answer(connect, advice=TIMES))
+    errors = {"401": "401:s1:Unknown client", "500": "500::Internal server error"}
+    received = [wire.refuse(late.messages[0], errors[answer])] if answer in errors else []
+    wire.machine.receive(received, wire.now, late)
+    wire.machine.returned(late, wire.now, BayeuxError(502, (), "Bad Gateway") if answer == "error" else None)
+    assert (wire.outcomes, wire.machine.client_id, wire.machine.state) == ([], "s2", State.CONNECTED)
+    wire.receive(wire.answer(again))
+    assert wire.outcomes == [None]
+
+
 def test_a_request_that_never_finds_its_session_is_refused_in_the_end() -> None:
     wire = Wire()
     wire.connected()

@@ -181,12 +181,11 @@ class Driver:
 
     async def _post(self, way: PollingWay, batch: Batch, sending: list[dict[str, Any]]) -> None:
         try:
-            await self._receive(way.kind, await way.post(sending))
+            await self._receive(way.kind, await way.post(sending), batch)
             self._machine.returned(batch, now())
         except BayeuxError as error:
             # Sent again, it would be refused again, and everything else would wait behind it.
-            for request in batch.requests:
-                self._machine.drop(request, error, now())
+            self._machine.returned(batch, now(), error)
         self.wake.set()
 
     async def _read(self, way: WebSocketWay) -> None:
@@ -230,12 +229,12 @@ class Driver:
                 self.wake.set()
         return sending
 
-    async def _receive(self, kind: str, received: list[Any]) -> None:
+    async def _receive(self, kind: str, received: list[Any], batch: Batch | None = None) -> None:
         if self._extensions:
             received = [
                 passed for message in received if (passed := await self._incoming(message)) is not None
             ]
-        self._machine.receive(received, now())
+        self._machine.receive(received, now(), batch)
         if self._machine.state is State.CONNECTED:
             self._preference.worked(kind)
         if self._machine.error is not None:

@@ -57,10 +57,32 @@ class Request:
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """Messages that go together, as they go. A connect or handshake is alone in its own."""
+    """Messages that go together, as they go. A connect or handshake is alone in its own.
+
+    session: under which clientId they go.
+    """
 
     messages: list[dict[str, Any]]
     requests: list[Request]
+    session: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.session = self.requests[0].session
+
+    @property
+    def waiting(self) -> list[Request]:
+        """Those that have not been sent again in another session."""
+        return [request for request in self.requests if request.session == self.session]
+
+    def answers(self, received: list[Any]) -> list[Any]:
+        """A response but for what answers others of it: in that session nothing is asked any more."""
+        waiting = self.waiting
+        late = [request.id for request in self.requests if request not in waiting]
+        return [
+            message
+            for message in received
+            if not late or not isinstance(message, dict) or "data" in message or message.get("id") not in late
+        ]
 
 
 class Outbox:

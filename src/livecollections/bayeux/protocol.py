@@ -223,11 +223,11 @@ class Machine:
         """Wait for its outcome no longer; whether it may have been sent."""
         return self._outbox.forget(request)
 
-    def returned(self, batch: Batch, now: float) -> None:
-        """The HTTP response to a batch has been received whole: what it doesn't answer won't be."""
-        for request in batch.requests:
+    def returned(self, batch: Batch, now: float, error: LiveError | None = None) -> None:
+        """The HTTP response to a batch has been received whole, or was an error: what it doesn't answer won't be."""
+        for request in batch.waiting:
             reason = "the response has no answer to it"
-            self.drop(request, Unconfirmed(f"a message on {request.channel}", reason), now)
+            self.drop(request, error or Unconfirmed(f"a message on {request.channel}", reason), now)
 
     def drop(self, request: Request, error: LiveError, now: float) -> None:
         """Nothing will answer a request; nothing happens if it was answered."""
@@ -297,10 +297,10 @@ class Machine:
 
     # What comes.
 
-    def receive(self, received: list[Any], now: float) -> None:
-        """Take a frame or a response."""
+    def receive(self, received: list[Any], now: float, batch: Batch | None = None) -> None:
+        """Take a frame, or the response to a batch."""
         connected = None
-        for message in received:
+        for message in received if batch is None else batch.answers(received):
             if self.state is State.ENDED:
                 return
             channel = message.get("channel") if isinstance(message, dict) else None
