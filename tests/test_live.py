@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ import pytest
 from fastapi import Depends, FastAPI
 from sqlmodel import Field, SQLModel, select
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from livecollections import ConfigurationError, Live, LiveRouter, Log, StoreUnavailable
 from livecollections.bayeux import Context, Server
+from livecollections.bayeux.connection import Connection
 from livecollections.bayeux.extension import BACKLOG
 from tests.serving import served, wait_until
 
@@ -291,6 +293,37 @@ async def test_two_lives_share_a_server(tmp_path: Path) -> None:
             await session.commit()
         await wait_until(lambda: len(heard) == 2)
         await client.disconnect()
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
+async def test_two_lives_with_users_share_a_server_and_stop_in_any_order(
+    tmp_path: Path, is_first: bool
+) -> None:
+    bayeux = Server()
+    policy = bayeux._engine.policy
+    tokens = ("ann", "bob")
+
+    def knowing(token: str) -> Live[Any]:
+        async def authenticate(connection: HTTPConnection, ext: Mapping[str, Any]) -> str | None:
+            return token if connection.headers.get("x-token") == token else None
+
+        return Live(f"sqlite:///{tmp_path / token}.db", bayeux=bayeux, authenticate=authenticate)
+
+    async def known() -> list[Any]:
+        scopes = [{"type": "http", "headers": [(b"x-token", token.encode())]} for token in tokens]
+        return [await bayeux._engine.policy.identify(Connection("", scope)) for scope in scopes]
+
+    await bayeux.start()
+    lives = [knowing(token) for token in tokens]
+    for live in lives:
+        await live.__aenter__()
+    assert await known() == ["ann", "bob"]
+    first, last = lives if is_first else lives[::-1]
+    await first.__aexit__(None, None, None)
+    assert await known() == ([None, "bob"] if is_first else ["ann", None])
+    await last.__aexit__(None, None, None)
+    assert bayeux._engine.policy is policy
+    await bayeux.close()
 
 
 # Sessions and snapshots

@@ -31,6 +31,14 @@ class Identified(Policy):
         self._caller = caller
         self._watch = watch
 
+    def left(self, policy: Policy) -> Policy:
+        """A policy without this one in it, which may be around it: another Live's that began later, and goes on."""
+        if policy is self:
+            return self.inner
+        if isinstance(policy, Identified):
+            policy.inner = self.left(policy.inner)
+        return policy
+
     async def identify(self, connection: Connection) -> Any:
         user = await self._caller.user(connection.scope, {})
         return await self.inner.identify(connection) if user is None else user

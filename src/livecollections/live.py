@@ -248,11 +248,10 @@ class Live(LiveRouter, Generic[SessionT]):
         self._caller.watch = rights.watch
         engine = self.bayeux._engine
         if self._caller.knows_users:
-            before = engine.policy
-            identified = Identified(before, self._caller, rights.watch)
+            identified = Identified(engine.policy, self._caller, rights.watch)
             rights.identify = identified.user_of
             engine.follow(identified)
-            stack.callback(engine.follow, before)
+            stack.callback(lambda: engine.follow(identified.left(engine.policy)))
         rights.start()
         stack.push_async_callback(rights.stop)
 

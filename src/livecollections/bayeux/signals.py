@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any
 
+Handler = Callable[[int, FrameType | None], Any]
+
 
 class Signals:
     """Runs ``close`` on the loop at SIGTERM and SIGINT, and chains the handlers that it finds.
@@ -25,8 +27,9 @@ class Signals:
     ) -> None:
         self._loop = loop
         self._close = close
-        self._chained: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self._chained: dict[int, Handler] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._is_over = False
 
     def install(self) -> None:
         """Begin to hear signals; only the main thread may."""
@@ -39,17 +42,26 @@ class Signals:
                 signal.signal(number, self._hear)
 
     def restore(self) -> None:
-        """Put the former handlers back, where nobody came after us."""
-        for number, previous in self._chained.items():
+        """Put the former handlers back; who came after us has his signals passed on to them."""
+        self._is_over = True
+        for number, previous in [*self._chained.items()]:
             if signal.getsignal(number) == self._hear:
-                signal.signal(number, previous)
-        self._chained.clear()
+                signal.signal(number, _alive(previous, number))
+                del self._chained[number]
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._begin)
+        if not self._is_over:
+            self._loop.call_soon_threadsafe(self._begin)
         self._chained[number](number, frame)
 
     def _begin(self) -> None:
         closing = self._loop.create_task(self._close())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+
+def _alive(handler: Handler, number: int) -> Handler:
+    """A handler, or the first after those of us that are over."""
+    while isinstance(owner := getattr(handler, "__self__", None), Signals) and owner._is_over:
+        handler = owner._chained[number]
+    return handler
