@@ -151,12 +151,15 @@ def expiry(user: Any) -> float | None:
     """When a user's credential ends, in seconds since 1970: its ``expires_at``, or ``exp`` of a mapping (as a JWT's
     claims have it), which are seconds or a datetime, or a text of one; None: it does not say. What can't be read has
     ended."""
-    told = user.get("exp") if isinstance(user, Mapping) else getattr(user, "expires_at", None)
-    if told is None:
-        return None
     try:
+        told = user.get("exp") if isinstance(user, Mapping) else getattr(user, "expires_at", None)
+        if told is None:
+            return None
         ends = _seconds(told)
     except (ValueError, TypeError, OverflowError):
+        return -inf
+    except Exception:
+        logger.exception("when a user's credential ends can't be told: it counts as ended")
         return -inf
     return -inf if isnan(ends) else ends
 

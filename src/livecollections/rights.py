@@ -17,7 +17,9 @@ from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .bayeux.binding import are_one
 from .bayeux.exchange import Exchange
+from .bayeux.fault import FAULTS, let_end
 from .bayeux.history import History
 from .bayeux.local import REVOKED
 from .bayeux.session import Session
@@ -148,7 +150,8 @@ class Rights:
             await self.renew(session)
 
     def _of(self, user: Any) -> list[Session]:
-        return [one for one in self._exchange.sessions.values() if one.user is not None and one.user == user]
+        alive = self._exchange.sessions.values()
+        return [one for one in alive if one.user is not None and are_one(one.user, user)]
 
     def _plan(self, session: Session) -> None:
         now = self._exchange.clock()
@@ -174,14 +177,21 @@ class Rights:
                     self._plan(session)
 
     async def renew(self, session: Session) -> None:
-        """Ask whose a session is, and what he sees; end it where that is another than it was."""
-        if session.has_ended:
-            return
+        """Ask whose a session is, and what he sees; end it where that is another than it was, or can't be told."""
+        try:
+            if not session.has_ended:
+                await self._renew(session)
+        except Exception:
+            # A comparison of the application's: the others are to be asked about all the same.
+            logger.exception("whose session …%s is could not be told, and it has ended", session.id[-6:])
+            self._end(session)
+
+    async def _renew(self, session: Session) -> None:
         credential = self._credentials.get(session)
         user = None if credential is None else await self._user(session, credential)
         if session.has_ended:
             return
-        if user != session.user:
+        if not are_one(user, session.user):
             logger.info("session …%s is no longer its user's, and has ended", session.id[-6:])
             self._end(session)
             return
@@ -199,7 +209,8 @@ class Rights:
             return await self.identify(
                 credential.scope if connection is None else connection.scope, credential.ext
             )
-        except Exception:
+        except FAULTS as error:
+            let_end(error)
             logger.exception("the user of session …%s could not be asked for again", session.id[-6:])
             return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from .wire import (
     Headers,
     Open,
     Socket,
+    abandoned,
     connect,
     connected,
     cookie,
@@ -33,6 +34,18 @@ OURS, OTHERS = "a" * 40, "b" * 40
 RETURNED = {"cookie": OURS, "is_cookie_returned": True, "returned_at": 100.0}
 HOME = ("10.0.0.1", "A")
 FOREIGN_COOKIE = [("cookie", f"livecollections={OTHERS}")]
+
+
+class Own:
+    """A user whose class takes for granted that it meets its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: Any) -> bool:
+        return bool(self.name == other.name)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Named(Open):
@@ -98,6 +111,9 @@ async def held_on(socket: Socket, server: Server, client_id: str) -> None:
         ({"user": "ann"}, True, Claim(user="bob"), Verdict.FOREIGN),
         ({"user": "ann"}, True, Claim(user="ann"), Verdict.WELCOME),
         ({}, True, Claim(user="ann"), Verdict.NEWCOMER),
+        ({"told": Own("ann")}, False, Claim(), Verdict.FOREIGN),
+        ({"user": Own("ann")}, True, Claim(user=Own("ann")), Verdict.WELCOME),
+        ({}, True, Claim(user=Own("ann")), Verdict.NEWCOMER),
         ({"cookie": OURS, "is_cookie_returned": True}, False, Claim(OURS, "ann"), Verdict.WELCOME),
         ({"cookie": OURS, "is_cookie_returned": True, "told": "ann"}, True, Claim(OURS), Verdict.FOREIGN),
         ({"cookie": OURS, "is_cookie_returned": True, "told": "ann"}, True, Claim(user="ann"), Verdict.FOREIGN),
@@ -306,13 +322,20 @@ async def test_a_user_of_whom_only_the_handshake_told_is_not_asked_for_but_no_ot
         assert reply["successful"] is is_hers
 
 
-async def test_a_policy_that_cant_identify_lets_nobody_in(caplog: pytest.LogCaptureFixture) -> None:
+async def _fails() -> None:
+    raise RuntimeError("secret detail")
+
+
+@pytest.mark.parametrize("failing", [_fails, abandoned])
+async def test_a_policy_that_cant_identify_lets_nobody_in(
+    caplog: pytest.LogCaptureFixture, failing: Callable[[], Awaitable[Any]]
+) -> None:
     class Broken(Open):
         fails = False
 
         async def identify(self, connection: Connection) -> Any:
             if self.fails:
-                raise RuntimeError("secret detail")
+                await failing()
 
     policy = Broken()
     server = Server(policy=policy)

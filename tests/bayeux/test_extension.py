@@ -22,6 +22,7 @@ from .wire import (
     Log,
     Open,
     Socket,
+    abandoned,
     connect,
     connected,
     handshake,
@@ -670,7 +671,7 @@ def _wrong(message: Seen, context: Context) -> Any:
     return "no message"
 
 
-@pytest.mark.parametrize("hook", [_raises, _hangs, _wrong])
+@pytest.mark.parametrize("hook", [_raises, _hangs, _wrong, abandoned])
 @pytest.mark.parametrize("kind", [Incoming, Outgoing])
 async def test_a_hook_that_fails_is_logged_and_its_client_hears_an_id(
     kind: type[Incoming] | type[Outgoing], hook: Any, caplog: pytest.LogCaptureFixture
@@ -685,6 +686,9 @@ async def test_a_hook_that_fails_is_logged_and_its_client_hears_an_id(
     assert hook.__name__ in caplog.text
     assert "secret" not in json.dumps(reply)
     assert not server.sessions[other].queue
+    # What is published meanwhile is held up by nobody.
+    server.remove_extension(server._exchange.extensions._installed[0])
+    assert (await ask(server, publish(2)))["successful"]
 
 
 async def test_what_is_not_json_is_a_fault(server: Server, caplog: pytest.LogCaptureFixture) -> None:

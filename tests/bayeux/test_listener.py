@@ -12,7 +12,7 @@ from livecollections.bayeux.listener import BACKLOG, EVENTS
 from livecollections.errors import ConfigurationError
 
 from ..serving import wait_until
-from .wire import VERSION, Log, Open, Socket, connect, connected, handshake, request, subscribe
+from .wire import VERSION, Log, Open, Socket, abandoned, connect, connected, handshake, request, subscribe
 
 
 @pytest.fixture
@@ -139,6 +139,7 @@ async def test_listeners_may_be_slow_or_fail_and_order_stays(
     def fails(session: Session, channel: str) -> None:
         raise ValueError("on purpose")
 
+    server.on("subscribe")(abandoned)
     client_id = await connected(server)
     for name in ("/a", "/b"):
         await request(server, subscribe(client_id, name))
@@ -146,6 +147,7 @@ async def test_listeners_may_be_slow_or_fail_and_order_stays(
     await wait_until(lambda: len(notes) == 4)
     assert notes == [("+", "/a"), ("-", "/a"), ("+", "/b"), ("-", "/b")]
     assert caplog.text.count("ValueError: on purpose") == 2
+    assert caplog.text.count("the listener abandoned of subscribe failed") == 2
 
 
 async def test_a_listener_is_never_called_inside_and_may_use_the_server(server: Server) -> None:

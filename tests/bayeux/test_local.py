@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from livecollections.bayeux import Limits, Server
 from livecollections.errors import BayeuxError
 
 from ..serving import wait_until
-from .wire import Log, connected, request, subscribe
+from .wire import Log, abandoned, connected, request, subscribe
 
 
 @pytest.fixture
@@ -75,15 +76,20 @@ async def test_a_cancelled_subscription_hears_no_more(server: Server) -> None:
     await client.disconnect()
 
 
+def fails(data: Any) -> None:
+    raise ValueError("on purpose")
+
+
+@pytest.mark.parametrize("failing", [fails, abandoned])
 async def test_a_callback_that_fails_is_logged_and_the_next_message_comes(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: Server, caplog: pytest.LogCaptureFixture, failing: Callable[[Any], Any]
 ) -> None:
     client = server.local_client()
     heard: list[Any] = []
 
-    def fail(data: Any) -> None:
+    def fail(data: Any) -> Any:
         heard.append(data)
-        raise ValueError("on purpose")
+        return failing(data)
 
     await client.subscribe("/chat", fail)
     await client.publish("/chat", 1)

@@ -14,7 +14,7 @@ from livecollections.bayeux.service import CALLS
 from livecollections.errors import BayeuxError, ConfigurationError
 
 from ..serving import wait_until
-from .wire import Open, Socket, connect, connected, handshake, request, subscribe
+from .wire import Open, Socket, abandoned, connect, connected, handshake, request, subscribe
 
 
 @pytest.fixture
@@ -183,15 +183,18 @@ async def test_a_refusal_is_told_and_a_failure_is_an_id(
             raise BayeuxError(409, ["seat"], "Taken")
         if data == "strange":
             return object()
+        if data == "wait":
+            return await abandoned()
         raise RuntimeError("secret detail")
 
     client_id = await connected(server)
-    for data in ("refuse", "raise", "strange"):
+    for data in ("refuse", "wait", "raise", "strange"):
         (reply,) = (await request(server, call(client_id, data, "/service/fails", id=data))).messages
         assert reply["successful"]
     messages = await answered(server, client_id)
     assert [(message["id"], message["successful"]) for message in messages] == [
         ("refuse", False),
+        ("wait", False),
         ("raise", False),
         ("strange", False),
     ]

@@ -10,6 +10,7 @@ import pytest
 from livecollections.bayeux.strand import Strand, Strands
 
 from ..serving import wait_until
+from .wire import abandoned
 
 
 def noted(notes: list[int], number: int, turns: int = 0) -> Callable[[], Awaitable[None]]:
@@ -25,7 +26,10 @@ async def failing() -> None:
     raise ValueError("on purpose")
 
 
-async def test_what_is_given_first_is_finished_first(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("failing", [failing, abandoned])
+async def test_what_is_given_first_is_finished_first(
+    failing: Callable[[], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
     strand, notes = Strand(), list[int]()
     for number in range(10):
         strand.do(noted(notes, number, turns=10 - number))

@@ -35,6 +35,13 @@ class Open(Policy):
         return True
 
 
+async def abandoned(*arguments: Any) -> Any:
+    """Wait for what somebody else has cancelled."""
+    gone: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    gone.cancel()
+    return await gone
+
+
 class Answer:
     """A response."""
 

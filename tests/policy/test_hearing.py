@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
+from starlette.requests import HTTPConnection
 
 from livecollections import ConfigurationError, Live
 from livecollections.bayeux import Server
-from tests.bayeux.wire import Open, jsonp, request
+from tests.bayeux.wire import Open, abandoned, jsonp, request
 from tests.databases.fixtures import only
 from tests.serving import wait_until
 
-from .conftest import Line, Make, Sheet, Site, User, now
+from .conftest import Line, Make, Sheet, Site, User, Users, now
 
 SHEETS = "/api/sheets"
 
@@ -307,6 +310,93 @@ async def test_what_can_t_be_decided_is_refused_and_stops_nobody_else(make: Make
     exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
     clock = exchange.clock
     exchange.clock = lambda: clock() + 59
+    await rights.renew_due()
+    assert ann.id not in site.live.bayeux.sessions
+    assert bob.id in site.live.bayeux.sessions
+
+
+class Compared:
+    """A user whose class takes for granted that it meets its own, and whose comparison and date may fail."""
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self.is_broken = False
+
+    def __eq__(self, other: Any) -> bool:
+        if self.is_broken or other.is_broken:
+            raise RuntimeError("the application's own")
+        return bool(self.id == other.id)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def expires_at(self) -> float:
+        if self.is_broken:
+            raise RuntimeError("the application's own")
+        return now() + 3600
+
+
+def lose(users: Users, token: str) -> None:
+    del users.by_token[token]
+
+
+def spoil(users: Users, token: str) -> None:
+    user: Any = users.by_token[token]
+    user.is_broken = True
+
+
+@pytest.mark.parametrize(("change", "logged"), [(lose, ""), (spoil, "can't be told: it counts as ended")])
+async def test_a_users_own_comparison_and_date_stop_nobody_elses_rights(
+    make: Make, caplog: pytest.LogCaptureFixture, change: Callable[[Users, str], None], logged: str
+) -> None:
+    site = await make(both)
+    known: dict[str, Any] = {"ann": Compared(1), "bob": Compared(2)}
+    site.users.by_token = known
+    ann, bob = await site.hear("ann"), await site.hear("bob")
+    exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
+    clock = exchange.clock
+    change(site.users, "ann")
+    for minute, is_known in ((1, True), (2, True), (3, False)):
+        if not is_known:
+            lose(site.users, "bob")
+        exchange.clock = partial(lambda passed: clock() + passed, 60 * minute)
+        await rights.renew_due()
+        assert ann.id not in site.live.bayeux.sessions
+        assert (bob.id in site.live.bayeux.sessions) is is_known
+    assert logged in caplog.text
+    assert caplog.text.count("Traceback") == (1 if logged else 0)
+
+
+async def test_a_user_that_can_t_be_compared_is_ended_and_nobody_else(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = await make(both)
+    ann, bob = await site.hear("ann"), await site.hear("bob")
+    site.live.bayeux.sessions[ann.id].user = Compared(1)
+    exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
+    clock = exchange.clock
+    exchange.clock = lambda: clock() + 60
+    await rights.renew_due()
+    assert ann.id not in site.live.bayeux.sessions
+    assert bob.id in site.live.bayeux.sessions
+    assert "could not be told, and it has ended" in caplog.text
+
+
+async def test_who_was_waited_for_in_vain_is_nobody_and_the_others_are_asked_about(make: Make) -> None:
+    class Abandoned(Users):
+        async def __call__(self, connection: HTTPConnection, ext: Mapping[str, Any]) -> User | None:
+            if ext.get("token") == "ann" and "ann" not in self.by_token:
+                await abandoned()
+            return await super().__call__(connection, ext)
+
+    users = Abandoned()
+    site = await make(both, authenticate=users)
+    ann, bob = await site.hear("ann"), await site.hear("bob")
+    exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
+    clock = exchange.clock
+    lose(users, "ann")
+    exchange.clock = lambda: clock() + 60
     await rights.renew_due()
     assert ann.id not in site.live.bayeux.sessions
     assert bob.id in site.live.bayeux.sessions

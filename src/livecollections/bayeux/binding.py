@@ -29,6 +29,7 @@ import hmac
 import re
 from enum import Enum
 from itertools import islice
+from typing import Any
 
 from .connection import Claim, Connection
 from .session import Link, Session
@@ -65,8 +66,8 @@ def _matches(session: Session, claim: Claim) -> bool:
     if is_asked and not _brings_cookie(session, claim):
         return False
     if session.told is not None:
-        return bool(claim.user == session.told)
-    return session.user is None or claim.user is None or bool(claim.user == session.user)
+        return are_one(claim.user, session.told)
+    return session.user is None or claim.user is None or are_one(claim.user, session.user)
 
 
 def _brings_cookie(session: Session, claim: Claim) -> bool:
@@ -75,7 +76,13 @@ def _brings_cookie(session: Session, claim: Claim) -> bool:
 
 
 def _brings_user(session: Session, claim: Claim) -> bool:
-    return claim.user is not None and (claim.user == session.told or claim.user == session.user)
+    told = (session.told, session.user)
+    return claim.user is not None and any(are_one(claim.user, user) for user in told)
+
+
+def are_one(user: Any, other: Any) -> bool:
+    """Whether two users are the same, or both nobody; a ``==`` of the application's is never asked about nobody."""
+    return user is other if user is None or other is None else bool(user == other)
 
 
 def let_in(session: Session, claim: Claim, now: float) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import BayeuxError, ClientError, LiveError, Unreachable
 from . import channel as channels
+from .fault import FAULTS, let_end
 from .lifecycle import State
 from .outbox import Batch
 from .preference import Preference
@@ -220,7 +221,8 @@ class Driver:
                 if message["channel"] == channels.HANDSHAKE and self._token is not None:
                     message["ext"]["token"] = await value(self._token)
                 sending.append(await self._extended("outgoing", message))
-            except Exception as error:
+            except FAULTS as error:
+                let_end(error)
                 logger.exception(
                     "a message on %s can't be sent: an extension or the token failed", request.channel
                 )
@@ -244,7 +246,8 @@ class Driver:
     async def _incoming(self, message: Any) -> Any:
         try:
             return await self._extended("incoming", message)
-        except Exception:
+        except FAULTS as error:
+            let_end(error)
             logger.exception("a message that came is dropped: an extension failed")
             return None
 

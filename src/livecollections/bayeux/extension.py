@@ -24,7 +24,7 @@ from ..errors import BayeuxError, ConfigurationError
 from . import channel as channels
 from . import message as messages
 from .connection import Connection
-from .fault import logged
+from .fault import FAULTS, let_end, logged
 from .message import Message
 from .session import Link, Session, arranged
 from .strand import Strand
@@ -268,7 +268,8 @@ class Extensions:
                 raise TypeError(f"a message or None is expected from a hook, not {type(passed).__name__}")
         except BayeuxError:
             raise
-        except Exception:
+        except FAULTS as error:
+            let_end(error)
             name = getattr(hook, "__qualname__", type(hook).__name__)
             raise logged("the extension's hook %s failed", name) from None
         if passed is None:

@@ -5,6 +5,7 @@ The id stands in the log and in the reply, so one leads to the other.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 
@@ -12,6 +13,16 @@ from ..errors import BayeuxError
 from . import message as messages
 
 logger = logging.getLogger("livecollections.bayeux")
+
+FAULTS = (Exception, asyncio.CancelledError)
+"""What an application's code may raise: also that something was cancelled which it awaited."""
+
+
+def let_end(error: BaseException) -> None:
+    """Raise it again if the task that runs here is to end: then it is no fault."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
 
 
 def logged(what: str, *arguments: object) -> BayeuxError:

@@ -23,7 +23,7 @@ from . import message as messages
 from .binding import Verdict
 from .connection import Claim, Connection
 from .exchange import PROCESS, Exchange
-from .fault import logged
+from .fault import FAULTS, let_end, logged
 from .message import NONE, REHANDSHAKE
 from .policy import Policy
 from .session import Link, Session
@@ -122,7 +122,8 @@ class Gate:
             return await self.policy.identify(connection)
         except BayeuxError:
             raise
-        except Exception:
+        except FAULTS as error:
+            let_end(error)
             # Not everyone who asks can say so: a stream has no reply for it.
             raise logged("a policy could not identify a connection") from None
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigurationError
-from .fault import logged
+from .fault import FAULTS, let_end, logged
 from .session import Session
 from .strand import Strands
 
@@ -89,5 +89,6 @@ async def _call(function: Function, event: str, *arguments: Any) -> None:
         returned = function(*arguments)
         if inspect.isawaitable(returned):
             await returned
-    except Exception:
+    except FAULTS as error:
+        let_end(error)
         logged("the listener %s of %s failed", getattr(function, "__qualname__", function), event)

@@ -19,6 +19,7 @@ from . import message as messages
 from .connection import Claim, Connection
 from .exchange import Exchange
 from .extension import Context, wait_passed
+from .fault import FAULTS, let_end
 from .session import Put, Session
 
 logger = logging.getLogger("livecollections.bayeux")
@@ -186,7 +187,8 @@ class LocalClient:
             for subscription in [one for name in heard for one in self._subscriptions.get(name, ())]:
                 try:
                     await subscription._call(message)
-                except Exception:
+                except FAULTS as error:
+                    let_end(error)
                     logger.exception("a local subscriber of %s failed", message["channel"])
 
 

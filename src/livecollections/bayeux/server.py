@@ -22,7 +22,7 @@ from . import salesforce, timesync
 from .cycle import State
 from .exchange import Exchange
 from .extension import Context, wait_passed
-from .fault import logged
+from .fault import FAULTS, let_end, logged
 from .gate import Gate
 from .message import NONE, REHANDSHAKE, Message
 from .policy import Policy
@@ -111,7 +111,8 @@ class Engine:
             return await self.exchange.extensions.receive(message, context)
         except BayeuxError as error:
             self._refuse(message, link, error)
-        except Exception:
+        except FAULTS as error:
+            let_end(error)
             self._refuse(message, link, logged("the sender of a message could not be identified"))
         return None
 
@@ -130,7 +131,8 @@ class Engine:
             await handler(self, message, link, is_alone)
         except BayeuxError as error:
             self._refuse(message, link, error)
-        except Exception:
+        except FAULTS as error:
+            let_end(error)
             self._refuse(message, link, logged("a message on %.80r could not be handled", name))
 
     def _refuse(self, message: Mapping[str, Any], link: Link, error: BayeuxError) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import BayeuxError, ConfigurationError
 from . import channel as channels
 from . import message as messages
-from .fault import logged
+from .fault import FAULTS, let_end, logged
 from .message import Message
 from .session import Session
 from .strand import Strands
@@ -78,7 +78,8 @@ class Services:
                 result = None if returned is None else messages.result(channel, id_, returned)
             except BayeuxError as error:
                 result = messages.result(channel, id_, {"error": str(error)}, successful=False)
-            except Exception:
+            except FAULTS as error:
+                let_end(error)
                 fault = logged("the service %s failed", channel)
                 result = messages.result(channel, id_, {"error": str(fault)}, successful=False)
             if result is not None:

@@ -13,6 +13,8 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 
+from .fault import FAULTS, let_end
+
 logger = logging.getLogger("livecollections.bayeux")
 
 Work = Callable[[], Awaitable[None]]
@@ -61,7 +63,8 @@ class Strand:
         while self._works:
             try:
                 await self._works[0]()
-            except Exception:
+            except FAULTS as error:
+                let_end(error)
                 logger.exception("something in the background failed")
             if not self._works:
                 return

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from ..errors import BayeuxError, ConfigurationError, Unreachable
+from .fault import FAULTS, let_end
 
 LARGEST = 2**24
 """Bytes of one frame that are taken from a server."""
@@ -144,7 +145,8 @@ async def ask_headers(given: Any, url: str) -> dict[str, str]:
         return check_headers(await found if inspect.isawaitable(found) else found)
     except ConfigurationError as error:
         raise Unreachable(url, {"headers": str(error).removeprefix("headers: ")}) from error
-    except Exception as error:
+    except FAULTS as error:
+        let_end(error)
         raise Unreachable(url, {"headers": f"what gives them failed, {error!r}"}) from error
 
 
