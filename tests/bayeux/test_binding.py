@@ -234,6 +234,27 @@ async def test_a_socket_that_the_browser_was_late_with_may_lack_the_cookie(serve
         assert (await too_late.reply(connect(client_id, "websocket")))["error"] == unknown(client_id)
 
 
+@pytest.mark.parametrize("others", ['prefs={"a":1}; ', "a b=c; ", "x[y]=1; ", "lone; ", "=; ", 'q="a\\"b"; '])
+async def test_cookies_of_others_hide_ours_from_nobody(server: Server, others: str) -> None:
+    answer = await request(server, HANDSHAKE)
+    client_id = answer.messages[0]["clientId"]
+    ((_, ours),) = cookie(server, client_id)
+    for given, is_theirs in ((ours, True), (f"livecollections={OTHERS}", False), (ours, True)):
+        headers = [("cookie", f"{others}{given}")]
+        asked = connect(client_id, advice={"timeout": 0})
+        (reply,) = (await request(server, asked, headers=headers)).messages
+        assert reply["successful"] is is_theirs
+    assert server._exchange.sessions[client_id].is_cookie_returned
+
+
+def test_cookies_are_read_one_by_one() -> None:
+    header = rb'a=1; prefs={"a": 1};b = 2 ; lone; q="x\"y\073z"; a=3'
+    scope = {"type": "http", "headers": [(b"Cookie", header)]}
+    assert Connection("long-polling", scope).cookies == {
+        "a": "3", "prefs": '{"a": 1}', "b": "2", "q": 'x"y;z',
+    }  # fmt: skip
+
+
 async def test_without_cookies_none_is_given() -> None:
     server = Server(policy=Open(), cookie=None)
     answer = await request(server, HANDSHAKE, headers=[("cookie", f"livecollections={OURS}")])

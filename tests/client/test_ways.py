@@ -65,7 +65,7 @@ def test_cookies_are_shared_by_all_ways_and_join_the_users_own() -> None:
     endpoint.headers = {"cookie": "mine=1", "X-A": "b"}
     endpoint.keep_cookies(["s=1; Path=/; HttpOnly", "t=2", "nonsense\x00", 'u="a b"; Max-Age=60'])
     assert endpoint.all_headers() == {"X-A": "b", "Cookie": 'mine=1; s=1; t=2; u="a b"'}
-    endpoint.keep_cookies(["t=; Max-Age=0", "s=3"])
+    endpoint.keep_cookies(["t=; Max-Age=0", "s=3; Secure; Partitioned; SameSite=None", "v=\xe9", "=4", "w"])
     assert endpoint.all_headers()["Cookie"] == 'mine=1; s=3; u="a b"'
 
 

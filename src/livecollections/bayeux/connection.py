@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
+from http.cookies import SimpleCookie
 from ipaddress import IPv6Network
 from typing import Any
 from urllib.parse import parse_qsl
@@ -129,14 +129,11 @@ class Connection:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """By name; none where the header can't be read."""
-        header = self._header(b"cookie")
-        if header is None:
-            return {}
-        try:
-            return {name: one.value for name, one in SimpleCookie(header).items()}
-        except CookieError:
-            return {}
+        """By name; of several with one name the last."""
+        # Not by SimpleCookie alone, which reads nothing more after one of another application's that it can't read.
+        pairs = [part.partition("=") for part in (self._header(b"cookie") or "").split(";")]
+        read = SimpleCookie().value_decode
+        return {name.strip(): read(value.strip())[0] for name, equals, value in pairs if equals}
 
     def _header(self, wanted: bytes) -> str | None:
         """One of the headers, without reading the others."""

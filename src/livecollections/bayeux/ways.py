@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -95,15 +94,13 @@ class Endpoint:
     def keep_cookies(self, values: Sequence[str]) -> None:
         """Keep what Set-Cookie headers say, for all ways."""
         for value in values:
-            try:
-                read = SimpleCookie(value)
-            except CookieError:
-                continue
-            for name, morsel in read.items():
-                if morsel["max-age"] == "0":
-                    self._cookies.pop(name, None)
-                else:
-                    self._cookies[name] = morsel.coded_value
+            # Not by SimpleCookie, which reads none that has an attribute newer than it.
+            pair, *attributes = (part.strip() for part in value.split(";"))
+            name, equals, given = (part.strip() for part in pair.partition("="))
+            if "max-age=0" in map(str.lower, attributes):
+                self._cookies.pop(name, None)
+            elif name and equals and pair.isascii() and pair.isprintable():
+                self._cookies[name] = given
 
 
 def check_tls(given: Any) -> ssl.SSLContext | None:
