@@ -9,12 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ..change import epoch, is_after
 from ..errors import MessagesMissed
 from .message import live_ext
-
-_SEQ_WIDTH = 28
-_CHECK_WIDTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +52,6 @@ class Reset:
             MessagesMissed: always.
         """
         raise MessagesMissed(self.channel, self.reason)
-
-
-def same_log(seq: str, other: str) -> bool:
-    """Whether two seqs can be compared: of one epoch, and not of a log that went back in time between them."""
-    if epoch(seq) != epoch(other):
-        return False
-    is_fork = len(seq) == len(other) == _SEQ_WIDTH and seq[:-_CHECK_WIDTH] == other[:-_CHECK_WIDTH]
-    return not is_fork or seq == other
-
-
-def is_later(seq: str | None, position: str | None) -> bool:
-    """Whether both are of one log, and ``seq`` is after ``position``."""
-    return seq is not None and position is not None and same_log(seq, position) and is_after(seq, position)
 
 
 def is_told_reset(message: Mapping[str, Any]) -> bool:

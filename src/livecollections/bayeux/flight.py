@@ -23,7 +23,7 @@ _ID = re.compile("[0-9a-z]{1,10}")
 
 
 class Sent(Protocol):
-    """The position of a receiver of a channel with a history (``session.Position``)."""
+    """The position of a receiver of a channel with a history (``position.Position``)."""
 
     sent: str
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..change import is_older
 from ..errors import LiveError
 from . import channel as channels
-from .delivery import Delivery, is_later
+from .delivery import Delivery
 from .message import live_ext
 from .outbox import Request
 
@@ -85,7 +86,7 @@ def earliest(positions: Iterable[Mapping[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in positions:
         for channel, seq in one.items():
-            if channel not in found or is_later(found[channel], seq):
+            if channel not in found or is_older(seq, found[channel]):
                 found[channel] = seq
     return found
 
@@ -119,6 +120,7 @@ class Interest:
     parts: dict[str, Part] = field(default_factory=dict)
 
     def since(self) -> dict[str, str]:
+        """By channel, where the earliest of its listeners is."""
         return earliest(listener.since() for listener in self.listeners)
 
     def goes_on(self, session: str | None) -> dict[str, str]:
@@ -144,7 +146,7 @@ class Interest:
         """Of a pattern, the channels of which more has come than its listeners have."""
         if not channels.is_pattern(self.name):
             return []
-        return [name for name, seq in self.since().items() if is_later(self.last.get(name), seq)]
+        return [name for name, seq in self.since().items() if is_older(seq, self.last.get(name))]
 
     def wish(self, since: Mapping[str, str]) -> dict[str, Any]:
         """What a subscribe says under ``ext.live``."""
@@ -227,6 +229,7 @@ class Interests:
         return iter([*self._by_name.values()])
 
     def get(self, name: str) -> Interest | None:
+        """The interest in a name, if anybody has one."""
         return self._by_name.get(name)
 
     def add(self, name: str, listener: Listener) -> Interest:
@@ -274,7 +277,7 @@ class Interests:
 
 def later(position: str | None, seq: str) -> str:
     """The later of two, or the second where they can't be compared."""
-    return position if position is not None and is_later(position, seq) else seq
+    return position if position is not None and is_older(seq, position) else seq
 
 
 def call(method: Callable[..., Any], *arguments: Any) -> Any:

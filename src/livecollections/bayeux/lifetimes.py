@@ -41,6 +41,7 @@ class Pace:
 
     @property
     def expiry(self) -> float:
+        """Seconds after which a session ends of which nothing is heard."""
         return EXPIRY * self.timeout + self.interval
 
     def patience(self, link: Link) -> float:

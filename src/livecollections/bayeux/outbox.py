@@ -100,6 +100,7 @@ class Outbox:
         return Request(self._last, {**message, "id": f"{self._last:x}"}, done, **others)
 
     def add(self, request: Request) -> None:
+        """Have it sent after all that was put in before."""
         self._unsent[request.id] = request
 
     @property
@@ -108,6 +109,7 @@ class Outbox:
         return bool(self._sent)
 
     def is_sent(self, request: Request) -> bool:
+        """Whether it waits for its answer."""
         return request.id in self._sent
 
     def due(self) -> float | None:

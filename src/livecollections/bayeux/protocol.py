@@ -4,7 +4,7 @@ Four rules. One handshake or connect is outstanding at a time, and each goes alo
 way was cut is sent again with its id, in its order. Advice is obeyed on the protocol's own replies, never on a
 message that somebody published. A new session begins with all subscriptions, each at its listeners' positions.
 
-Time is the argument ``now``, chance the argument ``random``. How messages travel, ``client.py`` knows: it asks
+Time is the argument ``now``, chance the argument ``random``. How messages travel, ``driver.py`` knows: it asks
 ``take`` what to send, gives ``receive`` what came, and says ``ready`` and ``cut``.
 """
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 
-from ..change import epoch, is_after
+from ..change import epoch, is_after, is_older, is_same_log
 from ..errors import LiveError
 from .channel import broader, covers
-from .delivery import Delivery, Reset, is_later, same_log
+from .delivery import Delivery, Reset
 
 
 class Reader:
@@ -99,7 +99,7 @@ class Reader:
             self._full[channel] = seq
             return False
         if position is not None:
-            if same_log(seq, position) and not is_after(seq, position):
+            if is_same_log(seq, position) and not is_after(seq, position):
                 return False
             if not delivery.is_reset and self._is_gap(delivery, position):
                 return True
@@ -127,7 +127,7 @@ class Reader:
 
     def behind(self, channel: str, last: str) -> bool:
         position = self.positions.get(channel)
-        if channel in self._full or not is_later(last, position):
+        if channel in self._full or not is_older(position, last):
             return False
         # What the server sends again may still be under way: only what is missing by the next time is lost.
         is_lost = self._behind.get(channel) == position
@@ -148,8 +148,8 @@ class Reader:
     def _is_gap(self, delivery: Delivery, position: str) -> bool:
         assert delivery.seq is not None
         # A log that went back may show only by what came before.
-        is_one = same_log(delivery.seq, position) and same_log(delivery.prev or position, position)
-        if is_one and not is_later(delivery.prev, position):
+        is_one = is_same_log(delivery.seq, position) and is_same_log(delivery.prev or position, position)
+        if is_one and not is_older(position, delivery.prev):
             return False
         place, count = self._gaps.get(delivery.channel, (position, 0))
         count = count + 1 if place == position else 1

@@ -204,6 +204,7 @@ class Session:
 
     @property
     def has_ended(self) -> bool:
+        """Whether nothing comes of it any more."""
         return self.state is State.ENDED
 
     def step(self, happening: Happening) -> None:
@@ -286,6 +287,7 @@ class Session:
 
     @property
     def is_behind(self) -> bool:
+        """Whether the history of a channel must be read."""
         return bool(self._behind)
 
     @property

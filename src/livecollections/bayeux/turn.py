@@ -195,18 +195,6 @@ class Turn:
         self._started = 0
         self._handle: asyncio.Handle | None = None
 
-    def close(self) -> None:
-        """Forget everything."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-        self._batches.clear()
-        self._others.clear()
-        self.is_queueing = False
-        self._waves.clear()
-        self._links.clear()
-        self._size = 0
-
     def wake(self, link: Waiting) -> None:
         """Have it write what waits, at the end of this turn."""
         self._links[link] = None
