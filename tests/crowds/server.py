@@ -10,7 +10,9 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import resource
+import socket
 import sys
 from typing import Any
 
@@ -95,6 +97,7 @@ class Serving:
 
     def __init__(self, database: str, port: int, options: dict[str, Any]) -> None:
         limits = Limits(**options.pop("limits", {}))
+        self._below: int | None = options.pop("below", None)
         settings = uvicorn_settings() | options.pop("uvicorn", {})
         self.live = Live(f"sqlite:///{database}", bayeux=Server(limits=limits, **options))
         self.live.resource("/api/items")(Item)
@@ -121,7 +124,15 @@ class Serving:
             self._began = cpu(), waited()
             self._serving = asyncio.create_task(self._server.serve())
         await wait_until(lambda: self._server.started, 30)
+        if self._below is not None:
+            self._bound_below(self._below)
         return self._port()
+
+    def _bound_below(self, size: int) -> None:
+        """Have the system keep so many bytes for each client that comes, and not as many as it has learned to."""
+        for listening in self._server.servers[0].sockets:
+            with socket.socket(fileno=os.dup(listening.fileno())) as end:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     def _port(self) -> int:
         port: int = self._server.servers[0].sockets[0].getsockname()[1]

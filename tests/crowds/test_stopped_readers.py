@@ -19,19 +19,22 @@ from .child import Child
 from .scene import DOCUMENTS, Writer, scene
 
 STOPPED, FEW, HEALTHY = 50, 100, scaled(100, 1_000)
-ROUNDS = scaled(3, 5)
+ROUNDS = 5
 BURST = 200
 """Changes at once after which none of the stopped takes anything any more."""
-FILLING = scaled(300, 200)
-"""And changes one after another: what lies below the server takes 130, of some that come fast nearly 200."""
+FILLING = 200
+"""And changes one after another: what lies below the server takes some 100."""
 WRITES, RATE = 80, scaled(80, 16)
 """Changes in one measurement, and in a second."""
 TEXT = "x" * 900
-PATIENT = {"timeout": 120.0, "ping": None}
+BELOW = 65_536
+"""Bytes for which the system keeps room below the server: by itself it has kept 130 to 640 changes."""
+OPTIONS = {"timeout": 120.0, "ping": None, "below": BELOW}
 """The server asks nobody for a sign of life: as shipped it ends those that stop after 30 s."""
 MOST = 65_536
 """Bytes for one: of what waits, and of memory, with its session and its socket."""
-RATIO = 1.2 if FULL else 3.0
+RATIO = 1.2 if FULL else 2.0
+"""A tenth tells more of what else the machine does: 0.82 to 1.39 beside much, 1.01 to 1.08 beside nothing."""
 
 Figures = list[tuple[str, str, str]]
 Rounds = list[dict[str, float]]
@@ -46,7 +49,7 @@ async def measure_delays(load: Child, writer: Writer, count: int = WRITES) -> di
     found: dict[str, float] = await load.ask(
         "delays", seq=await writer.write_slowly(count, RATE), within=60.0
     )
-    assert found["gaps"] == 0
+    assert (found["gaps"], found["resets"]) == (0, 0)
     return found
 
 
@@ -78,7 +81,7 @@ async def read_again(load: Child, writer: Writer, known: dict[int, str]) -> None
     """One of them reads again, and ends with the right collection; then they go."""
     told = await load.ask("read_again", seq=writer.top(), within=30)
     assert {**known, **dict(told["changes"])} == writer.documents()
-    assert told["gaps"] == 0
+    assert (told["gaps"], told["resets"]) == (0, 0)
     assert DOCUMENTS <= told["heard"] < BURST, "it was squashed"
     await load.ask("leave")
 
@@ -99,7 +102,7 @@ async def test_stopped_readers_cost_their_bound_and_nobody_else_time(
     tmp_path: Path, figures: Figures
 ) -> None:
     alone, filling, full = [], [], []
-    async with scene(tmp_path, TEXT, **PATIENT) as (server, load, writer):
+    async with scene(tmp_path, TEXT, **OPTIONS) as (server, load, writer):
         await load.ask("join", count=FEW)
         await fill(load, writer)
         known = await stop_whole(server, load, writer)
@@ -121,6 +124,7 @@ async def test_stopped_readers_cost_their_bound_and_nobody_else_time(
             waiting = max(waiting, bounded(await server.ask("measure")))
             await read_again(load, writer, known)
             await fill(load, writer)
+        assert (await server.ask("measure"))["resets"] == {}
     tell(figures, alone, filling, full)
     figures += [
         ("bytes that wait for one stopped reader", f"{waiting:,}", f"{MOST:,}"),

@@ -180,7 +180,7 @@ async def crowds(seed: int) -> None:
     from ..crowds.scene import scene
 
     # Straight to the sockets nothing waits in a transport, whatever its bound.
-    options = {**suite.PATIENT, "uvicorn": {"ws": serving.ASGI}}
+    options = {**suite.OPTIONS, "uvicorn": {"ws": serving.ASGI}}
     with tempfile.TemporaryDirectory(prefix="live-crowd-") as folder:
         async with scene(Path(folder), suite.TEXT, **options) as (server, load, writer):
             await load.ask("join", count=10)
