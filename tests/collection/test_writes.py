@@ -11,9 +11,13 @@ import pytest
 
 from livecollections import errors
 from livecollections.collection import LiveClient, LiveCollection
+from livecollections.collection.key import Keys
+from livecollections.collection.replica import Replica
+from livecollections.collection.writes import Writes
 
 from ..serving import served
 from .conftest import Site, take
+from .test_gone_back import read, seq
 
 
 async def test_refusals_are_errors_that_say_why(site: Site) -> None:
@@ -46,6 +50,32 @@ async def test_a_create_whose_answer_is_lost_is_made_once(site: Site, transport:
         assert await site.get() == [made]
         await todos.close()
         assert [change.kind async for change in changes] == ["add"]
+
+
+@pytest.mark.parametrize("optimistic", [False, True])
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_a_create_that_only_the_stream_tells_of_is_known_though_it_has_gone(
+    optimistic: bool, is_listed: bool
+) -> None:
+    """Whoever asked for it is told what was made, with its key, and sees nothing."""
+    replica = Replica("/api/todos", Keys())
+    replica.start()
+    replica.began(seq(5), False)
+    read(replica, [], seq(5))
+    write = Writes(replica).create({"title": "milk"}, "origin", optimistic=optimistic)
+    made = {"id": 1, "title": "milk", "completed": False}
+    told = {"method": "POST", "body": made, "seq": seq(6), "prev": seq(5), "origin": "origin"}
+    if is_listed:
+        replica.unread(needed=True)
+        read(replica, [], seq(7))
+    else:
+        replica.documents.bury("1", seq(7))
+    replica.heard(told)
+    assert write.is_heard
+    assert write.state is not None
+    assert (write.key, write.state.known) == ("1", made)
+    replica.take_changes()
+    assert [*replica.documents.shown()] == []
 
 
 async def test_of_other_writes_the_stream_tells_what_a_lost_answer_did_not(

@@ -204,6 +204,12 @@ class Documents:
         state.key = key
         self.insert(state, own=True)
 
+    def miss(self, state: DocumentState, body: Document, seq: str | None) -> None:
+        """What a create made is told when it has gone: it is not shown, but who asked for it is told what it was."""
+        state.known = state.known or body
+        if state in self:
+            self.drop(state, seq, own=True)
+
     # Forgetting, and telling
 
     def reset(self, start: str | None, before: str | None) -> None:

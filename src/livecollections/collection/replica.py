@@ -273,10 +273,10 @@ class Replica:
             other, is_held = documents.get(key), key in documents.held
             has_gone = documents.is_buried(key, data["seq"])
             if other is not state:
-                if not has_gone and (not is_repeat or other is not None or is_held):
+                if has_gone or (is_repeat and other is None and not is_held):
+                    documents.miss(state, data["body"], data["seq"])
+                else:
                     documents.identify(write, key)
-                elif state in documents:
-                    documents.drop(state, data["seq"], own=True)
         documents.release()
         return True
 
