@@ -41,17 +41,14 @@ class Listener(CommandListener):
 
 
 @asynccontextmanager
-async def behind(
-    proxy: FaultProxy, listener: Listener, url: str | None = None, **more: Any
-) -> AsyncIterator[MongoStore]:
-    """A store whose server is behind a proxy. url: of its database.  more: options of the client."""
-    url = url or database_url()
+async def behind(proxy: FaultProxy, listener: Listener) -> AsyncIterator[MongoStore]:
+    """A store whose server is behind a proxy."""
+    url = database_url()
     proxy.aim(url)
     options: dict[str, Any] = {
         "event_listeners": [listener],
         "tz_aware": True,
         "uuidRepresentation": "standard",
-        **more,
     }
     async with pymongo.AsyncMongoClient[dict[str, Any]](through(proxy, url), **options) as connected:
         store = MongoStore(connected.get_default_database())

@@ -100,7 +100,6 @@ class MongoStore(Store):
         self._begin: Timestamp | None = None
         self._size: int | None = None
         self._repairing: asyncio.Task[None] | None = None
-        self._is_harmed = False
         self.letters = MongoLetters(self._log, lambda: self._database)
 
     @property
@@ -175,28 +174,19 @@ class MongoStore(Store):
 
     def _gone(self) -> None:
         """A collection has gone: what comes in its place has no images as yet, nor the log its epoch."""
-        self._is_harmed = True
         if self._repairing is None or self._repairing.done():
             self._repairing = asyncio.create_task(self._repair())
 
     async def _repair(self) -> None:
-        while self._is_harmed:  # what goes meanwhile may have been looked at already
-            self._is_harmed = False
-            try:
-                await self._secure_again()
-            except LiveError as error:
-                logger.exception("capture can't be put right")
-                if isinstance(error, StoreUnavailable):  # another try is up to ``maintain``
-                    self._is_harmed = True
-                    return
-
-    async def _secure_again(self) -> None:
-        await self._kept.epoch()
-        there = [
-            source for source in self._described.values() if self._create or await self._is_there(source)
-        ]
-        if self._installs:
-            await self._installation.secure(there, creates=self._create, installs=True)
+        try:
+            await self._kept.epoch()
+            there = [
+                source for source in self._described.values() if self._create or await self._is_there(source)
+            ]
+            if self._installs:
+                await self._installation.secure(there, creates=self._create, installs=True)
+        except LiveError:
+            logger.exception("capture can't be put right")
 
     async def _is_there(self, source: DocumentSource) -> bool:
         with translated():
@@ -306,9 +296,8 @@ class MongoStore(Store):
 
     async def renew(self, lost: str) -> str:
         if await self._why_unknown(lost) is Cause.BEYOND_END:
-            await self._kept.renew()
-            # Where another process renews as well, the stream may tell its epoch alone.
-            while self._stream.epoch == lost[:EPOCH_WIDTH]:
+            epoch = await self._kept.renew()
+            while self._stream.epoch != epoch:
                 await self._stream.wait()
         return await self.head()
 
@@ -367,8 +356,6 @@ class MongoStore(Store):
                 )
 
     async def maintain(self, now: float) -> None:
-        if self._is_harmed:
-            self._gone()
         if abs(now - self._tidied) >= TIDY:
             self._tidied = now
             self._require_start()

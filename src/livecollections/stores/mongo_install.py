@@ -88,16 +88,10 @@ class Installation:
 
     async def _keep_images(self, name: str) -> None:
         try:
-            with translated():
-                await self._database.command({"collMod": name, IMAGES: {"enabled": True}})
-        except StoreError as error:
-            if not isinstance(error.__cause__, OperationFailure):
-                raise
+            await self._database.command({"collMod": name, IMAGES: {"enabled": True}})
+        except OperationFailure as error:
             logger.warning(
-                "%s: %s (%s); a delete there tells no more than the key",
-                name,
-                NO_IMAGES,
-                error.__cause__.code,
+                "%s: %s (%s); a delete there tells no more than the key", name, NO_IMAGES, error.code
             )
         else:
             await self._note(name, "images")

@@ -207,7 +207,6 @@ class Tail:
     def _restart(self, time: Timestamp) -> None:
         """Go on from a time, since what came before it is lost."""
         self._restart_at(after_all(time))
-        self._after_end = None
         self.position = self.reached = self._recent.start
 
     def _restart_at(self, place: Place) -> None:

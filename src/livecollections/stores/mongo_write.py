@@ -10,7 +10,6 @@ It knows the stream only by its echoes.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -22,9 +21,9 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from ..change import Key, Row
-from ..errors import LiveError, StoreError, StoreUnavailable
+from ..errors import LiveError, StoreUnavailable
 from .base import Bulk, Idempotency, Log, Logged, Snapshot, Write, Written, tells_commits
-from .mongo_connection import Database, translated, translation
+from .mongo_connection import Database, translation
 from .mongo_echoes import Echoes, Insertion, Told
 from .mongo_events import names_of
 from .mongo_list import Lists
@@ -34,8 +33,6 @@ from .mongo_step import Step, insert
 from .mongo_transaction import END, Done, GivenUp, Job, Refused, Transaction, named
 
 T = TypeVar("T")
-
-logger = logging.getLogger("livecollections.store")
 
 LONGEST = 5.0
 """Seconds that a write may take."""
@@ -272,20 +269,11 @@ class Writer:
             last = None if None in seqs else max((seq for seq in seqs if seq is not None), default=None)
             answers = [Written(step.row, last) for step in done.steps]
         if done.asked:
-            await self._keep(done.asked, answers[0].seq)
+            kept = {"$set": {"seq": answers[0].seq}}
+            await self._database[names_of(self._log).answers].update_one({KEY: done.asked.key}, kept)
         if answers and tells_commits():
             answers[-1] = replace(answers[-1], logged=logged)
         return answers
-
-    async def _keep(self, asked: Idempotency, seq: str | None) -> None:
-        """Keep a seq for who repeats the request; where that fails he is told none: the write is done all the same."""
-        try:
-            with translated():
-                await self._database[names_of(self._log).answers].update_one(
-                    {KEY: asked.key}, {"$set": {"seq": seq}}
-                )
-        except StoreError as error:
-            logger.warning("the seq of a write could not be kept for who repeats it: %s", error)
 
     async def _told(self, step: Step) -> tuple[str | None, Row]:
         """The seq of a step, and the document as it was told."""
@@ -302,11 +290,7 @@ class Writer:
             if told is not None:
                 seq, row = told
                 return seq, step.row if row is None else {name: row.get(name) for name in step.row}
-        try:
-            snapshot: Snapshot = await self._read(step.source, step.source.key_of(step.row))
-        except StoreError as error:
-            logger.warning("a write is done, and could not be read back: %s", error)
-            return None, step.row
+        snapshot: Snapshot = await self._read(step.source, step.source.key_of(step.row))
         return (snapshot.seq, snapshot.rows[0]) if snapshot.rows else (None, step.row)
 
     async def _echo(self, mark: Any) -> Told | None:
@@ -319,8 +303,7 @@ class Writer:
             await asyncio.wait({first}, timeout=END)
         elif remembered[0].seq is not None:
             return remembered
-        with translated():
-            again = await self._database[names_of(self._log).answers].find_one({KEY: asked.key})
+        again = await self._database[names_of(self._log).answers].find_one({KEY: asked.key})
         seq = None if again is None else again.get("seq")
         return [Written(each.row, seq, repeated=True) for each in remembered]
 
