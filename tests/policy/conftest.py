@@ -161,6 +161,13 @@ class Site:
         """What is stored, in the order of the keys: of each row the values of some fields."""
         return [tuple(row[name] for name in names) for row in self.database.rows(model)]
 
+    async def renew_in(self, seconds: float) -> None:
+        """Let so many seconds pass for sessions, and ask again about those that are due then."""
+        exchange = self.live.bayeux._exchange
+        clock = exchange.clock
+        exchange.clock = lambda: clock() + seconds
+        await self.live._require_start().rights.renew_due()
+
     async def settled(self) -> None:
         """Return when all that is in the log has been published."""
         end = await self.database.end(self.live._store)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import pytest
@@ -307,10 +306,7 @@ async def test_what_can_t_be_decided_is_refused_and_stops_nobody_else(make: Make
     await ann.subscribe("/api/sheets/~owner/1")
     await bob.subscribe("/api/sheets/~owner/2")
     broken.append(1)
-    exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
-    clock = exchange.clock
-    exchange.clock = lambda: clock() + 59
-    await rights.renew_due()
+    await site.renew_in(59)
     assert ann.id not in site.live.bayeux.sessions
     assert bob.id in site.live.bayeux.sessions
 
@@ -354,14 +350,11 @@ async def test_a_users_own_comparison_and_date_stop_nobody_elses_rights(
     known: dict[str, Any] = {"ann": Compared(1), "bob": Compared(2)}
     site.users.by_token = known
     ann, bob = await site.hear("ann"), await site.hear("bob")
-    exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
-    clock = exchange.clock
     change(site.users, "ann")
-    for minute, is_known in ((1, True), (2, True), (3, False)):
+    for is_known in (True, True, False):
         if not is_known:
             lose(site.users, "bob")
-        exchange.clock = partial(lambda passed: clock() + passed, 60 * minute)
-        await rights.renew_due()
+        await site.renew_in(60)
         assert ann.id not in site.live.bayeux.sessions
         assert (bob.id in site.live.bayeux.sessions) is is_known
     assert logged in caplog.text
@@ -374,10 +367,7 @@ async def test_a_user_that_can_t_be_compared_is_ended_and_nobody_else(
     site = await make(both)
     ann, bob = await site.hear("ann"), await site.hear("bob")
     site.live.bayeux.sessions[ann.id].user = Compared(1)
-    exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
-    clock = exchange.clock
-    exchange.clock = lambda: clock() + 60
-    await rights.renew_due()
+    await site.renew_in(60)
     assert ann.id not in site.live.bayeux.sessions
     assert bob.id in site.live.bayeux.sessions
     assert "could not be told, and it has ended" in caplog.text
@@ -393,10 +383,7 @@ async def test_who_was_waited_for_in_vain_is_nobody_and_the_others_are_asked_abo
     users = Abandoned()
     site = await make(both, authenticate=users)
     ann, bob = await site.hear("ann"), await site.hear("bob")
-    exchange, rights = site.live.bayeux._exchange, site.live._require_start().rights
-    clock = exchange.clock
     lose(users, "ann")
-    exchange.clock = lambda: clock() + 60
-    await rights.renew_due()
+    await site.renew_in(60)
     assert ann.id not in site.live.bayeux.sessions
     assert bob.id in site.live.bayeux.sessions
