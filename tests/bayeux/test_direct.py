@@ -198,6 +198,19 @@ async def test_a_server_that_stops_writes_nothing_after_its_close(server: Server
         assert [message.channel for message in session.queue] == ["/a"]
 
 
+async def test_a_server_that_stops_passes_over_a_socket_that_is_closing(server: Server) -> None:
+    async with served(server, ws=DIRECT) as url, Line(url) as line:
+        await ready(server, line, "/a")
+        (link,) = server._sockets
+        protocol = link._writer
+        assert isinstance(protocol, DirectProtocol)
+        line.protocol.send_close(1000)
+        protocol.data_received(b"".join(line.protocol.data_to_send()))
+        protocol.shutdown()
+        closed = await line.next()
+        assert (closed.opcode, bytes(closed.data)) == (Opcode.CLOSE, b"\x03\xe8")
+
+
 async def test_a_connection_that_is_lost_puts_back_what_was_not_written(server: Server) -> None:
     async with served(server, ws=DIRECT) as url, hearing(server, url) as (_, session, protocol):
         protocol.transport.abort()

@@ -19,7 +19,7 @@ AT_ONCE = 4
 SERVERS, SHELLS = scaled(4, 9), scaled(6, 17)
 """Killed of each, in each world."""
 PATIENCE_WITH_FAULTS = 3.0
-TRIES = 4
+TRIES = 12
 """Worlds in which a planted fault is found, each with five kills of its server."""
 
 

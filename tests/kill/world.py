@@ -191,6 +191,7 @@ class World:
         for author in self._authors:
             author.is_stopping = True
         await asyncio.wait_for(asyncio.gather(*writing), WITHIN)
+        await self._head()  # the last server may not be up as yet
         async with httpx.AsyncClient(base_url=self._url, trust_env=False, timeout=20) as http:
             answer = await http.post(PATH, json={"text": "the last"})
         last = answer.headers["Live-Seq"]

@@ -156,7 +156,9 @@ class DirectProtocol(WebSocketsSansIOProtocol):
             self._change()
 
     def shutdown(self) -> None:
-        super().shutdown()
+        # uvicorn's sends a close here too, which is refused and ends the whole server's stop before its lifespan's.
+        if not self.transport.is_closing():
+            super().shutdown()
         self._change()
 
     def keepalive_timeout(self) -> None:
