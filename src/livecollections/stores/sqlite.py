@@ -160,7 +160,7 @@ class SQLiteStore(SQLStore):
         self._started = True
 
     def _open(self) -> None:
-        writer = self._connections["write"] = self._connected()
+        writer = self._connections["write"] = self._connected(self._synchronous)
         mode = use_wal(writer, self._path)
         if self._create_tables:
             make_tables(writer, self._sources, self._path)
@@ -185,14 +185,15 @@ class SQLiteStore(SQLStore):
         self._connections["read"] = self._connected()
         poll = self._connections["poll"] = self._connected()
         poll.execute("PRAGMA busy_timeout = 0")
+        poll.execute("SELECT 1 FROM sqlite_master LIMIT 0")  # it reads the schema here, and not on the loop
         writer.execute(f"PRAGMA busy_timeout = {int(SLICE * 1000)}")
         lists = {"list": self._connected(), "judged": self._connected()}
         self._connections |= lists
         self._lists = Lists(lists, self._changes.head, self._changes.version, self._run, self._dialect)
         self._writer = Writer(writer, self._changes, self._images, self._shape, self._dialect, self._clock)
 
-    def _connected(self) -> FileConnection:
-        return connect(self._path, self._synchronous, clock=self._given_clock)
+    def _connected(self, synchronous: Synchronous | None = None) -> FileConnection:
+        return connect(self._path, synchronous, clock=self._given_clock)
 
     def _secure(self, writer: sqlite3.Connection, now: float) -> None:
         """Put capture right, or say what is missing; within the caller's transaction."""

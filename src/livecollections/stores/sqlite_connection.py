@@ -117,12 +117,12 @@ class FileConnection(sqlite3.Connection):
 
 def connect(
     path: str,
-    synchronous: Synchronous = "FULL",
+    synchronous: Synchronous | None = "FULL",
     *,
     create: bool = True,
     clock: Callable[[], float] | None = None,
 ) -> FileConnection:
-    """Open a file. Raises StoreUnavailable, naming it."""
+    """Open a file. synchronous: None for one that only reads. Raises StoreUnavailable, naming it."""
     try:
         if not create and not path.startswith("file:"):
             sqlite3.connect(f"file:{_escaped(path)}?mode=rw", uri=True).close()
@@ -147,10 +147,11 @@ def connect(
     return connection
 
 
-def prepare(execute: Callable[[str], Any], synchronous: Synchronous) -> None:
+def prepare(execute: Callable[[str], Any], synchronous: Synchronous | None) -> None:
     """The settings that every connection of ours has."""
     execute("PRAGMA foreign_keys = ON")
-    execute(f"PRAGMA synchronous = {synchronous}")
+    if synchronous is not None:  # it has SQLite read the whole schema
+        execute(f"PRAGMA synchronous = {synchronous}")
 
 
 def keep_time(connection: Any, clock: Callable[[], float] | None) -> None:
