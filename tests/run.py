@@ -1,7 +1,8 @@
 """Runs the suites of ``budget.toml`` side by side, each within its budget of seconds.
 
 Three rules: a suite that fails, skips, runs no test or goes over its budget fails the run; a test file in no
-suite, or in two, fails it before anything starts; whatever a suite leaves running is ended with it. Only
+suite, or in two, fails it before anything starts; whatever a suite leaves running is ended with it. Budgets are
+stretched where the machine works slower than theirs. Only
 the output of suites that failed, or that print figures, is shown; the last line is ``N passed, N failed``.
 What Python compiles is kept for all processes of a run, also where the environment says that it is not to be.
 
@@ -31,6 +32,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .mongo import server as mongo
+from .pace import Pace
 from .postgres import server as postgres
 from .scale import FULL
 
@@ -70,7 +72,7 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """What one suite runs, and its budget in seconds."""
+    """What one suite runs, and its budget in seconds on a machine of the usual pace."""
 
     name: str
     runner: str
@@ -206,8 +208,9 @@ def memory() -> Path | None:
 class Running:
     """One suite's process, its group and its output."""
 
-    def __init__(self, suite: Suite) -> None:
+    def __init__(self, suite: Suite, pace: Pace) -> None:
         self.suite = suite
+        self._pace = pace
         self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in result()
         # Of its own, or it would tidy up after all others, perhaps for longer than it runs.
         self.folder = tempfile.TemporaryDirectory(prefix="live-", dir=memory(), ignore_cleanup_errors=True)
@@ -228,6 +231,11 @@ class Running:
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
+    @property
+    def allowed(self) -> float:
+        """The seconds that it may take on this machine."""
+        return self.suite.seconds * self._pace.stretch
+
     def ended(self) -> bool:
         """Whether it has ended; one over its budget is asked to report, and then ended."""
         process, status, usage = os.wait4(self.process.pid, os.WNOHANG)
@@ -235,7 +243,7 @@ class Running:
             self.process.returncode = os.waitstatus_to_exitcode(status)
             self.worked = usage.ru_utime + usage.ru_stime
             return True
-        if self.seconds > self.suite.seconds and self.asked is None:
+        if self.seconds > self.allowed and self.asked is None:
             self.asked = time.monotonic()
             os.kill(self.process.pid, signal.SIGINT)
         if self.asked is not None and time.monotonic() - self.asked > GRACE:
@@ -257,8 +265,8 @@ class Running:
         self.folder.cleanup()
         counts = count(self.suite.runner, output)
         fault = ""
-        if self.asked is not None or seconds > self.suite.seconds:
-            fault = f"over its budget of {self.suite.seconds:.0f} s"
+        if self.asked is not None or seconds > self.allowed:
+            fault = f"over its budget of {self.allowed:.0f} s"
         elif self.process.returncode:
             fault = f"exit status {self.process.returncode}"
         elif counts["failed"] or counts["skipped"] or not counts["passed"]:
@@ -297,7 +305,7 @@ class Board:
             self.console.rule(f"end of {result.suite.name}")
 
 
-def run(suites: Sequence[Suite], board: Board) -> list[Result]:
+def run(suites: Sequence[Suite], board: Board, pace: Pace) -> list[Result]:
     """Run suites, the longest first, some side by side."""
     waiting = sorted(suites, key=lambda suite: (suite.alone, -suite.seconds))
     running: list[Running] = []
@@ -308,8 +316,9 @@ def run(suites: Sequence[Suite], board: Board) -> list[Result]:
                 (one for one in waiting if fits(one, [each.suite for each in running])), None
             ):
                 waiting.remove(fitting)
-                running.append(Running(fitting))
+                running.append(Running(fitting, pace))
             time.sleep(0.1)
+            pace.look(time.monotonic())
             for each in list(running):
                 board.show(each)
                 if each.ended():
@@ -328,9 +337,9 @@ def fits(suite: Suite, others: Sequence[Suite]) -> bool:
     return len(others) < MOST and sum(other.share for other in others) + suite.share <= SIDE_BY_SIDE
 
 
-def summary(results: Sequence[Result], total: float) -> Table:
+def summary(results: Sequence[Result], total: float, stretch: float) -> Table:
     """The table at the end."""
-    table = Table(title=f"{total:.0f} s")
+    table = Table(title=f"{total:.0f} s, with budgets times {stretch:.2f} as this machine works slowly")
     for column in ("suite", "passed", "failed", "seconds", "processor", "budget"):
         table.add_column(column, justify="left" if column == "suite" else "right")
     for result in sorted(results, key=lambda each: -each.seconds):
@@ -367,11 +376,12 @@ def main(names: Sequence[str]) -> int:
     # A shell starts what goes on in the background with SIGINT ignored, and the programs under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
-    board = Board(console, chosen)
+    board, pace = Board(console, chosen), Pace()
     with board.progress:
-        results = run(chosen, board)
+        results = run(chosen, board, pace)
     total = time.monotonic() - started
-    console.print(summary(results, total))
+    allowed *= pace.stretch
+    console.print(summary(results, total, pace.stretch))
     failed = sum(result.failed for result in results)
     if total > allowed:
         console.print(f"all suites together took {total:.0f} s, over their budget of {allowed:.0f} s")

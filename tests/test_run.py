@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from . import run as runner
+from .pace import EVERY, MOST, NORMAL, Pace, work
 
 PYTEST_RED = (
     "F.\n=== short test summary info ===\nFAILED a.py::b - 3 passed\n2 failed, 41 passed, 1 error in 3.20s\n"
 )
 
 
-def run_one(tmp_path: Path, body: str, seconds: float = 30) -> tuple[runner.Result, str]:
+def run_one(tmp_path: Path, body: str, seconds: float = 30, slower: float = 1) -> tuple[runner.Result, str]:
     file = tmp_path / "test_body.py"
     file.write_text(body)
     suite = runner.Suite("body", "pytest", (str(file),), seconds)
     output = io.StringIO()
-    [result] = runner.run([suite], runner.Board(Console(file=output), [suite]))
+    pace = Pace(lambda: NORMAL * slower)
+    [result] = runner.run([suite], runner.Board(Console(file=output), [suite]), pace)
     return result, output.getvalue()
 
 
@@ -66,6 +69,32 @@ def test_a_suite_over_its_budget_is_ended_and_fails(tmp_path: Path) -> None:
     result, _ = run_one(tmp_path, body, seconds=2)
     assert result.fault == "over its budget of 2 s"
     assert result.seconds < 2 + runner.GRACE + 5
+
+
+def test_budgets_are_stretched_where_the_machine_works_slowly(tmp_path: Path) -> None:
+    body = "import threading\n\ndef test_a():\n    threading.Event().wait(60)\n"
+    result, _ = run_one(tmp_path, body, seconds=2, slower=1.5)
+    assert result.fault == "over its budget of 3 s"
+    assert result.seconds > 3
+
+
+@pytest.mark.parametrize(
+    ("found", "stretch"),
+    [([], 1), ([0.5, 0.5], 1), ([1, 1.2, 9], 1.2), ([3, 1.5], 2), ([9], MOST)],
+)
+def test_a_pace_is_the_median_of_what_was_found_within_bounds(found: list[float], stretch: float) -> None:
+    left = [NORMAL * each for each in found]
+    pace = Pace(lambda: left.pop(0))
+    for place in range(len(found)):
+        pace.look(place * EVERY)
+        pace.look(place * EVERY + EVERY / 2)
+    assert pace.stretch == pytest.approx(stretch)
+    assert left == []
+
+
+def test_a_pace_is_measured_in_seconds_of_processor() -> None:
+    begun = time.thread_time()
+    assert 0 < work() <= time.thread_time() - begun
 
 
 def test_what_a_suite_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Path) -> None:
@@ -139,5 +168,5 @@ def test_a_suite_of_node_starts_the_programs_of_the_interpreter_that_runs_it(tmp
         f"'{Path(sys.executable).parent}'); }});\n"
     )
     suite = runner.Suite("body", "node", (str(file),), 30)
-    [result] = runner.run([suite], runner.Board(Console(file=io.StringIO()), [suite]))
+    [result] = runner.run([suite], runner.Board(Console(file=io.StringIO()), [suite]), Pace())
     assert (result.passed, result.fault) == (1, "")
