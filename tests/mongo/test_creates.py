@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from bson.timestamp import Timestamp
 from livecollections import ConstraintViolated, StoreUnavailable
 from livecollections.change import Change, Row
 from livecollections.query import Query
+from livecollections.stores import mongo_write
 from livecollections.stores.base import Write, Written
 from livecollections.stores.mongo import MongoStore
 from livecollections.stores.mongo_echoes import Echoes, Insertion
@@ -53,7 +55,7 @@ def heard(events: list[Entry], answered: int) -> Insertion:
     insertion = echoes.insertion("todos", (7,))
     for each in events:
         echoes.met(each, "")
-    insertion.time = Timestamp(answered, 1)
+    insertion.answer(Timestamp(answered, 1))
     return insertion
 
 
@@ -75,6 +77,25 @@ async def test_an_insert_is_waited_for_until_the_stream_has_passed_the_answers_t
             assert not waiting.done()
         insertion.meet(event(6, 8))
         assert await waiting == told_of
+
+
+async def test_at_the_streams_end_the_one_insert_that_was_told_is_the_own() -> None:
+    """If it was asked after the answer, and is not behind, as a member that knows nothing of the key as yet."""
+    early = asyncio.get_running_loop().time()
+    asked_again, several, behind = (
+        heard(events, answered=9)
+        for events in ([event(5, 7)], [event(5, 7), event(6, 7, "DELETE"), event(7, 7)], [event(6, 8)])
+    )
+    for insertion, asked in ((asked_again, early), (behind, inf)):
+        insertion.end(asked)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await insertion.told()
+    for insertion, told_of in ((asked_again, asked_again.only), (several, None)):
+        waiting = asyncio.create_task(insertion.told())
+        await asyncio.sleep(0)
+        insertion.end(inf)
+        assert await asyncio.wait_for(waiting, PATIENCE) == told_of
 
 
 async def test_a_create_leaves_no_mark_unless_it_names_an_origin() -> None:
@@ -119,6 +140,24 @@ async def test_where_nothing_more_comes_the_one_insert_that_was_told_is_the_own(
     assert asked_again.only == ("seq of 5", {"id": 7, "title": "theirs"})
     assert heard([event(5, 7), event(6, 7, "DELETE"), event(7, 7)], answered=9).only is None
     assert heard([event(6, 8)], answered=9).only is None
+
+
+async def test_a_create_whose_answer_says_a_later_time_is_told_by_its_event_though_nobody_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = Insertion.answer
+
+    def answer_later(insertion: Insertion, time: Timestamp | None) -> None:
+        assert time is not None
+        answer(insertion, Timestamp(time.time, time.inc + 1))
+
+    monkeypatch.setattr(Insertion, "answer", answer_later)
+    monkeypatch.setattr(mongo_write, "TOLD", PATIENCE)
+    async with opened(database_url()) as store:
+        start = await store.head()
+        written = await asyncio.wait_for(create(store, 1), PATIENCE / 2)
+        (own,) = await told(store, start)
+        assert (written.seq, written.row) == (own.seq, own.after)
 
 
 async def test_a_create_whose_answer_is_lost_is_asked_for_again_and_done_once() -> None:

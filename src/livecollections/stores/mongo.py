@@ -126,9 +126,8 @@ class MongoStore(Store):
             self._echoes = Echoes()
             self._writer = Writer(database, self._log, self._lists, self._echoes, self.get)
             self._described = described
-            tail = Tail(
-                database, self._log, described, epoch, await now(database), self._echoes.met, self._gone
-            )
+            echoes, begin = self._echoes, await now(database)
+            tail = Tail(database, self._log, described, epoch, begin, echoes.met, echoes.end, self._gone)
             await tail.start()
             self._tail = tail
         except BaseException:

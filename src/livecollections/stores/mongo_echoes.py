@@ -2,7 +2,7 @@
 
 Two rules. A write that left a mark before it is known by that. An insert that left none is known by its key and by the
 time of the server's answer, which is the event's; where none is of that time, as when the server was asked again or
-wrote something else meanwhile, it is the only one of its key once the stream is at a later one.
+wrote something else meanwhile, it is the only one of its key once the stream is at a later one, or at its end.
 
 It knows entries, and neither stream nor connection.
 """
@@ -10,6 +10,7 @@ It knows entries, and neither stream nor connection.
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import Any
 
 from bson.timestamp import Timestamp
@@ -22,13 +23,20 @@ Told = tuple[str, Row | None]
 
 
 class Insertion:
-    """An insert without a mark, from before it is sent.  time: of the server's answer."""
+    """An insert without a mark, from before it is sent."""
 
     def __init__(self, source: str, key: Key) -> None:
         self._document = source, key
         self._heard: dict[Timestamp, Told] = {}
-        self._reached = self.time = Timestamp(0, 0)
+        self._reached = self._time = Timestamp(0, 0)
+        self._answered = inf
+        self._is_at_end = False
         self._moved = asyncio.Event()
+
+    def answer(self, time: Timestamp | None) -> None:
+        """The server has answered, and says what time it was."""
+        self._time = time or self._time
+        self._answered = asyncio.get_running_loop().time()
 
     def meet(self, entry: Entry) -> None:
         """What the stream tells next."""
@@ -38,12 +46,18 @@ class Insertion:
                 self._heard[self._reached] = change.seq, change.after
         self._moved.set()
 
+    def end(self, asked: float) -> None:
+        """The stream had nothing more when it was asked; where it has told nothing at all of the key, it is behind."""
+        if self._heard and self._answered < asked:
+            self._is_at_end = True
+            self._moved.set()
+
     async def told(self) -> Told | None:
         """What the stream tells of it, once it is answered; None: nobody can say which event that was."""
-        while self.time not in self._heard and self._reached <= self.time:
+        while self._time not in self._heard and self._reached <= self._time and not self._is_at_end:
             self._moved.clear()
             await self._moved.wait()
-        return self._heard.get(self.time, self.only)
+        return self._heard.get(self._time, self.only)
 
     @property
     def only(self) -> Told | None:
@@ -72,6 +86,11 @@ class Echoes:
         """Nobody waits for a mark, or an insertion, any more."""
         self._marks.pop(mark, None)
         self._insertions.discard(mark)
+
+    def end(self, asked: float) -> None:
+        """The stream was asked for more at a time of the loop, and has nothing."""
+        for insertion in self._insertions:
+            insertion.end(asked)
 
     def met(self, entry: Entry, seq: str) -> None:
         """The stream has told an entry."""

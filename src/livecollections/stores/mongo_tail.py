@@ -49,8 +49,8 @@ class RolledPast(Exception):
 class Tail:
     """Follows the stream from its start to its stop.
 
-    sources: by name.  met: is told of each entry with its seq.  gone: is called when a collection has gone, or all
-    have.
+    sources: by name.  met: is told of each entry with its seq.  end: is called when there is nothing more, with the
+    time of the loop at which the server was asked.  gone: is called when a collection has gone, or all have.
     """
 
     def __init__(
@@ -61,12 +61,14 @@ class Tail:
         epoch: str,
         start: Timestamp,
         met: Callable[[Entry, str], None],
+        end: Callable[[float], None],
         gone: Callable[[], None],
     ) -> None:
         self._database = database
         self._log = log
         self._sources = sources
         self._met = met
+        self._end = end
         self._gone = gone
         self._after_end: Any = None
         self._held: list[Entry] = []
@@ -151,11 +153,13 @@ class Tail:
         known, self._held = self.position, []
         reader = Reader(self._log, self._sources, self.epoch)
         while stream.alive:
+            asked = asyncio.get_running_loop().time()
             event = await stream.try_next()
             if self._asked is not None and (event is None or event["clusterTime"] >= self._asked[0]):
                 self._asked = None
             if event is None:
                 self._show()
+                self._end(asked)
                 continue
             if event["operationType"] == "invalidate":  # the database was dropped, and the stream with it
                 self._after_end = event["_id"]

@@ -201,7 +201,7 @@ class Writer:
         try:
             async with asyncio.timeout(patience), start(causal_consistency=False) as session:
                 await collection.insert_one(step.stored or {}, session=session)
-                insertion.time = session.operation_time or insertion.time
+                insertion.answer(session.operation_time)
         except BaseException as error:
             self._echoes.forget(insertion)
             if isinstance(error, TimeoutError):
