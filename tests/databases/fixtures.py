@@ -1,6 +1,6 @@
 """The fixture ``database``, and on which databases a test that takes it runs.
 
-On SQLite always. On each of the others one test in eight does, drawn by their names, and in ``make test-all`` one in
+On SQLite always. On each of the others one test in sixteen does, drawn by their names, and in ``make test-all`` one in
 three, drawn by the commit too, so that a few of these in a row try all; with LIVE_ALL_DATABASES=1 all do.
 A test that is of some databases alone says which, and why. Where PostgreSQL, or MongoDB's server or Beanie, can't be
 installed none runs on it; where CI is set that fails.
@@ -27,7 +27,7 @@ from .tables import Postgres, SQLite
 
 KINDS = ("sqlite", "postgres", "mongo")
 ALL = bool(os.environ.get("LIVE_ALL_DATABASES"))
-ONE_IN = scaled(8, 3)
+ONE_IN = scaled(16, 3)
 """Of so many tests one is drawn for PostgreSQL, and one for MongoDB."""
 COMMIT = commit() if FULL else ""
 

@@ -9,11 +9,11 @@ import pytest
 
 from tests.databases.fixtures import KINDS, drawn
 
-NAMES = [f"tests/rest/test_{name}.py::test" for name in range(600)]
+NAMES = [f"tests/rest/test_{name}.py::test" for name in range(2_400)]
 COMMITS = [sha1(str(number).encode()).hexdigest() for number in range(30)]
 
 
-@pytest.mark.parametrize("one_in", [3, 8])
+@pytest.mark.parametrize("one_in", [3, 16])
 def test_each_database_has_its_share(one_in: int) -> None:
     for by in ("", *COMMITS):
         counts = Counter(drawn(name, by, one_in) for name in NAMES)
