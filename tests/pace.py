@@ -27,10 +27,10 @@ def work() -> float:
 
 
 class Pace:
-    """That of a run. measure: seconds that the computation takes now."""
+    """That of a run. taken: seconds that the computation takes now."""
 
-    def __init__(self, measure: Callable[[], float] = work) -> None:
-        self._measure = measure
+    def __init__(self, taken: Callable[[], float] = work) -> None:
+        self._taken = taken
         self._found: list[float] = []
         self._next = 0.0
 
@@ -38,7 +38,11 @@ class Pace:
         """Measure, if it is time to. now: seconds that only rise."""
         if now >= self._next:
             self._next = now + EVERY
-            self._found.append(self._measure())
+            self.measure()
+
+    def measure(self) -> None:
+        """Measure once more."""
+        self._found.append(self._taken())
 
     @property
     def stretch(self) -> float:

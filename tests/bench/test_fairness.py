@@ -1,7 +1,7 @@
 """A fan-out to ten thousand sockets lets others have their turn: no request waits for more than 20 ms behind it.
 
 What is measured is the processor time of one turn of the server's loop, for that is what whoever comes meanwhile waits
-for. Other programs of the machine do not count.
+for. Other programs of the machine do not count: where they slow the processor itself, a turn may take so much longer.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bench.native import program
 from bench.running import free_ports
 from bench.servers.ours import server
 
+from ..pace import Pace
 from ..scale import scaled
 from ..serving import wait_until
 
@@ -70,12 +71,16 @@ def has_gone() -> bool:
     return not any(session.queue or session.flight.plain for session in sessions)
 
 
-async def longest_turn(contender: Contender) -> float:
-    """Seconds of this thread's processor in the longest turn of the loop: the median of several fan-outs."""
+async def longest_turn(contender: Contender, pace: Pace) -> float:
+    """Seconds of this thread's processor in the longest turn of the loop: the median of several fan-outs.
+
+    pace: is measured beside each.
+    """
     async with serving(contender) as port, clients(port):
         found = []
         for _ in range(ROUNDS):
             await wait_until(has_gone)
+            pace.measure()
             turns = []
             before = server.statistics().delivered
             begun = time.thread_time()
@@ -95,4 +100,5 @@ async def longest_turn(contender: Contender) -> float:
 def test_a_fan_out_keeps_nobody_waiting(contender: Contender) -> None:
     raise_limits()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        assert runner.run(longest_turn(contender)) <= LONGEST
+        pace = Pace()
+        assert runner.run(longest_turn(contender, pace)) <= LONGEST * pace.stretch

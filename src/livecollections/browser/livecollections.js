@@ -286,9 +286,10 @@
       this.forgetTombs();
       this.update();
     }
-    // Our subscription is confirmed: this is where the stream begins; where no `start` is told, all is to be read.
+    // Our stream begins here; where no `start` is told, all is to be read. Reads that a lost line may have swallowed get a first one's time.
     begin({start, reset, broken}) {
-      this.behind = false;
+      Object.assign(this, {behind: false}, broken && {tries: 0});
+      for (const one of this.requests) if (broken && one.timer && !one.overdue) this.limit(one);
       if (start == null || reset || foreign(this.position, start)) return this.reset(start);
       // It vouches for our position. What answers and lists have told beyond that, a restored log may have lost.
       if (broken && this.position != null) Object.assign(this, {rejoined: ++clock}).doubt();
@@ -380,7 +381,7 @@
     // A read of the whole list that is under way and still counts.
     reading() { return [...this.requests].some(({list, whole, era, overdue}) => list && whole && era === this.era && !overdue); }
     // A read that is not answered in time is not waited for: we read again. Our own is given up; it gets more time then.
-    limit(request, xhr) {
+    limit(request, xhr = request.xhr) {
       const link = this.link || findLink(this.collection, this.options);
       clearTimeout(request.timer);
       if (!link || !request.list || !request.whole || !this.requests.has(request)) return xhr;
@@ -389,7 +390,7 @@
         if (request.ours && xhr && xhr.abort) xhr.abort();
         this.retry();
       });
-      return xhr;
+      return request.xhr = xhr;
     }
     // Read if there is need, one at a time; where a read has failed, later.
     unread(needed) {
@@ -434,7 +435,7 @@
       };
       if (request.failed || !this.stream) return [this.end(request), proceed(), this.retry()];
       this.follow(Object.assign(request, {pages: []}), options, resp, request.header, null, () => {
-        clearTimeout(request.timer);
+        request.timer = clearTimeout(request.timer);
         const {until} = request, old = this.waiting.find((one) => one.messages);
         this.admit(request);
         const counts = request.whole && !request.useless, ends = counts && old;

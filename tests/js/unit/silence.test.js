@@ -57,6 +57,16 @@ scripted('a fetch of its user that is not answered is not waited for, and not gi
   assert.deepEqual(todos.pluck('id'), [2], 'it is the older list');
 });
 
+scripted('a read that may have died with its line is waited for no longer than a first one when there is a new line', async (wire, make) => {
+  impatient(wire, 1);
+  const todos = make(), begun = Date.now();
+  todos._listener.tries = 4;
+  await rest();
+  wire.client.confirm({ seq: spell('a5') });
+  await within(() => lists(wire) === 2);
+  assert.ok(Date.now() - begun < 4e3, 'it had been given 16 s');
+});
+
 scripted('a subscription that is not answered in time has its socket given up, and not only told goodbye', async (wire, make) => {
   impatient(wire);
   const dead = socket();
