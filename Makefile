@@ -27,10 +27,10 @@ setup: .venv/.installed .venv/.vendored ## Make .venv/ with the command line in 
 demo: setup ## Serve TodoMVC and print its address (PORT=, HOST=, DATABASE=)
 	@exec $(BIN)/livecollections demo --host $(HOST) --port $(PORT) --database '$(DATABASE)'
 
-test: setup-test ## Run every suite, small (12 minutes at most)
+test: setup-test ## Run every suite, small (12 minutes on two cores)
 	@$(BIN)/python -m tests.run
 
-test-all: setup-test .venv/.pythons ## Run every suite in full (40 minutes at most)
+test-all: setup-test .venv/.pythons ## Run every suite in full (40 minutes on two cores)
 	@LIVE_FULL=1 $(BIN)/python -m tests.run
 
 test-pythons: setup-test .venv/.pythons ## Run every suite, small, on each other version of Python that is here (12 minutes each)

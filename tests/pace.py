@@ -12,11 +12,11 @@ from collections.abc import Callable
 from statistics import median
 
 NORMAL = 0.0075
-"""Seconds that ``work`` takes where nobody else works on the same two cores (of 2023); 0.0125 in the next minute."""
+"""Seconds that ``work`` takes beside two that work, where the host has no others (cores of 2023, Python 3.11)."""
 MOST = 2.0
 """How far budgets are stretched."""
 EVERY = 2.0
-"""Seconds between two looks: they take a hundredth of one core."""
+"""Seconds between two looks, which take some thousandths of one core."""
 
 
 def work() -> float:

@@ -339,7 +339,7 @@ def fits(suite: Suite, others: Sequence[Suite]) -> bool:
 
 def summary(results: Sequence[Result], total: float, stretch: float) -> Table:
     """The table at the end."""
-    table = Table(title=f"{total:.0f} s, with budgets times {stretch:.2f} as this machine works slowly")
+    table = Table(title=f"{total:.0f} s; budgets are times {stretch:.2f}, by the machine's pace")
     for column in ("suite", "passed", "failed", "seconds", "processor", "budget"):
         table.add_column(column, justify="left" if column == "suite" else "right")
     for result in sorted(results, key=lambda each: -each.seconds):
@@ -349,7 +349,7 @@ def summary(results: Sequence[Result], total: float, stretch: float) -> Table:
             str(result.failed),
             f"{result.seconds:.1f}",
             f"{result.worked:.1f}",
-            f"{result.suite.seconds:.0f}",
+            f"{result.suite.seconds * stretch:.0f}",
         )
         table.add_row(result.suite.name, *cells, style=style)
     return table

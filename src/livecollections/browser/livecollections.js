@@ -286,13 +286,13 @@
       this.forgetTombs();
       this.update();
     }
-    // Our stream begins here; where no `start` is told, all is to be read. Reads that a lost line may have swallowed get a first one's time.
+    // Our subscription is confirmed: this is where the stream begins; where no `start` is told, all is to be read.
     begin({start, reset, broken}) {
-      Object.assign(this, {behind: false}, broken && {tries: 0});
-      for (const one of this.requests) if (broken && one.timer && !one.overdue) this.limit(one);
+      this.behind = false;
       if (start == null || reset || foreign(this.position, start)) return this.reset(start);
       // It vouches for our position. What answers and lists have told beyond that, a restored log may have lost.
-      if (broken && this.position != null) Object.assign(this, {rejoined: ++clock}).doubt();
+      // Reads that are under way may have died with the old line: they are not waited for, nor given up.
+      if (broken && this.position != null) [this.requests.forEach((one) => { one.overdue = true; }), Object.assign(this, {rejoined: ++clock}).doubt()];
       if (this.position == null) Object.assign(this, {position: start, entered: ++clock}, this.era && {joined: false, needed: true});
       if (this.from == null) this.from = start;
       if (older(this.position, start)) this.resume();
@@ -381,7 +381,7 @@
     // A read of the whole list that is under way and still counts.
     reading() { return [...this.requests].some(({list, whole, era, overdue}) => list && whole && era === this.era && !overdue); }
     // A read that is not answered in time is not waited for: we read again. Our own is given up; it gets more time then.
-    limit(request, xhr = request.xhr) {
+    limit(request, xhr) {
       const link = this.link || findLink(this.collection, this.options);
       clearTimeout(request.timer);
       if (!link || !request.list || !request.whole || !this.requests.has(request)) return xhr;
@@ -390,7 +390,7 @@
         if (request.ours && xhr && xhr.abort) xhr.abort();
         this.retry();
       });
-      return request.xhr = xhr;
+      return xhr;
     }
     // Read if there is need, one at a time; where a read has failed, later.
     unread(needed) {
@@ -435,7 +435,7 @@
       };
       if (request.failed || !this.stream) return [this.end(request), proceed(), this.retry()];
       this.follow(Object.assign(request, {pages: []}), options, resp, request.header, null, () => {
-        request.timer = clearTimeout(request.timer);
+        clearTimeout(request.timer);
         const {until} = request, old = this.waiting.find((one) => one.messages);
         this.admit(request);
         const counts = request.whole && !request.useless, ends = counts && old;

@@ -183,9 +183,9 @@ class SQLiteStore(SQLStore):
             self._secure(writer, self._clock())
             remember_journal(writer, self._log, mode)
         self._connections["read"] = self._connected()
-        poll = self._connections["poll"] = self._connected()
+        # Of the others only this one has the schema now: it is used on the loop.
+        poll = self._connections["poll"] = self._connected(self._synchronous)
         poll.execute("PRAGMA busy_timeout = 0")
-        poll.execute("SELECT 1 FROM sqlite_master LIMIT 0")  # it reads the schema here, and not on the loop
         writer.execute(f"PRAGMA busy_timeout = {int(SLICE * 1000)}")
         lists = {"list": self._connected(), "judged": self._connected()}
         self._connections |= lists
@@ -238,7 +238,8 @@ class SQLiteStore(SQLStore):
                 self._capture.leave(writer)
         except sqlite3.Error as error:
             logger.warning("the heartbeat could not be taken back: %s", error)
-        for connection in self._connections.values():
+        # The last to be closed may write what is in the log into the file, as synchronously as the writer is to be.
+        for connection in reversed(self._connections.values()):
             connection.close()
         self._connections = {}
 

@@ -148,7 +148,7 @@ def connect(
 
 
 def prepare(execute: Callable[[str], Any], synchronous: Synchronous | None) -> None:
-    """The settings that every connection of ours has."""
+    """The settings of a connection of ours. synchronous: None for one that only reads."""
     execute("PRAGMA foreign_keys = ON")
     if synchronous is not None:  # it has SQLite read the whole schema
         execute(f"PRAGMA synchronous = {synchronous}")

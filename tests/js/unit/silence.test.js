@@ -57,14 +57,22 @@ scripted('a fetch of its user that is not answered is not waited for, and not gi
   assert.deepEqual(todos.pluck('id'), [2], 'it is the older list');
 });
 
-scripted('a read that may have died with its line is waited for no longer than a first one when there is a new line', async (wire, make) => {
-  impatient(wire, 1);
-  const todos = make(), begun = Date.now();
-  todos._listener.tries = 4;
+scripted('a read that may have died with its line is not waited for when there is a new one, and not given up', async (wire, make) => {
+  const todos = await live(wire, make);
+  let aborted = 0;
+  todos.fetch().abort = () => { aborted++; };
+  todos._listener.unread(true);
   await rest();
+  assert.equal(lists(wire), 2, 'one at a time');
+  wire.client.rehandshake();
   wire.client.confirm({ seq: spell('a5') });
-  await within(() => lists(wire) === 2);
-  assert.ok(Date.now() - begun < 4e3, 'it had been given 16 s');
+  await rest();
+  assert.deepEqual([lists(wire), aborted], [3, 0]);
+  wire.reply(wire.waiting[1], 200, whole('a6'), [{ id: 2 }]);
+  await rest();
+  wire.list([{ id: 1 }], whole('a5'));
+  await rest();
+  assert.deepEqual([todos.live, todos.pluck('id')], ['live', [2]], 'the first is the older list');
 });
 
 scripted('a subscription that is not answered in time has its socket given up, and not only told goodbye', async (wire, make) => {
