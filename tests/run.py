@@ -1,7 +1,7 @@
 """Runs the suites of ``budget.toml`` side by side, each within its budget of seconds.
 
-Three rules: a suite that fails, skips, runs no test or goes over its budget fails the run; a test file in no
-suite, or in two, fails it before anything starts; whatever a suite leaves running is ended with it. Budgets are
+Four rules: a suite that fails, skips, runs no test or goes over its budget fails the run; a test file in no
+suite, or in two, fails it before anything starts; whatever a suite leaves running is ended with it; budgets are
 stretched where the machine works slower than theirs. Only
 the output of suites that failed, or that print figures, is shown; the last line is ``N passed, N failed``.
 What Python compiles is kept for all processes of a run, also where the environment says that it is not to be.

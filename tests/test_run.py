@@ -17,6 +17,8 @@ PYTEST_RED = (
     "F.\n=== short test summary info ===\nFAILED a.py::b - 3 passed\n2 failed, 41 passed, 1 error in 3.20s\n"
 )
 
+HANGS = "import threading\n\ndef test_a():\n    threading.Event().wait(60)\n"
+
 
 def run_one(tmp_path: Path, body: str, seconds: float = 30, slower: float = 1) -> tuple[runner.Result, str]:
     file = tmp_path / "test_body.py"
@@ -65,15 +67,13 @@ def test_a_suite_that_fails_skips_or_runs_nothing_fails(tmp_path: Path, body: st
 
 
 def test_a_suite_over_its_budget_is_ended_and_fails(tmp_path: Path) -> None:
-    body = "import threading\n\ndef test_a():\n    threading.Event().wait(60)\n"
-    result, _ = run_one(tmp_path, body, seconds=2)
+    result, _ = run_one(tmp_path, HANGS, seconds=2)
     assert result.fault == "over its budget of 2 s"
     assert result.seconds < 2 + runner.GRACE + 5
 
 
 def test_budgets_are_stretched_where_the_machine_works_slowly(tmp_path: Path) -> None:
-    body = "import threading\n\ndef test_a():\n    threading.Event().wait(60)\n"
-    result, _ = run_one(tmp_path, body, seconds=2, slower=1.5)
+    result, _ = run_one(tmp_path, HANGS, seconds=2, slower=1.5)
     assert result.fault == "over its budget of 3 s"
     assert result.seconds > 3
 

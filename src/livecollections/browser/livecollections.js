@@ -291,8 +291,7 @@
       this.behind = false;
       if (start == null || reset || foreign(this.position, start)) return this.reset(start);
       // It vouches for our position. What answers and lists have told beyond that, a restored log may have lost.
-      // Reads that are under way may have died with the old line: they are not waited for, nor given up.
-      if (broken && this.position != null) [this.requests.forEach((one) => { one.overdue = true; }), Object.assign(this, {rejoined: ++clock}).doubt()];
+      if (broken && this.position != null) Object.assign(this, {rejoined: ++clock}).doubt();
       if (this.position == null) Object.assign(this, {position: start, entered: ++clock}, this.era && {joined: false, needed: true});
       if (this.from == null) this.from = start;
       if (older(this.position, start)) this.resume();
@@ -378,8 +377,8 @@
     latest(seq) { return [this.position, this.stream && this.stream.last].reduce((a, b) => (older(a, b) ? b : a), seq); }
 
     // ## Reading
-    // A read of the whole list that is under way and still counts.
-    reading() { return [...this.requests].some(({list, whole, era, overdue}) => list && whole && era === this.era && !overdue); }
+    // A read of the whole list that is under way and still counts; one from before we joined again may have died with the old line.
+    reading() { return [...this.requests].some(({list, whole, era, overdue, stamp}) => list && whole && era === this.era && !overdue && !(stamp < this.rejoined)); }
     // A read that is not answered in time is not waited for: we read again. Our own is given up; it gets more time then.
     limit(request, xhr) {
       const link = this.link || findLink(this.collection, this.options);
