@@ -108,8 +108,10 @@ def test_a_resource_has_its_methods_and_answers(resources: list[Resource]) -> No
         "application/json", "application/x-ndjson", "text/csv", "text/event-stream",
     }  # fmt: skip
     assert {"Live-Seq", "Live-Channel", "Live-Signal"} <= listed["responses"]["200"]["headers"].keys()
+    for status in ("200", "304"):
+        assert "Live-Created" in listed["responses"][status]["headers"]
     assert {
-        "sort", "skip", "limit", "If-None-Match", "Last-Event-ID", "id", "title", "completed", "order",
+        "sort", "skip", "limit", "Live-Origin", "If-None-Match", "Last-Event-ID", "id", "title", "completed", "order",
     } <= {each["name"] for each in listed["parameters"]}  # fmt: skip
     (limit,) = (each for each in listed["parameters"] if each["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 50, "default": 50}

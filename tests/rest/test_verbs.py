@@ -488,7 +488,8 @@ async def test_correctness_23_an_allowed_origin_sees_the_live_headers(api: Api) 
     assert answer.headers["access-control-allow-credentials"] == "true"
     exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
     assert exposed == {
-        "Live-Seq", "Live-Until", "Live-Channel", "Live-Signal", "ETag", "Link", "Location", "API-Version",
+        "Live-Seq", "Live-Until", "Live-Channel", "Live-Signal", "Live-Created", "ETag", "Link", "Location",
+        "API-Version",
     }  # fmt: skip
     assert "Origin" in answer.headers["vary"]
     for path in ("/api/todos/9", "/api/todos?wrong=1"):

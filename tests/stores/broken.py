@@ -8,7 +8,7 @@ from dataclasses import replace
 from secrets import token_hex
 from typing import Any
 
-from livecollections.change import Key
+from livecollections.change import Key, Row
 from livecollections.errors import StoreUnavailable
 from livecollections.query import Query
 from livecollections.source import Source
@@ -151,6 +151,16 @@ class TakesTheirErrorsForItsOwn(SQLiteStore):
             raise StoreUnavailable("the database is not available") from error
 
 
+class ShowsWhatIsThereNow(SQLiteStore):
+    """Rather than what was answered."""
+
+    async def made(self, source: Source, keys: Sequence[str]) -> dict[str, Row]:
+        made = await super().made(source, keys)
+        return {
+            key: now for key, row in made.items() for now in (await self.get(source, source.key_of(row))).rows
+        }
+
+
 CAUGHT: dict[type[SQLiteStore], tuple[str, dict[str, Any]]] = {
     ForgetsDeletes: ("test_an_entry_tells_the_change", {}),
     TellsTwice: ("test_the_log_replayed_is_the_database_whatever_was_written", {"seed": 1}),
@@ -172,6 +182,7 @@ CAUGHT: dict[type[SQLiteStore], tuple[str, dict[str, Any]]] = {
         "test_what_a_function_of_the_users_raises_is_no_error_of_the_database",
         {"error": OSError("mine"), "blocks": False},
     ),
+    ShowsWhatIsThereNow: ("test_what_writes_of_one_have_made_is_told_by_their_keys", {}),
     ForgetsThePlace: ("test_a_created_row_is_read_back", {}),
 }
 """Which test of the suite notices which mistake."""

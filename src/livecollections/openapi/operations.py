@@ -48,6 +48,11 @@ _LIST_HEADERS: Schema = {
         "populate there may be several, with commas between.",
         "schema": {"type": "string"},
     },
+    "Live-Created": {
+        "description": "Where the request bears Live-Origin: a JSON object of those keys whose POST was done, each "
+        "with what names the document that it has made.",
+        "schema": {"type": "string", "contentMediaType": "application/json"},
+    },
     "Link": {
         "description": 'Where else to go: rel="next" where there is more.',
         "schema": {"type": "string"},
@@ -63,6 +68,12 @@ _ORIGIN = {
     "in": "header",
     "description": "A token by which the writer knows its own write again when it is pushed.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+}
+_ORIGINS = {
+    **_ORIGIN,
+    "description": "Idempotency-Keys of the caller's own POSTs to this path, with commas between, at most 100: "
+    "Live-Created tells what they have made.",
+    "schema": {"type": "string"},
 }
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -214,7 +225,7 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
             "list",
             {"200": listed, **unchanged},
             (400, 403, 406, 412, 503),
-            parameters=[*populate, *queried, *since, _IF_MATCH, _IF_NONE_MATCH, _LAST_EVENT_ID],
+            parameters=[*populate, *queried, *since, _ORIGINS, _IF_MATCH, _IF_NONE_MATCH, _LAST_EVENT_ID],
         ),
         "POST": operation(
             f"Create a {name}, or several",
@@ -307,7 +318,7 @@ def paths(resource: Resource, schemas: Schemas, tables: Collection[str] = ()) ->
             "search",
             {"200": {**listed, "content": _formats(listed_schema(shown))}, **unchanged},
             (400, 403, 406, 408, 412, 413, 415, 422, 503),
-            parameters=[_IF_MATCH, _IF_NONE_MATCH],
+            parameters=[_ORIGINS, _IF_MATCH, _IF_NONE_MATCH],
             requestBody={"required": True, "content": _json(search_body(resource))},
         )
     }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from .answer import Header
 from .request import Request
 
-EXPOSED = b"Live-Seq, Live-Until, Live-Channel, Live-Signal, ETag, Link, Location, API-Version"
+EXPOSED = b"Live-Seq, Live-Until, Live-Channel, Live-Signal, Live-Created, ETag, Link, Location, API-Version"
 ALLOWED = (
     b"Content-Type, Authorization, Live-Origin, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
     b"API-Version, Prefer, Update-Operator"

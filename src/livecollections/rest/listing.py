@@ -54,6 +54,10 @@ class LongAnswer:
         self._listing = listing
         self._parts = parts
 
+    def close(self) -> None:
+        """Let go of the list, of an answer that is not sent."""
+        self._listing.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(wait_gone(receive))
         try:

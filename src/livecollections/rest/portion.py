@@ -6,7 +6,7 @@ is compared with it, and it is written as little as one that does not exist. Wha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +46,11 @@ class Portion:
     async def distinct(self, source: Source, attribute: str, query: Query) -> Listing:
         """As the store's."""
         return await self._store.distinct(source, attribute, self._narrowed(query))
+
+    async def made(self, source: Source, keys: Sequence[str]) -> dict[str, Row]:
+        """As the store's."""
+        made = await self._store.made(source, keys)
+        return {key: row for key, row in made.items() if self._view.holds(row)}
 
     async def find(self, source: Source, query: Query) -> Snapshot:
         """As the store's."""

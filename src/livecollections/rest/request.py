@@ -46,6 +46,20 @@ def origin_of(headers: Mapping[str, str]) -> str | None:
     return token
 
 
+def is_key(text: str) -> bool:
+    """Whether a text can be an ``Idempotency-Key``."""
+    return _IDEMPOTENCY_KEY.fullmatch(text) is not None
+
+
+def kept_as(key: str, path: str, user: str) -> str:
+    """An ``Idempotency-Key`` as stores keep it: one space of keys for each user and path.
+
+    user: what he is told apart by.
+    """
+    space = "\0".join((path, user)).encode("utf-8", "replace")
+    return f"{hashlib.sha256(space).hexdigest()} {key}"
+
+
 class Request:
     """One request. ``headers`` are by lower-case name.  user: whose it is, once somebody has asked."""
 
@@ -117,7 +131,7 @@ class Request:
                 raise MalformedRequest(f"{name}: {self.method} takes no such parameter here")
 
     def idempotency(self, body: bytes, channel: str, user: str) -> Idempotency | None:
-        """What ``Idempotency-Key`` says: one space of keys for each user and path.
+        """What ``Idempotency-Key`` says.
 
         channel: of the view, since another one is answered otherwise.  user: what he is told apart by.
 
@@ -126,15 +140,12 @@ class Request:
         key = self.headers.get("idempotency-key")
         if key is None:
             return None
-        if not _IDEMPOTENCY_KEY.fullmatch(key):
+        if not is_key(key):
             raise MalformedRequest("Idempotency-Key: 1 to 255 printable ASCII characters are needed")
         named = [f"{name}:{self.headers[name]}" for name in _DECIDING if name in self.headers]
         named += [f"{name}={value}" for name, value in self.parameters() if name != _CACHE_BUSTER]
         asked = "\0".join((self.method, channel, self.media_type, *named)).encode("utf-8", "replace")
-        space = "\0".join((self.path, user)).encode("utf-8", "replace")
-        return Idempotency(
-            f"{hashlib.sha256(space).hexdigest()} {key}", hashlib.sha256(asked + b"\0" + body).hexdigest()
-        )
+        return Idempotency(kept_as(key, self.path, user), hashlib.sha256(asked + b"\0" + body).hexdigest())
 
     @property
     def media_type(self) -> str:

@@ -12,6 +12,8 @@ from urllib.parse import unquote
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
 
+ALLOW = "live.allow"
+"""Where the scope of what is asked at ``/search`` bears the methods that there are."""
 _VALUE = re.compile(r"\\\{(\w+)\\\}")
 
 

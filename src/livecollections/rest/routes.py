@@ -27,6 +27,7 @@ from .answer import NO_CACHE, Answer, Header, problem, problem_of
 from .bulk import create_all, delete_all
 from .caller import READS, Caller, actions_of, told_apart, view_of
 from .cors import Cors
+from .created import asks_created, with_created
 from .formats import FORMATS, JSON, Format, format_of
 from .hooks import Hooked
 from .links import of_document
@@ -38,7 +39,7 @@ from .preconditions import Preconditions, document_tag, last_modified, list_tag
 from .preference import APPLIED, is_minimal
 from .reading import read_list, seq_headers
 from .request import ClientGone, Request, as_document, read_json
-from .route import ResourceRoute
+from .route import ALLOW, ResourceRoute
 from .stream import EventStream, is_asked_for, open_stream
 from .tree import take_populate
 
@@ -51,9 +52,6 @@ BY_USER: Header = (b"vary", b"Authorization, Cookie, Origin")
 """Whose an answer is; of a foreign page's request the cookies count for nothing."""
 RELEASE = "live.release"
 """Where a scope bears the release of the API that is asked for, or what is wrong with that."""
-
-ALLOW = "live.allow"
-"""Where the scope of what is asked at ``/search`` bears the methods that there are."""
 
 
 def routes(
@@ -207,10 +205,11 @@ class Collection(Endpoint):
     async def _listed(
         self, request: Request, view: Resource, parameters: list[tuple[str, Any]], body: bytes = b""
     ) -> Answer | LongAnswer:
-        tree, others = take_populate(parameters)
+        (tree, others), part = take_populate(parameters), portion(self._store, view)
         if populations := plan(view, tree, self._related(request)):
-            return await read_populated(request, view, self._store, others, populations)
-        return await read_list(request, view, portion(self._store, view), others, body)
+            answer = await read_populated(request, view, self._store, others, populations)
+            return await with_created(answer, request, view, part)
+        return await with_created(await read_list(request, view, part, others, body), request, view, part)
 
     async def _create(self, request: Request, view: Resource) -> Answer:
         request.refuse_parameters()
@@ -438,7 +437,7 @@ def _check_named(request: Request, view: Resource, row: Row) -> None:
 
 def _names_user(request: Request) -> bool:
     """Whether it makes a difference whose a request is even where everybody may do everything."""
-    return _asks(request, "populate") or "idempotency-key" in request.headers
+    return _asks(request, "populate") or "idempotency-key" in request.headers or asks_created(request)
 
 
 def _asks(request: Request, parameter: str) -> bool:

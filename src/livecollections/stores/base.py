@@ -372,6 +372,11 @@ class Store(ABC):
     async def get(self, source: Source, key: Key) -> Snapshot:
         """The row with this key (no rows if there is none)."""
 
+    async def made(self, source: Source, keys: Sequence[str]) -> dict[str, Row]:
+        """The rows that were first answered to writes of one document with these keys of Idempotency, as far as they
+        are remembered, by key. It reads; a store that can't tell tells of none."""
+        return {}
+
     @abstractmethod
     async def write(self, write: Write) -> Written:
         """Do one write; concurrent writes may share a transaction, each in its savepoint.

@@ -23,7 +23,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from ..cause import Cause
-from ..change import EPOCH_WIDTH, Key
+from ..change import EPOCH_WIDTH, Key, Row
 from ..errors import ConfigurationError, InvalidDocument, LiveError, StoreUnavailable
 from ..query import Query
 from ..source import Source
@@ -225,6 +225,12 @@ class MongoStore(Store):
             return Snapshot([], await self.head())
         rows, at = await self._open_lists.one(described, stored)
         return Snapshot(rows, self._label(at))
+
+    async def made(self, source: Source, keys: Sequence[str]) -> dict[str, Row]:
+        self._require_start()
+        described = document_source(source)
+        stored = await self._kept.answers(described.name, keys)
+        return {key: described.row(each) for key, each in stored.items()}
 
     async def head(self) -> str:
         self._require_start()

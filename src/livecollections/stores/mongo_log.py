@@ -5,13 +5,15 @@ It knows the collections of the log, and no stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from ..cause import Cause
@@ -90,6 +92,17 @@ class LogCollections:
             ):
                 before = datetime.fromtimestamp(now - kept, UTC)
                 await self._collection(name).delete_many({"at": {"$lt": before}})
+
+    async def answers(self, source: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What was stored by requests of one document, by their Idempotency-Keys, as far as it is remembered."""
+        asked = {KEY: {"$in": list(keys)}, "source": source, "answers": {"$size": 1}}
+        with translated():
+            # Lists show what a majority has: no less is to be known here, and nothing that may be undone.
+            concerned = self._collection(self._names.answers).with_options(
+                read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("majority")
+            )
+            found = await concerned.find(asked).to_list()
+        return {one[KEY]: one["answers"][0] for one in found if one["answers"][0] is not None}
 
     # --- cursors --------------------------------------------------------------------------------------------
 

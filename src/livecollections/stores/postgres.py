@@ -16,12 +16,13 @@ from typing import Any, Literal, TypeVar
 import sqlalchemy as sa
 
 from ..cause import Cause
-from ..change import Key
+from ..change import Key, Row
 from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch, StoreUnavailable
 from ..query import Query
 from ..source import Source
 from .base import Batch, Count, Listing, Log, Snapshot
 from .log_state import LogState
+from .postgres_answers import made
 from .postgres_capture import Capture
 from .postgres_catalog import targets_of
 from .postgres_connection import acquired, answering, close, dsn_of, open_pool, shown, transaction
@@ -229,6 +230,9 @@ class PostgresStore(SQLStore):
             return await self._read(lambda: self._lists.get(table_source(source), stored))
         except InvalidDocument:  # no row can have this key
             return Snapshot([], await self.head())
+
+    async def made(self, source: Source, keys: Sequence[str]) -> dict[str, Row]:
+        return await self._read(lambda: made(self._pool, self._log, source, keys))
 
     async def head(self) -> str:
         return await self._read(self._log_of().head)

@@ -23,18 +23,18 @@ from ..errors import (
     InvalidDocument,
     KeyReused,
     SchemaMismatch,
-    StoreError,
     StoreUnavailable,
 )
 from ..source import Source
 from .base import Bulk, Idempotency, Sweep, Write, Written, noted, tells_commits
+from .postgres_answers import recalled
 from .postgres_errors import constraint_fields, is_busy, is_lost, translated
 from .postgres_log import PostgresLog
 from .postgres_rows import locked, selection
 from .postgres_shape import Found, Shape
 from .postgres_triggers import quote
 from .sql import Expression, TableSource, decode_row, table_source
-from .sql_write import PLACED, Job, Theirs, differs, writes_of
+from .sql_write import PLACED, Job, Theirs, differs, placed, writes_of
 
 T = TypeVar("T")
 
@@ -204,8 +204,7 @@ class Steps:
         written = [Written(each.row, seq) for each in left]
         if asked:
             for place, ((shape, _, _), each) in enumerate(zip(steps, left, strict=True)):
-                name = f"{asked.key}{PLACED}{place:09}" if place else asked.key
-                await self._remember(shape, asked, name, each, written[place])
+                await self._remember(shape, asked, placed(asked.key, place), each, written[place])
         return written
 
     async def _placed(self, place: int, write: Write, swept: Sequence[Row]) -> tuple[Shape, Found, list[Any]]:
@@ -265,7 +264,7 @@ class Steps:
         if any((row["digest"], row["source"]) != (asked.digest, source.name) for row in rows):
             raise KeyReused("this Idempotency-Key was used for another request")
         return [
-            Written(_recalled(source, row["layout"], row["image"]), row["seq"], repeated=True) for row in rows
+            Written(recalled(source, row["layout"], row["image"]), row["seq"], repeated=True) for row in rows
         ]
 
     async def _remember(
@@ -283,16 +282,6 @@ class Steps:
             written.seq,
             self._clock(),
         )
-
-
-def _recalled(source: Source, layout: str | None, image: Sequence[str | None] | None) -> Row:
-    if layout is None or image is None:
-        raise StoreError("a repeated request's first answer is not known")
-    stored = dict(zip(orjson.loads(layout), image, strict=True))
-    fields = table_source(source).shown
-    if any(found.name not in stored for found in fields):
-        raise Conflict("this request was met before, but its answer can't be given again")
-    return decode_row(fields, [stored[found.name] for found in fields])
 
 
 def _listed(values: Mapping[str, Any], before: int = 0) -> tuple[list[str], list[str], list[Any]]:

@@ -15,6 +15,15 @@ from .base import Bulk, Store, Sweep, Write, Written, not_started, told
 PLACED = "\x1f"
 """Comes in no Idempotency-Key, and before all that does: after it stands the place of one of several answers."""
 
+
+def placed(key: str, place: int) -> str:
+    """The key by which the answer at a place among several is kept."""
+    return f"{key}{PLACED}{place:09}" if place else key
+
+
+SECOND = placed("", 1)
+"""What is after a key only where several were answered."""
+
 Job = Write | Bulk | Sweep
 Outcome = Written | list[Written] | Exception
 

@@ -25,7 +25,7 @@ from typing import Any, Literal, TypeVar, cast
 from sqlalchemy.dialects.sqlite import pysqlite
 
 from ..cause import Cause
-from ..change import Key
+from ..change import Key, Row
 from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch
 from ..query import Query
 from ..source import Source
@@ -35,6 +35,7 @@ from .sql import Field, TableSource, decode_row, describe, table_source
 from .sql_query import select_rows
 from .sql_write import Job, Outcome, SQLStore
 from .sqlite_ahead import AHEAD, IMAGES, Ahead
+from .sqlite_answers import made
 from .sqlite_capture import Capture, has_log, is_paused, remember_journal
 from .sqlite_conditions import SQLiteConditions
 from .sqlite_connection import (
@@ -297,6 +298,9 @@ class SQLiteStore(SQLStore):
             return Snapshot([] if found is None else [found.row], self._changes.head(connection))
 
         return await self._read(function)
+
+    async def made(self, source: Source, keys: Sequence[str]) -> dict[str, Row]:
+        return await self._read(lambda each: made(each, self._changes, self._images, source, keys))
 
     def _shape(self, source: TableSource, connection: sqlite3.Connection) -> Shape:
         shape = self._shapes.get(id(source))

@@ -22,13 +22,14 @@ from ..errors import BulkRefused, Conflict, ConstraintViolated, DocumentNotFound
 from ..source import Source
 from .base import Bulk, Idempotency, Sweep, Write, Written, noted, tells_commits
 from .sql import Expression, TableSource, decode_row, encode_values, table_source
-from .sql_log import Undecodable, place_of
+from .sql_log import place_of
 from .sql_query import select_rows
-from .sql_write import PLACED, Job, Outcome, Theirs, differs, writes_of
+from .sql_write import PLACED, Job, Outcome, Theirs, differs, placed, writes_of
+from .sqlite_answers import recalled
 from .sqlite_conditions import SQLiteConditions
 from .sqlite_connection import FileConnection, is_broken_text, lenient, translated
 from .sqlite_limit import Limit
-from .sqlite_log import ChangeLog, Images, layouts
+from .sqlite_log import ChangeLog, Images
 from .sqlite_schema import Table, quote
 from .sqlite_triggers import fields, image, of
 
@@ -254,7 +255,7 @@ class Writer:
         written = [Written(each.row, seq) for each in left]
         if bulk.idempotency:
             for place, (shape, key, _) in enumerate(steps):
-                name = f"{bulk.idempotency.key}{PLACED}{place:09}" if place else bulk.idempotency.key
+                name = placed(bulk.idempotency.key, place)
                 self._remember(shape, bulk.idempotency, name, key, written[place])
         return written
 
@@ -306,13 +307,7 @@ class Writer:
         ] or None
 
     def _recalled(self, source: Source, image: str) -> Row:
-        if self._images.is_new(image):
-            self._images.learn(layouts(self._connection, self._log.log))
-        try:
-            whole = self._images.row(source.name, image)
-        except Undecodable as error:
-            raise Conflict("this request was met before, but its answer can't be given again") from error
-        return {column.attribute: whole[column.attribute] for column in source.columns}
+        return recalled(self._connection, self._log, self._images, source, image)
 
     def _remember(
         self, shape: Shape, asked: Idempotency, name: str, key: Sequence[Any], written: Written

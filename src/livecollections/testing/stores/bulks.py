@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -150,6 +151,29 @@ class Bulks:
         with pytest.raises(KeyReused):
             await create(rig, Todo, {"title": "x"}, idempotency=Idempotency("key", "another"))
         assert await changes(rig, head) == []
+
+    async def test_what_writes_of_one_have_made_is_told_by_their_keys(self, rig: StoreRig) -> None:
+        source = rig.sources[Todo]
+
+        async def told(*keys: str) -> dict[str, Row]:
+            return await rig.store.made(source, keys)
+
+        first, second = [
+            await create(rig, Todo, {"title": title}, idempotency=Idempotency(title, "d")) for title in "ab"
+        ]
+        await rig.store.write_all(Bulk(creations(rig, "cd"), Idempotency("several", "d")))
+        await create(rig, Tag, {"name": "a"}, idempotency=Idempotency("of a tag", "d"))
+        with pytest.raises(ConstraintViolated):
+            await create(rig, Todo, {"title": "a"}, idempotency=Idempotency("refused", "d"))
+        await change(rig, Todo, (1,), {"title": "changed since"})
+        await change(rig, Todo, (2,), None)
+        head = await rig.store.head()
+        made = await told("a", "b", "several", "of a tag", "refused", "unknown")
+        assert made == {"a": first.row, "b": second.row}
+        assert (await told("b"), await told("unknown"), await told()) == ({"b": second.row}, {}, {})
+        assert await changes(rig, head) == []
+        await rig.store.maintain(time.time() + 25 * 3600)
+        assert await told("a", "b") == {}
 
     async def test_a_sweep_writes_what_a_query_finds(self, rig: StoreRig) -> None:
         for title, order in (("a", 1), ("b", 2), ("c", 1), ("d", 1)):
