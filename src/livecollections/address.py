@@ -33,10 +33,16 @@ class Addressed:
     find_by: str | None
     partition: Partition | None
     given: Mapping[str, Any]
+    hidden: frozenset[str]
 
     def field_of(self, attribute: str) -> Field | None:
         """The field that shows an attribute."""
         return next((field for field in self.fields.values() if field.attribute == attribute), None)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a view whose channel does not tell every change of the source."""
+        return bool(self.given or self.hidden)
 
     def holds(self, row: Row) -> bool:
         """Whether a row is in the partition that this is a view of."""

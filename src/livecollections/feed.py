@@ -217,11 +217,10 @@ class Feed:
 
     async def _seen(self, view: Resource, after: str, limit: int) -> tuple[Batch, list[Change]]:
         """A batch of a view's source, and what its changes are to who has the view: some, or there are no more."""
-        is_part = bool(view.given or view.hidden)
         while True:
-            batch = await self._store.read(after, BATCH if is_part else limit, view.source.name)
+            batch = await self._store.read(after, BATCH if view.is_part else limit, view.source.name)
             self.rows_read += len(batch.changes)
-            if not is_part:
+            if not view.is_part:
                 return batch, batch.changes
             changes = [found for change in batch.changes if (found := seen(view, change)) is not None]
             if len(changes) > limit:

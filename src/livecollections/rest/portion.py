@@ -2,6 +2,9 @@
 
 One rule. Whatever is asked, a row of another partition is not there: it is neither found nor counted, no precondition
 is compared with it, and it is written as little as one that does not exist. What is not said here can't be asked.
+
+So is it with what the view's channel does not tell: of what is read ``until`` never names it, or who reads would wait
+for it for ever.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from ..query import Equal, Query
 from ..resource import Resource
 from ..source import Source
 from ..stores.base import Bulk, Count, Listing, Snapshot, Store, Sweep, Write, Written
+from ..view import seen
 
 Change = Callable[[Row | None], dict[str, Any] | None]
 
@@ -33,19 +37,21 @@ class Portion:
     async def get(self, source: Source, key: Key) -> Snapshot:
         """As the store's."""
         found = await self._store.get(source, key)
-        return replace(found, rows=[row for row in found.rows if self._view.holds(row)])
+        rows = [row for row in found.rows if self._view.holds(row)]
+        return replace(found, rows=rows, until=await self._until(found))
 
     async def listing(self, source: Source, query: Query) -> Listing:
         """As the store's."""
-        return await self._store.listing(source, self._narrowed(query))
+        return await self._told(await self._store.listing(source, self._narrowed(query)))
 
     async def count(self, source: Source, query: Query) -> Count:
         """As the store's."""
-        return await self._store.count(source, self._narrowed(query))
+        found = await self._store.count(source, self._narrowed(query))
+        return replace(found, until=await self._until(found))
 
     async def distinct(self, source: Source, attribute: str, query: Query) -> Listing:
         """As the store's."""
-        return await self._store.distinct(source, attribute, self._narrowed(query))
+        return await self._told(await self._store.distinct(source, attribute, self._narrowed(query)))
 
     async def made(self, source: Source, keys: Sequence[str]) -> dict[str, Row]:
         """As the store's."""
@@ -54,7 +60,24 @@ class Portion:
 
     async def find(self, source: Source, query: Query) -> Snapshot:
         """As the store's."""
-        return await self._store.find(source, self._narrowed(query))
+        found = await self._store.find(source, self._narrowed(query))
+        return replace(found, until=await self._until(found))
+
+    async def _told(self, found: Listing) -> Listing:
+        try:
+            found.until = await self._until(found)
+        except BaseException:
+            found.close()
+            raise
+        return found
+
+    async def _until(self, found: Snapshot | Listing | Count) -> str | None:
+        if found.until is None:
+            return None
+        view = self._view
+        return await self._store.last_seen(
+            view.source.name, found.seq, found.until, lambda change: seen(view, change)
+        )
 
     async def write(self, write: Write) -> Written:
         """As the store's."""
@@ -82,4 +105,4 @@ class Portion:
 
 def portion(store: Store, view: Resource) -> Store | Portion:
     """What of a store a view has."""
-    return Portion(store, view) if view.given else store
+    return Portion(store, view) if view.is_part else store

@@ -405,6 +405,15 @@ class Store(ABC):
     async def read(self, after: str, limit: int, source: str | None = None) -> Batch:
         """Changes after a seq, in order: of every source, or of one."""
 
+    async def last_seen(
+        self, source: str, after: str, until: str, sees: Callable[[Change], object]
+    ) -> str | None:
+        """Of a source's changes after a seq, up to the ``until`` of what was read: the last that somebody sees.
+
+        It is asked only where there is an ``until``.
+        """
+        return until
+
     @abstractmethod
     async def why_reset(self, since: str, source: str) -> Cause | None:
         """Why a receiver at ``since`` can't be told the rest change by change; None: it can, for it names an entry

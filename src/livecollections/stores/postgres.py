@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 import sqlalchemy as sa
 
 from ..cause import Cause
-from ..change import Key, Row
+from ..change import Change, Key, Row
 from ..errors import CaptureMissing, ConfigurationError, InvalidDocument, SchemaMismatch, StoreUnavailable
 from ..query import Query
 from ..source import Source
@@ -246,6 +246,11 @@ class PostgresStore(SQLStore):
 
     async def read(self, after: str, limit: int, source: str | None = None) -> Batch:
         return await self._read(lambda: self._log.read(after, limit, source))
+
+    async def last_seen(
+        self, source: str, after: str, until: str, sees: Callable[[Change], object]
+    ) -> str | None:
+        return await self._read(lambda: self._log.last_seen(source, after, until, sees))
 
     async def why_reset(self, since: str, source: str) -> Cause | None:
         return await self._read(lambda: self._log.why_reset(since, source))

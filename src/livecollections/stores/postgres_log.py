@@ -28,6 +28,10 @@ from .sql import Field
 from .sql_images import told
 from .sql_log import IDEMPOTENT_FOR, TRIM, WENT_BACK, held, is_seq, new_epoch, place_of
 
+ENTRY = "seq, check_digits, source, method, key, before, after, layout, origin, at"
+"""What a Change is made of."""
+PIECE = 100
+"""Entries that are looked at together, where the last of a kind is looked for: it is mostly among the last."""
 READING = 60.0
 """Seconds in which entries come, whose rows may be large, or are counted or trimmed."""
 
@@ -81,6 +85,10 @@ class PostgresLog:
         rows = await connection.fetch(f"SELECT name, value FROM {self.names.meta} WHERE name LIKE 'layout:%'")
         self._images.learn({name.partition(":")[2]: json.loads(value) for name, value in rows})
 
+    async def _learn_new(self, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:
+        if any(self._images.is_new(row["layout"]) for row in rows):
+            await self._learn(connection)
+
     def lookout(self, dsn: str) -> Lookout:
         """Who looks at it over a connection of his own."""
         return Lookout(dsn, self.names, lambda: self._reading.gaps)
@@ -124,6 +132,32 @@ class PostgresLog:
         )
         return None if row is None else seq_of(after[:EPOCH_WIDTH], *row)
 
+    async def last_seen(
+        self, source: str, after: str, until: str, sees: Callable[[Change], object]
+    ) -> str | None:
+        """Of a source's entries after a seq, up to another, the last that somebody sees.
+
+        They may be beyond the watermark: nothing is told of them.
+        """
+        start, end = place_of(after), place_of(until)
+        async with answering(self._pool, READING) as connection:
+            while end > start:
+                rows = await connection.fetch(
+                    f"SELECT {ENTRY} FROM {self.names.changes} WHERE source = $1 AND seq > $2 AND seq <= $3 "
+                    "ORDER BY seq DESC LIMIT $4",
+                    source,
+                    start,
+                    end,
+                    PIECE,
+                )
+                await self._learn_new(connection, rows)
+                for row in rows:
+                    change = self._change(until[:EPOCH_WIDTH], row)
+                    if sees(change):
+                        return change.seq
+                end = rows[-1]["seq"] - 1 if len(rows) == PIECE else start
+        return None
+
     async def version(self, connection: asyncpg.Connection, source: str) -> str:
         """The seq of a source's last entry in the connection's snapshot; where that is trimmed, of the last one so."""
         names = self.names
@@ -144,16 +178,14 @@ class PostgresLog:
         one = "" if source is None else " AND source = $4"
         statement = (
             f"SELECT bound.*, entry.* FROM ({self._bounds}) AS bound LEFT JOIN LATERAL ("
-            "SELECT seq, check_digits, source, method, key, before, after, layout, origin, at "
-            f"FROM {self.names.changes} WHERE seq > $1 AND seq <= $2{one} ORDER BY seq LIMIT $3"
+            f"SELECT {ENTRY} FROM {self.names.changes} WHERE seq > $1 AND seq <= $2{one} ORDER BY seq LIMIT $3"
             ") AS entry ON true ORDER BY entry.seq"
         )
         async with answering(self._pool, READING) as connection:
             end = await self._reading.look(connection)
             parameters = (place, place_of(end), limit)
             rows = await connection.fetch(statement, *parameters, *([] if source is None else [source]))
-            if any(self._images.is_new(row["layout"]) for row in rows):
-                await self._learn(connection)
+            await self._learn_new(connection, rows)
         return self._batch(rows, after, limit, end)
 
     def _batch(self, rows: Sequence[Any], after: str, limit: int, end: str) -> Batch:

@@ -136,6 +136,10 @@ class Entries:
                 later = [c.after for c in every if c.key == key and snapshot.seq < c.seq <= end]
                 assert held.pop(key, None) in [*(before[-1:] or [None]), *later]
             assert not held
+            if snapshot.until is not None:
+                seen = [c.seq for c in every if snapshot.seq < c.seq <= end and c.key[0] % 2]
+                last = await rig.store.last_seen(source.name, snapshot.seq, end, lambda c: c.key[0] % 2)
+                assert last == (seen[-1] if seen else None)
         assert len({snapshot.seq for snapshot in snapshots}) > 5
 
     async def test_own_writes_wake_at_once_and_others_soon(self, rig: StoreRig) -> None:
