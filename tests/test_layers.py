@@ -53,6 +53,7 @@ LAYERS = {
         "bayeux.wheel",
         "cause",
         "change",
+        "collection.asks",
         "collection.documents",
         "collection.key",
         "collection.reading",
@@ -196,7 +197,7 @@ FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 
 HEAVY = DRIVERS | FRAMEWORKS | {"httpx", "rich", "typer"}
 FORBIDDEN_NAMES = {"common", "core", "helpers", "manager", "managers", "utils"}
-LONGEST = {".py": 500, ".js": 1000, ".mjs": 100}
+LONGEST = {".py": 500, ".js": 1020, ".mjs": 100}
 """Lines of a file. The browser library is one annotated file: it is the exception."""
 
 

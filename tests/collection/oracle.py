@@ -164,6 +164,8 @@ class Watch:
                 self.fail(f"shows {key} while it is being deleted")
         for state in shown.values():
             self._check_pending(state)
+        for write, entry in self.entries.items() if not self.restores else ():
+            self._check_double(write, entry)
 
     def _check_pending(self, state: Any) -> None:
         writes = [one for one in self.writes if self.states[one] is state and one.kind != "delete"]
@@ -196,20 +198,16 @@ class Watch:
                         f"{name} of {state.key} was {before.get(name)}, after a failure {state.shown.get(name)}"
                     )
 
-    def check_double(self, write: Any, entry: Any) -> None:
-        """While a create is unanswered, its row is no second document."""
+    def _check_double(self, write: Any, entry: Any) -> None:
+        """While a create is unanswered, or if its answer was lost, its row is no second document."""
         state, other = write.state, self.replica.documents.get(str(entry.key))
-        # A list that came after the answer was lost shows the row beside the draft, until that is tried again.
-        if (
-            write.may_exist
-            or entry.is_reused
-            or state.published is None
-            or state.key is not None
-            or other is None
-            or other.published is None
-        ):
+        # A list of a server that does not tell shows the row beside the draft, until that is tried again.
+        is_untold = not write.is_pending and self.world.mute
+        if is_untold or entry.is_reused or state.published is None or state.key is not None:
             return
-        if other is not state and other.published.get("v") == entry.body["v"]:
+        if other is None or other is state or other.published is None:
+            return
+        if other.published.get("v") == entry.body["v"]:
             self.fail(f"shows {other.published} beside {state.published}, which is it")
 
     # What holds at the end

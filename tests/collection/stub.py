@@ -26,6 +26,7 @@ class Answer:
     era: int = 0
     entry: Any = None
     next: tuple[bool, int] | None = None
+    created: dict[str, Row] | None = None
 
 
 class Rest:
@@ -39,8 +40,11 @@ class Rest:
         self.postgres = postgres
         self.limit = limit
 
-    def list(self, query: Row, after: tuple[bool, int] | None = None) -> Answer:
-        """Sorted by what may change, so that a row may move from one page to another."""
+    def list(self, query: Row, after: tuple[bool, int] | None = None, asked: tuple[str, ...] = ()) -> Answer:
+        """Sorted by what may change, so that a row may move from one page to another.
+
+        asked: creates, by origin; it tells which of them were done.
+        """
         log = self.log
         rows = [
             row for row in log.rows.values() if all(row.get(name) == value for name, value in query.items())
@@ -49,6 +53,9 @@ class Rest:
         page = rows[: self.limit]
         place = log.place
         answer = Answer(200, [log.shown(row) for row in page], is_signal=bool(query), era=log.era)
+        if asked:
+            done = {origin: log.answers[origin].entry for origin in asked if origin in log.answers}
+            answer.created = {origin: {"id": entry.key} for origin, entry in done.items()}
         answer.next = _sorting(page[-1]) if len(page) < len(rows) else None
         if self.postgres:
             place = max(log.trimmed.place, log.watermark - log.rng.randrange(2))

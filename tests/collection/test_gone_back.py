@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from livecollections.collection.key import Keys
+from livecollections.collection.reading import Page
 from livecollections.collection.replica import Replica
 from livecollections.collection.writes import Writes
 
@@ -15,7 +16,7 @@ def seq(place: int, check: str = "aaaa") -> str:
 
 def read(replica: Replica, rows: list[dict[str, object]], label: str) -> None:
     reading = replica.take_asks().reads[0]
-    reading.pages.append((rows, label))
+    reading.pages.append(Page(rows, label))
     reading.channel = "/api/todos"
     replica.listed(reading)
 
@@ -44,7 +45,7 @@ def test_what_an_answer_told_and_the_log_has_lost_is_not_kept(label: str) -> Non
     replica = ahead()
     read(replica, [{"id": 1, "title": "restored"}], label)
     if asked := replica.take_asks().reads:
-        asked[0].pages.append(([{"id": 1, "title": "restored"}], label))
+        asked[0].pages.append(Page([{"id": 1, "title": "restored"}], label))
         asked[0].channel = "/api/todos"
         replica.listed(asked[0])
     assert titles(replica) == ["restored"]

@@ -158,7 +158,7 @@ async def test_the_pages_of_a_whole_list_are_one() -> None:
     reading = Reading(True, None, 1, 0, None)
     await rest_of(answer).read(reading)
     assert asked == ["/api/todos?a=b+c", "/api/todos?skip=1", "/api/todos?skip=2"]
-    assert reading.pages == [([{"id": n}], spell(f"a{5 + n}")) for n in range(3)]
+    assert [page[:2] for page in reading.pages] == [([{"id": n}], spell(f"a{5 + n}")) for n in range(3)]
     assert reading.until == spell("a9")
     part = Reading(False, {"skip": "0"}, 1, 0, None)
     await rest_of(answer).read(part)

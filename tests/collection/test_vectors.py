@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from livecollections.collection.reading import Reading
+from livecollections.collection.reading import Page, Reading
 from livecollections.collection.state import DocumentState
 from livecollections.collection.write import Write
 
@@ -86,8 +86,11 @@ class Run:
     def do_list(self, rows: list[dict[str, Any]], step: dict[str, Any]) -> None:
         reading = self.readings.pop(0)
         kind = step.get("as", "whole")
-        reading.pages.append((rows, spell(step["seq"]) if "seq" in step else None))
-        reading.until = spell(step["until"]) if "until" in step else reading.until
+        seq, until = (spell(step[name]) if name in step else None for name in ("seq", "until"))
+        reading.pages.append(Page(rows, seq, until))
+        if "created" in step:
+            created = {self.origins[name]: {"id": key} for name, key in step["created"].items()}
+            reading.created = {**(reading.created or {}), **created}
         if "next" in step:
             self.log.append(f"list page={step['next']}")
             self.readings.insert(0, reading)
@@ -168,6 +171,8 @@ class Run:
         if "asks" in expected:
             assert sorted(self.log) == sorted(expected["asks"])
             self.log.clear()
+        if "asked" in expected:
+            assert self.readings[0].asked == tuple(self.origins[name] for name in expected["asked"])
         if "origins" in expected:
             names = list(self.origins)
             pairs = [[one, two] for n, one in enumerate(names) for two in names[n + 1 :]]

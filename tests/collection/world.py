@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from livecollections.collection.reading import Page
+
 from .log import Entry, Log, Row
 from .oracle import Watch
 from .stub import Answer, Line, Rest
@@ -31,7 +33,7 @@ SITUATIONS = (
     "line cut with messages on it", "messages lost on a line that stays up", "session lost",
     "field removed", "write that changes nothing", "part read", "Live-Signal list", "list with Live-Until",
     "list that waits for the stream", "squashed messages", "answer without Live-Seq", "failed list",
-    "change between two pages",
+    "change between two pages", "list that tells a create",
 )  # fmt: skip
 
 
@@ -224,7 +226,8 @@ class World:
         elif one.fate == "lost before":
             one.answer = Answer(None, era=self.log.era)
         elif one.query is not None:
-            one.answer = self.rest.list(one.query, one.after)
+            one.answer = self.rest.list(one.query, one.after, () if self.mute else one.request.asked or ())
+            self.counts["list that tells a create"] += bool(one.answer.created)
             is_changed = any(each.is_ours and each.place > one.place for each in self.log.entries)
             self.counts["change between two pages"] += one.after is not None and is_changed
             one.place = self.log.place
@@ -278,8 +281,9 @@ class World:
             replica.read_failed(reading)
             return
         self.counts["list begun before a push and answered after it"] += self._pushes > one.heard
-        reading.pages.append((answer.body, answer.seq))
-        reading.until = max(answer.until or "", reading.until or "") or None
+        reading.pages.append(Page(answer.body, answer.seq, answer.until))
+        if answer.created is not None:
+            reading.created = {**(reading.created or {}), **answer.created}
         reading.channel, reading.is_signal = "/api/todos", answer.is_signal
         if answer.next is not None and reading.is_whole:
             fate = self.rng.choices(("ok", "5xx"), (20, 1))[0]
@@ -287,7 +291,7 @@ class World:
                 Operation(one.home, reading, one.query, fate, after=answer.next, place=one.place)
             )
             return
-        with one.home.watch.is_listed(reading.pages[0][1]):
+        with one.home.watch.is_listed(reading.pages[0].seq):
             replica.listed(reading)
         self.counts["list that waits for the stream"] += reading in replica.requests
 
@@ -498,9 +502,6 @@ class World:
     def _check(self) -> None:
         for home in self.homes:
             home.watch.check()
-        for one in self.operations:
-            if one.entry is not None and one.request.kind == "create":
-                one.home.watch.check_double(one.request, one.entry)
 
     def note(self, text: str) -> None:
         self.trace.append(text)

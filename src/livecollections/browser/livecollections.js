@@ -125,14 +125,14 @@
       const key = String(id), {listener, fresh} = this, away = listener.hidden.get(key) || this.adopted.get(key);
       const model = this.find(id) || away && away.model, version = model && versionOf(model);
       const newer = !older(seq, version) && (listed || seq == null || seq !== version);
+      const gone = !model && (listener.buried(key, seq) || older(seq, listed ? listener.floor : listener.ahead.version));
+      for (const waiting of gone ? [] : [listener.held, fresh]) if (supersedes(seq, waiting.get(key))) waiting.delete(key);
       if (model && newer) learn(model, body, seq, parse);
       if (model && !away && (newer || listed)) {
         this.gone.delete(model);
         this.shown.add(model);
-      } else if (!model && !listener.buried(key, seq) && !older(seq, listed ? listener.floor : listener.ahead.version)) {
-        for (const waiting of [listener.held, fresh]) if (supersedes(seq, waiting.get(key))) waiting.delete(key);
-        if (!fresh.has(key)) fresh.set(key, {body, seq, parse});
-      }
+      } else if (model && newer && homesOf(model).length) show(model);
+      else if (!model && !gone && !fresh.has(key)) fresh.set(key, {body, seq, parse});
     }
     // The document is gone; a tombstone stays. Another collection may hold the very model, and have read past this.
     remove(id, seq) {
@@ -158,6 +158,7 @@
         if (known(other) && !older(versionOf(other), versionOf(model))) learn(model, known(other), versionOf(other), false, stateOf(other).doubt);
         this.shown.delete(other);
         collection.remove(other, {live: true, seq: later(seq, versionOf(other))});
+        if (homesOf(other).length) show(other);
       }
       this.named.set(model, id);
       if (collection.get(model.cid) === model) this.shown.add(model);
@@ -324,20 +325,21 @@
       this.origin(data, batch);
       if (this.signal) this.unread(true);
       else if (id != null && data.method === 'DELETE') batch.remove(id, data.seq);
+      else if (id != null && data.method === 'PUT' && !batch.find(id) && !_.isEmpty(this.doubts())) this.hold(id, data, batch);
       else if (id != null) batch.state(id, data.body, data.seq, true);
     }
     // A push with the origin of our create *is* its model. A repeat tells at least that; if it is not here, it is gone.
     origin(data, batch, repeat) {
       const {collection} = this, create = data.origin && data.method !== 'DELETE' && this.stream.create(data.origin);
       if (!create) return;
-      const {model} = create, own = create.listener === this, here = collection.get(model.cid) === model;
+      const {model} = create, own = create.listener === this, here = this.shows(create);
       const id = collection.modelId(data.body), other = batch.find(id);
       if (own) this.creates.delete(data.origin);
       if (own && create.id == null) create.id = id;
       if ((here || own && !repeat) && other !== model && (model.id == null || model.id === id)) {
-        const key = String(id), past = this.hidden.has(key) || this.buried(key, data.seq);
+        const key = String(id), past = this.hidden.has(key) || this.buried(key, data.seq), row = this.held.has(key) || batch.fresh.has(key);
         stray(model, parsed(model, data.body));
-        if (!past && (!repeat || other || this.held.has(key))) batch.identify(create, id, this.latest(this.position));
+        if (!past && (!repeat || other || row)) batch.identify(create, id, this.latest(this.position));
         else if (here) batch.gone.add(model);
       }
       if (own) this.release(batch);
@@ -347,7 +349,7 @@
       const {method, body, seq = null} = data, id = body && this.collection.modelId(body), key = String(id);
       if (id == null || this.signal) return void (id != null && this.unread(true));
       this.outdate(key);
-      if (method !== 'DELETE' && !batch.find(id) && this.holds()) return void this.held.set(key, {body, seq, parse: true});
+      if (method !== 'DELETE' && !batch.find(id) && this.holds()) return void this.hold(id, {body, seq});
       this.held.delete(key);
       this.apply(data, batch);
     }
@@ -458,7 +460,8 @@
       const {collection} = this, list = _.result(collection, 'url'), {header: first, pages, whole, at, label} = request;
       const seq = header('Live-Seq') || at, until = header('Live-Until');
       pages.push({url, body, seq: later(label, seq), until});
-      Object.assign(request, {until: later(request.until, until), torn: request.era !== this.era || foreign(seq, label)});
+      const made = attempt(() => JSON.parse(header('Live-Created')));
+      Object.assign(request, {until: later(request.until, until), torn: request.era !== this.era || foreign(seq, label), made: made && _.extend(made, request.made)});
       const link = (first('Live-Channel') || first('Live-Signal')) && /<([^>]*)>[^,]*;\s*rel="?next\b/.exec(header('Link'));
       const next = link && whole && !request.torn && !/[?&]limit=/.test(list) && linked(link[1], list);
       if (!next || _.findWhere(pages, {url: next})) return done();
@@ -475,40 +478,54 @@
     // Backbone is about to `set` or `reset` a list. Rows go by rule; only a whole one removes, and nothing newer than it.
     reconcile(resp, options, request, reset) {
       const {collection, held, hidden} = this, {label, whole, pages, messages = []} = request, {parse} = options;
-      const batch = new Batch(this), list = batch.list = _.extend([], {whole});
+      const batch = new Batch(this), list = batch.list = _.extend([], {whole}), own = [];
       reads.delete(options);
       if (request.useless) return collection.models;
       if (whole) for (const one of this.lost(request)) one.version = null;
       pages.forEach((page, index) => {
         const body = index ? page.body : resp, rows = parse ? collection.parse(body, options) || [] : body;
-        const seq = this.signal && page.until || page.seq;
+        const seq = this.signal ? later(page.seq, page.until) : page.seq;
         for (const one of _.isArray(rows) ? rows : [rows]) {
           const row = collection._isModel(one) ? one.attributes : one, id = collection.modelId(row);
           const key = id == null ? _.uniqueId('row') : String(id);
           const unknown = id != null && !collection.get(id) && !hidden.has(key) && !this.buried(key, seq);
           list.push(key);
           if (request.outdated.has(key)) continue;
-          if (!unknown || !this.holds()) batch.state(id == null ? key : id, row, seq, parse, true);
+          _.each(request.made, (members, origin) => { if (_.isMatch(row, members) && !hidden.has(key)) own.push({method: 'PUT', origin, body: row, seq}); });
+          if (!unknown || !this.holds(request)) batch.state(id == null ? key : id, row, seq, parse, true);
           else if (!older(seq, (held.get(key) || {}).seq)) held.set(key, {body: row, seq, parse});
         }
       });
       const listed = new Set([...list, ...request.outdated]), lacks = (id, model) => whole && !listed.has(String(id)) && !older(label, versionOf(model));
-      for (const [key, {seq}] of held) if (whole && older(seq, label)) held.delete(key);
+      for (const [key, {seq}] of held) if (whole && (older(seq, label) || this.signal && !listed.has(key))) held.delete(key);
       for (const [key, one] of hidden) if (lacks(key, one.model)) lose(one.model, label);
       for (const model of whole && options.remove !== false ? collection.models : []) {
         if (model.isNew() || listed.has(String(model.id)) || !known(model) && stateOf(model).saves.length) continue;
         if (lacks(model.id, model) && stateOf(model).stamp <= request.stamp) batch.gone.add(model);
         else if (this.signal) this.needed = true;
       }
+      for (const data of own) this.origin(data, batch, true);
       for (const data of messages) older(label, data.seq) ? this.apply(data, batch) : this.origin(data, batch, true);
+      this.release(batch);
       batch.commit(options, reset);
       return collection.models;
     }
-    // While creates are unanswered, unknown rows of a read wait for them: one of them may be a create's.
-    holds() { return [...this.creates.values()].some((create) => create.pending); }
+    // Creates that show and whose answers have not come, or are lost. A list is asked which of its rows they are (`Live-Created`).
+    shows({model}) { return this.collection.get(model.cid) === model; }
+    doubts() { return this.stream && this.stream.legacy ? null : [...this.creates.values()].filter((one) => this.shows(one)); }
+    // Unknown rows of a read wait for creates that it was not asked about, and for all unanswered ones where it does not tell.
+    holds({asked, made} = {}, all = made || asked && !asked.length) {
+      return [...this.creates.values()].some((one) => (one.pending || all && this.shows(one)) && !(made && asked.includes(one)));
+    }
+    // Of what was made before the stream began, a list tells whose it is.
+    hold(id, {body, seq}, batch) {
+      this.held.set(String(id), {body, seq, parse: true});
+      if (batch) this.release(batch);
+    }
     release(open) {
       const batch = open || new Batch(this), {held} = this;
       if (!held.size || this.holds()) return;
+      if (!_.isEmpty(this.doubts())) return void this.unread(true);
       this.held = new Map();
       for (const {body, seq, parse} of held.values()) batch.state(this.collection.modelId(body), body, seq, parse, true);
       if (!open) batch.commit({});
@@ -530,6 +547,8 @@
       };
       request.ours = !!options.reread;
       request.whole = !!options.reread || options.data == null && options.url == null;
+      const asked = request.asked = list && options.url == null ? this.doubts() : null;
+      if (!_.isEmpty(asked)) options.headers = _.extend({'Live-Origin': _.pluck(asked, 'origin').slice(-MOST_ASKED).join(', ')}, options.headers);
       if (!list && request.whole) this.address(model, options);
       if (kind === 'destroy') this.hide(request, options);
       if (kind === 'save') this.sends(request, options);
@@ -622,7 +641,7 @@
         return 'other';
       }
       const past = this.buried(key, label) || hidden && hidden.model !== model && !older(versionOf(hidden.model), label);
-      if (!counts && past && hidden) return 'gone';
+      if (!counts && past && (hidden || !this.tombs.get(key).doubt)) return 'gone';
       if (counts && (create.id != null || past)) return create.id == null ? 'gone' : here ? null : 'old';
       const twin = counts ? other || this.held.has(key) : other && here;
       if (counts && !twin) return seq && floor && !older(floor, seq) ? 'gone' : null;
@@ -647,13 +666,14 @@
       const last = counts ? [label || request.version] : [older(version, label) ? label : version, doubt];
       for (const home of gone && (counts || !again) ? _.union(homes, homesOf(model)) : []) home.bury(key, ...last);
       for (const home of homes) {
-        const hidden = !wait && home.hidden.get(key);
-        if (!wait) home.hidden.delete(key);
+        const found = home.hidden.get(key), hidden = !wait && found && found.model === model && found;
+        if (hidden) home.hidden.delete(key);
         if (hidden && again && !stateOf(model).gone) home.putBack(hidden);
       }
+      const stays = wait && !failed && again && !stateOf(model).gone ? homesOf(model) : [];
       proceed();
       if (wait && failed === 404) this.absent(request);
-      if (wait && !failed && older(seq, version) && !stateOf(model).gone) for (const home of homes) home.putBack({model});
+      for (const home of stays) home.putBack({model});
     }
     putBack({model, at}) {
       const {collection, hidden} = this, options = collection.comparator || at == null ? {} : {at}, key = String(model.id);
@@ -736,7 +756,7 @@
   }
 
   // Seconds that an answer may take: usually, at most, and by each connection kept when a page woke. It slept if it stirred so long ago.
-  const TIMEOUT = 30, LONGEST = 300, AWAKE = 3, KEPT = 6, PULSE = 2000, ASLEEP = 15000;
+  const MOST_ASKED = 50, TIMEOUT = 30, LONGEST = 300, AWAKE = 3, KEPT = 6, PULSE = 2000, ASLEEP = 15000;
 
   // A **link** is what we add to one Bayeux client, from its first stream to its last: an extension that puts our positions
   // into its handshakes, connects and subscriptions, also into those that it sends by itself, and hears the answers.

@@ -8,7 +8,7 @@ and the stream's position are not known here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from ..change import is_news, is_older
@@ -78,13 +78,14 @@ class Documents:
     ) -> None:
         """Take a state of a document, if it is news. listed: it is of a list, and what has gone since stays away."""
         state = self._by_key.get(key)
+        floor = self.floor if listed else self._ahead.version
+        if state is None and (self.is_buried(key, seq) or is_older(seq, floor)):
+            return
+        self._unhold(key, seq)
         if state is None:
-            floor = self.floor if listed else self._ahead.version
-            if not self.is_buried(key, seq) and not is_older(seq, floor):
-                self._unhold(key, seq)
-                state = DocumentState(key, body)
-                state.learn(body, seq)
-                self.insert(state, own)
+            state = DocumentState(key, body)
+            state.learn(body, seq)
+            self.insert(state, own)
         elif is_news(seq, state.version) and (listed or seq is None or seq != state.version):
             state.learn(body, seq)
             self.touch(state, own)
@@ -129,13 +130,15 @@ class Documents:
         if seq is not None and not (before and is_older(seq, before.version)):
             self._tombs[key] = Tombstone(seq, self.stamp(), doubt)
 
-    def is_buried(self, key: str, seq: str | None) -> bool:
+    def is_buried(self, key: str, seq: str | None, *, surely: bool = False) -> bool:
         """Whether a state of this seq is of a document that has gone since.
 
         A tombstone in doubt may bear the seq of the last state that was known: that state itself it does not bury.
+
+        surely: those in doubt bury nothing.
         """
         tomb = self._tombs.get(key)
-        if tomb is None or tomb.version is None:
+        if tomb is None or tomb.version is None or (surely and tomb.doubt is not None):
             return False
         return seq is None or is_older(seq, tomb.version) or (seq == tomb.version and tomb.doubt is None)
 
@@ -174,16 +177,32 @@ class Documents:
         if key not in self.held or not is_older(seq, self.held[key][1]):
             self.held[key] = (body, seq)
 
-    def holds(self) -> bool:
-        """Whether unknown rows of a read wait: one of them may be an unanswered create's."""
-        return any(write.is_pending for write in self.creates.values())
+    def doubts(self) -> list[str]:
+        """The origins of creates that are shown, and whose answers have not come, or are lost."""
+        return [origin for origin, write in self.creates.items() if write.state in self._states]
+
+    def holds(self, asked: Collection[str] | None = None) -> bool:
+        """Whether unknown rows of a read wait: one of them may be an unanswered create's.
+
+        asked: the creates of which it tells whether they are there. Then rows wait for all others that are in doubt.
+        """
+        doubts = () if asked is None else self.doubts()
+        return any(
+            (write.is_pending or origin in doubts) and origin not in (asked or ())
+            for origin, write in self.creates.items()
+        )
 
     def release(self) -> None:
-        """What was held for creates is a stranger's after all, once none is unanswered."""
-        if self.held and not self.holds():
-            held, self.held = self.held, {}
-            for key, (body, seq) in held.items():
-                self.put(key, body, seq, listed=True)
+        """What was held for creates is a stranger's after all."""
+        held, self.held = self.held, {}
+        for key, (body, seq) in held.items():
+            self.put(key, body, seq, listed=True)
+
+    def drop_held(self, listed: Collection[str], label: str | None, *, everything: bool) -> None:
+        """What was held and a list lacks has gone, as far as it is older. everything: the list is newer than all."""
+        for key, (_, seq) in list(self.held.items()):
+            if key not in listed and (everything or is_older(seq, label)):
+                del self.held[key]
 
     def identify(self, write: Write, key: str) -> None:
         """The document with this key *is* that create's: it never shows twice, and nothing known of it is lost."""

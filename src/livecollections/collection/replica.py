@@ -13,29 +13,15 @@ counts as newer than it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..change import is_foreign, is_forked, is_news, is_older, is_same_log
+from .asks import Asks
 from .documents import Documents
 from .key import Keys
 from .reading import Reading
 from .state import Document, DocumentChange
 from .write import Write
-
-
-@dataclass(slots=True)
-class Asks:
-    """What the replica wants of the server.
-
-    resume: the stream set back to the position.  reads: lists to be read now.  later: one to be read in a while.
-    channel: the name of the channel, where that is not the one that was guessed.
-    """
-
-    resume: bool = False
-    reads: list[Reading] = field(default_factory=list)
-    later: bool = False
-    channel: str | None = None
 
 
 class Replica:
@@ -251,9 +237,15 @@ class Replica:
         key = None if body is None else self.documents.keys.of(body)
         if self._is_signal:
             self.unread(needed=True)
-        elif body is not None and key is not None and data["method"] == "DELETE":
+        elif body is None or key is None:
+            return
+        elif data["method"] == "DELETE":
             self.documents.remove(key, seq, own=is_own)
-        elif body is not None and key is not None:
+        elif data["method"] == "PUT" and self.documents.get(key) is None and self._doubts():
+            # It was made before the stream began: a list tells whose it is.
+            self.documents.hold(key, body, seq)
+            self.release()
+        else:
             self.documents.put(key, body, seq, own=is_own)
 
     def _recognise(self, data: Mapping[str, Any], is_repeat: bool = False) -> bool:
@@ -277,8 +269,19 @@ class Replica:
                     documents.miss(state, data["body"], data["seq"])
                 else:
                     documents.identify(write, key)
-        documents.release()
+        self.release()
         return True
+
+    def release(self) -> None:
+        """Show what was held for creates, once none is unanswered; if an answer is lost, a list has to tell first."""
+        if self.documents.held and not self.documents.holds():
+            if self._doubts():
+                self.unread(needed=True)
+            else:
+                self.documents.release()
+
+    def _doubts(self) -> list[str]:
+        return [] if self.is_unnumbered else self.documents.doubts()
 
     # Reading
 
@@ -304,6 +307,7 @@ class Replica:
     def read(self, query: Document | None = None) -> Reading:
         """Note a read that leaves now. query: of a part, which merges and removes nothing."""
         reading = Reading(query is None, query, self.documents.stamp(), self.era, self.position)
+        reading.asked = None if self.is_unnumbered else tuple(self.documents.doubts())
         self.requests.add(reading)
         return reading
 
@@ -334,15 +338,13 @@ class Replica:
 
     def _admit(self, reading: Reading) -> None:
         """What a list means for the collection as a whole. Without ``Live-Seq`` it counts at where we were."""
-        seq = reading.pages[0][1]
+        seq = reading.pages[0].seq
         label = reading.label = None if self.is_unnumbered else seq or reading.at
-        top = reading.until or label
-        if is_older(top, reading.pages[-1][1]):
-            top = reading.pages[-1][1]
+        top = reading.top
         is_other = is_foreign(label, self.position)
         is_late = (
             reading.era != self.era
-            or any(is_foreign(page_seq, label) for _, page_seq in reading.pages)
+            or any(is_foreign(page.seq, label) for page in reading.pages)
             or (is_other and (not reading.is_whole or reading.stamp < self._entered))
             or self._is_past(reading, label)
             or (reading.stamp < self._rejoined and is_older(self.position, top))
@@ -354,13 +356,15 @@ class Replica:
             return
         if reading.channel is not None:
             self._is_signal = reading.is_signal
-            self._name(reading.channel)
+            if reading.channel != self.channel:
+                self.channel, self.begun = reading.channel, None
+                self._asks.channel = reading.channel
         has_lost = bool(self.documents.lost(label, reading.stamp))
         is_early = is_older(label, self.begun) or (has_lost and is_older(label, self.position))
         reading.joins = label is not None or self.is_unnumbered
         if seq is not None and reading.channel is None:
             self.error = "the server names no channel for this list, so nobody would tell of changes"
-        if any(self.documents.keys.of(row) is None for rows, _ in reading.pages for row in rows):
+        if any(self.documents.keys.of(row) is None for page in reading.pages for row in page.rows):
             fields = ", ".join(self.documents.keys.fields)
             self.error = f"there is a document without {fields}: say with `key` what its key is"
         self._top = top
@@ -377,11 +381,6 @@ class Replica:
             self._resume()
         if reading.joins:
             self._needed = self._again
-
-    def _name(self, channel: str) -> None:
-        if channel != self.channel:
-            self.channel, self.begun = channel, None
-            self._asks.channel = channel
 
     def _join(self, reading: Reading) -> None:
         reading.is_useless = reading.is_useless or reading.era != self.era
@@ -401,11 +400,9 @@ class Replica:
         if reading.is_whole:
             documents.forget(documents.lost(label, reading.stamp))
         listed: dict[str, None] = {}
-        for rows, page_seq in reading.pages:
-            # A page holds all that the first does, and may be labelled by a process that has seen less of the log.
-            own = page_seq or reading.at
-            seq = label if self.is_unnumbered or own is None or is_older(own, label) else own
-            for row in rows:
+        for page in reading.pages:
+            seq = reading.seq_of(page, waits=not self._is_signal)
+            for row in page.rows:
                 if (key := documents.keys.of(row)) is None:
                     continue
                 listed[key] = None
@@ -415,10 +412,13 @@ class Replica:
                 # No push will show what a row has that is newer than an own answer, so a later list has to.
                 if self._is_signal and state is not None and is_older(seq, state.version):
                     self._needed = True
-                if state is None and not documents.is_buried(key, seq) and documents.holds():
+                if state is None and not documents.is_buried(key, seq) and documents.holds(reading.told):
                     documents.hold(key, row, seq)
                 else:
                     documents.put(key, row, seq, listed=True)
+            for origin, row in reading.creates_in(page.rows):
+                told = {"method": "PUT", "origin": origin, "body": row, "seq": seq}
+                self._recognise(told, is_repeat=True)
         if reading.is_whole:
             self._remove_missing(reading, listed)
             documents.order(list(listed))
@@ -427,12 +427,11 @@ class Replica:
                 self._apply(data)
             else:
                 self._recognise(data, is_repeat=True)
+        self.release()
 
     def _remove_missing(self, reading: Reading, listed: Mapping[str, None]) -> None:
         documents, label = self.documents, reading.label
-        documents.held = {
-            key: row for key, row in documents.held.items() if key in listed or not is_older(row[1], label)
-        }
+        documents.drop_held(listed, label, everything=self._is_signal)
         for state in list(documents):
             if state.key is None or state.key in listed or state.key in reading.outdated:
                 continue

@@ -31,7 +31,7 @@ from ..errors import (
     Unreachable,
     UnsupportedMediaType,
 )
-from .reading import Reading
+from .reading import Page, Reading
 from .state import Document
 from .write import Write
 
@@ -40,6 +40,8 @@ VERBS = {"create": "POST", "update": "PATCH", "replace": "PUT", "delete": "DELET
 
 _SEVERAL = re.compile(", *")
 _NEXT = re.compile(r'<([^>]*)>[^,]*;\s*rel="?next\b')
+MOST_ASKED = 50
+"""Creates of which one list is asked whether they were done."""
 _ERRORS: Mapping[int, type[RequestError]] = {
     400: MalformedRequest,
     404: DocumentNotFound,
@@ -87,10 +89,11 @@ class Rest:
         """
         query = {**self._query, **(reading.query or {})}
         url: str | None = self._path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Live-Origin": ", ".join(reading.asked[-MOST_ASKED:])} if reading.asked else {}
         asked: set[str] = set()
         while url is not None:
             asked.add(url)
-            answer = await self._ask("GET", url)
+            answer = await self._ask("GET", url, headers=headers)
             if answer.refusal is not None:
                 raise answer.refusal
             if not isinstance(answer.body, list) or not all(isinstance(row, dict) for row in answer.body):
@@ -100,9 +103,9 @@ class Rest:
                 channel, *beside = _SEVERAL.split(whole or signal)
                 reading.channel, reading.beside = channel or None, tuple(beside)
                 reading.is_signal = whole is None
-            reading.pages.append((answer.body, answer.seq))
-            until = answer.headers.get("live-until")
-            reading.until = max(until or "", reading.until or "") or None
+            reading.pages.append(Page(answer.body, answer.seq, answer.headers.get("live-until")))
+            created = _created(answer.headers.get("live-created"))
+            reading.created = None if created is None else {**(reading.created or {}), **created}
             following = _NEXT.search(answer.headers.get("link", ""))
             is_followed = reading.is_whole and reading.channel is not None and "limit" not in query
             url = str(httpx.URL(url).join(following[1])) if following is not None and is_followed else None
@@ -118,11 +121,11 @@ class Rest:
         return await self._ask(VERBS[write.kind], url, write.body, headers)
 
     async def _ask(
-        self, method: str, url: str, body: Document | None = None, origin: Headers | None = None
+        self, method: str, url: str, body: Document | None = None, headers: Headers | None = None
     ) -> Answer:
         server = str(self._http.base_url)
         given = await ask_headers(self._headers, server)
-        sent = {**given, "Accept": "application/json", **(origin or {})}
+        sent = {**given, "Accept": "application/json", **(headers or {})}
         content = None if body is None else orjson.dumps(body)
         if content is not None:
             sent["Content-Type"] = "application/json"
@@ -141,6 +144,16 @@ class Rest:
             return Answer(status, orjson.loads(response.content or b"null"), seq, headers)
         except ValueError as error:
             raise Unconfirmed(f"{method} {url}", "the answer is not JSON") from error
+
+
+def _created(told: str | None) -> dict[str, Document] | None:
+    """What ``Live-Created`` says; None: nothing."""
+    try:
+        created = orjson.loads(told or b"")
+    except ValueError:
+        return None
+    is_told = isinstance(created, dict) and all(isinstance(key, dict) for key in created.values())
+    return created if is_told else None
 
 
 def query_texts(query: Any) -> dict[str, str]:

@@ -189,7 +189,7 @@ class Writes:
 
     def _end(self, write: Write) -> None:
         if write.kind == "create":
-            self._documents.release()
+            self._replica.release()
         self._replica.ended(write)
 
     def _learn(self, write: Write, state: DocumentState, body: Document | None, seq: str | None) -> None:
@@ -235,7 +235,7 @@ class Writes:
             return False
         is_told, counts = write.key is not None, replica.counts(write, label)
         if not counts:
-            self._tell_key(write, key, body)
+            self._tell_key(write, key, body, label)
             return True
         documents.creates.pop(write.origin, None)
         if is_told and write.key != key:
@@ -255,11 +255,13 @@ class Writes:
         # What was pushed is at least what the answer shows.
         return is_pushed
 
-    def _tell_key(self, write: Write, key: str, body: Document) -> None:
-        """The answer left before a reset: whether that document is still there, the list will say."""
+    def _tell_key(self, write: Write, key: str, body: Document, label: str | None) -> None:
+        """The answer left before a reset: whether that document is still there, the list will say, or has been told."""
         documents, state = self._documents, write.state
         assert state is not None
-        if state in documents and state.key is None:
+        if state.key is None and documents.is_buried(key, label, surely=True):
+            documents.drop(state, label, own=True)
+        elif state in documents and state.key is None:
             documents.identify(write, key)
             state.lay({name: body[name] for name in documents.keys.fields})
         self._replica.doubt()

@@ -209,7 +209,7 @@ async def check_same(http: httpx.AsyncClient, name: str, collection: LiveCollect
     prefix = rest._http.base_url.path.rstrip("/")
     reading = Reading(is_whole=True, query=None, stamp=0, era=0, at=None)
     await Rest(http, prefix + rest._path, rest._query, rest._headers).read(reading)
-    given = {canonical(row) for rows, _ in reading.pages for row in rows}
+    given = {canonical(row) for page in reading.pages for row in page.rows}
     held = {canonical(_shown(state)) for state in collection._documents.shown()}
     assert given == held, f"{name} lacks {sorted(given - held)} and has {sorted(held - given)}"
 

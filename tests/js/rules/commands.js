@@ -94,7 +94,7 @@ const own = {
   share(world, { b }) {
     if (world.config.setup !== 'twin') return;
     const [main, twin] = world.live.map(({ collection }) => collection);
-    const isAwaited = ({ id }) => world.pending().some((op) => op.kind === 'create' && op.entry && op.entry.id === id);
+    const isAwaited = ({ id }) => world.ops.some((op) => op.kind === 'create' && op.entry && op.entry.id === id && op.model.isNew());
     const models = main.models.filter((model) =>
       isCurrent(world, model) && !twin.get(model.id) && !isAwaited(model));
     if (!models.length) return;

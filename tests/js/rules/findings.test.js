@@ -284,6 +284,25 @@ it('finding 18: a model in two collections takes no older state through the seco
     }
   }));
 
+it('a model that another collection hides shows what is learned of it where it is', () => scripted(
+  async (wire, make) => {
+    const [main, twin] = [make(), make()];
+    await rest();
+    wire.client.confirm({ seq: spell('a3') });
+    for (let i = 0; i < 2; i++) wire.list([{ id: 1, title: 'a' }], WHOLE('a3'));
+    await rest();
+    twin.get(1).destroy();
+    const model = main.get(1);
+    twin.add(model);
+    wire.write('s1', () => model.save({ title: 'mine' }));
+    wire.reply(wire.names.get('s1'), 503, {});
+    twin.fetch();
+    wire.list([{ id: 1, title: 'theirs' }], WHOLE('a4'));
+    await rest();
+    assert.equal(model.get('title'), 'theirs');
+    assert.equal(model.unsaved, false);
+  }));
+
 it('finding 19: what the answer to a save lacks and the server had before goes', () => scripted(
   async (wire, make) => {
     const todos = make();

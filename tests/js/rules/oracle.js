@@ -36,6 +36,7 @@ class Oracle {
       for (const one of collection.models) view.set(one.cid, { ...one.attributes });
     }
     if (event === 'change' && view.has(model.cid)) view.set(model.cid, { ...model.attributes });
+    if (event === 'update') this.checkTwins(watched);
     const options = event === 'change' ? second : third;
     if (event === 'add' || event === 'remove' || event === 'change') {
       this.notice(watched, event, model, options || {});
@@ -68,6 +69,20 @@ class Oracle {
       this.fail(`${watched.name} shows an older state of ${model.id}: ${before} then ${now}`);
     }
     watched.shown.set(model.id, now);
+  }
+
+  // Titles are given once: what is shown beside a model without an id, and has its title, is that model.
+  checkTwins({ name, collection }) {
+    for (const model of collection.filter((one) => one.isNew())) {
+      const twin = collection.find((one) => one !== model && one.get('title') === model.get('title'));
+      if (twin && !this.isGivenAgain(twin.id)) this.fail(`${name} shows ${twin.id || twin.cid} beside ${model.cid}, which is it`);
+    }
+  }
+
+  // Whether more than one document had the id, or a squashed message may have told of it without its origin.
+  isGivenAgain(id) {
+    const { squashed, log } = this.world;
+    return squashed || log.era > 1 || log.all.filter((entry) => entry.id === id && entry.method === 'POST').length > 1;
   }
 
   // What an answer shows to a request that left in an earlier log orders nothing.
@@ -131,13 +146,16 @@ class Oracle {
     this.checkUnanswered();
   }
 
-  // While a destroy is unanswered, what it destroys stays hidden; while a create is, its row is no second model.
+  // While a destroy is unanswered, what it destroys stays hidden; while a create is, or where its answer was lost, its
+  // row is no second model.
   checkUnanswered() {
-    const { log } = this.world;
-    for (const op of this.world.pending()) {
+    const { log, ops } = this.world;
+    for (const op of ops) {
+      const isLost = op.kind === 'create' && op.settled && op.failedAt !== undefined && op.entry;
+      if (op.settled && !isLost) continue;
       const { collection, name } = op.watched;
       const shown = op.kind === 'destroy' ? collection.get(op.id) : op.entry && collection.get(op.entry.id);
-      if (!shown || op.wait || op.era !== log.era) continue;
+      if (!shown || op.wait && !isLost || op.era !== log.era) continue;
       if (op.kind === 'destroy' && !this.world.shared && !this.isAnother(op)) {
         this.fail(`${name} shows ${op.id} while it is being destroyed`);
       }

@@ -29,7 +29,7 @@ class Rest {
     const id = pathname === CHANNEL ? undefined : Number(pathname.slice(CHANNEL.length + 1));
     if (typeof fate === 'number') return problem(fate);
     if (id === undefined) {
-      return request.method === 'POST' ? this.create(request) : this.list(searchParams);
+      return request.method === 'POST' ? this.create(request) : this.told(request, this.list(searchParams));
     }
     const verb = { GET: 'read', PUT: 'put', PATCH: 'patch', DELETE: 'destroy' }[request.method];
     return this[verb](id, request);
@@ -70,6 +70,15 @@ class Rest {
       headers.Link = `<?${new URLSearchParams(parameters)}>; rel="next"`;
     }
     return { status: 200, headers, body: page.map((row) => this.log.shown(row)) };
+  }
+
+  // Which of the creates that a list asks about were done.
+  told(request, answer) {
+    const asked = request.headers['Live-Origin'];
+    if (asked === undefined) return answer;
+    const done = asked.split(', ').filter((key) => this.log.repeats.has(key))
+      .map((key) => [key, { id: this.log.repeats.get(key).entry.id }]);
+    return { ...answer, headers: { ...answer.headers, 'Live-Created': JSON.stringify(Object.fromEntries(done)) } };
   }
 
   read(id) {

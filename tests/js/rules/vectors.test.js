@@ -28,13 +28,18 @@ class Run {
 
   subscribed(seq, { reset }) { this.client.confirm(seq && { seq: spell(seq), ...(reset && { reset }) }); }
 
-  list(rows, { seq, until, next, as = 'whole' }) {
+  list(rows, { seq, until, next, created, as = 'whole' }) {
     const headers = {};
+    if (created) headers['Live-Created'] = this.told(created);
     if (next) headers.Link = `<?page=${next}>; rel="next"`;
     if (seq) headers['Live-Seq'] = spell(seq);
     if (until) headers['Live-Until'] = spell(until);
     if (as !== 'unlabelled') headers[as === 'signal' ? 'Live-Signal' : 'Live-Channel'] = CHANNEL;
     this.wire.list(rows, headers);
+  }
+
+  told(created) {
+    return JSON.stringify(Object.fromEntries(Object.entries(created).map(([name, id]) => [this.wire.origin(name), { id }])));
   }
 
   push(batch) {
@@ -88,6 +93,10 @@ class Run {
       assert.deepEqual(unsaved.map((model) => model.id), expected.unsaved);
     }
     if (expected.asks) assert.deepEqual(client.log.splice(0).sort(), expected.asks.slice().sort());
+    if (expected.asked) {
+      const { headers } = this.wire.waiting.find((request) => request.isList);
+      assert.equal(headers['Live-Origin'], expected.asked.map((name) => this.wire.origin(name)).join(', ') || undefined);
+    }
     if (expected.origins) this.expectOrigins(expected.origins);
   }
 
