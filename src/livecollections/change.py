@@ -99,7 +99,8 @@ def squash(changes: Iterable[Change]) -> list[Change]:
     """Keep, of several changes of one document, only the last, in seq order.
 
     The method says what the step means to a receiver that has seen none of them: POST if it never had the
-    document, DELETE if the document has gone, PUT otherwise. A RESET ends everything before it.
+    document, DELETE if the document has gone, PUT otherwise. Where the last bears no origin, it has that of the first:
+    who made the document knows it by that. A RESET ends everything before it.
     """
     first: dict[Key, Change] = {}
     last: dict[Key, Change] = {}
@@ -113,7 +114,9 @@ def squash(changes: Iterable[Change]) -> list[Change]:
     waiting = []
     for key, change in last.items():
         method: Method = change.method
+        origin = change.origin
         if method != "DELETE":
             method = "POST" if first[key].before is None else "PUT"
-        waiting.append(replace(change, method=method))
+            origin = origin or first[key].origin
+        waiting.append(replace(change, method=method, origin=origin))
     return reset + sorted(waiting, key=lambda change: change.seq)

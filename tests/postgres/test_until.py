@@ -111,6 +111,6 @@ async def test_what_a_part_is_told_is_waited_for_however_much_came_after_it(site
             assert await until(http, B) == moved.headers["live-seq"]
             removed = await http.delete(f"{ALL}/1")
             assert await until(http, B) == moved.headers["live-seq"] != await until(http, A)
-            assert await until(http, A) == await until(http, ALL) == removed.headers.get("live-seq")
+            assert await until(http, A) == await until(http, ALL) == removed.headers["live-seq"]
             reset = site.run(site.live._store.reset, "until_message")
             assert await until(http, A) == await until(http, B) == reset

@@ -257,3 +257,15 @@ async def test_a_store_that_can_not_tell_tells_of_none(
     async with connected(live, database) as api:
         await post(api, "t")
         assert await told(api, "t") == {}
+
+
+async def test_what_is_too_long_for_a_header_is_not_told_at_all(api: Api) -> None:
+    tokens = [f"t{number}-" + "x" * 56 for number in range(40)]
+    for token in tokens:
+        await post(api, token)
+    few = await api.client.get(TODOS, headers={"Live-Origin": ", ".join(tokens[:20])})
+    assert len(json.loads(few.headers["live-created"])) == 20
+    assert "Live-Origin" in few.headers["vary"]
+    many = await api.client.get(TODOS, headers={"Live-Origin": ", ".join(tokens)})
+    assert many.status_code == 200
+    assert "live-created" not in many.headers

@@ -325,7 +325,7 @@
       this.origin(data, batch);
       if (this.signal) this.unread(true);
       else if (id != null && data.method === 'DELETE') batch.remove(id, data.seq);
-      else if (id != null && data.method === 'PUT' && !batch.find(id) && !_.isEmpty(this.doubts())) this.hold(id, data, batch);
+      else if (id != null && data.method === 'PUT' && this.isUnknown(id, batch) && !_.isEmpty(this.doubts())) this.hold(id, data, batch);
       else if (id != null) batch.state(id, data.body, data.seq, true);
     }
     // A push with the origin of our create *is* its model. A repeat tells at least that; if it is not here, it is gone.
@@ -460,7 +460,8 @@
       const {collection} = this, list = _.result(collection, 'url'), {header: first, pages, whole, at, label} = request;
       const seq = header('Live-Seq') || at, until = header('Live-Until');
       pages.push({url, body, seq: later(label, seq), until});
-      const made = attempt(() => JSON.parse(header('Live-Created')));
+      const told = (request.made || pages.length === 1) && request.asked && header('Live-Created');
+      const made = told && attempt(() => _.pick(JSON.parse(told), (members) => _.isObject(members) && !_.isEmpty(members)));
       Object.assign(request, {until: later(request.until, until), torn: request.era !== this.era || foreign(seq, label), made: made && _.extend(made, request.made)});
       const link = (first('Live-Channel') || first('Live-Signal')) && /<([^>]*)>[^,]*;\s*rel="?next\b/.exec(header('Link'));
       const next = link && whole && !request.torn && !/[?&]limit=/.test(list) && linked(link[1], list);
@@ -478,7 +479,7 @@
     // Backbone is about to `set` or `reset` a list. Rows go by rule; only a whole one removes, and nothing newer than it.
     reconcile(resp, options, request, reset) {
       const {collection, held, hidden} = this, {label, whole, pages, messages = []} = request, {parse} = options;
-      const batch = new Batch(this), list = batch.list = _.extend([], {whole}), own = [];
+      const batch = new Batch(this), list = batch.list = _.extend([], {whole}), asked = this.tells(request), holds = this.holds(asked), own = new Map();
       reads.delete(options);
       if (request.useless) return collection.models;
       if (whole) for (const one of this.lost(request)) one.version = null;
@@ -491,41 +492,48 @@
           const unknown = id != null && !collection.get(id) && !hidden.has(key) && !this.buried(key, seq);
           list.push(key);
           if (request.outdated.has(key)) continue;
-          _.each(request.made, (members, origin) => { if (_.isMatch(row, members) && !hidden.has(key)) own.push({method: 'PUT', origin, body: row, seq}); });
-          if (!unknown || !this.holds(request)) batch.state(id == null ? key : id, row, seq, parse, true);
+          if (request.made && !hidden.has(key)) own.set(key, {method: 'PUT', body: row, seq});
+          if (!unknown || !holds) batch.state(id == null ? key : id, row, seq, parse, true);
           else if (!older(seq, (held.get(key) || {}).seq)) held.set(key, {body: row, seq, parse});
         }
       });
       const listed = new Set([...list, ...request.outdated]), lacks = (id, model) => whole && !listed.has(String(id)) && !older(label, versionOf(model));
-      for (const [key, {seq}] of held) if (whole && (older(seq, label) || this.signal && !listed.has(key))) held.delete(key);
+      for (const [key, {seq}] of held) if (whole && !listed.has(key) && (this.signal || !older(label, seq))) held.delete(key);
       for (const [key, one] of hidden) if (lacks(key, one.model)) lose(one.model, label);
       for (const model of whole && options.remove !== false ? collection.models : []) {
         if (model.isNew() || listed.has(String(model.id)) || !known(model) && stateOf(model).saves.length) continue;
         if (lacks(model.id, model) && stateOf(model).stamp <= request.stamp) batch.gone.add(model);
         else if (this.signal) this.needed = true;
       }
-      for (const data of own) this.origin(data, batch, true);
+      for (const [origin, members] of _.pairs(request.made || {})) {
+        const row = own.get(String(collection.modelId(members)));
+        if (row) this.origin(_.extend({origin}, row), batch, true);
+      }
       for (const data of messages) older(label, data.seq) ? this.apply(data, batch) : this.origin(data, batch, true);
-      this.release(batch);
+      this.release(batch, asked);
       batch.commit(options, reset);
       return collection.models;
     }
-    // Creates that show and whose answers have not come, or are lost. A list is asked which of its rows they are (`Live-Created`).
+    // Creates that show without an id, as their answers have not come, or are lost. A list is asked which of its rows they are.
     shows({model}) { return this.collection.get(model.cid) === model; }
-    doubts() { return this.stream && this.stream.legacy ? null : [...this.creates.values()].filter((one) => this.shows(one)); }
-    // Unknown rows of a read wait for creates that it was not asked about, and for all unanswered ones where it does not tell.
-    holds({asked, made} = {}, all = made || asked && !asked.length) {
-      return [...this.creates.values()].some((one) => (one.pending || all && this.shows(one)) && !(made && asked.includes(one)));
+    doubts() { return this.stream && this.stream.legacy ? null : [...this.creates.values()].filter((one) => one.model.id == null && this.shows(one)); }
+    // Of which creates a list tells whether they are there: those that it was asked about (`Live-Created`); null: of none.
+    tells({asked, made}) { return asked && (made || !asked.length) ? asked : null; }
+    // Unknown rows of a read wait for unanswered creates. Where it tells of those that it was asked about, for all that show, but for these.
+    holds(asked, doubts = asked ? this.doubts() : []) {
+      return [...this.creates.values()].some((one) => (one.pending || doubts.includes(one)) && !(asked || []).includes(one));
     }
+    isUnknown(id, batch) { return !batch.find(id) && !batch.fresh.has(String(id)) && !this.hidden.has(String(id)); }
     // Of what was made before the stream began, a list tells whose it is.
     hold(id, {body, seq}, batch) {
       this.held.set(String(id), {body, seq, parse: true});
       if (batch) this.release(batch);
     }
-    release(open) {
+    release(open, asked) {
       const batch = open || new Batch(this), {held} = this;
       if (!held.size || this.holds()) return;
-      if (!_.isEmpty(this.doubts())) return void this.unread(true);
+      const doubts = this.doubts() || [], isLate = asked && !_.difference(doubts, asked).length;
+      if (doubts.length) return void (isLate ? this.needed = true : this.unread(true));
       this.held = new Map();
       for (const {body, seq, parse} of held.values()) batch.state(this.collection.modelId(body), body, seq, parse, true);
       if (!open) batch.commit({});
@@ -756,7 +764,7 @@
   }
 
   // Seconds that an answer may take: usually, at most, and by each connection kept when a page woke. It slept if it stirred so long ago.
-  const MOST_ASKED = 50, TIMEOUT = 30, LONGEST = 300, AWAKE = 3, KEPT = 6, PULSE = 2000, ASLEEP = 15000;
+  const MOST_ASKED = 20, TIMEOUT = 30, LONGEST = 300, AWAKE = 3, KEPT = 6, PULSE = 2000, ASLEEP = 15000;
 
   // A **link** is what we add to one Bayeux client, from its first stream to its last: an extension that puts our positions
   // into its handshakes, connects and subscriptions, also into those that it sends by itself, and hears the answers.
@@ -965,8 +973,9 @@
       const {on, options, creates} = this._listener;
       if (on) return this;
       this.each((model) => { stateOf(model).version = null; });
-      this._listener = _.extend(new Listener(this, _.omit(options, 'seq', 'live')), {creates});
-      this._listener.start();
+      const listener = this._listener = _.extend(new Listener(this, _.omit(options, 'seq', 'live')), {creates});
+      for (const create of creates.values()) create.listener = listener;
+      listener.start();
       return this;
     },
     // Stop, and keep nothing: no subscription, no listener, no timer.

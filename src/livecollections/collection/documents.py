@@ -178,8 +178,12 @@ class Documents:
             self.held[key] = (body, seq)
 
     def doubts(self) -> list[str]:
-        """The origins of creates that are shown, and whose answers have not come, or are lost."""
-        return [origin for origin, write in self.creates.items() if write.state in self._states]
+        """The origins of creates that are shown without a key, as their answers have not come, or are lost."""
+        return [
+            origin
+            for origin, write in self.creates.items()
+            if write.state is not None and write.state.key is None and write.state in self._states
+        ]
 
     def holds(self, asked: Collection[str] | None = None) -> bool:
         """Whether unknown rows of a read wait: one of them may be an unanswered create's.
@@ -201,7 +205,7 @@ class Documents:
     def drop_held(self, listed: Collection[str], label: str | None, *, everything: bool) -> None:
         """What was held and a list lacks has gone, as far as it is older. everything: the list is newer than all."""
         for key, (_, seq) in list(self.held.items()):
-            if key not in listed and (everything or is_older(seq, label)):
+            if key not in listed and (everything or not is_older(label, seq)):
                 del self.held[key]
 
     def identify(self, write: Write, key: str) -> None:

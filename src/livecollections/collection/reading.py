@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..change import is_older
+from .key import Keys
 from .state import Document
+
+Row = tuple[Document, str | None]
+"""A document of a list, and the seq at which it counts."""
 
 
 class Page(NamedTuple):
@@ -77,9 +81,8 @@ class Reading:
         """The creates of which it tells whether they are there; None: nothing is known of any."""
         return () if self.asked == () else self.asked if self.created is not None else None
 
-    def creates_in(self, rows: Sequence[Document]) -> Iterator[tuple[str, Document]]:
-        """The creates that were done, by origin, with the rows that they are."""
-        for origin, key in (self.created or {}).items():
-            for row in rows:
-                if key and key.items() <= row.items():
-                    yield origin, row
+    def creates_in(self, rows: Mapping[str, Row], keys: Keys) -> Iterator[dict[str, Any]]:
+        """The creates that were done and are listed, as if each had been pushed. rows: of the list, by key."""
+        for origin, members in (self.created or {}).items():
+            if (found := rows.get(keys.of(members) or "")) is not None:
+                yield {"method": "PUT", "origin": origin, "body": found[0], "seq": found[1]}

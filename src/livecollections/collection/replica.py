@@ -12,14 +12,14 @@ counts as newer than it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..change import is_foreign, is_forked, is_news, is_older, is_same_log
 from .asks import Asks
 from .documents import Documents
 from .key import Keys
-from .reading import Reading
+from .reading import Reading, Row
 from .state import Document, DocumentChange
 from .write import Write
 
@@ -272,13 +272,17 @@ class Replica:
         self.release()
         return True
 
-    def release(self) -> None:
-        """Show what was held for creates, once none is unanswered; if an answer is lost, a list has to tell first."""
-        if self.documents.held and not self.documents.holds():
-            if self._doubts():
-                self.unread(needed=True)
-            else:
-                self.documents.release()
+    def release(self, asked: Collection[str] | None = None) -> None:
+        """Show what was held for creates, once a list has told of all. asked: of which an older one has told."""
+        documents, doubts = self.documents, self._doubts()
+        if not documents.held or documents.holds():
+            return
+        if not doubts:
+            documents.release()
+        elif asked is not None and set(doubts).issubset(asked):
+            self._needed = True
+        else:
+            self.unread(needed=True)
 
     def _doubts(self) -> list[str]:
         return [] if self.is_unnumbered else self.documents.doubts()
@@ -340,8 +344,7 @@ class Replica:
         """What a list means for the collection as a whole. Without ``Live-Seq`` it counts at where we were."""
         seq = reading.pages[0].seq
         label = reading.label = None if self.is_unnumbered else seq or reading.at
-        top = reading.top
-        is_other = is_foreign(label, self.position)
+        top, is_other = reading.top, is_foreign(label, self.position)
         is_late = (
             reading.era != self.era
             or any(is_foreign(page.seq, label) for page in reading.pages)
@@ -365,8 +368,8 @@ class Replica:
         if seq is not None and reading.channel is None:
             self.error = "the server names no channel for this list, so nobody would tell of changes"
         if any(self.documents.keys.of(row) is None for page in reading.pages for row in page.rows):
-            fields = ", ".join(self.documents.keys.fields)
-            self.error = f"there is a document without {fields}: say with `key` what its key is"
+            names = ", ".join(self.documents.keys.fields)
+            self.error = f"there is a document without {names}: say with `key` what its key is"
         self._top = top
         self.documents.floor = label or self.documents.floor
         if is_other:
@@ -399,13 +402,13 @@ class Replica:
         documents, label = self.documents, reading.label
         if reading.is_whole:
             documents.forget(documents.lost(label, reading.stamp))
-        listed: dict[str, None] = {}
+        listed: dict[str, Row] = {}
         for page in reading.pages:
             seq = reading.seq_of(page, waits=not self._is_signal)
             for row in page.rows:
                 if (key := documents.keys.of(row)) is None:
                     continue
-                listed[key] = None
+                listed[key] = row, seq
                 if key in reading.outdated:
                     continue
                 state = documents.get(key)
@@ -416,9 +419,8 @@ class Replica:
                     documents.hold(key, row, seq)
                 else:
                     documents.put(key, row, seq, listed=True)
-            for origin, row in reading.creates_in(page.rows):
-                told = {"method": "PUT", "origin": origin, "body": row, "seq": seq}
-                self._recognise(told, is_repeat=True)
+        for told in reading.creates_in(listed, documents.keys):
+            self._recognise(told, is_repeat=True)
         if reading.is_whole:
             self._remove_missing(reading, listed)
             documents.order(list(listed))
@@ -427,9 +429,9 @@ class Replica:
                 self._apply(data)
             else:
                 self._recognise(data, is_repeat=True)
-        self.release()
+        self.release(reading.told)
 
-    def _remove_missing(self, reading: Reading, listed: Mapping[str, None]) -> None:
+    def _remove_missing(self, reading: Reading, listed: Mapping[str, Row]) -> None:
         documents, label = self.documents, reading.label
         documents.drop_held(listed, label, everything=self._is_signal)
         for state in list(documents):

@@ -40,7 +40,7 @@ VERBS = {"create": "POST", "update": "PATCH", "replace": "PUT", "delete": "DELET
 
 _SEVERAL = re.compile(", *")
 _NEXT = re.compile(r'<([^>]*)>[^,]*;\s*rel="?next\b')
-MOST_ASKED = 50
+MOST_ASKED = 20
 """Creates of which one list is asked whether they were done."""
 _ERRORS: Mapping[int, type[RequestError]] = {
     400: MalformedRequest,
@@ -105,7 +105,10 @@ class Rest:
                 reading.is_signal = whole is None
             reading.pages.append(Page(answer.body, answer.seq, answer.headers.get("live-until")))
             created = _created(answer.headers.get("live-created"))
-            reading.created = None if created is None else {**(reading.created or {}), **created}
+            if created is None or (reading.created is None and len(reading.pages) > 1):
+                reading.created = None
+            else:
+                reading.created = {**(reading.created or {}), **created}
             following = _NEXT.search(answer.headers.get("link", ""))
             is_followed = reading.is_whole and reading.channel is not None and "limit" not in query
             url = str(httpx.URL(url).join(following[1])) if following is not None and is_followed else None

@@ -1,7 +1,7 @@
 """Created: what a user's earlier POSTs to a list have made, told beside it to one who may have lost their answers.
 
 Three rules. It is looked up after the rows were read, so that it leaves out no document that the list has. Each user is
-told of his own. For what is asked here in vain no read fails.
+told of his own. For what is asked here in vain no read fails: where it can't be told, whole, nothing is.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from .route import ALLOW
 
 MOST = 100
 """Keys that one read may ask for."""
+LONGEST = 2_048
+"""Bytes of the header: proxies take few kilobytes of all."""
+ASKED: Header = (b"vary", b"Live-Origin")
 
 T = TypeVar("T", bound=Answer | LongAnswer)
 
@@ -35,7 +38,7 @@ async def with_created(answer: T, request: Request, view: Resource, store: Store
     """An answer about a list, with what was asked for beside."""
     if asks_created(request):
         try:
-            answer.headers = [*answer.headers, *await _told(request, view, store)]
+            answer.headers = [*answer.headers, ASKED, *await _told(request, view, store)]
         except BaseException:
             if isinstance(answer, LongAnswer):
                 answer.close()
@@ -55,4 +58,5 @@ async def _told(request: Request, view: Resource, store: Store | Portion) -> lis
     shown, members = addressed(view), len({*view.source.key, *view.address})
     told = {token: shown.document(made[key]) for token, key in kept.items() if key in made}
     whole = {token: document for token, document in told.items() if len(document) == members}
-    return [(b"live-created", json.dumps(whole).encode())]
+    header = json.dumps(whole, separators=(",", ":")).encode()
+    return [(b"live-created", header)] if len(header) <= LONGEST else []

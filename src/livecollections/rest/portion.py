@@ -1,10 +1,8 @@
-"""Portion: the part of a store that a view has, where a view has not all of it.
+"""Portion: the part of a store that a view has, where a view has not all of it: a partition, or not all fields.
 
-One rule. Whatever is asked, a row of another partition is not there: it is neither found nor counted, no precondition
+Two rules. Whatever is asked, a row of another partition is not there: it is neither found nor counted, no precondition
 is compared with it, and it is written as little as one that does not exist. What is not said here can't be asked.
-
-So is it with what the view's channel does not tell: of what is read ``until`` never names it, or who reads would wait
-for it for ever.
+What the view's channel does not tell, ``until`` never names, or who reads would wait for it for ever.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from .sql_log import IDEMPOTENT_FOR, TRIM, WENT_BACK, held, is_seq, new_epoch, p
 
 ENTRY = "seq, check_digits, source, method, key, before, after, layout, origin, at"
 """What a Change is made of."""
-PIECE = 100
+PIECE, LARGEST_PIECE = 100, 3_200
 """Entries that are looked at together, where the last of a kind is looked for: it is mostly among the last."""
 READING = 60.0
 """Seconds in which entries come, whose rows may be large, or are counted or trimmed."""
@@ -139,7 +139,7 @@ class PostgresLog:
 
         They may be beyond the watermark: nothing is told of them.
         """
-        start, end = place_of(after), place_of(until)
+        start, end, piece = place_of(after), place_of(until), PIECE
         async with answering(self._pool, READING) as connection:
             while end > start:
                 rows = await connection.fetch(
@@ -148,14 +148,15 @@ class PostgresLog:
                     source,
                     start,
                     end,
-                    PIECE,
+                    piece,
                 )
                 await self._learn_new(connection, rows)
                 for row in rows:
                     change = self._change(until[:EPOCH_WIDTH], row)
                     if sees(change):
                         return change.seq
-                end = rows[-1]["seq"] - 1 if len(rows) == PIECE else start
+                end = rows[-1]["seq"] - 1 if len(rows) == piece else start
+                piece = min(2 * piece, LARGEST_PIECE)
         return None
 
     async def version(self, connection: asyncpg.Connection, source: str) -> str:

@@ -303,6 +303,49 @@ it('a model that another collection hides shows what is learned of it where it i
     assert.equal(model.unsaved, false);
   }));
 
+it('what a list tells of creates in another form, or unasked, is not heeded', () => scripted(async (wire, make) => {
+  const todos = make();
+  await rest();
+  wire.client.confirm({ seq: spell('a3') });
+  wire.list([], WHOLE('a3'));
+  await rest();
+  wire.write('c1', () => todos.create({ title: 'x' }));
+  wire.reply(wire.names.get('c1'), 0, {});
+  const origin = wire.origin('c1');
+  for (const told of [`{"${origin}": null}`, `{"${origin}": {}}`, `{"${origin}": 1}`, 'null', '[', '[1]']) {
+    todos.fetch();
+    wire.list([{ id: 1, title: 'theirs' }], { ...WHOLE('a3'), 'Live-Created': told });
+    await rest();
+    assert.deepEqual(todos.pluck('title').sort(), ['theirs', 'x'], told);
+  }
+  todos.fetch({ url: CHANNEL });
+  wire.list([{ id: 1, title: 'theirs' }], { ...WHOLE('a3'), 'Live-Created': `{"${origin}": {"id": 1}}` });
+  await rest();
+  assert.equal(todos.length, 2);
+}));
+
+it('a create that is in doubt is known again after the collection has begun to listen anew', () => scripted(
+  async (wire, make) => {
+    const todos = make();
+    await rest();
+    wire.client.confirm({ seq: spell('a3') });
+    wire.list([], WHOLE('a3'));
+    await rest();
+    wire.write('c1', () => todos.create({ title: 'x' }));
+    wire.reply(wire.names.get('c1'), 0, {});
+    todos.unlisten();
+    todos.listen();
+    await rest();
+    wire.client.confirm({ seq: spell('a4') });
+    const { headers } = wire.waiting.find((request) => request.isList);
+    assert.equal(headers['Live-Origin'], wire.origin('c1'));
+    wire.list([{ id: 9, title: 'x' }], { ...WHOLE('a4'), 'Live-Created': `{"${wire.origin('c1')}": {"id": 9}}` });
+    await rest();
+    assert.deepEqual(todos.toJSON(), [{ title: 'x', id: 9 }]);
+    todos.fetch();
+    assert.equal(wire.waiting.find((request) => request.isList).headers['Live-Origin'], undefined);
+  }));
+
 it('finding 19: what the answer to a save lacks and the server had before goes', () => scripted(
   async (wire, make) => {
     const todos = make();

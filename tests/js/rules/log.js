@@ -207,7 +207,8 @@ function squashed(entries) {
   }
   const kept = [...last.values()].map((entry) => {
     if (entry.method === 'DELETE') return entry;
-    return { ...entry, method: first.get(entry.id).method === 'POST' ? 'POST' : 'PUT' };
+    const { method, origin } = first.get(entry.id);
+    return { ...entry, method: method === 'POST' ? 'POST' : 'PUT', origin: entry.origin || origin };
   });
   return reset.concat(kept.sort((a, b) => a.place - b.place));
 }
