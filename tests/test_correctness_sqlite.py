@@ -102,7 +102,11 @@ class Rig:
         return (await self.store.find(self.source, Query())).rows
 
     async def log(self, after: str) -> list[Change]:
-        return (await self.store.read(after, 100_000)).changes
+        changes: list[Change] = []
+        while more := (await self.store.read(after, 10_000)).changes:
+            changes += more
+            after = more[-1].seq
+        return changes
 
     async def assert_replayed(self, after: str) -> None:
         """What the log tells since a place at which the table was empty is the table; nothing was reset."""

@@ -906,11 +906,14 @@
       }
       next();
     }
-    // What the server says. Whether the client is to hear it: Faye's forgets a subscription that failed with its session.
+    // What the server says. Whether the client is to hear it: Faye's forgets a subscription that failed with its session. A first list
+    // that left in a session before may be of a log that is no more.
     incoming(message) {
       const {channel, subscription, id, clientId, successful, error} = message, stream = this.streams.get(subscription);
       const live = message.ext && message.ext.live || {}, isLate = clientId && this.session && clientId !== this.session;
       if (channel === '/meta/handshake' && successful) {
+        const suspects = this.session || this.asked.size ? _.flatten(_.pluck([...this.streams.values()], 'listeners')) : [];
+        for (const one of suspects) if (one.position == null) one.rejoined = ++clock;
         Object.assign(this, {session: clientId, asked: new Map(), stale: live.error || null});
         this.streams.forEach((one) => { one.isNew = true; });
         this.lost();

@@ -140,8 +140,9 @@ class Replica:
             self.unread(needed=True)
 
     def lost(self) -> None:
-        """The way is cut, or the session has ended; ``began`` comes when the stream goes on."""
+        """The way is cut, or the session has ended; ``began`` comes when it goes on. A first list is in doubt."""
         self._is_broken, self._missed = True, None
+        self._rejoined = self.documents.stamp() if self.position is None else self._rejoined
 
     def behind(self, last: str) -> None:
         """The server says what it has sent last.
@@ -360,8 +361,7 @@ class Replica:
         if reading.channel is not None:
             self._is_signal = reading.is_signal
             if reading.channel != self.channel:
-                self.channel, self.begun = reading.channel, None
-                self._asks.channel = reading.channel
+                self.channel, self.begun, self._asks.channel = reading.channel, None, reading.channel
         has_lost = bool(self.documents.lost(label, reading.stamp))
         is_early = is_older(label, self.begun) or (has_lost and is_older(label, self.position))
         reading.joins = label is not None or self.is_unnumbered
