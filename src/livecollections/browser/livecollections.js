@@ -161,7 +161,7 @@
         if (homesOf(other).length) show(other);
       }
       this.named.set(model, id);
-      if (collection.get(model.cid) === model) this.shown.add(model);
+      if (this.listener.shows(create)) this.shown.add(model);
       else this.adopted.set(key, create);
     }
     // What `set` is given for a model that is to be shown, and for a new document.
@@ -640,7 +640,7 @@
     created(request, body, label) {
       const {model, create, seq} = request, {collection, floor} = this, batch = new Batch(this), at = this.latest(label);
       const id = collection.modelId(body), key = String(id), other = collection.get(id), hidden = this.hidden.get(key);
-      const here = collection.get(model.cid) === model, counts = this.counts(request, label);
+      const here = this.shows(create), counts = this.counts(request, label);
       if (id == null || model.id != null && model.id === request.id) return null;
       if (counts) this.creates.delete(create.origin);
       if (counts && model.id != null && model.id !== id) {

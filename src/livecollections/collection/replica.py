@@ -399,7 +399,7 @@ class Replica:
 
     def _reconcile(self, reading: Reading) -> None:
         """Rows go by rule; only a whole list removes what it lacks, and nothing that is newer than it."""
-        documents, label = self.documents, reading.label
+        documents, label, holds = self.documents, reading.label, self.documents.holds(reading.told)
         if reading.is_whole:
             documents.forget(documents.lost(label, reading.stamp))
         listed: dict[str, Row] = {}
@@ -415,7 +415,7 @@ class Replica:
                 # No push will show what a row has that is newer than an own answer, so a later list has to.
                 if self._is_signal and state is not None and is_older(seq, state.version):
                     self._needed = True
-                if state is None and not documents.is_buried(key, seq) and documents.holds(reading.told):
+                if state is None and holds and not documents.is_buried(key, seq):
                     documents.hold(key, row, seq)
                 else:
                     documents.put(key, row, seq, listed=True)

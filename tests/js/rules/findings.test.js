@@ -26,6 +26,16 @@ async function scripted(body) {
   }
 }
 
+// A collection that has read these rows, and is live.
+async function joined(wire, make, seq, rows = []) {
+  const collection = make();
+  await rest();
+  wire.client.confirm({ seq: spell(seq) });
+  wire.list(rows, WHOLE(seq));
+  await rest();
+  return collection;
+}
+
 async function world(config, body) {
   const it = new World({
     seed: 1, postgres: false, lagging: false, replyFirst: true, single: false, mute: false, nullable: true,
@@ -143,11 +153,7 @@ it('finding 6: what a log that went back has undone is undone here', () => world
 
 it('finding 8: a no-op save is labelled with the log, and hides nothing from others', () => scripted(
   async (wire, make) => {
-    const todos = make();
-    await rest();
-    wire.client.confirm({ seq: spell('a7') });
-    wire.list([{ id: 1, title: 'x' }, { id: 2, title: 'x' }], WHOLE('a7'));
-    await rest();
+    const todos = await joined(wire, make, 'a7', [{ id: 1, title: 'x' }, { id: 2, title: 'x' }]);
     wire.write('s1', () => todos.get(1).save());
     wire.reply(wire.names.get('s1'), 200, { 'Live-Seq': spell('a8') }, { id: 1, title: 'x' });
     wire.client.push([{ method: 'PUT', body: { id: 2, title: 'y' }, seq: spell('a8'), prev: spell('a7') }]);
@@ -156,11 +162,7 @@ it('finding 8: a no-op save is labelled with the log, and hides nothing from oth
   }));
 
 it('the answer to a subscription of a session that is over confirms nothing', () => scripted(async (wire, make) => {
-  const collection = make();
-  await rest();
-  wire.client.confirm({ seq: spell('a5') });
-  wire.list([], WHOLE('a5'));
-  await rest();
+  const collection = await joined(wire, make, 'a5');
   wire.client.rehandshake();
   wire.client.rehandshake();
   for (const live of ['connecting', 'live']) {
@@ -171,11 +173,7 @@ it('the answer to a subscription of a session that is over confirms nothing', ()
 }));
 
 it('a model of which only the id is known goes when the server has no such document', () => scripted(async (wire, make) => {
-  const collection = make();
-  await rest();
-  wire.client.confirm({ seq: spell('a5') });
-  wire.list([], WHOLE('a5'));
-  await rest();
+  const collection = await joined(wire, make, 'a5');
   wire.write('c1', () => collection.create({ title: 'x' }));
   wire.client.push([{ method: 'RESET', seq: spell('a9'), prev: spell('a5') }]);
   await rest();
@@ -192,11 +190,7 @@ it('a model of which only the id is known goes when the server has no such docum
 }));
 
 it('finding 9: a failed wait: true save shows nothing of what it sent', () => scripted(async (wire, make) => {
-  const todos = make();
-  await rest();
-  wire.client.confirm({ seq: spell('a5') });
-  wire.list([{ id: 1, title: 'a' }], WHOLE('a5'));
-  await rest();
+  const todos = await joined(wire, make, 'a5', [{ id: 1, title: 'a' }]);
   wire.write('s1', () => todos.get(1).save({ title: 'b' }, { wait: true }));
   wire.client.push([{ method: 'PUT', body: { id: 1, title: 'c' }, seq: spell('a6'), prev: spell('a5') }]);
   await rest();
@@ -208,11 +202,7 @@ it('finding 9: a failed wait: true save shows nothing of what it sent', () => sc
 
 it('finding 10: where a create is answered with an id that another model holds, the created one stays',
   () => scripted(async (wire, make) => {
-    const todos = make();
-    await rest();
-    wire.client.confirm({ seq: spell('a3') });
-    wire.list([], WHOLE('a3'));
-    await rest();
+    const todos = await joined(wire, make, 'a3');
     let model;
     wire.write('c1', () => { model = todos.create({ title: 'x' }); });
     // A push that lost its origin on the way, as of another server.
@@ -226,11 +216,7 @@ it('finding 10: where a create is answered with an id that another model holds, 
 
 it('finding 1: a push whose prev is the channel\'s, before the log\'s place that was read, is no gap', () => scripted(
   async (wire, make) => {
-    const todos = make();
-    await rest();
-    wire.client.confirm({ seq: spell('a4') });
-    wire.list([{ id: 1, title: 'x' }], WHOLE('a4'));
-    await rest();
+    const todos = await joined(wire, make, 'a4', [{ id: 1, title: 'x' }]);
     const asked = wire.client.log.length;
     wire.client.push([{ method: 'PUT', body: { id: 1, title: 'y' }, seq: spell('a5'), prev: spell('a3') }]);
     await rest();
@@ -241,11 +227,7 @@ it('finding 1: a push whose prev is the channel\'s, before the log\'s place that
 
 it('finding 14: of a squashed replay each message applies, since prev is the receiver\'s', () => scripted(
   async (wire, make) => {
-    const todos = make();
-    await rest();
-    wire.client.confirm({ seq: spell('a7') });
-    wire.list([{ id: 1, title: 'x' }, { id: 2, title: 'x' }], WHOLE('a7'));
-    await rest();
+    const todos = await joined(wire, make, 'a7', [{ id: 1, title: 'x' }, { id: 2, title: 'x' }]);
     const asked = wire.client.log.length;
     wire.client.push([
       { method: 'PUT', body: { id: 2, title: 'b' }, seq: spell('a15'), prev: spell('a7') },
@@ -258,11 +240,7 @@ it('finding 14: of a squashed replay each message applies, since prev is the rec
 
 it('finding 18: a model in two collections takes no older state through the second', () => scripted(
   async (wire, make) => {
-    const one = make();
-    await rest();
-    wire.client.confirm({ seq: spell('a3') });
-    wire.list([{ id: 1, title: 'three' }], WHOLE('a3'));
-    await rest();
+    const one = await joined(wire, make, 'a3', [{ id: 1, title: 'three' }]);
     const second = new Wire();
     try {
       const Todos = LiveCollection.extend({ url: CHANNEL });
@@ -304,11 +282,7 @@ it('a model that another collection hides shows what is learned of it where it i
   }));
 
 it('what a list tells of creates in another form, or unasked, is not heeded', () => scripted(async (wire, make) => {
-  const todos = make();
-  await rest();
-  wire.client.confirm({ seq: spell('a3') });
-  wire.list([], WHOLE('a3'));
-  await rest();
+  const todos = await joined(wire, make, 'a3');
   wire.write('c1', () => todos.create({ title: 'x' }));
   wire.reply(wire.names.get('c1'), 0, {});
   const origin = wire.origin('c1');
@@ -326,11 +300,7 @@ it('what a list tells of creates in another form, or unasked, is not heeded', ()
 
 it('a create that is in doubt is known again after the collection has begun to listen anew', () => scripted(
   async (wire, make) => {
-    const todos = make();
-    await rest();
-    wire.client.confirm({ seq: spell('a3') });
-    wire.list([], WHOLE('a3'));
-    await rest();
+    const todos = await joined(wire, make, 'a3');
     wire.write('c1', () => todos.create({ title: 'x' }));
     wire.reply(wire.names.get('c1'), 0, {});
     todos.unlisten();
@@ -348,11 +318,7 @@ it('a create that is in doubt is known again after the collection has begun to l
 
 it('finding 19: what the answer to a save lacks and the server had before goes', () => scripted(
   async (wire, make) => {
-    const todos = make();
-    await rest();
-    wire.client.confirm({ seq: spell('a3') });
-    wire.list([{ id: 1, title: 'x', note: 'n' }], WHOLE('a3'));
-    await rest();
+    const todos = await joined(wire, make, 'a3', [{ id: 1, title: 'x', note: 'n' }]);
     todos.get(1).set({ mine: 1 });
     wire.write('s1', () => todos.get(1).save({ title: 'y' }, { patch: true }));
     wire.reply(wire.names.get('s1'), 200, { 'Live-Seq': spell('a5') }, { id: 1, title: 'y' });
@@ -411,11 +377,7 @@ function holds(object, text, seen = new Set()) {
 
 it('finding 24: tombstones are forgotten when no older request is outstanding', () => scripted(
   async (wire, make) => {
-    const todos = make();
-    await rest();
-    wire.client.confirm({ seq: spell('a3') });
-    wire.list([], WHOLE('a3'));
-    await rest();
+    const todos = await joined(wire, make, 'a3');
     const remove = (id, place) => wire.client.push([
       { method: 'DELETE', body: { id, title: 'x' }, seq: spell(`a${place}`), prev: spell(`a${place - 1}`) }]);
     todos.fetch();
