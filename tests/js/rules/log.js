@@ -33,6 +33,9 @@ class Log {
     return this.epoch + entry.place.toString(16).padStart(16, '0') + entry.check;
   }
 
+  // Whether a seq names what an older copy of the database has lost: nothing that it draws is before or after that.
+  isLost(seq) { return this.all.some((entry) => entry.isUndone && this.seqOf(entry) === seq); }
+
   // The seq that says: everything up to this place.
   seqAt(place) {
     for (let i = this.entries.length - 1; i >= 0; i--) {

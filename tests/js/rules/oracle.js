@@ -54,7 +54,7 @@ class Oracle {
     if (typeof options.seq !== 'string') this.fail(`${event} by a push without options.seq`);
     const before = watched.seqs.get(model.id);
     const key = `${this.world.log.era}${options.seq}`;
-    if (before && before.slice(-28, -20) === key.slice(-28, -20) && before > key) {
+    if (before && before.slice(-28, -20) === key.slice(-28, -20) && before > key && !this.world.log.isLost(before.slice(-28))) {
       this.fail(`seq fell for ${model.id}: ${before} then ${key}`);
     }
     watched.seqs.set(model.id, key);
