@@ -29,7 +29,7 @@ logger = logging.getLogger("livecollections.bayeux")
 
 SLICE = 256
 """Sockets that are written to before others have their turn."""
-LIGHT = 16
+LIGHT = 4
 """Sessions for which messages are queued in the place of one socket that is written to."""
 WOKEN = 64
 """Links that write what waits before others have their turn: past no transport, each runs a task for it."""
