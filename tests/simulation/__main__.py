@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -85,7 +86,11 @@ def look(console: Console, seed: int, options: argparse.Namespace) -> Found:
         TextColumn("{task.fields[rate]:.1f} histories/s, {task.fields[failed]} failed"),
     )
     total = Found()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    # What is interrupted has found what it has found so far.
+    with (
+        suppress(KeyboardInterrupt),
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+    ):
         task = progress.add_task("histories", total=options.histories, rate=0.0, failed=0)
         seeds = count(seed) if options.histories is None else range(seed, seed + options.histories)
         for total in search(seeds, seconds=options.seconds, workers=options.workers, stop=not options.all):

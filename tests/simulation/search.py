@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -79,7 +80,9 @@ def _search(
 ) -> Iterator[Found]:
     began, started = found.seconds, time.monotonic()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    # Whoever interrupts the search wants to see what it has found: workers play to the end what they have begun.
+    deaf = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=deaf) as pool:
         waiting: set[Future[list[Outcome]]] = set()
         while True:
             found.seconds = began + time.monotonic() - started
