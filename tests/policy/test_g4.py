@@ -7,6 +7,7 @@ shows him, and nothing that he was told shows what he may not see.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from random import Random
 from typing import Any
 
 from livecollections import Live
+from livecollections.cause import Cause
 from livecollections.policy import ACTIONS
 from livecollections.resource import METHODS
 from tests.databases.database import Database
@@ -51,13 +53,14 @@ def rank(user: Any) -> int:
 
 @dataclass
 class Reader:
-    """A user with his list. position: up to where he has been told."""
+    """A user with his list. position: up to where he has been told.  changes: of his rights, before his list."""
 
     token: str | None
     path: str
     hearing: Heard | None = None
     channel: str | None = None
     position: str = ""
+    changes: int = 0
     documents: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -78,6 +81,7 @@ class Story:
         self.readers: list[Reader] = []
         self.number = 0
         self.heard = self.moved = self.done = 0
+        self.changes: Counter[str | None] = Counter()
 
     def declare(self, live: Live) -> None:
         rules = self.rules
@@ -105,6 +109,7 @@ class Story:
             if self.random.random() < 0.7:
                 await self.check()
         await self.check()
+        assert site.live.bayeux.statistics().resets.keys() <= {Cause.VIEW_CHANGED}
 
     # What happens
 
@@ -113,7 +118,9 @@ class Story:
 
     async def promote(self) -> None:
         token = self.random.choice(("ann", "bob", "cem"))
-        self.site.users.by_token[token] = self.user(self.site.users.by_token[token].id)
+        before = self.site.users.by_token[token]
+        self.site.users.by_token[token] = after = self.user(before.id)
+        self.changes[token] += rank(before) != rank(after)
 
     async def write(self) -> None:
         for _ in range(self.random.choice((1, 1, 2, 5))):
@@ -238,7 +245,11 @@ class Story:
                 reply = await reader.hearing.subscribe(reader.channel, reader.position)
                 if reply["successful"] and "reset" not in reply["ext"]["live"]:
                     return await self.catch_up(reader)
+                assert self.changes[reader.token] > reader.changes, (
+                    f"{reader.token} reads again, and nothing is the cause"
+                )
                 self.moved += 1
+            reader.changes = self.changes[reader.token]
             shown, channel, seq = await self.get(reader)
             reader.documents, reader.channel, reader.position = shown, channel, seq
             if channel is None:
