@@ -17,6 +17,7 @@ from livecollections.cause import Cause
 from livecollections.collection import LiveCollection
 from livecollections.collection.replica import Replica
 from livecollections.collection.rest import refusal
+from livecollections.collection.write import Write
 from livecollections.collection.writes import Writes
 
 from .actor import Actor
@@ -144,6 +145,23 @@ def test_a_change_that_is_not_told(title: str, words: str, monkeypatch: pytest.M
 
     steps = (insert(2, "a"), bulk(4, "b"), bulk(6, "c"))
     breaks(lambda: play(HOLDER, *steps), lambda: retell(monkeypatch, alter), "G3", words)
+
+
+def test_what_an_own_write_shows_no_more_though_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = Writes.answered
+
+    def drop(writes: Writes, write: Write, body: Any, seq: str | None) -> None:
+        answered(writes, write, body, seq)
+        if write.kind == "update" and write.state is not None:
+            writes._documents.drop(write.state, seq, own=True)
+
+    update = Step(4, "update", 0, {"kind": "update", "pick": 0, "title": "b"})
+    breaks(
+        lambda: play(HOLDER, insert(2, "a"), update),
+        lambda: monkeypatch.setattr(Writes, "answered", drop),
+        "G1",
+        "the database held",
+    )
 
 
 def test_a_collection_that_is_not_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,9 @@ class CollectionWatch:
         state = documents.get(key)
         is_own = state is None or state.saves or state.kept
         if change.kind == "remove":
-            is_own = is_told or documents.hiding[key]
+            # That it has gone a 404 tells without a seq, and counts at the position when its request left.
+            is_gone = change.own and ledger.has_gone_since(int(key), change.seq)
+            is_own = is_told or documents.hiding[key] or is_gone
         if is_own or ledger.is_dim(change.seq):
             return
         held = ledger.state_at(int(key), change.seq)
