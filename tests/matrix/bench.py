@@ -121,15 +121,15 @@ async def bench(transport: str, origins: Sequence[str] = ()) -> AsyncIterator[Be
             await made.stop()
 
 
-async def wait_link(bench: Bench) -> Link:
-    """The transport of the only session, when it has one."""
+async def wait_link(bench: Bench, dead: Sequence[Link | None] = (), within: float = 20.0) -> Link:
+    """The transport of the only session, when it has one. dead: those that do not count."""
     found: list[Link] = []
 
     def is_there() -> bool:
         found[:] = [link for session in bench.sessions if (link := link_of(session, bench.transport))]
-        return len(bench.sessions) == len(found) == 1
+        return len(bench.sessions) == len(found) == 1 and found[0] not in dead
 
-    await bench.client.wait(is_there)
+    await bench.client.wait(is_there, within)
     return found[0]
 
 
