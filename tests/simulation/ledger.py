@@ -258,12 +258,8 @@ class Ledger:
 
     def has_gone_since(self, key: int, seq: str) -> bool:
         """Whether at some moment after a seq there was no such document."""
-        states = self._states.get(key, ())
-        return (
-            not states
-            or states[-1][1] is None
-            or any(row is None and at > number_of(seq[EPOCH:]) for at, row in states)
-        )
+        number, states = number_of(seq[EPOCH:]), self._states.get(key, ())
+        return self.state_at(key, self.last) is None or any(row is None and at > number for at, row in states)
 
     def is_dim(self, seq: str) -> bool:
         """Whether something may have been written right after a seq that the log does not tell."""
