@@ -70,7 +70,7 @@ clean: ## Remove what setup made
 # What tests and benches need beyond setup; quick when it is there already. nginx and Caddy would begin to serve port 80
 # when they are installed, PostgreSQL 5432, and again when the machine starts: the policy keeps them from the first,
 # systemctl from the second.
-setup-test: setup .venv/.tested .venv/.types .venv/.original
+setup-test: setup .venv/.tested .venv/.types .venv/.original .venv/.shell
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-liberation"; \
 	command -v sqlite3 >/dev/null || missing="$$missing sqlite3"; \
@@ -97,6 +97,14 @@ setup-test: setup .venv/.tested .venv/.types .venv/.original
 			[ ! -d /run/systemd/system ] || $(ROOT) systemctl disable --quiet $$service;; \
 		esac; done; \
 	fi
+
+# Asked for once: a window of it costs half of one of Chromium's, which tests take where it can't be had.
+.venv/.shell: | .venv/.made
+	@command -v chromium-headless-shell >/dev/null || ! command -v apt-get >/dev/null || \
+		{ echo "installing chromium-headless-shell"; $(APT) update -qq >/dev/null && \
+		$(APT) install -y -qq --no-install-recommends chromium-headless-shell >/dev/null; } || \
+		echo "tests go on without chromium-headless-shell"
+	@touch $@
 
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or newer is needed (or name one: make PYTHON=python3.12)'; exit 1; }

@@ -3,7 +3,8 @@
 Four rules: a suite that fails, skips, runs no test or goes over its budget fails the run; a test file in no
 suite, or in two, fails it before anything starts; whatever a suite leaves running is ended with it; budgets are
 stretched where the machine works slower than theirs. Only
-the output of suites that failed, or that print figures, is shown; the last line is ``N passed, N failed``.
+the output of suites that failed, or that print figures, is shown; the last lines name the tests that failed, and say
+``N passed, N failed``.
 What Python compiles is kept for all processes of a run, also where the environment says that it is not to be.
 
 It knows pytest and Node's test runner by their closing lines, and nothing of what the suites test.
@@ -50,6 +51,8 @@ MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 """Where temporary folders wait for no disk, and the bytes that must be free there: no test cuts the power."""
 TAIL = 150
 """Lines shown of the output of a suite that failed."""
+NAMED = 10
+"""Tests of one suite that are named at the end of the run, of those that failed."""
 GRACE = 10.0
 """Seconds between asking a suite that is over its budget to report, and ending it."""
 
@@ -60,6 +63,7 @@ COUNT = re.compile(
 )
 PYTEST = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 NODE = re.compile(r"^(?:#|ℹ) (pass|fail|cancelled|skipped|todo) (\d+)$", re.M)
+FAILING = re.compile(r"^(?:(?:FAILED|ERROR) .+|\s*✖ .+ \([\d.]+ms\))$", re.M)
 WORDS = {
     "pass": "passed",
     "fail": "failed",
@@ -124,6 +128,8 @@ class Result:
     failed: int
     fault: str
     """Why it failed, or empty."""
+    failing: tuple[str, ...] = ()
+    """The lines that name tests that failed."""
 
 
 def test_files(path: Path) -> Iterator[Path]:
@@ -272,7 +278,9 @@ class Running:
         elif counts["failed"] or counts["skipped"] or not counts["passed"]:
             fault = f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped"
         failed = max(counts["failed"], 1) if fault else 0
-        result = Result(self.suite, seconds, self.worked, counts["passed"], failed, fault)
+        # Node names them as they fail, and again at its end.
+        failing = tuple(dict.fromkeys(line.strip() for line in FAILING.findall(output))) if fault else ()
+        result = Result(self.suite, seconds, self.worked, counts["passed"], failed, fault, failing)
         return result, "\n".join(output.splitlines()[-TAIL:])
 
 
@@ -355,6 +363,16 @@ def summary(results: Sequence[Result], total: float, stretch: float) -> Table:
     return table
 
 
+def faults_of(results: Sequence[Result]) -> Iterator[str]:
+    """Lines on what failed: all that is left of a long output may be its end."""
+    for result in results:
+        if result.fault:
+            yield f"suite {result.suite.name}: {result.fault}"
+            yield from (f"  {line}" for line in result.failing[:NAMED])
+            if len(result.failing) > NAMED:
+                yield f"  and {len(result.failing) - NAMED} more"
+
+
 def main(names: Sequence[str]) -> int:
     """Run the named suites, or all. The answer is the exit status."""
     console = Console(highlight=False, soft_wrap=True)
@@ -382,6 +400,8 @@ def main(names: Sequence[str]) -> int:
     total = time.monotonic() - started
     allowed *= pace.stretch
     console.print(summary(results, total, pace.stretch))
+    for line in faults_of(results):
+        console.print(line, markup=False)
     failed = sum(result.failed for result in results)
     if total > allowed:
         console.print(f"all suites together took {total:.0f} s, over their budget of {allowed:.0f} s")

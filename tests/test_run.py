@@ -66,6 +66,28 @@ def test_a_suite_that_fails_skips_or_runs_nothing_fails(tmp_path: Path, body: st
     assert result.failed == 1
 
 
+def test_what_failed_is_named_after_all_else(tmp_path: Path) -> None:
+    bodies = [
+        "import pytest\n\n@pytest.mark.parametrize('n', range(12))\ndef test_a(n):\n    assert n == 99\n",
+        "def test_a(): ...\n",
+    ]
+    failed, passed = (run_one(tmp_path, body)[0] for body in bodies)
+    first, *named, last = runner.faults_of([failed, passed])
+    assert first == "suite body: exit status 1"
+    assert len(named) == runner.NAMED
+    assert all("test_body.py::test_a[" in line for line in named)
+    assert last == "  and 2 more"
+
+
+def test_what_failed_under_node_is_named_once(tmp_path: Path) -> None:
+    file = tmp_path / "bad.test.js"
+    file.write_text("require('node:test')('is even', () => { throw new Error('odd'); });\n")
+    suite = runner.Suite("body", "node", (str(file),), 30)
+    [result] = runner.run([suite], runner.Board(Console(file=io.StringIO()), [suite]), Pace())
+    [_, named] = runner.faults_of([result])
+    assert named.startswith("  ✖ is even (")
+
+
 def test_a_suite_over_its_budget_is_ended_and_fails(tmp_path: Path) -> None:
     result, _ = run_one(tmp_path, HANGS, seconds=2)
     assert result.fault == "over its budget of 2 s"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -128,8 +129,12 @@ def parser(kind: Any) -> Callable[[str], Any] | None:
         float: _number,
         bytes: base64_bytes,
     }
-    if kind in own:
-        return own[kind]
+    return own[kind] if kind in own else _validating(kind)
+
+
+@lru_cache(maxsize=256)
+def _validating(kind: Any) -> Callable[[str], Any] | None:
+    # Pydantic takes a millisecond for each, and many columns have the same type.
     try:
         return TypeAdapter(kind).validate_strings
     except PydanticSchemaGenerationError:

@@ -6,8 +6,8 @@ Models are SQLModel and mapped classes; where a store takes others, ``taken`` gi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from livecollections import Live
 from livecollections.cause import Cause
@@ -45,6 +45,11 @@ class Database(ABC):
     def live(self, **options: Any) -> Live:
         """A Live on it, whose resources are declared by the tables' models, whatever it takes itself."""
         return _Live(self, **{"synchronous": "NORMAL", **options})
+
+    async def prepare(  # noqa: B027  most have nothing to prepare
+        self, options: Mapping[str, Any], resources: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Be as an empty one is that has been served with these before, if that is had sooner than by serving."""
 
     async def end(self, store: Store) -> str:
         """The seq of all that is written by now, to which what is published comes. store: a started one of it."""
@@ -92,7 +97,14 @@ class _Live(Live):
 
     def __init__(self, database: Database, **options: Any) -> None:
         super().__init__(database.url, **options)
-        self._taken = database.taken
+        self._of = database
+        self._options = options
+        self._resources: list[tuple[Any, ...]] = []
 
     def add_resource(self, path: str, model: Any, **options: Any) -> None:
-        super().add_resource(path, self._taken(model), **options)
+        super().add_resource(path, self._of.taken(model), **options)
+        self._resources.append((path, model, options))
+
+    async def __aenter__(self) -> Self:
+        await self._of.prepare(self._options, self._resources)
+        return await super().__aenter__()

@@ -1,7 +1,8 @@
 """A PostgreSQL server of the tests' own: a cluster in a temporary folder, that ends with them.
 
 It listens on a socket in its folder, and on a free port of loopback. Where it is not said otherwise it never waits for
-the disk: a crash of the machine is no test here. Who is root runs it as ``postgres``, as the server wants it.
+the disk, a crash of the machine being no test here, and compiles no query, as none is run often. Who is root runs it as
+``postgres``, as the server wants it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ SETTINGS = {
     "max_wal_size": "256MB",
     "autovacuum": "off",
     "deadlock_timeout": "200ms",
+    "jit": "off",
 }
 END_ALL = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
