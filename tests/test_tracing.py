@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -18,6 +19,8 @@ from sqlmodel import Field, SQLModel
 from starlette.applications import Starlette
 
 from livecollections import Live
+from livecollections.stores.base import Written
+from livecollections.tracing import TracedPublisher, Tracing, find_tracer
 from tests.serving import wait_until
 
 
@@ -48,6 +51,12 @@ def told(span: ReadableSpan) -> dict[str, Any]:
     return {name.removeprefix("livecollections."): value for name, value in (span.attributes or {}).items()}
 
 
+def is_linked(one: ReadableSpan, other: ReadableSpan) -> bool:
+    """Whether two spans have one link, of either to the other."""
+    links = [(link.context.span_id, to) for span, to in ((one, other), (other, one)) for link in span.links]
+    return len(links) == 1 and all(found == to.context.span_id for found, to in links)
+
+
 async def test_a_write_is_followed_by_its_seq_to_its_publish(
     tmp_path: Path, exporter: InMemorySpanExporter
 ) -> None:
@@ -69,8 +78,7 @@ async def test_a_write_is_followed_by_its_seq_to_its_publish(
         assert told(found["write"]) == {"source": "traced_thing", "count": 1, "seq": seq}
         assert told(found["read"]) == {"count": 1, "seq": seq}
         assert told(found["publish"]) == {"channel": "/api/things", "method": "POST", "seq": seq}
-        (link,) = found["publish"].links
-        assert link.context.span_id == found["write"].context.span_id
+        assert is_linked(found["write"], found["publish"])
         several = await client.post("/api/things", json=[{"title": "a"}, {"title": "b"}])
         assert several.status_code == 201
         assert "secret" not in str([span.to_json() for span in exporter.get_finished_spans()])
@@ -80,6 +88,27 @@ async def test_a_write_is_followed_by_its_seq_to_its_publish(
             if span.name.endswith("write") and told(span)["count"] == 2
         ]
         assert told(bulk)["seq"] > seq
+
+
+@pytest.mark.parametrize("is_early", [False, True])
+def test_whichever_of_a_write_and_its_publish_is_later_is_linked_to_the_other(
+    is_early: bool, exporter: InMemorySpanExporter
+) -> None:
+    tracer = find_tracer()
+    assert tracer is not None
+    tracing = Tracing(tracer)
+    publisher = TracedPublisher(Mock(), tracing)
+    with tracing.span("write") as write:
+        for channel in ("/api/things", "/api/more") if is_early else ():
+            publisher.publish_nowait(channel, {"method": "POST"}, "7")
+        tracing.wrote(write, [Written({}, "7")])
+    if not is_early:
+        publisher.publish_nowait("/api/things", {"method": "POST"}, "7")
+    *publishes, written = sorted(exporter.get_finished_spans(), key=lambda span: span.name)
+    linked = {link.context.span_id for link in written.links}
+    assert linked == ({each.context.span_id for each in publishes} if is_early else set())
+    assert len(publishes) == 1 + is_early
+    assert all(bool(each.links) is not is_early for each in publishes)
 
 
 async def test_a_commit_of_a_session_is_linked_to_what_it_has_published(
@@ -97,8 +126,7 @@ async def test_a_commit_of_a_session_is_linked_to_what_it_has_published(
         await wait_until(lambda: named("publish"))
         (commit,), (publish,) = named("commit"), named("publish")
         assert told(commit) == {"seq": told(publish)["seq"]}
-        (link,) = publish.links
-        assert link.context.span_id == commit.context.span_id
+        assert is_linked(commit, publish)
 
 
 async def test_a_write_that_fails_is_an_error_by_the_name_of_its_class(

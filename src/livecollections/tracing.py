@@ -2,7 +2,8 @@
 
 Three rules. Nothing is imported that was not, and where no tracer provider is set up when a Live starts, nothing is in
 the way: what is traced is wrapped only then. A span has seqs, channels and sources, never a token, a body or an error's
-words. A publish is linked to the write that it tells of, where both happen in one process.
+words. Of a write and its publish, where both happen in one process, the later one is linked to the earlier: the log may
+be read before the writer is told that it has written.
 
 It knows the ports of stores and of whatever can publish.
 """
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 API = "opentelemetry.trace"
 LINKED = 10_000
-"""Writes whose spans are remembered until what they wrote is published."""
+"""Writes whose spans are remembered until what they wrote is published, and publishes that came before their writes."""
 
 
 def find_tracer() -> Tracer | None:
@@ -47,6 +48,7 @@ class Tracing:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._written: OrderedDict[str, SpanContext] = OrderedDict()
+        self._early: OrderedDict[str, list[SpanContext]] = OrderedDict()
 
     @contextmanager
     def span(self, name: str, links: Sequence[SpanContext] = (), **attributes: Any) -> Iterator[Span]:
@@ -75,9 +77,15 @@ class Tracing:
             self._remember(seq, span)
 
     def _remember(self, seq: str, span: Span) -> None:
+        for publish in self._early.pop(seq, []):
+            span.add_link(publish)
         self._written[seq] = span.get_span_context()
-        while len(self._written) > LINKED:
-            self._written.popitem(last=False)
+        _bound(self._written)
+
+    def published(self, seq: str, span: Span) -> None:
+        """Note a publish of what nobody here has written, or nobody yet."""
+        self._early.setdefault(seq, []).append(span.get_span_context())
+        _bound(self._early)
 
     def committed(self, seq: str) -> None:
         """Note that a session has just committed."""
@@ -96,6 +104,11 @@ class Tracing:
         """The write that a seq is of, if it is known."""
         found = None if seq is None else self._written.get(seq)
         return [] if found is None else [found]
+
+
+def _bound(remembered: OrderedDict[str, Any]) -> None:
+    while len(remembered) > LINKED:
+        remembered.popitem(last=False)
 
 
 class TracedStore:
@@ -152,7 +165,10 @@ class TracedPublisher:
         self, channel: str, data: Any, seq: str | None = None, cause: Cause | None = None
     ) -> None:
         links = self._tracing.of(seq)
-        with self._tracing.span("publish", links, channel=channel, method=data["method"], seq=seq or ""):
+        told = {"channel": channel, "method": data["method"], "seq": seq or ""}
+        with self._tracing.span("publish", links, **told) as span:
+            if seq is not None and not links:
+                self._tracing.published(seq, span)
             self._publisher.publish_nowait(channel, data, seq, cause)
 
 
