@@ -6,11 +6,13 @@ import io
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
 
 from . import run as runner
+from . import scale
 from .pace import EVERY, MOST, NORMAL, Pace, work
 
 PYTEST_RED = (
@@ -154,6 +156,24 @@ def test_two_that_wait_count_as_one_one_that_is_alone_as_all_and_three_are_the_m
 def test_what_python_compiles_is_kept(tmp_path: Path) -> None:
     result, _ = run_one(tmp_path, "import sys\n\ndef test_a():\n    assert not sys.dont_write_bytecode\n")
     assert not result.fault
+
+
+@pytest.mark.parametrize(
+    ("asked", "run"), [(["tests/rest"], [1]), (["tests/rest/a.py::test_a[2]"], [1, 2, 3])]
+)
+def test_a_small_run_leaves_out_what_nobody_asks_for_by_name(
+    asked: list[str], run: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scale, "FULL", False)
+    config, items = Mock(args=asked), [1, 2, 3]
+    scale.leave_out(config, items, lambda item: item != 1)  # type: ignore[arg-type,comparison-overlap]
+    assert items == run
+
+
+def test_a_draw_is_of_one_in_so_many_and_always_the_same() -> None:
+    drawn = [name for name in map(str, range(900)) if scale.is_drawn(name, 3)]
+    assert 250 < len(drawn) < 350
+    assert drawn == [name for name in map(str, range(900)) if scale.is_drawn(name, 3)]
 
 
 def test_every_test_file_is_in_one_suite() -> None:

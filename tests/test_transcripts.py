@@ -268,7 +268,7 @@ def transcripts(count: int) -> list[Json]:
 
 
 async def test_the_stub_does_what_the_server_does(tmp_path: Path) -> None:
-    count = scaled(120, 300)
+    count = scaled(60, 300)
     written = transcripts(count)
     assert len(written) == count
     running = asyncio.Semaphore(8)

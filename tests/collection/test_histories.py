@@ -11,7 +11,7 @@ from .mutants import LIBRARY
 from .world import SITUATIONS, World
 
 PARTS = scaled(1, 10)
-HISTORIES = scaled(600, 1_000)
+HISTORIES = scaled(400, 1_000)
 """In each part; together 10,000 in full."""
 LEAST = scaled(10, 20)
 """How often each situation must occur in a part."""

@@ -9,31 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
-from zlib import crc32
 
 import pytest
 
-from ..scale import FULL, scaled
+from ..scale import FULL, is_drawn, leave_out
 from .client import Client, client
 from .hosts import HOSTS, Host, Running
 from .nginx import reachable
 
-ONE_IN = scaled(3, 1)
+ONE_IN = 3
 """Of so many hosts one is drawn for a check."""
 TALLY: dict[str, Counter[str]] = {}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if any("::" in argument for argument in config.args):
-        return
-    config.hook.pytest_deselected(items=[item for item in items if not is_drawn(item)])
-    items[:] = [item for item in items if is_drawn(item)]
+    def is_left(item: pytest.Item) -> bool:
+        return _host(item) not in (None, HOSTS[0]) and not is_drawn(item.nodeid, ONE_IN)
 
-
-def is_drawn(item: pytest.Item) -> bool:
-    """Whether a check is made on its host in this run."""
-    host = _host(item)
-    return host in (None, HOSTS[0]) or crc32(item.nodeid.encode()) % ONE_IN == 0
+    leave_out(config, items, is_left)
 
 
 def _host(item: pytest.Item) -> Host | None:

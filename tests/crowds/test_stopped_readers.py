@@ -24,7 +24,7 @@ BURST = 200
 """Changes at once after which none of the stopped takes anything any more."""
 FILLING = 200
 """And changes one after another: what lies below the server takes some 100."""
-WRITES, RATE = 80, scaled(80, 16)
+WRITES, RATE = 80, scaled(160, 16)
 """Changes in one measurement, and in a second."""
 TEXT = "x" * 900
 BELOW = 65_536

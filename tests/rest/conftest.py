@@ -1,10 +1,11 @@
 """A Live with a resource of each kind, asked without a socket; and what its database holds, byte for byte.
 
-Each answer is held against the OpenAPI document.
+Each answer is held against the OpenAPI document. Of a test with many cases ``make test`` runs one in three.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,10 +23,22 @@ from tests.databases.fixtures import postgres as postgres
 from tests.databases.fixtures import pytest_generate_tests as pytest_generate_tests
 from tests.databases.tables import SQLite, Tables
 from tests.models import Book, Everything, Person, Seat, Stamped, Todo, Token
+from tests.scale import is_drawn, leave_out
 
 from .described import Described
 
 ORIGIN = "https://app.example"
+MANY, ONE_IN = 12, 3
+"""Cases of one test that are many; of so many one is drawn."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    cases = Counter(_test_of(item) for item in items)
+    leave_out(config, items, lambda item: cases[_test_of(item)] > MANY and not is_drawn(item.nodeid, ONE_IN))
+
+
+def _test_of(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
 
 
 class Api:
