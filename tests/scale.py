@@ -31,8 +31,8 @@ def is_drawn(name: str, one_in: int) -> bool:
 
 
 def leave_out(config: pytest.Config, items: list[pytest.Item], left: Callable[[pytest.Item], bool]) -> None:
-    """Leave tests out of a small run; those that are asked for by name are run."""
-    if FULL or any("::" in argument for argument in config.args):
+    """Leave tests out of a small run; those that are asked for by name are run, and a list of tests has all."""
+    if FULL or config.option.collectonly or any("::" in argument for argument in config.args):
         return
     config.hook.pytest_deselected(items=[item for item in items if left(item)])
     items[:] = [item for item in items if not left(item)]

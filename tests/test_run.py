@@ -22,6 +22,12 @@ PYTEST_RED = (
 HANGS = "import threading\n\ndef test_a():\n    threading.Event().wait(60)\n"
 
 
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plugin is loaded by the runs here, which need none: they take most of a second."""
+    monkeypatch.setitem(runner.ENVIRONMENT, "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 def run_one(tmp_path: Path, body: str, seconds: float = 30, slower: float = 1) -> tuple[runner.Result, str]:
     file = tmp_path / "test_body.py"
     file.write_text(body)
@@ -159,13 +165,18 @@ def test_what_python_compiles_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "run"), [(["tests/rest"], [1]), (["tests/rest/a.py::test_a[2]"], [1, 2, 3])]
+    ("asked", "is_list", "run"),
+    [
+        ("tests/rest", False, [1]),
+        ("tests/rest", True, [1, 2, 3]),
+        ("tests/rest/a.py::test_a[2]", False, [1, 2, 3]),
+    ],
 )
 def test_a_small_run_leaves_out_what_nobody_asks_for_by_name(
-    asked: list[str], run: list[int], monkeypatch: pytest.MonkeyPatch
+    asked: str, is_list: bool, run: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scale, "FULL", False)
-    config, items = Mock(args=asked), [1, 2, 3]
+    config, items = Mock(args=[asked], **{"option.collectonly": is_list}), [1, 2, 3]
     scale.leave_out(config, items, lambda item: item != 1)  # type: ignore[arg-type,comparison-overlap]
     assert items == run
 

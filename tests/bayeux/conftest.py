@@ -1,6 +1,7 @@
 """Both ways to write to a WebSocket: over ASGI, and straight to its transport. What one does the other does.
 
-A test that can come to a WebSocket runs both ways. One that can't runs once, and fails if it comes to one after all.
+A test that can come to a WebSocket runs both ways, in ``make test`` one of them, drawn by its name. One that can't runs
+once, and fails if it comes to one after all.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pytest
 import uvloop
 
 from .. import serving
+from ..scale import is_drawn, leave_out
 from . import wire
 from .reach import reaches_socket
 
@@ -45,12 +47,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("way", WAYS, indirect=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the second way of what a client that polls does: it is the first."""
-    items[:] = [item for item in items if drawn(item) != ("long-polling", "direct")]
+    items[:] = [item for item in items if line_of(item) != ("long-polling", "direct")]
+    leave_out(config, items, is_other_way)
 
 
-def drawn(item: pytest.Item) -> tuple[object, object]:
+def is_other_way(item: pytest.Item) -> bool:
+    """Whether a test that runs both ways is not drawn for this one."""
+    transport, way = line_of(item)
+    if way is None or transport == "long-polling" or item.path.stem in _IN_TURN:
+        return False
+    return way != ("direct" if is_drawn(item.nodeid.partition("[")[0], 2) else "asgi")
+
+
+def line_of(item: pytest.Item) -> tuple[object, object]:
     """The transport and the way of a test."""
     chosen = getattr(item, "callspec", None)
     return (None, None) if chosen is None else (chosen.params.get("transport"), chosen.params.get("way"))

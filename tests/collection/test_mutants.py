@@ -1,4 +1,4 @@
-"""Each rule of the collection, broken on purpose, is noticed by the vectors or by the histories."""
+"""Each rule of the collection, broken on purpose, is noticed by vectors or histories; in a small run, one in three."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from ..scale import scaled
+from ..scale import is_drawn, scaled
 from .mutants import MUTANTS, Mutant, library_of
 from .test_vectors import VECTORS, Run
 from .world import World
 
 TRIES = scaled(300, 2_000)
+BROKEN = [each for each in MUTANTS if is_drawn(each.name, scaled(3, 1))]
 
 
 @pytest.mark.parametrize(
-    "mutant", [pytest.param(each, id=f"rule {each.rule}: {each.name}") for each in MUTANTS]
+    "mutant", [pytest.param(each, id=f"rule {each.rule}: {each.name}") for each in BROKEN]
 )
 def test_a_broken_rule_is_noticed(mutant: Mutant) -> None:
     library = library_of(mutant)

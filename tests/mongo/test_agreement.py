@@ -118,7 +118,7 @@ async def test_mongodb_and_python_agree_on_each_kind_of_condition() -> None:
     async with opened() as (store, source):
         for name in NAMES:
             rows = await filled(store, source, rng, 60)
-            for _ in range(scaled(6, 60)):
+            for _ in range(scaled(3, 60)):
                 asked = leaf(rng, name)
                 exact[name] = exact.get(name, 0) + compile_all(document_source(source), [asked]).is_exact
                 assert not await disagreement(store, source, rows, asked), asked

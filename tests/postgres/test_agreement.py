@@ -222,7 +222,7 @@ def test_sql_and_python_agree_on_each_kind_of_condition(postgres: PostgresServer
         rows = await asked.fill(rng, scaled(30, 100))
         said: set[str] = set()
         for name in NAMES:
-            for _ in range(scaled(6, 20)):
+            for _ in range(scaled(3, 20)):
                 each = leaf(rng, name)
                 assert not await asked.disagreement(rows, each), each
                 assert not await asked.disagreement(rows, Not(each)), each
@@ -239,7 +239,7 @@ def test_sql_and_python_agree_on_random_filters(postgres: PostgresServer, name: 
         counts = set()
         for _ in range(scaled(2, 6)):
             rows = await asked.fill(rng, 40)
-            for _ in range(scaled(12, 60)):
+            for _ in range(scaled(8, 60)):
                 each = condition(rng)
                 assert not await asked.disagreement(rows, each), each
                 counts.add(sum(matches(row, Query((each,))) for row in rows))

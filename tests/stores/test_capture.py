@@ -22,7 +22,7 @@ from ..scale import scaled
 from .histories import TABLE, Draw, History, Outcome, Q, exactly, play, rows, typed
 
 BLOCK = 100
-BLOCKS = range(scaled(2, 30))
+BLOCKS = range(scaled(3, 30))
 """Histories are played in blocks: 300 in all, or 3,000."""
 
 
