@@ -100,6 +100,15 @@ class SQLite(Tables):
     _served: ClassVar[dict[str, bytes | None]] = {}
     """The files of empty ones, by what has been served; None: once, which was on nothing, as with users."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = f"sqlite:///{path}"
+        super().__init__(
+            sa.create_engine(self.url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        )
+        # Strangers write so much that the disk would be felt.
+        sa.event.listen(self._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
+
     async def prepare(self, options: Mapping[str, Any], resources: Sequence[tuple[Any, ...]]) -> None:
         # To make all triggers takes longer than most tests ask of them.
         if self.path.exists():
@@ -121,15 +130,6 @@ class SQLite(Tables):
         found = self.path.read_bytes()
         self.path.unlink()
         return found
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.url = f"sqlite:///{path}"
-        super().__init__(
-            sa.create_engine(self.url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-        )
-        # Strangers write so much that the disk would be felt.
-        sa.event.listen(self._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
 
     def script(self, statements: str) -> None:
         with closing(sqlite3.connect(self.path)) as shell:
