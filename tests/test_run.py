@@ -38,6 +38,12 @@ def run_one(tmp_path: Path, body: str, seconds: float = 30, slower: float = 1) -
     return result, output.getvalue()
 
 
+def run_node(file: Path) -> runner.Result:
+    suite = runner.Suite("body", "node", (str(file),), 30)
+    [result] = runner.run([suite], runner.Board(Console(file=io.StringIO()), [suite]), Pace())
+    return result
+
+
 @pytest.mark.parametrize(
     ("kind", "output", "passed", "failed", "skipped"),
     [
@@ -90,8 +96,7 @@ def test_what_failed_is_named_after_all_else(tmp_path: Path) -> None:
 def test_what_failed_under_node_is_named_once(tmp_path: Path) -> None:
     file = tmp_path / "bad.test.js"
     file.write_text("require('node:test')('is even', () => { throw new Error('odd'); });\n")
-    suite = runner.Suite("body", "node", (str(file),), 30)
-    [result] = runner.run([suite], runner.Board(Console(file=io.StringIO()), [suite]), Pace())
+    result = run_node(file)
     [_, named] = runner.faults_of([result])
     assert named.startswith("  ✖ is even (")
 
@@ -220,6 +225,5 @@ def test_a_suite_of_node_starts_the_programs_of_the_interpreter_that_runs_it(tmp
         f"require('node:test')('a', () => {{ require('node:assert').equal(process.env.LIVE_BIN, "
         f"'{Path(sys.executable).parent}'); }});\n"
     )
-    suite = runner.Suite("body", "node", (str(file),), 30)
-    [result] = runner.run([suite], runner.Board(Console(file=io.StringIO()), [suite]), Pace())
+    result = run_node(file)
     assert (result.passed, result.fault) == (1, "")

@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from .. import serving
-from ..scale import is_drawn, leave_out
+from ..scale import is_drawn, leave_out, name_of
 from . import wire
 from .reach import reaches_socket
 
@@ -58,7 +58,7 @@ def is_other_way(item: pytest.Item) -> bool:
     transport, way = line_of(item)
     if way is None or transport == "long-polling" or item.path.stem in _IN_TURN:
         return False
-    return way != ("direct" if is_drawn(item.nodeid.partition("[")[0], 2) else "asgi")
+    return way != ("direct" if is_drawn(name_of(item), 2) else "asgi")
 
 
 def line_of(item: pytest.Item) -> tuple[object, object]:

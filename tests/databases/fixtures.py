@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
-from zlib import crc32
 
 import pytest
 
 from tests.mongo import server as mongo
 from tests.postgres.server import PostgresServer, is_here, server
-from tests.scale import FULL, commit, scaled
+from tests.scale import FULL, commit, lot, scaled
 
 from .database import Database
 from .documents import Mongo
@@ -52,7 +51,7 @@ def kinds_of(item: pytest.Item) -> list[str]:
 
 def drawn(name: str, by: str, one_in: int) -> str | None:
     """The database that a test runs on beside its first, if any. by: a commit's hash, for a draw of its own."""
-    return dict(enumerate(KINDS[1:])).get(crc32(f"{by}{name}".encode()) % one_in)
+    return dict(enumerate(KINDS[1:])).get(lot(f"{by}{name}", one_in))
 
 
 def is_offered(kind: str) -> bool:

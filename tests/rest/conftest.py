@@ -23,7 +23,7 @@ from tests.databases.fixtures import postgres as postgres
 from tests.databases.fixtures import pytest_generate_tests as pytest_generate_tests
 from tests.databases.tables import SQLite, Tables
 from tests.models import Book, Everything, Person, Seat, Stamped, Todo, Token
-from tests.scale import is_drawn, leave_out
+from tests.scale import is_drawn, leave_out, name_of
 
 from .described import Described
 
@@ -33,12 +33,8 @@ MANY, ONE_IN = 8, 3
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    cases = Counter(_test_of(item) for item in items if item.path.is_relative_to(Path(__file__).parent))
-    leave_out(config, items, lambda item: cases[_test_of(item)] > MANY and not is_drawn(item.nodeid, ONE_IN))
-
-
-def _test_of(item: pytest.Item) -> str:
-    return item.nodeid.partition("[")[0]
+    cases = Counter(name_of(item) for item in items if item.path.is_relative_to(Path(__file__).parent))
+    leave_out(config, items, lambda item: cases[name_of(item)] > MANY and not is_drawn(item.nodeid, ONE_IN))
 
 
 class Api:
